@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine - runs a checked graph.
+ *
+ * Life: new -> start -> (wait | drain | stop) -> free. All calls from one controlling thread,
+ * except those marked "any thread". */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/err.h"
+#include "graph/graph.h"
+
+#include <stdatomic.h>
+
+struct engine;
+struct stats; /* engine/stats.h: counters in shared memory */
+
+struct engine_options {
+    bool virtual_clock; /* replay: time is the event time of what is fed */
+    double speed;       /* virtual clock: 0 as fast as possible, 1 real time, 10 ten times */
+    const char *stats_path; /* file under /dev/shm or NULL: anonymous */
+    const char *host;       /* label; NULL: the host's name */
+    int64_t stall_ns;       /* watchdog; 0: default 5 s */
+    bool force_boundaries;  /* tests: cut at every edge */
+    int64_t workers;        /* 0: as the graph says */
+};
+
+enum engine_state { ENGINE_NEW, ENGINE_RUNNING, ENGINE_DRAINING, ENGINE_ENDED, ENGINE_FAILED };
+
+/* Builds segments, workers and edges, allocates state, opens every operator. The graph must
+ * outlive the engine. NULL with a text that names the node. */
+struct engine *engine_new(const struct graph *graph, const struct engine_options *options,
+                          struct err *err);
+bool engine_start(struct engine *engine, struct err *err);
+enum engine_state engine_state(const struct engine *engine); /* any thread */
+/* Waits until the engine ended or failed, at most timeout_ms (-1: for ever). True if it did. */
+bool engine_wait(struct engine *engine, int timeout_ms); /* any thread */
+int engine_done_fd(const struct engine *engine);         /* readable when it ended or failed */
+void engine_drain(struct engine *engine); /* any thread: sources stop, the rest runs empty */
+void engine_stop(struct engine *engine);  /* any thread: now, without running empty */
+const struct err *engine_error(const struct engine *engine); /* after ENGINE_FAILED */
+void engine_free(struct engine *engine); /* joins every thread, closes every operator */
+
+const struct stats *engine_stats(const struct engine *engine); /* any thread */
+const struct graph *engine_graph(const struct engine *engine);
+
+/* A tap: copies of what passes an edge, at most `depth` messages waiting (newest dropped and
+ * counted), so a slow viewer never slows the graph. Any thread. */
+struct tap;
+struct tap *engine_tap_open(struct engine *engine, size_t edge, size_t depth);
+/* The next message as packed bytes with its type, or false after timeout_ms. */
+struct tap_item {
+    uint64_t tick;
+    int64_t event_ns;
+    const ProtobufCMessageDescriptor *type;
+    ProtobufCMessage *message; /* unpacked, valid until the next call */
+    uint64_t dropped;          /* so far */
+};
+bool tap_next(struct tap *tap, struct tap_item *item, int timeout_ms);
+void engine_tap_close(struct tap *tap);
+
+/* Prometheus text (hde/observe.h) from the counters alone. */
+void stats_prometheus(const struct stats *stats, hde_text *out);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * graph - the model of a checked graph: nodes, edges, settings. Immutable after graph_load().
+ *
+ * Chains are flattened: a node of chain "processing" is called "processing.clean". The engine
+ * reads this; only runtime/graph writes it. */
+#ifndef GRAPH_GRAPH_H
+#define GRAPH_GRAPH_H
+
+#include "base/arena.h"
+#include "graph/diag.h"
+#include "plugin/registry.h"
+
+enum full_policy { FULL_BLOCK, FULL_LATEST, FULL_DROP_OLDEST };
+enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP };
+enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
+
+/* on_error: skip, or {do: retry, attempts: 5, backoff: 100ms, max_backoff: 10s, then: stop}.
+ *   HDE_REJECT  always skips the message (skip file, counter).
+ *   HDE_RETRY   always calls again after the backoff; `attempts` limits it, then `then`.
+ *   HDE_FAIL    stop: the engine fails; skip: the message is skipped; retry: as HDE_RETRY. */
+struct error_policy {
+    enum on_error action; /* default stop */
+    int64_t attempts;     /* 0: no limit */
+    int64_t backoff_ns, max_backoff_ns; /* doubles from one to the other */
+    enum on_error then;                 /* after the last attempt: stop or skip */
+};
+
+struct graph_node {
+    const char *name; /* full, "processing.clean" */
+    const hde_operator *op;
+    const char *plugin_path;
+    struct place place;
+    const void *params; /* op->state_size bytes: zeroed, parameters filled in; copied per replica */
+    struct error_policy on_error;
+    int64_t replicas;     /* 1 and up */
+    const char *key;      /* message field, with replicas > 1 */
+    bool boundary;        /* cut in front of this node */
+    int64_t worker;       /* -1: the runtime chooses */
+};
+
+struct graph_edge {
+    const char *name; /* "processing.clean.out -> processing.forward.in" */
+    size_t from, to;  /* nodes */
+    unsigned from_port, to_port;
+    struct place place;
+    enum full_policy full;
+    enum edge_transport transport;
+    size_t n_keys; /* latest: message fields (full names of top-level fields) */
+    const char *const *keys;
+    int64_t capacity_messages, capacity_bytes; /* defaults 1024 messages, 64 MiB */
+};
+
+struct graph {
+    struct arena arena; /* owns every text above */
+    const char *name, *path; /* path of the top file */
+    size_t n_nodes, n_edges;
+    struct graph_node *nodes; /* in topological order, ties in file order */
+    struct graph_edge *edges; /* sorted by (from, from_port, file order) */
+    int64_t workers;          /* 0: as many as cores, at most 8 */
+    const char *skip_file;    /* where skip appends, default "skipped.jsonl" beside the cwd */
+    struct error_policy on_error; /* default of all nodes */
+};
+
+struct graph_options {
+    const char *const *sets; /* "node.param=value", "vars.x=value", "node.params.x=value" */
+    size_t n_sets;
+    bool for_run; /* a missing secret or variable is an error, else a warning */
+    bool strict;  /* warnings that check calls errors */
+};
+
+/* Reads, resolves and checks everything; all findings go to diags. NULL if there was an error.
+ * The registry must outlive the graph. */
+struct graph *graph_load(const char *path, const struct graph_options *options,
+                         const struct registry *registry, struct diags *diags);
+void graph_free(struct graph *graph);
+
+/* Parses a params text for one operator (used by the test harness): fills a zeroed state. Text
+ * lives in arena. */
+bool graph_fill_params(const hde_operator *op, const char *yaml_text, void *state,
+                       struct arena *arena, struct diags *diags);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * hde/testing.h - one operator by name, with a clock that the test drives.
+ *
+ * The harness loads the real .so from the plugin path (HDE_PLUGIN_PATH), so ABI and visibility
+ * are tested too. One thread; every function aborts the test with a message on misuse (unknown
+ * operator, port or parameter). Link with hde::testing. */
+#ifndef HDE_TESTING_H
+#define HDE_TESTING_H
+
+#include <hde/operator.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hde_harness hde_harness;
+
+/* params is YAML text as under "params:" ("window: 5m, mode: mid" in flow form without braces, or
+ * lines), or NULL. Opens the operator. */
+hde_harness *hde_harness_open(const char *op, const char *params);
+/* The same, but a refused parameter or a failed open() gives NULL and its text. */
+hde_harness *hde_harness_try(const char *op, const char *params, char *error, size_t size);
+void hde_harness_close(hde_harness *h);
+
+/* A message that the test fills: take it back with hde_harness_push(). */
+hde_msg *hde_harness_new(hde_harness *h, const ProtobufCMessageDescriptor *type);
+/* Makes one tick with one message (taken) for a port. Gives what batch() returned. */
+hde_status hde_harness_push(hde_harness *h, const char *port, hde_msg *taken);
+hde_status hde_harness_push_all(hde_harness *h, const char *port, hde_msg **taken, uint32_t n);
+hde_status hde_harness_poll(hde_harness *h); /* sources: one call of poll() */
+hde_status hde_harness_flush(hde_harness *h);
+/* The next message that came out of a port, or NULL. Yours: hde_msg_drop() it. */
+hde_msg *hde_harness_pull(hde_harness *h, const char *port);
+
+void hde_harness_now(hde_harness *h, int64_t now_ns);             /* processing time; fires timers */
+void hde_harness_watermark(hde_harness *h, int64_t watermark_ns); /* event time; fires timers */
+/* Waits (deadline) until a descriptor or post of the operator was served: true if one was. */
+bool hde_harness_wait(hde_harness *h, int timeout_ms);
+
+/* Saves, closes, opens anew with the same parameters and loads: the hot-reload path. */
+bool hde_harness_reload(hde_harness *h);
+/* The text of the last reject, retry, fail: "event: text", or "". */
+const char *hde_harness_said(const hde_harness *h);
+uint64_t hde_harness_counter(const hde_harness *h, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
