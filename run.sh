@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs the main job: graphs/demo.yaml, no server needed.
+#
+#   ./run.sh                       until Ctrl-C (drains and stops)
+#   ./run.sh --for 20s             ends by itself
+#   ./run.sh -- --set vars.seed=7  options of `hde run` after --
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
+
+options=()
+while [ $# -gt 0 ]; do
+  case $1 in
+  -h | --help) usage; exit 0 ;;
+  --for) [ $# -ge 2 ] || { echo "run.sh: --for needs a time, such as 20s" >&2; exit 64; }
+    options+=(--for "$2"); shift 2 ;;
+  --for=*) options+=(--for "${1#--for=}"); shift ;;
+  --) shift; options+=("$@"); break ;;
+  *) echo "run.sh: unknown option '$1' (options of hde run go after --)" >&2; usage >&2; exit 64 ;;
+  esac
+done
+
+. deploy/packages.sh
+install_packages "${build_packages[@]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { cmake --preset release && cmake --build build; } >"$log" 2>&1; then
+  tail -n 30 "$log" >&2
+  echo "run.sh: the build failed" >&2
+  exit 70
+fi
+rm -f "$log"
+trap - EXIT
+exec build/bin/hde run graphs/demo.yaml ${options[@]+"${options[@]}"}

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds with warnings as errors, runs the tests through ctest.
+#
+#   ./test.sh                  every test (gcc)
+#   ./test.sh engine           the tests whose name matches a regular expression
+#   ./test.sh --asan [FILTER]  the same in a build with AddressSanitizer and UBSan
+#   ./test.sh --tsan [FILTER]  with ThreadSanitizer
+#   ./test.sh --clang [FILTER] built by clang
+#   ./test.sh --all            all four, as CI does
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+
+presets=() filter= campaign= minutes=1
+while [ $# -gt 0 ]; do
+  case $1 in
+  -h | --help) usage; exit 0 ;;
+  --asan | --tsan | --clang) presets+=("${1#--}") ;;
+  --all) presets=(dev clang asan tsan) ;;
+  --campaign) [ $# -ge 2 ] || { echo "test.sh: --campaign needs a name" >&2; exit 64; }
+    campaign=$2; shift ;;
+  --minutes) [ $# -ge 2 ] || { echo "test.sh: --minutes needs a number" >&2; exit 64; }
+    minutes=$2; shift ;;
+  -*) echo "test.sh: unknown option '$1'" >&2; usage >&2; exit 64 ;;
+  *) filter=$1 ;;
+  esac
+  shift
+done
+[ ${#presets[@]} -gt 0 ] || presets=(dev)
+
+. deploy/packages.sh
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+
+build() { # PRESET
+  local log=build-$1/build.log
+  mkdir -p "build-$1"
+  echo "== build: $1"
+  if ! { cmake --preset "$1" && cmake --build "build-$1"; } >"$log" 2>&1; then
+    grep -nE 'error|FAILED|undefined|warning' "$log" | head -n 40 >&2 || true
+    tail -n 15 "$log" >&2
+    echo "test.sh: the $1 build failed (whole log: $log)" >&2
+    exit 1
+  fi
+}
+
+case $campaign in
+'') ;;
+fuzz)
+  build asan
+  seconds=$((minutes * 60))
+  HDE_FUZZ_SECONDS=$seconds ctest --test-dir build-asan -L fuzz -V -j "$(nproc)" \
+    --timeout $((seconds * 2 + 60)) ${filter:+-R "$filter"} | grep -E 'seed|inputs|Passed|Failed|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz)" >&2; exit 64 ;;
+esac
+
+failed=()
+for preset in "${presets[@]}"; do
+  build "$preset"
+  only=()
+  # The scripts that drive whole processes run in the plain and the ASan builds.
+  [ "$preset" = tsan ] && only=(-LE 'e2e|install')
+  [ "$preset" = clang ] && only=(-LE install)
+  [ "$preset" = asan ] && only=(-LE install)
+  echo "== test: $preset"
+  ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error \
+    ${only[@]+"${only[@]}"} ${filter:+-R "$filter"} || failed+=("$preset")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "test.sh: failed in: ${failed[*]}" >&2
+  exit 1
+fi
