@@ -32,7 +32,7 @@ target_compile_definitions(hde_flags INTERFACE _GNU_SOURCE HDE_VERSION="${PROJEC
 target_compile_options(hde_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes
   -Wmissing-prototypes -Wvla -Wformat=2 -Wundef -Wwrite-strings
-  -Wpointer-arith -Wno-unused-parameter -fno-math-errno)
+  -Wpointer-arith -Wno-unused-parameter -Wno-missing-field-initializers -fno-math-errno)
 if(HDE_WERROR)
   target_compile_options(hde_flags INTERFACE -Werror)
 endif()

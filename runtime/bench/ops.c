@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ops - the operators of `hde bench edges`: a source of ready-made messages, light work on
+ * columns or rows, and a sink that times what arrives. */
+#include "work.h"
+
+#include <hde/operator.h>
+#include <hde/schemas/bench.pb-c.h>
+
+#include <string.h>
+#include <time.h>
+
+enum { READY = 64 }; /* messages that the sources go round */
+
+static uint64_t
+clock_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- source: `ticks` ticks of `per_tick` messages ---- */
+
+struct source {
+    int64_t ticks, per_tick;
+    const char *shape;
+    hde_msg *ready[READY];
+    int64_t sent;
+    uint64_t next;
+};
+
+static void
+fill_side(hde_msg *msg, Hde__BenchSide *side, double base)
+{
+    double **columns[] = {&side->last,      &side->bid,    &side->ask,  &side->oi,
+                          &side->oi_change, &side->volume, &side->iv,   &side->delta,
+                          &side->gamma,     &side->theta,  &side->vega, &side->price};
+    size_t *counts[] = {&side->n_last,      &side->n_bid,    &side->n_ask,  &side->n_oi,
+                        &side->n_oi_change, &side->n_volume, &side->n_iv,   &side->n_delta,
+                        &side->n_gamma,     &side->n_theta,  &side->n_vega, &side->n_price};
+
+    for (size_t c = 0; c < 12; c++) {
+        *columns[c] = hde_msg_doubles(msg, BENCH_STRIKES);
+        *counts[c] = BENCH_STRIKES;
+        for (size_t k = 0; k < BENCH_STRIKES; k++)
+            (*columns[c])[k] = base + (double)c * (double)k;
+    }
+}
+
+static hde_msg *
+new_chain(hde_ctx *ctx)
+{
+    hde_msg *msg = hde_msg_new(ctx, &hde__bench_chain__descriptor);
+    Hde__BenchChain *chain = (Hde__BenchChain *)msg->body;
+
+    chain->underlying = hde_msg_text(msg, "NIFTY");
+    chain->has_spot = 1;
+    chain->spot = 24212.8;
+    chain->strike = hde_msg_doubles(msg, BENCH_STRIKES);
+    chain->n_strike = BENCH_STRIKES;
+    for (size_t k = 0; k < BENCH_STRIKES; k++)
+        chain->strike[k] = 20000 + 50 * (double)k;
+    fill_side(msg, hde_msg_edit(msg, &chain->calls, &hde__bench_side__descriptor), 100);
+    fill_side(msg, hde_msg_edit(msg, &chain->puts, &hde__bench_side__descriptor), 200);
+    return msg;
+}
+
+static void
+fill_leg(Hde__BenchLeg *leg, double x)
+{
+    leg->has_last = leg->has_bid = leg->has_ask = leg->has_oi = leg->has_oi_change = 1;
+    leg->has_volume = leg->has_iv = leg->has_delta = leg->has_gamma = leg->has_theta = 1;
+    leg->has_vega = leg->has_price = 1;
+    leg->last = leg->bid = leg->ask = leg->oi = leg->oi_change = leg->volume = x;
+    leg->iv = leg->delta = leg->gamma = leg->theta = leg->vega = leg->price = x / 3;
+}
+
+static hde_msg *
+new_rows(hde_ctx *ctx)
+{
+    hde_msg *msg = hde_msg_new(ctx, &hde__bench_rows__descriptor);
+    Hde__BenchRows *rows = (Hde__BenchRows *)msg->body;
+
+    rows->underlying = hde_msg_text(msg, "NIFTY");
+    rows->n_rows = BENCH_STRIKES;
+    rows->rows = hde_msg_alloc(msg, BENCH_STRIKES * sizeof *rows->rows);
+    for (size_t k = 0; k < BENCH_STRIKES; k++) {
+        rows->rows[k] = NULL;
+        Hde__BenchRow *row = hde_msg_edit(msg, &rows->rows[k], &hde__bench_row__descriptor);
+
+        row->has_strike = 1;
+        row->strike = 20000 + 50 * (double)k;
+        fill_leg(hde_msg_edit(msg, &row->call, &hde__bench_leg__descriptor), 100 + (double)k);
+        fill_leg(hde_msg_edit(msg, &row->put, &hde__bench_leg__descriptor), 200 + (double)k);
+    }
+    return msg;
+}
+
+static hde_status
+source_open(hde_ctx *ctx, void *state)
+{
+    struct source *self = state;
+
+    for (int i = 0; i < READY; i++) {
+        if (strcmp(self->shape, "chain") == 0)
+            self->ready[i] = new_chain(ctx);
+        else if (strcmp(self->shape, "rows") == 0)
+            self->ready[i] = new_rows(ctx);
+        else
+            self->ready[i] = hde_msg_new(ctx, &hde__bench_tick__descriptor);
+    }
+    return HDE_OK;
+}
+
+static hde_status
+source_poll(hde_ctx *ctx, void *state)
+{
+    struct source *self = state;
+    unsigned port = self->shape[0] == 'c' ? 0 : self->shape[0] == 'r' ? 1 : 2;
+
+    if (self->sent == self->ticks)
+        return HDE_END;
+    for (int64_t i = 0; i < self->per_tick; i++)
+        hde_forward(ctx, port, self->ready[self->next++ % READY]);
+    self->sent++;
+    return HDE_OK;
+}
+
+static void
+source_close(hde_ctx *ctx, void *state)
+{
+    struct source *self = state;
+
+    for (int i = 0; i < READY; i++)
+        hde_msg_drop(self->ready[i]);
+}
+
+static const hde_port source_outputs[] = {
+    {"chains", HDE_TYPES(&hde__bench_chain__descriptor), .help = "columns"},
+    {"rows", HDE_TYPES(&hde__bench_rows__descriptor), .help = "row sub-messages"},
+    {"ticks", HDE_TYPES(&hde__bench_tick__descriptor), .help = "small messages"},
+    {0},
+};
+static const hde_param source_params[] = {
+    HDE_PARAM(struct source, ticks, .fallback = "100000", .min = 1, .max = 1e12,
+              .help = "ticks to send"),
+    HDE_PARAM(struct source, per_tick, .fallback = "1", .unit = "messages", .min = 1, .max = 4096,
+              .help = "messages a tick"),
+    HDE_PARAM(struct source, shape, .fallback = "chain", .choices = "chain|rows|tick",
+              .help = "what to send"),
+    {0},
+};
+static const hde_operator source_op = {
+    .size = sizeof source_op,
+    .name = "bench/source",
+    .summary = "sends ready-made messages as fast as they are taken",
+    .outputs = source_outputs,
+    .params = source_params,
+    .state_size = sizeof(struct source),
+    .open = source_open,
+    .poll = source_poll,
+    .close = source_close,
+};
+
+/* ---- light work on columns ---- */
+
+struct light {
+    int64_t column;
+    double sum;
+};
+
+static const double *
+column_of(const Hde__BenchSide *side, int64_t i)
+{
+    static const size_t at[] = {
+        offsetof(Hde__BenchSide, last),      offsetof(Hde__BenchSide, bid),
+        offsetof(Hde__BenchSide, ask),       offsetof(Hde__BenchSide, oi),
+        offsetof(Hde__BenchSide, oi_change), offsetof(Hde__BenchSide, volume),
+        offsetof(Hde__BenchSide, iv),        offsetof(Hde__BenchSide, delta),
+        offsetof(Hde__BenchSide, gamma),     offsetof(Hde__BenchSide, theta),
+        offsetof(Hde__BenchSide, vega),      offsetof(Hde__BenchSide, price),
+    };
+
+    return *(double *const *)((const char *)side + at[i]);
+}
+
+static hde_status
+light_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct light *self = state;
+
+    for (; batch->done < batch->n; batch->done++) {
+        const Hde__BenchChain *chain = (const Hde__BenchChain *)batch->msg[batch->done]->body;
+
+        self->sum += bench_work(column_of(chain->calls, self->column),
+                                column_of(chain->puts, self->column), chain->n_strike);
+        hde_emit(ctx, 0, hde_take(batch, batch->done));
+    }
+    return HDE_OK;
+}
+
+static const hde_port chain_in[] = {{"in", HDE_TYPES(&hde__bench_chain__descriptor)}, {0}};
+static const hde_port chain_out[] = {{"out", HDE_TYPES(&hde__bench_chain__descriptor)}, {0}};
+static const hde_param light_params[] = {
+    HDE_PARAM(struct light, column, .fallback = "0", .min = 0, .max = 11, .help = "column to read"),
+    {0},
+};
+static const hde_operator light_op = {
+    .size = sizeof light_op,
+    .name = "bench/light",
+    .summary = "one pass over one column of either side",
+    .inputs = chain_in,
+    .outputs = chain_out,
+    .params = light_params,
+    .state_size = sizeof(struct light),
+    .batch = light_batch,
+};
+
+/* ---- the same on rows ---- */
+
+static hde_status
+rows_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct light *self = state;
+
+    for (; batch->done < batch->n; batch->done++) {
+        const Hde__BenchRows *chain = (const Hde__BenchRows *)batch->msg[batch->done]->body;
+        double sum = 0;
+
+        for (size_t k = 0; k < chain->n_rows; k++)
+            sum += chain->rows[k]->call->last * .999 + chain->rows[k]->put->last * .001;
+        self->sum += sum;
+        hde_emit(ctx, 0, hde_take(batch, batch->done));
+    }
+    return HDE_OK;
+}
+
+static const hde_port rows_in[] = {{"in", HDE_TYPES(&hde__bench_rows__descriptor)}, {0}};
+static const hde_port rows_out[] = {{"out", HDE_TYPES(&hde__bench_rows__descriptor)}, {0}};
+static const hde_operator rows_op = {
+    .size = sizeof rows_op,
+    .name = "bench/rows",
+    .summary = "one pass over one field of all rows",
+    .inputs = rows_in,
+    .outputs = rows_out,
+    .params = light_params,
+    .state_size = sizeof(struct light),
+    .batch = rows_batch,
+};
+
+/* ---- pass: hands on what comes ---- */
+
+static hde_status
+pass_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    for (; batch->done < batch->n; batch->done++)
+        hde_emit(ctx, 0, hde_take(batch, batch->done));
+    return HDE_OK;
+}
+
+static const hde_port tick_in[] = {{"in", HDE_TYPES(&hde__bench_tick__descriptor)}, {0}};
+static const hde_port tick_out[] = {{"out", HDE_TYPES(&hde__bench_tick__descriptor)}, {0}};
+static const hde_operator pass_op = {
+    .size = sizeof pass_op,
+    .name = "bench/pass",
+    .summary = "hands on what comes",
+    .inputs = tick_in,
+    .outputs = tick_out,
+    .batch = pass_batch,
+};
+
+/* ---- sink: times the messages between `skip` and `until` ---- */
+
+struct sink {
+    int64_t skip, until;
+    int64_t seen;
+    uint64_t first_ns;
+    hde_counter *timed, *elapsed;
+};
+
+static hde_status
+sink_open(hde_ctx *ctx, void *state)
+{
+    struct sink *self = state;
+
+    self->timed = hde_counter_open(ctx, "timed_messages", "messages between skip and until");
+    self->elapsed = hde_counter_open(ctx, "timed_ns", "monotonic time that they took");
+    return HDE_OK;
+}
+
+static hde_status
+sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct sink *self = state;
+
+    self->seen += batch->n;
+    batch->done = batch->n;
+    if (self->first_ns == 0 && self->seen >= self->skip) {
+        self->first_ns = clock_ns();
+        self->skip = self->seen;
+    } else if (self->until > 0 && self->seen >= self->until) {
+        hde_count(self->elapsed, clock_ns() - self->first_ns);
+        hde_count(self->timed, (uint64_t)(self->seen - self->skip));
+        self->until = 0;
+    }
+    return HDE_OK;
+}
+
+static const hde_port sink_in[] = {
+    {"in", HDE_TYPES(&hde__bench_chain__descriptor, &hde__bench_rows__descriptor,
+                     &hde__bench_tick__descriptor)},
+    {0},
+};
+static const hde_param sink_params[] = {
+    HDE_PARAM(struct sink, skip, .fallback = "1", .unit = "messages", .min = 1, .max = 1e15,
+              .help = "the clock starts when so many have come"),
+    HDE_PARAM(struct sink, until, .fallback = "0", .unit = "messages", .min = 0, .max = 1e15,
+              .help = "the clock stops when so many have come; 0: never"),
+    {0},
+};
+static const hde_operator sink_op = {
+    .size = sizeof sink_op,
+    .name = "bench/sink",
+    .summary = "times what arrives",
+    .inputs = sink_in,
+    .params = sink_params,
+    .state_size = sizeof(struct sink),
+    .open = sink_open,
+    .batch = sink_batch,
+};
+
+HDE_PLUGIN(&source_op, &light_op, &rows_op, &pass_op, &sink_op);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * work - what a light operator does in `hde bench edges`: one pass over 2 of a chain's 25 columns.
+ * The same function runs in the operators and in the hand-written loop they are compared with. */
+#ifndef BENCH_WORK_H
+#define BENCH_WORK_H
+
+#include <stddef.h>
+
+enum { BENCH_STRIKES = 200, BENCH_OPS = 8 };
+
+/* Eight partial sums, so that the pass is bound by arithmetic and not by one chain of additions. */
+static inline double
+bench_work(const double *restrict a, const double *restrict b, size_t n)
+{
+    double sum[8] = {0}, rest = 0;
+    size_t i;
+
+    for (i = 0; i + 8 <= n; i += 8) {
+        for (size_t j = 0; j < 8; j++)
+            sum[j] += a[i + j] * .999 + b[i + j] * .001;
+    }
+    for (; i < n; i++)
+        rest += a[i] * .999 + b[i] * .001;
+    return (sum[0] + sum[4]) + (sum[1] + sum[5]) + ((sum[2] + sum[6]) + (sum[3] + sum[7])) + rest;
+}
+
+#endif
