@@ -1,6 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ * hde - the table of subcommands; see cmd/cmd.h. */
+#include "cmd/cmd.h"
+
+static const struct command *const commands[] = {
+    &cmd_bench, &cmd_completion, &cmd_version, &cmd_help, NULL,
+};
+
 int
-main(void)
+main(int argc, char **argv)
 {
-    return 0;
+    return cmd_main(commands, argc, argv);
 }
