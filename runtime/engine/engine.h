@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "graph/graph.h"
 
+#include <hde/text.h>
 #include <stdatomic.h>
 
 struct engine;
@@ -41,6 +42,12 @@ const struct err *engine_error(const struct engine *engine); /* after ENGINE_FAI
 void engine_free(struct engine *engine); /* joins every thread, closes every operator */
 
 const struct stats *engine_stats(const struct engine *engine); /* any thread */
+/* hde_level: smaller ones of this node are not written any more. node NULL: every node. False if
+ * there is no such node. Any thread. */
+bool engine_log_level(struct engine *engine, const char *node, int level);
+/* Why the graph does not move: one line for each actor that has input and makes no progress, with
+ * the edges and nodes it waits for. Nothing where all moves. Any thread. */
+void engine_stall_text(const struct engine *engine, hde_text *out);
 const struct graph *engine_graph(const struct engine *engine);
 
 /* A tap: copies of what passes an edge, at most `depth` messages waiting (newest dropped and

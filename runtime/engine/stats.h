@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * stats - the counters of a running graph, in memory that any process may map and read.
+ *
+ * One segment of fixed layout: a header, then arrays of node instances, edge instances and workers.
+ * Every field that changes has one writing thread and is stored relaxed: a reader sees each value
+ * on its own, never torn, also while the process hangs. Readers use the views below, which add up
+ * replicas; they need no engine, only the mapping. */
+#ifndef ENGINE_STATS_H
+#define ENGINE_STATS_H
+
+#include "base/err.h"
+
+#include <hde/text.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STATS_MAGIC = 0x53454448, /* "HDES" */
+    STATS_VERSION = 1,
+    STATS_COUNTERS = 24, /* named counters of one node */
+    STATS_NAME = 128,
+    STATS_EDGE_NAME = 264,
+    STATS_DROPS = 3,
+    STATS_SAMPLE = 64, /* every 64th tick of an actor is timed */
+};
+
+/* Idle and running are told apart by the worker: see stats_worker.node. */
+enum node_state {
+    NODE_IDLE,
+    NODE_RUNNING,
+    NODE_WAITING_CREDIT,
+    NODE_PARKED,
+    NODE_FAILED,
+    NODE_ENDED
+};
+enum edge_kind { EDGE_FUSED, EDGE_RING, EDGE_ZMQ, EDGE_LATEST, EDGE_DROP_OLDEST };
+/* Why an edge dropped a message: a newer one of its key came, no room, its reader had ended. */
+enum drop_reason { DROP_REPLACED, DROP_FULL, DROP_ENDED };
+
+const char *node_state_name(enum node_state state);
+const char *edge_kind_name(enum edge_kind kind);
+const char *drop_reason_name(enum drop_reason reason);
+
+struct stats_counter {
+    char name[64], help[128];
+    _Atomic uint64_t value;
+    _Atomic uint32_t in_use;
+};
+
+struct stats_node {
+    char name[STATS_NAME], op[STATS_NAME], build_id[64];
+    uint32_t graph_node, replica, worker;
+    uint32_t blocking; /* has a thread of its own */
+    _Alignas(64) _Atomic uint64_t calls, messages;
+    _Atomic uint64_t sampled_ns, sampled_messages; /* of the sampled ticks */
+    _Atomic uint64_t rejects, retries, errors, restarts, skips;
+    _Atomic int64_t watermark_ns;
+    _Atomic uint32_t state; /* enum node_state, never NODE_RUNNING */
+    struct stats_counter counter[STATS_COUNTERS];
+};
+
+struct stats_edge {
+    char name[STATS_EDGE_NAME];
+    uint32_t graph_edge, kind, from_node, to_node; /* indices of instances */
+    int64_t capacity_messages, capacity_bytes;     /* 0: no bound of its own (fused) */
+    /* the writer's line */
+    _Alignas(64) _Atomic uint64_t messages, batches, bytes; /* put by the writer */
+    _Atomic uint64_t blocked_ns;
+    _Atomic int64_t blocked_since_ns; /* monotonic clock; 0: not blocked */
+    _Atomic int64_t fill_ns;          /* when the edge last became non-empty */
+    _Atomic uint64_t word;            /* progress */
+    _Atomic uint64_t tap_dropped;
+    _Atomic uint64_t dropped[STATS_DROPS];
+    /* the reader's line */
+    _Alignas(64) _Atomic uint64_t done_messages, done_bytes;
+    _Atomic int64_t front_ns; /* when the batch taken last was put */
+    _Atomic uint64_t corrupt; /* frames that could not be read */
+};
+
+struct stats_worker {
+    char name[STATS_NAME];
+    _Alignas(64) _Atomic uint64_t turns, parks, spins, wakes;
+    _Atomic uint32_t node; /* instance that is being called + 1; 0: none */
+};
+
+struct stats {
+    uint32_t magic, version;
+    uint64_t size; /* of the segment */
+    char graph[STATS_NAME], host[STATS_NAME];
+    int32_t pid;
+    uint32_t virtual_clock;
+    int64_t start_ns; /* wall clock */
+    uint32_t n_graph_nodes, n_graph_edges, n_nodes, n_edges, n_workers;
+    uint64_t nodes_at, edges_at, workers_at; /* offsets */
+    _Alignas(64) _Atomic uint32_t state;     /* enum engine_state */
+    _Atomic uint64_t tick;                   /* given last */
+    _Atomic uint64_t entries;                /* given so far */
+    _Atomic int64_t now_ns;                  /* processing time of the last entry */
+    _Atomic uint64_t stalls;                 /* reports of the watchdog */
+};
+
+/* ---- Views: what readers use -------------------------------------------------------------- */
+
+struct node_view {
+    const char *name, *op, *build_id;
+    enum node_state state; /* the busiest of the replicas */
+    unsigned replicas, worker;
+    bool blocking;
+    uint64_t calls, messages, rejects, retries, errors, restarts, skips;
+    uint64_t sampled_ns, sampled_messages;
+    double ns_per_message; /* from the sampled ticks; NaN: none yet */
+    int64_t watermark_ns;  /* smallest of the replicas */
+    unsigned n_counters;
+    struct {
+        const char *name, *help;
+        uint64_t value;
+    } counter[STATS_COUNTERS];
+};
+
+struct edge_view {
+    const char *name;
+    size_t from, to; /* graph nodes */
+    enum edge_kind kind;
+    uint64_t messages, batches;
+    uint64_t depth_messages, depth_bytes; /* put and not yet finished by the reader */
+    int64_t capacity_messages, capacity_bytes, credit_messages, credit_bytes;
+    int64_t age_ns; /* of the oldest that waits; 0: none */
+    uint64_t dropped[STATS_DROPS], tap_dropped, corrupt;
+    uint64_t blocked_ns; /* with what is going on now */
+    bool blocked;
+    uint64_t word;
+};
+
+struct worker_view {
+    const char *name;
+    uint64_t turns, parks, spins, wakes;
+    const char *node; /* in which it is now, or NULL */
+};
+
+/* i counts nodes and edges of the graph, in its order; workers as the engine made them. */
+size_t stats_nodes(const struct stats *stats);
+void stats_node(const struct stats *stats, size_t i, struct node_view *out);
+size_t stats_edges(const struct stats *stats);
+void stats_edge(const struct stats *stats, size_t i, struct edge_view *out);
+size_t stats_workers(const struct stats *stats);
+void stats_worker(const struct stats *stats, size_t i, struct worker_view *out);
+
+/* Maps the file of another process (engine_options.stats_path) read-only. NULL with a text if it
+ * is not one or of another version. */
+const struct stats *stats_open(const char *path, struct err *err);
+void stats_close(const struct stats *stats);
+
+/* ---- The writing side: the engine --------------------------------------------------------- */
+
+struct stats_shape {
+    const char *path, *graph, *host; /* path NULL: anonymous */
+    uint32_t graph_nodes, graph_edges, nodes, edges, workers;
+};
+struct stats *stats_new(const struct stats_shape *shape, struct err *err);
+void stats_free(struct stats *stats, const char *path); /* removes the file too */
+struct stats_node *stats_node_at(const struct stats *stats, uint32_t i);
+struct stats_edge *stats_edge_at(const struct stats *stats, uint32_t i);
+struct stats_worker *stats_worker_at(const struct stats *stats, uint32_t i);
+
+/* One writer: a plain add, without a locked instruction. */
+#define STAT_ADD(field, by)                                                                        \
+    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (by),   \
+                          memory_order_relaxed)
+#define STAT_SET(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+#define STAT_GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+#endif
