@@ -48,6 +48,8 @@ bool engine_log_level(struct engine *engine, const char *node, int level);
 /* Why the graph does not move: one line for each actor that has input and makes no progress, with
  * the edges and nodes it waits for. Nothing where all moves. Any thread. */
 void engine_stall_text(const struct engine *engine, hde_text *out);
+/* Live, ready, draining and why not, for /livez, /readyz and hde_get_health(). Any thread. */
+void engine_health(const struct engine *engine, hde_health *out);
 const struct graph *engine_graph(const struct engine *engine);
 
 /* A tap: copies of what passes an edge, at most `depth` messages waiting (newest dropped and
@@ -63,6 +65,9 @@ struct tap_item {
     uint64_t dropped;          /* so far */
 };
 bool tap_next(struct tap *tap, struct tap_item *item, int timeout_ms);
+/* For event loops: readable (level) from the moment when a message waits until tap_next() with
+ * timeout 0 has given false. Owned by the tap. */
+int tap_fd(const struct tap *tap);
 void engine_tap_close(struct tap *tap);
 
 /* Prometheus text (hde/observe.h) from the counters alone. */
