@@ -30,7 +30,17 @@ struct host {
     void (*health)(const hde_ctx *ctx, hde_health *out);
 };
 
-struct scratch_block;
+/* What a host hands to batch(). hde_take() empties a slot but remembers the event time, so that
+ * hde_msg_new() still knows it for the message being worked on. */
+struct inbatch {
+    hde_batch batch;
+    int64_t event_ns;
+};
+
+struct scratch_block {
+    _Alignas(64) struct scratch_block *next;
+    size_t size; /* of the memory behind this header */
+};
 
 struct hde_ctx {
     const struct host *host;
@@ -39,9 +49,10 @@ struct hde_ctx {
     const char *node; /* name of the node */
     const char *graph;
     void *state;
-    int64_t now_ns;       /* processing time of the current entry */
-    int64_t watermark_ns; /* INT64_MIN before the first */
-    int64_t event_ns;     /* event time that new messages inherit */
+    int64_t now_ns;           /* processing time of the current entry */
+    int64_t watermark_ns;     /* INT64_MIN before the first */
+    int64_t event_ns;         /* event time that new messages inherit outside of batch() */
+    const struct inbatch *in; /* during batch(): see ctx_batch() */
     uint32_t n_outlets;
     struct outlet *outlets;
     struct msg_pool *pool; /* of the thread that runs this instance; NULL: look it up */
@@ -49,7 +60,7 @@ struct hde_ctx {
     size_t scratch_used;
     struct err said; /* code "" ; text "event: text" of the last reject, retry or fail */
     char said_event[64];
-    int log_level; /* hde_level: smaller ones are not written */
+    _Atomic int log_level; /* hde_level: smaller ones are not written. Any thread may set it */
     uint64_t n_rejects, n_retries, n_fails;
 };
 
@@ -58,7 +69,17 @@ struct hde_counter {
     _Atomic uint64_t *value; /* in the stats segment, or the harness's memory */
 };
 
-void ctx_scratch_reset(hde_ctx *ctx); /* after every callback */
+/* Calls batch() with everything around it that a host owes: event times, scratch. The messages are
+ * lent; slots that were taken are NULL afterwards, batch->done tells how far it came. */
+hde_status ctx_batch(hde_ctx *ctx, struct inbatch *in);
+
+void ctx_scratch_rewind(hde_ctx *ctx);
+static inline void
+ctx_scratch_reset(hde_ctx *ctx) /* after every callback */
+{
+    if (__builtin_expect(ctx->scratch_used != 0, 0))
+        ctx_scratch_rewind(ctx);
+}
 void ctx_scratch_fini(hde_ctx *ctx);
 
 #endif

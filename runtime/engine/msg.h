@@ -12,24 +12,51 @@
 
 #include <hde/operator.h>
 
+#include <stdatomic.h>
+
 struct msg_pool;
+struct msg_chunk;
+struct msg_parent;
+
+/* What lies behind an hde_msg. refs: keep is a relaxed add, drop an acquire-release subtraction,
+ * so that whoever sees the count at one (drop or msg_is_sole) also sees every read and write of
+ * those who let go before. */
+struct message {
+    hde_msg msg;
+    _Atomic uint32_t refs;
+    struct msg_chunk *chunk;    /* newest of the message's chunks */
+    char *at, *end;             /* free rest of that chunk */
+    struct msg_parent *parents; /* messages whose memory the body points into */
+    size_t bytes;               /* of all chunks */
+};
 
 /* The pool of the calling thread, made at its first use. Never NULL. */
 struct msg_pool *msg_pool_current(void);
-/* Chunks that had to come from malloc, and those in use, over all pools. */
+/* Gives back at once what the calling thread holds for other threads' pools (it collects up to 32
+ * chunks to spare atomics). Workers call it before they wait; a thread's end does it by itself. */
+void msg_pool_flush(void);
+/* Chunks that had to come from malloc, and those in use, over all pools. Any thread. */
 struct msg_pool_totals {
     uint64_t allocations, in_use, bytes_in_use;
 };
 struct msg_pool_totals msg_pool_totals(void);
-/* Frees what can be freed; for the end of tests and of the process. */
+/* Frees the pools of ended threads and of the caller as far as no message of theirs lives; for the
+ * end of tests and of the process. */
 void msg_pools_fini(void);
 
 hde_msg *msg_new(struct msg_pool *pool, const ProtobufCMessageDescriptor *type);
-/* Unpacks into a new message (memory from the pool alone); NULL if the bytes are not of the type. */
+/* Unpacks into a new message (memory from the pool alone); NULL if the bytes are not of the type.
+ */
 hde_msg *msg_unpack(struct msg_pool *pool, const ProtobufCMessageDescriptor *type,
                     const uint8_t *bytes, size_t size);
+/* hde_msg_writable() with the pool at hand. */
+hde_msg *msg_writable(struct msg_pool *pool, hde_msg *taken);
 size_t msg_bytes(const hde_msg *msg); /* memory it holds: the unit of edge credits in bytes */
-bool msg_is_sole(const hde_msg *msg);
+static inline bool
+msg_is_sole(const hde_msg *msg)
+{
+    return atomic_load_explicit(&((const struct message *)msg)->refs, memory_order_acquire) == 1;
+}
 
 /* Growing array of messages; holds references. Starts as {0}. */
 struct msgvec {

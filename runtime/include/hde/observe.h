@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct hde_health {
     uint32_t size;
@@ -23,6 +24,7 @@ void hde_metrics(const hde_ctx *ctx, hde_text *out);
 void hde_get_health(const hde_ctx *ctx, hde_health *out);
 const char *hde_version(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

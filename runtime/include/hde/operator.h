@@ -25,6 +25,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct hde_ctx hde_ctx;         /* one running instance of a node */
 typedef struct hde_counter hde_counter; /* a named counter of one node */
@@ -277,6 +278,7 @@ typedef struct hde_plugin_table {
         HDE_PLUGIN_MAGIC, HDE_ABI, sizeof(hde_plugin_table), sizeof(hde_operator),                 \
         (const hde_operator *const[]){__VA_ARGS__, NULL}}
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct hde_harness hde_harness;
 
@@ -43,6 +44,7 @@ bool hde_harness_reload(hde_harness *h);
 const char *hde_harness_said(const hde_harness *h);
 uint64_t hde_harness_counter(const hde_harness *h, const char *name);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Starts as {0}. data is always ended by a NUL when it is not NULL. */
 typedef struct hde_text {
@@ -44,6 +45,7 @@ typedef enum hde_json_style {
  * their names. */
 void hde_json_message(hde_text *text, const ProtobufCMessage *message, hde_json_style style);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * host - the functions of hde/operator.h that operators call, on top of hde_ctx. */
+#include "base/arena.h"
+#include "base/log.h"
+#include "engine/ctx.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum { SCRATCH_ALIGN = 64, SCRATCH_MIN = 4096 };
+
+static inline struct msg_pool *
+pool_of(const hde_ctx *ctx)
+{
+    return ctx->pool ? ctx->pool : msg_pool_current();
+}
+
+/* ---- Messages ----------------------------------------------------------------------------- */
+
+hde_msg *
+hde_take(hde_batch *batch, uint32_t i)
+{
+    hde_msg *msg = batch->msg[i];
+
+    batch->msg[i] = NULL;
+    if (msg)
+        ((struct inbatch *)batch)->event_ns = msg->event_ns;
+    return msg;
+}
+
+static inline int64_t
+event_time(const hde_ctx *ctx)
+{
+    const struct inbatch *in = ctx->in;
+
+    if (!in)
+        return ctx->event_ns;
+    if (in->batch.done < in->batch.n && in->batch.msg[in->batch.done])
+        return in->batch.msg[in->batch.done]->event_ns;
+    return in->event_ns;
+}
+
+hde_msg *
+hde_msg_new(hde_ctx *ctx, const ProtobufCMessageDescriptor *type)
+{
+    hde_msg *msg = msg_new(pool_of(ctx), type);
+
+    msg->event_ns = event_time(ctx);
+    return msg;
+}
+
+hde_msg *
+hde_msg_writable(hde_ctx *ctx, hde_msg *taken)
+{
+    return msg_is_sole(taken) ? taken : msg_writable(pool_of(ctx), taken);
+}
+
+static void __attribute__((noreturn, cold)) no_such_output(const hde_ctx *ctx, unsigned port)
+{
+    fprintf(stderr, "hde: node '%s' (%s) emits on output %u, but has %u\n", ctx->node,
+            ctx->op ? ctx->op->name : "?", port, ctx->n_outlets);
+    abort();
+}
+
+static void
+emit_many(const struct outlet *outlet, hde_msg *taken)
+{
+    if (!outlet->n_targets) {
+        hde_msg_drop(taken);
+        return;
+    }
+    for (uint32_t i = 0; i + 1 < outlet->n_targets; i++)
+        msgvec_push(outlet->targets[i], hde_msg_keep(taken));
+    msgvec_push(outlet->targets[outlet->n_targets - 1], taken);
+}
+
+void
+hde_emit(hde_ctx *ctx, unsigned port, hde_msg *taken)
+{
+    const struct outlet *outlet;
+
+    if (unlikely(port >= ctx->n_outlets))
+        no_such_output(ctx, port);
+    outlet = &ctx->outlets[port];
+    if (unlikely(outlet->n_targets != 1))
+        emit_many(outlet, taken);
+    else
+        msgvec_push(outlet->targets[0], taken);
+}
+
+void
+hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg)
+{
+    if (port < ctx->n_outlets && !ctx->outlets[port].n_targets)
+        return; /* nobody listens: no need to count up and down */
+    hde_emit(ctx, port, hde_msg_keep(msg));
+}
+
+hde_status
+ctx_batch(hde_ctx *ctx, struct inbatch *in)
+{
+    hde_status status;
+
+    in->event_ns = ctx->event_ns;
+    ctx->in = in;
+    status = ctx->op->batch(ctx, ctx->state, &in->batch);
+    ctx->in = NULL;
+    ctx_scratch_reset(ctx);
+    return status;
+}
+
+/* ---- Scratch ------------------------------------------------------------------------------ */
+
+static struct scratch_block *
+scratch_block_new(size_t size)
+{
+    struct scratch_block *block = aligned_alloc(SCRATCH_ALIGN, sizeof *block + size);
+
+    if (!block) {
+        fprintf(stderr, "hde: out of memory (scratch of %zu bytes)\n", size);
+        abort();
+    }
+    block->next = NULL;
+    block->size = size;
+    return block;
+}
+
+void *
+hde_scratch(hde_ctx *ctx, size_t size)
+{
+    struct scratch_block *block = ctx->scratch;
+    size_t at = ctx->scratch_used;
+
+    if (size > SIZE_MAX / 2) {
+        fprintf(stderr, "hde: node '%s' asks for %zu bytes of scratch\n", ctx->node, size);
+        abort();
+    }
+    size = (size + SCRATCH_ALIGN - 1) & ~(size_t)(SCRATCH_ALIGN - 1);
+    if (!size)
+        size = SCRATCH_ALIGN;
+    if (unlikely(!block || block->size - at < size)) {
+        size_t room = block ? 2 * block->size : SCRATCH_MIN;
+
+        block = scratch_block_new(size > room ? size : room);
+        block->next = ctx->scratch;
+        ctx->scratch = block;
+        at = 0;
+    }
+    ctx->scratch_used = at + size;
+    return (char *)(block + 1) + at;
+}
+
+void
+ctx_scratch_rewind(hde_ctx *ctx)
+{
+    ctx->scratch_used = 0;
+    /* The newest block is more than all others together; from now on it is enough. */
+    while (ctx->scratch && ctx->scratch->next) {
+        struct scratch_block *old = ctx->scratch->next;
+
+        ctx->scratch->next = old->next;
+        free(old);
+    }
+}
+
+void
+ctx_scratch_fini(hde_ctx *ctx)
+{
+    ctx_scratch_rewind(ctx);
+    free(ctx->scratch);
+    ctx->scratch = NULL;
+}
+
+/* ---- Time, names, counters ---------------------------------------------------------------- */
+
+int64_t
+hde_now_ns(const hde_ctx *ctx)
+{
+    return ctx->now_ns;
+}
+
+int64_t
+hde_watermark_ns(const hde_ctx *ctx)
+{
+    return ctx->watermark_ns;
+}
+
+const char *
+hde_node_name(const hde_ctx *ctx)
+{
+    return ctx->node;
+}
+
+void
+hde_timer_at(hde_ctx *ctx, uint32_t id, int64_t event_ns)
+{
+    ctx->host->timer_at(ctx, id, event_ns);
+}
+
+void
+hde_timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
+{
+    ctx->host->timer_after(ctx, id, delay_ns);
+}
+
+hde_counter *
+hde_counter_open(hde_ctx *ctx, const char *name, const char *help)
+{
+    return ctx->host->counter_open(ctx, name, help);
+}
+
+void
+hde_count(hde_counter *counter, uint64_t n)
+{
+    /* The instance is the only writer; readers want each value on its own. */
+    uint64_t value = atomic_load_explicit(counter->value, memory_order_relaxed);
+
+    atomic_store_explicit(counter->value, value + n, memory_order_relaxed);
+}
+
+/* ---- The outside world -------------------------------------------------------------------- */
+
+bool
+hde_watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
+{
+    return ctx->host->watch(ctx, fd, events, tag);
+}
+
+bool
+hde_post(hde_ctx *ctx, uint32_t tag, void *data)
+{
+    return ctx->host->post(ctx, tag, data);
+}
+
+void
+hde_position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
+{
+    ctx->host->position(ctx, partition, bytes, size);
+}
+
+void
+hde_source_watermark(hde_ctx *ctx, int64_t event_ns)
+{
+    ctx->host->source_watermark(ctx, event_ns);
+}
+
+/* ---- What went wrong ---------------------------------------------------------------------- */
+
+static bool
+is_written(const hde_ctx *ctx, hde_level level)
+{
+    return (int)level >= atomic_load_explicit(&ctx->log_level, memory_order_relaxed);
+}
+
+void
+hde_log(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!is_written(ctx, level))
+        return;
+    va_start(args, fmt);
+    log_linev(level, ctx->graph, ctx->node, event, fmt, args);
+    va_end(args);
+}
+
+/* Keeps "event: text" for status, skip file and tests, and writes the line. */
+static void __attribute__((format(printf, 4, 0)))
+say(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, va_list args)
+{
+    struct err *said = &ctx->said;
+    int n = snprintf(said->text, sizeof said->text, "%s: ", event);
+    size_t at = n < 0 ? 0 : (size_t)n < sizeof said->text ? (size_t)n : sizeof said->text - 1;
+
+    snprintf(ctx->said_event, sizeof ctx->said_event, "%s", event);
+    vsnprintf(said->text + at, sizeof said->text - at, fmt, args);
+    log_redact(said->text);
+    if (is_written(ctx, level))
+        log_line(level, ctx->graph, ctx->node, event, "%s", said->text + at);
+}
+
+hde_status
+hde_reject(hde_ctx *ctx, const char *event, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    say(ctx, HDE_WARN, event, fmt, args);
+    va_end(args);
+    ctx->n_rejects++;
+    return HDE_REJECT;
+}
+
+hde_status
+hde_retry(hde_ctx *ctx, const char *event, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    say(ctx, HDE_WARN, event, fmt, args);
+    va_end(args);
+    ctx->n_retries++;
+    return HDE_RETRY;
+}
+
+hde_status
+hde_fail(hde_ctx *ctx, const char *event, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    say(ctx, HDE_ERROR, event, fmt, args);
+    va_end(args);
+    ctx->n_fails++;
+    return HDE_FAIL;
+}
+
+/* ---- Observe ------------------------------------------------------------------------------ */
+
+void
+hde_metrics(const hde_ctx *ctx, hde_text *out)
+{
+    ctx->host->metrics(ctx, out);
+}
+
+void
+hde_get_health(const hde_ctx *ctx, hde_health *out)
+{
+    hde_health health = {.size = sizeof health};
+    uint32_t size = out->size;
+
+    /* A view built against an older header has a shorter struct, a newer one a longer. */
+    ctx->host->health(ctx, &health);
+    if (size > sizeof health) {
+        memset((char *)out + sizeof health, 0, size - sizeof health);
+        size = sizeof health;
+    }
+    memcpy(out, &health, size);
+    out->size = size;
+}
+
+const char *
+hde_version(void)
+{
+    return HDE_VERSION;
+}
