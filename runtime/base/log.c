@@ -21,7 +21,7 @@ static const int64_t fold_ns = 10 * (int64_t)NS_PER_S;
 /* What was seen of one (node, event). */
 struct fold {
     char *graph, *node, *event; /* owned; event NULL: the entry is free */
-    hde_level level;
+    enum level level;
     int64_t since_ns; /* when the last line was written */
     uint64_t more;    /* not written since */
     char text[200];   /* of the last one of these */
@@ -38,22 +38,22 @@ static struct {
     char **secrets;
     size_t n_secrets;
     hde_text line, text;
-} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = HDE_INFO};
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = LEVEL_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 const char *
-log_level_name(hde_level level)
+log_level_name(enum level level)
 {
-    return level_names[level <= HDE_ERROR ? level : HDE_ERROR];
+    return level_names[level <= LEVEL_ERROR ? level : LEVEL_ERROR];
 }
 
 bool
-log_level_parse(const char *name, hde_level *level)
+log_level_parse(const char *name, enum level *level)
 {
-    for (unsigned i = 0; i <= HDE_ERROR; i++) {
+    for (unsigned i = 0; i <= LEVEL_ERROR; i++) {
         if (!strcmp(name, level_names[i]))
-            return *level = (hde_level)i, true;
+            return *level = (enum level)i, true;
     }
     return false;
 }
@@ -144,7 +144,7 @@ put_time(hde_text *line, int64_t ns)
 }
 
 static void
-write_line(int64_t now, hde_level level, const char *graph, const char *node, const char *event,
+write_line(int64_t now, enum level level, const char *graph, const char *node, const char *event,
            const char *text)
 {
     hde_text *line = &state.line;
@@ -274,7 +274,7 @@ log_flush(void)
 }
 
 void
-log_linev(hde_level level, const char *graph, const char *node, const char *event, const char *fmt,
+log_linev(enum level level, const char *graph, const char *node, const char *event, const char *fmt,
           va_list args)
 {
     struct fold *fold;
@@ -303,7 +303,7 @@ log_linev(hde_level level, const char *graph, const char *node, const char *even
 }
 
 void
-log_line(hde_level level, const char *graph, const char *node, const char *event, const char *fmt,
+log_line(enum level level, const char *graph, const char *node, const char *event, const char *fmt,
          ...)
 {
     va_list args;
@@ -324,7 +324,7 @@ log_set_format(enum log_format format)
 }
 
 void
-log_set_level(hde_level level)
+log_set_level(enum level level)
 {
     atomic_store_explicit(&state.level, (int)level, memory_order_relaxed);
 }

@@ -8,16 +8,19 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include <hde/operator.h>
-
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
+/* The numbers of hde_level. */
+enum level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /* graph and node may be NULL: the line is the process's own. */
-void log_line(hde_level level, const char *graph, const char *node, const char *event,
+void log_line(enum level level, const char *graph, const char *node, const char *event,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void log_linev(hde_level level, const char *graph, const char *node, const char *event,
+void log_linev(enum level level, const char *graph, const char *node, const char *event,
                const char *fmt, va_list args) __attribute__((format(printf, 5, 0)));
 
 /* Writes folded counts whose 10 s are over; the control thread calls it now and then. */
@@ -26,9 +29,9 @@ void log_tick(void);
 void log_flush(void);
 
 void log_set_format(enum log_format format);
-void log_set_level(hde_level level); /* of lines without a node; HDE_INFO at first */
-const char *log_level_name(hde_level level);
-bool log_level_parse(const char *name, hde_level *level);
+void log_set_level(enum level level); /* of lines without a node; LEVEL_INFO at first */
+const char *log_level_name(enum level level);
+bool log_level_parse(const char *name, enum level *level);
 
 /* Every line, without its line break; NULL: stderr again. No calls into log from a sink. */
 typedef void log_sink(void *arg, const char *line, size_t len);

@@ -11,6 +11,9 @@
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+_Static_assert((int)LEVEL_DEBUG == HDE_DEBUG && (int)LEVEL_ERROR == HDE_ERROR,
+               "log.h has the numbers of hde_level");
+
 enum { SCRATCH_ALIGN = 64, SCRATCH_MIN = 4096 };
 
 static inline struct msg_pool *
@@ -264,7 +267,7 @@ hde_log(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
     if (!is_written(ctx, level))
         return;
     va_start(args, fmt);
-    log_linev(level, ctx->graph, ctx->node, event, fmt, args);
+    log_linev((enum level)level, ctx->graph, ctx->node, event, fmt, args);
     va_end(args);
 }
 
@@ -280,7 +283,7 @@ say(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, va_list a
     vsnprintf(said->text + at, sizeof said->text - at, fmt, args);
     log_redact(said->text);
     if (is_written(ctx, level))
-        log_line(level, ctx->graph, ctx->node, event, "%s", said->text + at);
+        log_line((enum level)level, ctx->graph, ctx->node, event, "%s", said->text + at);
 }
 
 hde_status

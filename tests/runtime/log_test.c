@@ -38,7 +38,7 @@ setup(void **state)
 static void
 a_line_has_time_level_graph_node_event_and_text(void **state)
 {
-    log_line(HDE_WARN, "demo", "dhan", "dhan.http-status", "status %d", 503);
+    log_line(LEVEL_WARN, "demo", "dhan", "dhan.http-status", "status %d", 503);
     assert_string_equal(lines.data, "ts=2026-08-19T05:57:00.123Z level=warn graph=demo node=dhan "
                                     "event=dhan.http-status text=\"status 503\"\n");
 }
@@ -46,7 +46,7 @@ a_line_has_time_level_graph_node_event_and_text(void **state)
 static void
 values_with_blanks_quotes_or_line_breaks_are_quoted(void **state)
 {
-    log_line(HDE_INFO, NULL, "a b", "x.y", "say \"no\"\nnode=other");
+    log_line(LEVEL_INFO, NULL, "a b", "x.y", "say \"no\"\nnode=other");
     assert_string_equal(lines.data, "ts=2026-08-19T05:57:00.123Z level=info node=\"a b\" event=x.y "
                                     "text=\"say \\\"no\\\"\\nnode=other\"\n");
 }
@@ -55,7 +55,7 @@ static void
 json_lines_have_the_same_fields(void **state)
 {
     log_set_format(LOG_JSON);
-    log_line(HDE_ERROR, "demo", "pcr", "pcr.bad", "a \"b\"");
+    log_line(LEVEL_ERROR, "demo", "pcr", "pcr.bad", "a \"b\"");
     assert_string_equal(lines.data, "{\"ts\":\"2026-08-19T05:57:00.123Z\",\"level\":\"error\","
                                     "\"graph\":\"demo\",\"node\":\"pcr\",\"event\":\"pcr.bad\","
                                     "\"text\":\"a \\\"b\\\"\"}\n");
@@ -65,9 +65,9 @@ static void
 repeats_are_folded_until_ten_seconds_are_over(void **state)
 {
     for (int i = 0; i < 100; i++)
-        log_line(HDE_WARN, "g", "n", "e.x", "number %d", i);
-    log_line(HDE_WARN, "g", "n", "e.y", "another");
-    log_line(HDE_WARN, "g", "m", "e.x", "another node");
+        log_line(LEVEL_WARN, "g", "n", "e.x", "number %d", i);
+    log_line(LEVEL_WARN, "g", "n", "e.y", "another");
+    log_line(LEVEL_WARN, "g", "m", "e.x", "another node");
     now_ns += 9 * (int64_t)NS_PER_S;
     log_tick();
     assert_non_null(strstr(lines.data, "\"number 0\""));
@@ -85,7 +85,7 @@ repeats_are_folded_until_ten_seconds_are_over(void **state)
     now_ns += 10 * (int64_t)NS_PER_S;
     log_tick();
     assert_string_equal(lines.data, "");
-    log_line(HDE_WARN, "g", "n", "e.x", "again");
+    log_line(LEVEL_WARN, "g", "n", "e.x", "again");
     assert_non_null(strstr(lines.data, "text=again"));
 }
 
@@ -93,13 +93,13 @@ static void
 what_is_folded_comes_out_with_the_next_line_and_at_the_end(void **state)
 {
     for (int i = 0; i < 3; i++)
-        log_line(HDE_WARN, "g", "n", "e.x", "first");
+        log_line(LEVEL_WARN, "g", "n", "e.x", "first");
     now_ns += 12 * (int64_t)NS_PER_S;
-    log_line(HDE_WARN, "g", "n", "e.x", "second");
+    log_line(LEVEL_WARN, "g", "n", "e.x", "second");
     assert_non_null(strstr(lines.data, "\"first (seen 2 more times in 12 s)\""));
     assert_non_null(strstr(lines.data, "text=second"));
     hde_text_clear(&lines);
-    log_line(HDE_WARN, "g", "n", "e.x", "third");
+    log_line(LEVEL_WARN, "g", "n", "e.x", "third");
     now_ns += NS_PER_S;
     log_flush();
     assert_non_null(strstr(lines.data, "\"third (seen 1 more times in 1 s)\""));
@@ -112,7 +112,7 @@ more_pairs_than_are_remembered_lose_no_line(void **state)
         char event[32];
 
         snprintf(event, sizeof event, "e.%d", i);
-        log_line(HDE_INFO, "g", "n", event, "x");
+        log_line(LEVEL_INFO, "g", "n", event, "x");
         assert_non_null(strstr(lines.data, event));
         hde_text_clear(&lines);
     }
@@ -126,7 +126,7 @@ secrets_never_show(void **state)
     log_hide("hunter22");
     log_hide("hunter22");
     log_hide("a"); /* too short to be kept: it would hide everything */
-    log_line(HDE_WARN, "g", "n", "e.s", "bad token 'hunter22' at a place");
+    log_line(LEVEL_WARN, "g", "n", "e.s", "bad token 'hunter22' at a place");
     assert_null(strstr(lines.data, "hunter22"));
     assert_non_null(strstr(lines.data, "'***' at a place"));
     log_redact(text);
@@ -136,15 +136,15 @@ secrets_never_show(void **state)
 static void
 lines_without_a_node_obey_the_level(void **state)
 {
-    hde_level level;
+    enum level level;
 
-    log_line(HDE_DEBUG, NULL, NULL, "run.detail", "not shown");
+    log_line(LEVEL_DEBUG, NULL, NULL, "run.detail", "not shown");
     assert_string_equal(lines.data, "");
-    log_set_level(HDE_DEBUG);
-    log_line(HDE_DEBUG, NULL, NULL, "run.detail", "shown");
+    log_set_level(LEVEL_DEBUG);
+    log_line(LEVEL_DEBUG, NULL, NULL, "run.detail", "shown");
     assert_non_null(strstr(lines.data, "event=run.detail"));
-    log_set_level(HDE_INFO);
-    assert_true(log_level_parse("error", &level) && level == HDE_ERROR);
+    log_set_level(LEVEL_INFO);
+    assert_true(log_level_parse("error", &level) && level == LEVEL_ERROR);
     assert_false(log_level_parse("loud", &level));
 }
 
