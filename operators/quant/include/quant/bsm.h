@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bsm - price and Greeks of European options: Black-Scholes-Merton (spot with continuous dividend
+ * yield) and Black-76 (forward).
+ *
+ * Sources: Black and Scholes 1973, Merton 1973, Black 1976; Haug, "The Complete Guide to Option
+ * Pricing Formulas", ch. 1-2; Hull, ch. 15-19. With th = +1 call, -1 put, F = S exp((r-q)T),
+ * sd = vol sqrt(T), d1 = ln(F/K)/sd + sd/2, d2 = d1 - sd:
+ *
+ *     price = th exp(-rT) (F N(th d1) - K N(th d2))
+ *
+ * It is evaluated out of the money without a difference of nearly equal numbers and in the money
+ * as intrinsic value + the other side, so call - put = exp(-rT)(F - K) holds to rounding.
+ * Black-76 is the case q = r with S = F, except that rho holds F fixed: rho = -T price.
+ *
+ * Units: vol, rate and yield are decimals, vega, rho and the like are per 1.00; t is in years of
+ * 31,536,000 s; theta, charm, veta and color are per year of calendar time that passes (d/dt,
+ * which is -d/dT). Prices are in the unit of underlying and strike.
+ *
+ * Edge cases: t <= 0: price is the payoff, delta 0 or th (th/2 at underlying = strike), itm_prob
+ * |delta|, the others 0. vol <= 0 (or vol sqrt(t) below
+ * 1e-100): the limit vol -> 0, price is the discounted intrinsic value. underlying or
+ * strike <= 0, anything not finite, or a price beyond the range of a double: false, and every
+ * result is NaN. Negative rate and
+ * yield > rate are legal. Nothing here allocates, blocks or keeps state. */
+#ifndef QUANT_BSM_H
+#define QUANT_BSM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum bsm_model {
+    BSM_MERTON = 1, /* underlying is the spot */
+    BSM_BLACK76,    /* underlying is the forward; yield is ignored */
+};
+
+enum bsm_right { BSM_PUT = -1, BSM_CALL = 1 };
+
+struct bsm {
+    enum bsm_model model;
+    enum bsm_right right;
+    double underlying, strike, t, rate, yield, vol;
+};
+
+struct bsm_greeks {
+    double price;
+    double delta;        /* dV/dS (Black-76: dV/dF) */
+    double gamma;        /* d2V/dS2 */
+    double vega;         /* dV/dvol */
+    double theta;        /* dV/dt */
+    double rho;          /* dV/dr */
+    double dividend_rho; /* dV/dq; NaN for Black-76 */
+    double vanna;        /* d2V/dS dvol */
+    double charm;        /* d delta/dt */
+    double vomma;        /* d2V/dvol2 */
+    double veta;         /* d vega/dt */
+    double speed;        /* d3V/dS3 */
+    double zomma;        /* d gamma/dvol */
+    double color;        /* d gamma/dt */
+    double ultima;       /* d3V/dvol3 */
+    double dual_delta;   /* dV/dK */
+    double dual_gamma;   /* d2V/dK2: the discounted risk-neutral density */
+    double itm_prob;     /* N(th d2) */
+};
+
+bool bsm_price(const struct bsm *o, double *price);
+bool bsm_greeks(const struct bsm *o, struct bsm_greeks *g);
+
+/* One side of one expiry. right, strike[i] and vol[i] vary by entry, all else is `shared` (whose
+ * strike and vol are not read). Entries whose strike or vol is not usable become NaN. Columns
+ * that are NULL are not wanted. The results are those of bsm_greeks(), whatever n is. */
+struct bsm_columns {
+    double *price, *delta, *gamma, *vega, *theta, *rho, *vanna, *charm, *vomma, *veta, *speed,
+        *zomma, *color, *ultima, *dual_delta, *dual_gamma, *itm_prob;
+};
+void bsm_column(const struct bsm *shared, size_t n, const double *strike, const double *vol,
+                const struct bsm_columns *out);
+
+/* ln(underlying / strike), precise where they are near to each other. */
+double bsm_log_ratio(double underlying, double strike);
+
+#endif
