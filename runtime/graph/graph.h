@@ -19,8 +19,8 @@ enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
  *   HDE_RETRY   always calls again after the backoff; `attempts` limits it, then `then`.
  *   HDE_FAIL    stop: the engine fails; skip: the message is skipped; retry: as HDE_RETRY. */
 struct error_policy {
-    enum on_error action; /* default stop */
-    int64_t attempts;     /* 0: no limit */
+    enum on_error action;               /* default stop */
+    int64_t attempts;                   /* 0: no limit */
     int64_t backoff_ns, max_backoff_ns; /* doubles from one to the other */
     enum on_error then;                 /* after the last attempt: stop or skip */
 };
@@ -32,10 +32,10 @@ struct graph_node {
     struct place place;
     const void *params; /* op->state_size bytes: zeroed, parameters filled in; copied per replica */
     struct error_policy on_error;
-    int64_t replicas;     /* 1 and up */
-    const char *key;      /* message field, with replicas > 1 */
-    bool boundary;        /* cut in front of this node */
-    int64_t worker;       /* -1: the runtime chooses */
+    int64_t replicas; /* 1 and up */
+    const char *key;  /* message field, with replicas > 1 */
+    bool boundary;    /* cut in front of this node */
+    int64_t worker;   /* -1: the runtime chooses */
 };
 
 struct graph_edge {
@@ -51,13 +51,13 @@ struct graph_edge {
 };
 
 struct graph {
-    struct arena arena; /* owns every text above */
+    struct arena arena;      /* owns every text above */
     const char *name, *path; /* path of the top file */
     size_t n_nodes, n_edges;
-    struct graph_node *nodes; /* in topological order, ties in file order */
-    struct graph_edge *edges; /* sorted by (from, from_port, file order) */
-    int64_t workers;          /* 0: as many as cores, at most 8 */
-    const char *skip_file;    /* where skip appends, default "skipped.jsonl" beside the cwd */
+    struct graph_node *nodes;     /* in topological order, ties in file order */
+    struct graph_edge *edges;     /* sorted by (from, from_port, file order) */
+    int64_t workers;              /* 0: as many as cores, at most 8 */
+    const char *skip_file;        /* where skip appends, default "skipped.jsonl" beside the cwd */
     struct error_policy on_error; /* default of all nodes */
 };
 
