@@ -4,7 +4,10 @@
  * The path is a list of folders (colon separated): --plugins, HDE_PLUGIN_PATH, then the folder
  * that belongs to the running program (build tree or prefix). A plugin file is inspected as ELF
  * (machine, type, the hde_plugin symbol: magic, ABI, sizes) before it is opened, so no code of a
- * wrong plugin ever runs. Plugins stay open until registry_free(). Main thread only. */
+ * wrong plugin ever runs. Operators of older plugins, whose struct is shorter, are padded with
+ * zeros: what the runtime sees is always a whole hde_operator of its own. Plugins stay mapped for
+ * the life of the process, since nobody can prove that nothing points into them; the registry's
+ * own memory goes with registry_free(). Main thread only. */
 #ifndef PLUGIN_REGISTRY_H
 #define PLUGIN_REGISTRY_H
 
@@ -25,9 +28,11 @@ struct registry_problem { /* a file on the path that was refused */
     struct err err;
 };
 
-/* path NULL: the default path. Scans at once (files *.so; duplicates: first in the path wins, the
- * rest is a problem). Never NULL. */
+/* Scans at once: path (NULL: none), HDE_PLUGIN_PATH, the program's own folder; every folder once,
+ * files *.so by name. Duplicates: first in the path wins, the rest is a problem. Never NULL. */
 struct registry *registry_new(const char *path);
+/* Exactly these folders; "": none. */
+struct registry *registry_new_at(const char *path);
 void registry_free(struct registry *registry);
 
 /* NULL if no plugin exports it. */
