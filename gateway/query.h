@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * query - what the routes ask: the newest of a feed, and what was stored of it.
+ *
+ * The one place that knows where an answer comes from: the live messages of this process, or the
+ * SQLite store that the graph writes. Used by the HTTP thread alone. */
+#ifndef GATEWAY_QUERY_H
+#define GATEWAY_QUERY_H
+
+#include "live.h"
+
+struct store; /* read-only connection, see query.c */
+
+struct query {
+    struct live *live;
+    struct store *store; /* NULL: no history */
+};
+
+/* One stored chain's put/call ratios; NaN where absent. */
+struct pcr_point {
+    int64_t event_ns;
+    double oi, volume, oi_change, spot;
+};
+
+struct pcr_series {
+    struct pcr_point *point; /* ascending in time; free() */
+    size_t n;
+    bool has_more; /* the range holds more than limit */
+    bool from_store;
+};
+
+/* path: of a file that the graph writes, perhaps later: it may not exist yet. */
+void query_open_store(struct query *query, const char *path);
+void query_close_store(struct query *query);
+
+/* Grows when somebody commits to the store; 0 without a store. */
+uint64_t query_store_version(struct query *query);
+/* Points with from <= event time <= to and after < event time, at most limit; the live point
+ * ends the series where the store does not have it yet. False: the store failed, why in error. */
+bool query_pcr(struct query *query, const char *feed, const struct snapshot *now, int64_t from_ns,
+               int64_t to_ns, int64_t after_ns, size_t limit, struct pcr_series *out, char *error,
+               size_t error_size);
+
+#endif
