@@ -327,8 +327,8 @@ view_init(struct view *v, const struct market *market, const struct market_under
     v->ns = market_instant(market, ns, &v->session);
     if (!calendar_expiry(market->calendar, expiry, &expiry_ns) || expiry_ns <= v->ns)
         return false;
-    v->prev_close_ns =
-        session_before(market, v->session.day, &v->before) ? v->before.close_ns : v->session.open_ns;
+    v->prev_close_ns = session_before(market, v->session.day, &v->before) ? v->before.close_ns
+                                                                          : v->session.open_ns;
     v->t = (double)(expiry_ns - v->ns) / 1e9 / YEAR_S;
     v->prev_t = (double)(expiry_ns - v->prev_close_ns) / 1e9 / YEAR_S;
     v->spot = market_spot(market, u, v->ns);
