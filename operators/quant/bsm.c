@@ -103,7 +103,10 @@ bsm_price(const struct bsm *o, double *price)
     set_expiry(&m, o);
     set_strike(&m, o->underlying, o->strike, o->vol);
     *price = price_of(&m, o->underlying, o->strike);
-    return true;
+    if (isfinite(*price))
+        return true;
+    *price = NAN;
+    return false;
 }
 
 static void
@@ -173,15 +176,22 @@ density_part(const struct terms *m, double underlying, double strike, struct bsm
     g->dual_gamma = weight(m, m->asset / (strike * strike * sd)); /* K n(d2) = F n(d1) */
 }
 
-/* False, and everything NaN, where the price leaves the range of a double. */
+static bool
+all_finite(const struct bsm_greeks *g, bool black76)
+{
+    double zero = 0 * g->price + 0 * g->delta + 0 * g->gamma + 0 * g->vega + 0 * g->theta +
+                  0 * g->rho + 0 * g->vanna + 0 * g->charm + 0 * g->vomma + 0 * g->veta +
+                  0 * g->speed + 0 * g->zomma + 0 * g->color + 0 * g->ultima + 0 * g->dual_delta +
+                  0 * g->dual_gamma + 0 * g->itm_prob + (black76 ? 0 : 0 * g->dividend_rho);
+
+    return zero == 0;
+}
+
+/* False, and everything NaN, where a result leaves the range of a double. */
 static bool
 greeks_of(struct terms *m, double underlying, double strike, struct bsm_greeks *g)
 {
     *g = (struct bsm_greeks){.price = price_of(m, underlying, strike)};
-    if (!isfinite(g->price)) {
-        all_absent(g);
-        return false;
-    }
     if (m->sd > 0) {
         m->d1 = m->x / m->sd + 0.5 * m->sd;
         m->d2 = m->x / m->sd - 0.5 * m->sd;
@@ -195,7 +205,10 @@ greeks_of(struct terms *m, double underlying, double strike, struct bsm_greeks *
     first_order(m, g);
     if (m->root_pdf > 0)
         density_part(m, underlying, strike, g);
-    return true;
+    if (all_finite(g, m->black76))
+        return true;
+    all_absent(g);
+    return false;
 }
 
 bool

@@ -291,6 +291,8 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     b_prime = black_vega(x / s, 0.5 * s);
     struct iv iv = {.vol = s / e->root_t, .status = IV_OK};
 
+    if (!(iv.vol > 0) || !isfinite(iv.vol))
+        return no_iv(IV_BAD_INPUT);
     iv.conditioning = half_ulp(price) / ((double)scale * b_prime * s);
     noise = half_ulp(price) / (double)time_value; /* of ln(time value), which s follows */
     if (!(iv.conditioning * (log1p(noise) / noise) <= ILL_CONDITIONED))

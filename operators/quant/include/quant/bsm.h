@@ -19,7 +19,7 @@
  * Edge cases: t <= 0: price is the payoff, delta 0 or th (th/2 at underlying = strike), itm_prob
  * |delta|, the others 0. vol <= 0 (or vol sqrt(t) below
  * 1e-100): the limit vol -> 0, price is the discounted intrinsic value. underlying or
- * strike <= 0, anything not finite, or a price beyond the range of a double: false, and every
+ * strike <= 0, anything not finite, or a result beyond the range of a double: false, and every
  * result is NaN. Negative rate and
  * yield > rate are legal. Nothing here allocates, blocks or keeps state. */
 #ifndef QUANT_BSM_H

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "quant/skew.h"
+
+#include <math.h>
+
+#include "quant/bsm.h"
+#include "quant/normal.h"
+
+void
+skew_smile(size_t n, const double *strike, double forward, const double *call_iv,
+           const double *put_iv, double *smile)
+{
+    for (size_t i = 0; i < n; i++)
+        smile[i] = strike[i] < forward   ? put_iv[i]
+                   : strike[i] > forward ? call_iv[i]
+                                         : 0.5 * (call_iv[i] + put_iv[i]);
+}
+
+/* Both sides' mean, or the one that is there. */
+static double
+either(double a, double b)
+{
+    return isnan(a) ? b : isnan(b) ? a : 0.5 * (a + b);
+}
+
+double
+skew_atm(size_t n, const double *strike, double forward, const double *call_iv,
+         const double *put_iv, double away)
+{
+    double below = NAN, above = NAN, k_below = NAN, k_above = NAN;
+
+    for (size_t i = 0; i < n; i++) {
+        double iv = either(call_iv[i], put_iv[i]);
+
+        if (isnan(iv) || !(fabs(strike[i] / forward - 1) <= away))
+            continue;
+        if (strike[i] <= forward) {
+            below = iv;
+            k_below = strike[i];
+        } else {
+            above = iv;
+            k_above = strike[i];
+            break;
+        }
+    }
+    if (k_below == forward)
+        return below;
+    double part = (forward - k_below) / (k_above - k_below);
+
+    return sqrt(below * below * (1 - part) + above * above * part);
+}
+
+static double
+forward_delta(double strike, double iv, double forward, double root_t)
+{
+    double sd = iv * root_t;
+
+    return normal_cdf(bsm_log_ratio(forward, strike) / sd + 0.5 * sd);
+}
+
+double
+skew_at_delta(size_t n, const double *strike, const double *smile, double forward, double t,
+              double delta)
+{
+    double root_t = sqrt(t), last_delta = NAN, last_iv = NAN;
+    bool up = delta < 0.5; /* calls lie above the forward */
+
+    for (size_t k = 0; k < n; k++) {
+        size_t i = up ? k : n - 1 - k;
+        double iv = smile[i], here;
+
+        if (isnan(iv) || !(iv > 0))
+            continue;
+        here = forward_delta(strike[i], iv, forward, root_t);
+        if ((up ? strike[i] > forward : strike[i] < forward) &&
+            (last_delta - delta) * (here - delta) <= 0 && last_delta != here)
+            return last_iv + (iv - last_iv) * (delta - last_delta) / (here - last_delta);
+        last_delta = here; /* on this side of the forward: where the search starts */
+        last_iv = iv;
+    }
+    return NAN;
+}
+
+/* Solves the symmetric 3x3 system a c = b by elimination; false where it is singular. */
+static bool
+solve3(double a[3][3], double b[3], double c[3])
+{
+    for (int k = 0; k < 3; k++) {
+        if (!(fabs(a[k][k]) > 1e-14))
+            return false;
+        for (int i = k + 1; i < 3; i++) {
+            double f = a[i][k] / a[k][k];
+
+            for (int j = k; j < 3; j++)
+                a[i][j] -= f * a[k][j];
+            b[i] -= f * b[k];
+        }
+    }
+    for (int k = 2; k >= 0; k--) {
+        c[k] = b[k];
+        for (int j = k + 1; j < 3; j++)
+            c[k] -= a[k][j] * c[j];
+        c[k] /= a[k][k];
+    }
+    return true;
+}
+
+/* Whether strike i enters the fit: z is x in units of `width`, weight its vega / (F sqrt(t)). */
+static bool
+fit_point(double strike, double iv, double forward, double root_t, double width, double *z,
+          double *weight)
+{
+    double x = -bsm_log_ratio(forward, strike), sd = iv * root_t;
+
+    *z = x / width;
+    *weight = normal_pdf(-x / sd + 0.5 * sd);
+    return iv > 0 && fabs(*z) <= 1 && *weight > 0;
+}
+
+static void
+fit_smile(size_t n, const double *strike, const double *smile, double forward, double root_t,
+          double width, struct skew *out)
+{
+    double a[3][3] = {{0}}, b[3] = {0}, c[3], z, w, sum = 0, all = 0;
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!fit_point(strike[i], smile[i], forward, root_t, width, &z, &w))
+            continue;
+        double power[3] = {1, z, z * z};
+
+        used++;
+        all += w;
+        for (int r = 0; r < 3; r++) {
+            b[r] += w * power[r] * smile[i];
+            for (int k = 0; k < 3; k++)
+                a[r][k] += w * power[r] * power[k];
+        }
+    }
+    if (used < SKEW_FIT_MIN)
+        return;
+    for (int r = 0; r < 3; r++) { /* weights of sum 1 make "singular" a pure number */
+        b[r] /= all;
+        for (int k = 0; k < 3; k++)
+            a[r][k] /= all;
+    }
+    if (!solve3(a, b, c))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (fit_point(strike[i], smile[i], forward, root_t, width, &z, &w)) {
+            double e = smile[i] - (c[0] + z * (c[1] + z * c[2]));
+
+            sum += w * e * e;
+        }
+    out->fit[0] = c[0];
+    out->fit[1] = out->slope = c[1] / width;
+    out->fit[2] = c[2] / (width * width);
+    out->curvature = 2 * out->fit[2];
+    out->fit_residual = sqrt(sum / all);
+}
+
+void
+skew_measure(size_t n, const double *strike, const double *smile, double forward, double t,
+             double atm_iv, double width, struct skew *out)
+{
+    double root_t = sqrt(t), call25, put25;
+
+    *out = (struct skew){atm_iv, NAN, NAN, {NAN, NAN, NAN}, NAN, NAN, NAN, NAN};
+    if (!(forward > 0) || !(t > 0) || !(atm_iv > 0))
+        return;
+    out->expected_move = forward * atm_iv * root_t;
+    call25 = skew_at_delta(n, strike, smile, forward, t, 0.25);
+    put25 = skew_at_delta(n, strike, smile, forward, t, 0.75);
+    out->rr25 = call25 - put25;
+    out->bf25 = 0.5 * (call25 + put25) - atm_iv;
+    fit_smile(n, strike, smile, forward, root_t, width * atm_iv * root_t, out);
+}
+
+double
+skew_fitted(const struct skew *s, double strike, double forward)
+{
+    double x = -bsm_log_ratio(forward, strike);
+    double iv = s->fit[0] + x * (s->fit[1] + x * s->fit[2]), least = 0.5 * s->fit[0];
+
+    return iv < least ? least : iv;
+}
+
+static double
+iv_nearest(size_t n, const double *strike, const double *iv, double at)
+{
+    double distance = INFINITY, found = NAN;
+
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(iv[i]) && fabs(strike[i] - at) < distance) {
+            distance = fabs(strike[i] - at);
+            found = iv[i];
+        }
+    return distance <= 0.02 * at ? found : NAN;
+}
+
+double
+skew_legacy(size_t n, const double *strike, double spot, const double *call_iv,
+            const double *put_iv)
+{
+    if (!(spot > 0))
+        return NAN;
+    return iv_nearest(n, strike, put_iv, 0.95 * spot) - iv_nearest(n, strike, call_iv, 1.05 * spot);
+}
