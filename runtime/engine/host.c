@@ -30,7 +30,7 @@ hde_take(hde_batch *batch, uint32_t i)
     hde_msg *msg = batch->msg[i];
 
     batch->msg[i] = NULL;
-    if (msg)
+    if (msg && batch->size >= sizeof(struct inbatch)) /* the caller is ctx_batch() */
         ((struct inbatch *)batch)->event_ns = msg->event_ns;
     return msg;
 }
@@ -108,6 +108,7 @@ ctx_batch(hde_ctx *ctx, struct inbatch *in)
 {
     hde_status status;
 
+    in->batch.size = sizeof *in;
     in->event_ns = ctx->event_ns;
     ctx->in = in;
     status = ctx->op->batch(ctx, ctx->state, &in->batch);

@@ -25,24 +25,39 @@ void hde_harness_close(hde_harness *h);
 
 /* A message that the test fills: take it back with hde_harness_push(). */
 hde_msg *hde_harness_new(hde_harness *h, const ProtobufCMessageDescriptor *type);
-/* Makes one tick with one message (taken) for a port. Gives what batch() returned. */
+/* Makes one tick with one message (taken) for a port. Gives what batch() returned last. Goes on
+ * behind a message that was rejected, as the runtime does; after HDE_RETRY keeps the rest of the
+ * port, which the next push (of n = 0 messages, say) hands in first; after HDE_FAIL drops it. */
 hde_status hde_harness_push(hde_harness *h, const char *port, hde_msg *taken);
 hde_status hde_harness_push_all(hde_harness *h, const char *port, hde_msg **taken, uint32_t n);
-hde_status hde_harness_poll(hde_harness *h); /* sources: one call of poll() */
-hde_status hde_harness_flush(hde_harness *h);
+hde_status hde_harness_poll(hde_harness *h);  /* sources: one call of poll() */
+hde_status hde_harness_flush(hde_harness *h); /* up to the last tick */
 /* The next message that came out of a port, or NULL. Yours: hde_msg_drop() it. */
 hde_msg *hde_harness_pull(hde_harness *h, const char *port);
 
-void hde_harness_now(hde_harness *h, int64_t now_ns);             /* processing time; fires timers */
+/* Both clocks begin at 0, the watermark before everything; they never go back. */
+void hde_harness_now(hde_harness *h, int64_t now_ns); /* processing time; fires timers */
 void hde_harness_watermark(hde_harness *h, int64_t watermark_ns); /* event time; fires timers */
 /* Waits (deadline) until a descriptor or post of the operator was served: true if one was. */
 bool hde_harness_wait(hde_harness *h, int timeout_ms);
 
-/* Saves, closes, opens anew with the same parameters and loads: the hot-reload path. */
+/* Saves, closes, opens anew with the same parameters and loads: the hot-reload path, through the
+ * bytes of the state message. Timers stay. False if a step failed. */
 bool hde_harness_reload(hde_harness *h);
 /* The text of the last reject, retry, fail: "event: text", or "". */
 const char *hde_harness_said(const hde_harness *h);
 uint64_t hde_harness_counter(const hde_harness *h, const char *name);
+
+/* Sources: what hde_position() said last for a partition (NULL: nothing; lent until the next call
+ * of the source), seek(), and the last hde_source_watermark() (INT64_MIN: none). */
+const void *hde_harness_position(const hde_harness *h, uint32_t partition, size_t *size);
+hde_status hde_harness_seek(hde_harness *h, uint32_t partition, const void *bytes, size_t size);
+int64_t hde_harness_source_watermark(const hde_harness *h);
+/* Sinks: the last tick pushed, and what mark() says is safely stored. */
+uint64_t hde_harness_tick(const hde_harness *h);
+hde_status hde_harness_mark(hde_harness *h, uint64_t *tick);
+/* The operator's state, to look into. */
+void *hde_harness_state(hde_harness *h);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
