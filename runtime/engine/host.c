@@ -194,6 +194,12 @@ hde_watermark_ns(const hde_ctx *ctx)
 }
 
 const char *
+hde_graph_name(const hde_ctx *ctx)
+{
+    return ctx->graph ? ctx->graph : "";
+}
+
+const char *
 hde_node_name(const hde_ctx *ctx)
 {
     return ctx->node;

@@ -66,6 +66,10 @@ typedef struct hde_batch {
     int64_t watermark_ns; /* no message with a smaller event time follows on this port */
 } hde_batch;
 
+/* A tick has the start of its part in the upper bits, so ticks of
+ * a later start are larger than all before. */
+#define HDE_TICK_INCARNATION(tick) ((tick) >> 40)
+
 /* Gives you the reference to batch->msg[i] (the slot becomes NULL). */
 hde_msg *hde_take(hde_batch *batch, uint32_t i);
 
@@ -97,6 +101,7 @@ void hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg); /* keep, then
 int64_t hde_now_ns(const hde_ctx *ctx);
 int64_t hde_watermark_ns(const hde_ctx *ctx); /* smallest over the inputs */
 const char *hde_node_name(const hde_ctx *ctx);
+const char *hde_graph_name(const hde_ctx *ctx);
 void *hde_scratch(hde_ctx *ctx, size_t size); /* until the callback returns; aligned to 64 */
 /* timer(id) is called when the watermark has reached event_ns: before any message of a later event
  * time. One timer an id; a second call moves it, INT64_MAX cancels it. */
