@@ -2,8 +2,8 @@
 --
 -- Rules of all tables
 --   Columns carry the names of schemas/*.proto. A field of a sub-message has its name in front
---   (pcr_oi, gex_flip), once where both are equal (forward, basis). Units are those of the schema.
---   Unknown is NULL, never 0. Instants are nanoseconds since 1970-01-01 UTC (…_ns).
+--   (pcr_oi, gex_flip) unless it has it already (basis, basis_pct). Units are those of the schema.
+--   Unknown is NULL, never 0. Instants are nanoseconds since 1970-01-01 UTC (fields in _ns).
 --   Enums are their names without the prefix ('PARITY_REGRESSION'); type is 'CE' or 'PE'; lists
 --   are JSON arrays in TEXT.
 --   The natural key is the primary key and the order on disk (WITHOUT ROWID), so a snapshot is
