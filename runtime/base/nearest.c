@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 enum { LONGEST = 63, EDIT = 2, CASE = 1 };
 
@@ -58,6 +59,8 @@ nearest_try(struct nearest *near, const char *name)
     unsigned distance = nearest_distance(near->word, name);
     unsigned bound = len < 3 ? EDIT : (unsigned)(len * EDIT + 2) / 3;
 
+    if (strcasecmp(near->word, name) == 0)
+        distance = least(distance, CASE);
     if (len >= 2 && strncmp(near->word, name, len) == 0)
         distance = least(distance, CASE); /* typed the beginning */
     if (distance <= bound && (!near->best || distance < near->distance)) {

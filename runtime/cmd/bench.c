@@ -57,8 +57,7 @@ run_bench(const struct cmd *cmd, const void *options)
     if (exit)
         cmd_error(cmd, exit, "HDE-C009", hint, "there is no benchmark '%s'", cmd->args[0]);
     else
-        exit = cmd_external_run(cmd, arena_printf(&arena, "bench-%s", cmd->args[0]),
-                                cmd->args + 1);
+        exit = cmd_external_run(cmd, arena_printf(&arena, "bench-%s", cmd->args[0]), cmd->args + 1);
     arena_fini(&arena);
     return exit;
 }

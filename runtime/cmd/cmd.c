@@ -131,7 +131,7 @@ cmd_unknown_verb(const struct cmd *cmd, const char *verb)
 static int
 run_command(struct cmd *cmd, int argc, char **argv)
 {
-    void *block = arena_alloc(&cmd->arena, cmd->command->block_size);
+    void *block = arena_alloc(cmd->arena, cmd->command->block_size);
     int exit;
 
     if (!cmd_parse(cmd, block, argc, argv, &exit))
@@ -154,7 +154,7 @@ dispatch(struct cmd *cmd, int argc, char **argv)
     if (verb[0] == '-')
         return cmd_error(cmd, EX_USAGE, "HDE-C002", "the command comes first: hde VERB [OPTION...]",
                          "unknown option '%s'", verb);
-    if (cmd_external_find(verb, &cmd->arena))
+    if (cmd_external_find(verb, cmd->arena))
         return cmd_external_run(cmd, verb, (const char *const *)argv + 2);
     return cmd_unknown_verb(cmd, verb);
 }
@@ -171,12 +171,13 @@ open_standard_files(void)
 int
 cmd_main(const struct command *const *commands, int argc, char **argv)
 {
-    struct cmd cmd = {.commands = commands};
+    struct arena arena = {0};
+    struct cmd cmd = {.commands = commands, .arena = &arena};
     int exit;
 
     open_standard_files();
     signal(SIGPIPE, SIG_IGN);
     exit = dispatch(&cmd, argc, argv);
-    arena_fini(&cmd.arena);
+    arena_fini(&arena);
     return exit;
 }

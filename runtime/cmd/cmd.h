@@ -109,7 +109,7 @@ struct cmd {
     bool json;               /* --json: results on stdout as JSON, errors on stderr as JSON */
     bool quiet, verbose;
     bool color, color_err; /* of stdout and stderr: --color, NO_COLOR, terminal */
-    struct arena arena;    /* until the command returns */
+    struct arena *arena;   /* until the command returns */
 };
 
 int cmd_main(const struct command *const *commands, int argc, char **argv);
@@ -150,7 +150,8 @@ struct cmd_list cmd_external_list(const char *prefix, struct arena *arena);
 int cmd_external_run(const struct cmd *cmd, const char *verb, const char *const *args);
 
 /* Commands, one file each. */
-extern const struct command cmd_run, cmd_replay, cmd_status, cmd_top, cmd_tap, cmd_drain, cmd_stop;
+extern const struct command cmd_run, cmd_replay, cmd_drain, cmd_stop;
+extern const struct command cmd_status, cmd_top, cmd_tap, cmd_log;
 extern const struct command cmd_check, cmd_explain, cmd_graph;
 extern const struct command cmd_describe, cmd_new;
 extern const struct command cmd_bench, cmd_completion, cmd_version, cmd_help;

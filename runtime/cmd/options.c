@@ -75,7 +75,7 @@ find_option(struct parse *parse, const char *name, size_t len, char letter, stru
 static int
 unknown_option(struct parse *parse, const char *word, size_t len)
 {
-    struct nearest near = {.word = arena_textn(&parse->cmd->arena, word, len)};
+    struct nearest near = {.word = arena_textn(parse->cmd->arena, word, len)};
     const char *verb = parse->cmd->command->name;
     char hint[200];
 
@@ -83,7 +83,7 @@ unknown_option(struct parse *parse, const char *word, size_t len)
         const struct cmd_option *option = table_of(parse, table);
 
         for (; option && option->name; option++)
-            nearest_try(&near, arena_printf(&parse->cmd->arena, "--%s", option->name));
+            nearest_try(&near, arena_printf(parse->cmd->arena, "--%s", option->name));
     }
     if (near.best)
         snprintf(hint, sizeof hint, "did you mean '%s'?", near.best);
@@ -167,7 +167,7 @@ static int
 bad_choice(struct parse *parse, const char *choices, const char *from, const char *value)
 {
     struct nearest near = {.word = value};
-    struct arena *arena = &parse->cmd->arena;
+    struct arena *arena = parse->cmd->arena;
     hde_text words = {0};
     const char *hint;
 
@@ -188,7 +188,7 @@ bad_choice(struct parse *parse, const char *choices, const char *from, const cha
 static void
 list_add(struct parse *parse, struct cmd_list *list, const char *value)
 {
-    const char **item = arena_alloc(&parse->cmd->arena, (list->n + 1) * sizeof *item);
+    const char **item = arena_alloc(parse->cmd->arena, (list->n + 1) * sizeof *item);
 
     if (list->n)
         memcpy(item, list->item, list->n * sizeof *item);
@@ -356,7 +356,7 @@ check_arguments(struct parse *parse)
 static int
 parse_words(struct parse *parse, int argc, char **argv)
 {
-    const char **args = arena_alloc(&parse->cmd->arena, ((size_t)argc + 1) * sizeof *args);
+    const char **args = arena_alloc(parse->cmd->arena, ((size_t)argc + 1) * sizeof *args);
     bool only_arguments = false;
     int exit;
 

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "graph/graph.h"
 
-#include <hde/text.h>
+#include <hde/observe.h>
 #include <stdatomic.h>
 
 struct engine;
