@@ -136,7 +136,7 @@ is_choice(const char *choices, const char *word)
 
     for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
         if (!strncmp(at, word, n) && (!at[n] || at[n] == '|'))
-            return true;
+            return !strchr(word, '|');
     }
     return false;
 }
@@ -215,12 +215,13 @@ check_functions(const hde_operator *op, struct err *err)
 
     if (in && !op->batch)
         return err_set(err, code, "%s: has inputs but no batch()", op->name);
-    if (!in && !op->poll)
-        return err_set(err, code, "%s: has no inputs, so it needs poll()", op->name);
+    if (!in && out && !op->poll)
+        return err_set(err, code, "%s: is a source (outputs, no inputs), so it needs poll()",
+                       op->name);
     if (in && op->poll)
         return err_set(err, code, "%s: has inputs, so it cannot have poll()", op->name);
-    if (!in && !out)
-        return err_set(err, code, "%s: has neither inputs nor outputs", op->name);
+    if (!in && !out && !op->open) /* a service: a listening socket, say */
+        return err_set(err, code, "%s: has no ports and no open(): it does nothing", op->name);
     if (op->flags & HDE_VIEW && out)
         return err_set(err, code, "%s: is a view (HDE_VIEW), so it cannot have outputs", op->name);
     if ((!op->save != !op->load) || (op->save && !op->state_type))
