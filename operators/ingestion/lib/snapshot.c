@@ -84,6 +84,8 @@ snapshot_set(struct snapshot *snapshot, struct snapshot_row *row, enum side side
         snapshot->bad_values++;
         return false;
     }
+    if (field == LEG_IV && value == 0)
+        return true;                                  /* how vendors write that there is none */
     row->value[side][field] = value == 0 ? 0 : value; /* no negative zero */
     return true;
 }
