@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * jsonl - messages as JSON, one a line, into a file, one file a type, or standard output.
+ *
+ * Lines wait in memory until a tick is complete, so what is written is always whole ticks; what
+ * the disk did not take stays and is tried again, from the byte where it stopped. */
+#include "out.h"
+#include "project.h"
+
+#include <hde/operator.h>
+#include <hde/schemas/analytics.pb-c.h>
+#include <hde/schemas/market.pb-c.h>
+#include <hde/schemas/runtime.pb-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const ProtobufCMessageDescriptor *const types[] = {
+    &hde__enriched_chain__descriptor, &hde__raw_chain__descriptor,
+    &hde__cumulative_oi__descriptor,  &hde__velocity__descriptor,
+    &hde__buildup__descriptor,        &hde__zones__descriptor,
+    &hde__sample__descriptor,         NULL,
+};
+enum { TYPES = sizeof types / sizeof *types - 1, WRITE_AT = 256 << 10 };
+
+struct jsonl {
+    hde_path path;
+    const char *by_type;
+    hde_list fields;
+    bool append;
+
+    struct out file[TYPES];               /* the first alone, or one a type, opened when needed */
+    struct projection *projection[TYPES]; /* with `fields`: NULL where a type has none of them */
+    hde_text lines[TYPES];                /* of the tick that is not complete */
+    uint64_t tick;
+    hde_counter *written;
+};
+
+static bool
+is_stdout(const struct jsonl *self)
+{
+    const char *path = self->path.path;
+    const char *name = path ? strrchr(path, '/') : NULL;
+
+    return !path || !*path || strcmp(name ? name + 1 : path, "-") == 0;
+}
+
+/* ---- Files --------------------------------------------------------------------------------- */
+
+/* "market.jsonl" for hde.Zones is "market.Zones.jsonl". */
+static void
+put_name(hde_text *name, const struct jsonl *self, unsigned type)
+{
+    const char *path = self->path.path;
+    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+
+    if (strcmp(self->by_type, "files") != 0) {
+        hde_text_puts(name, path);
+        return;
+    }
+    if (!dot || (slash && dot < slash))
+        dot = path + strlen(path);
+    hde_text_put(name, path, (size_t)(dot - path));
+    hde_text_printf(name, ".%s%s", types[type]->short_name, dot);
+}
+
+/* A line that a crash has cut stays a line of its own. */
+static void
+end_last_line(struct out *out, const char *name)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    char last = '\n';
+
+    if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n')
+        hde_text_puts(&out->text, "\n");
+    if (fd >= 0)
+        close(fd);
+}
+
+static hde_status
+open_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
+{
+    struct out *out = &self->file[i];
+    hde_text name = {0};
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (self->append ? O_APPEND : O_TRUNC);
+    hde_status status = HDE_OK;
+
+    if (out->fd >= 0)
+        return HDE_OK;
+    if (is_stdout(self)) {
+        out->fd = STDOUT_FILENO;
+        return HDE_OK;
+    }
+    put_name(&name, self, i);
+    if (self->append)
+        end_last_line(out, name.data);
+    out->fd = open(name.data, flags, 0666);
+    if (out->fd < 0)
+        status = hde_fail(ctx, "jsonl.cannot-open", "%s: %s", name.data, strerror(errno));
+    hde_text_free(&name);
+    return status;
+}
+
+/* Writes the complete ticks of all files. */
+static hde_status
+write_out(hde_ctx *ctx, struct jsonl *self)
+{
+    for (unsigned i = 0; i < TYPES; i++) {
+        int error = out_left(&self->file[i]) ? out_write(&self->file[i]) : 0;
+        const char *path = is_stdout(self) ? "standard output" : self->path.path;
+
+        if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+            return hde_retry(ctx, "jsonl.full", "%s: %s (make room; nothing is lost meanwhile)",
+                             path, strerror(error));
+        if (error == EPIPE)
+            return hde_fail(ctx, "jsonl.closed", "%s: the reader has gone away", path);
+        if (error)
+            return hde_fail(ctx, "jsonl.cannot-write", "%s: %s", path, strerror(error));
+    }
+    return HDE_OK;
+}
+
+static void
+complete_tick(struct jsonl *self)
+{
+    for (unsigned i = 0; i < TYPES; i++) {
+        hde_text_put(&self->file[i].text, self->lines[i].data, self->lines[i].len);
+        hde_text_clear(&self->lines[i]);
+    }
+}
+
+static size_t
+left(const struct jsonl *self)
+{
+    size_t sum = 0;
+
+    for (unsigned i = 0; i < TYPES; i++)
+        sum += out_left(&self->file[i]);
+    return sum;
+}
+
+/* ---- Lines --------------------------------------------------------------------------------- */
+
+static unsigned
+type_of(const hde_msg *msg)
+{
+    unsigned type = 0;
+
+    while (types[type] != msg->body->descriptor)
+        type++;
+    return type;
+}
+
+static hde_status
+add_line(hde_ctx *ctx, struct jsonl *self, const hde_msg *msg)
+{
+    unsigned type = type_of(msg);
+    bool split = strcmp(self->by_type, "files") == 0;
+    unsigned file = split && !is_stdout(self) ? type : 0;
+    const ProtobufCMessage *body = msg->body;
+    hde_text *lines = &self->lines[file];
+    hde_status status;
+    size_t start;
+
+    if (self->fields.n) {
+        if (!self->projection[type])
+            return HDE_OK;
+        body = projection_of(ctx, self->projection[type], body);
+    }
+    status = open_file(ctx, self, file);
+    if (status != HDE_OK)
+        return status;
+    if (strcmp(self->by_type, "field") != 0) {
+        hde_json_message(lines, body, HDE_JSON_FIELDS);
+    } else {
+        hde_text_printf(lines, "{\"type\":\"%s\",", types[type]->short_name);
+        start = lines->len;
+        hde_json_message(lines, body, HDE_JSON_FIELDS);
+        memmove(lines->data + start, lines->data + start + 1, lines->len - start);
+        lines->len--;
+        if (lines->data[start] == '}') { /* no fields: no comma */
+            lines->data[start - 1] = '}';
+            lines->data[--lines->len] = '\0';
+        }
+    }
+    hde_text_puts(lines, "\n");
+    hde_count(self->written, 1);
+    return HDE_OK;
+}
+
+/* ---- The operator -------------------------------------------------------------------------- */
+
+static hde_status
+jsonl_open(hde_ctx *ctx, void *state)
+{
+    struct jsonl *self = state;
+    bool *found = hde_scratch(ctx, (self->fields.n + 1) * sizeof *found);
+
+    self->written = hde_counter_open(ctx, "lines", "lines written");
+    for (unsigned i = 0; i < TYPES; i++)
+        self->file[i].fd = -1;
+    memset(found, 0, (self->fields.n + 1) * sizeof *found);
+    for (unsigned i = 0; self->fields.n && i < TYPES; i++)
+        self->projection[i] = projection_new(types[i], &self->fields, found);
+    for (size_t i = 0; i < self->fields.n; i++)
+        if (!found[i])
+            return hde_fail(ctx, "jsonl.unknown-field",
+                            "fields: no message that this sink takes has '%s'",
+                            self->fields.item[i]);
+    return strcmp(self->by_type, "files") == 0 ? HDE_OK : open_file(ctx, self, 0);
+}
+
+static hde_status
+jsonl_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct jsonl *self = state;
+
+    if (batch->tick != self->tick) {
+        complete_tick(self);
+        self->tick = batch->tick;
+    }
+    if (left(self) >= WRITE_AT) {
+        hde_status status = write_out(ctx, self);
+
+        if (status != HDE_OK)
+            return status;
+    }
+    for (; batch->done < batch->n; batch->done++) {
+        hde_status status = add_line(ctx, self, batch->msg[batch->done]);
+
+        if (status != HDE_OK)
+            return status;
+    }
+    return HDE_OK;
+}
+
+static hde_status
+jsonl_flush(hde_ctx *ctx, void *state, uint64_t tick)
+{
+    struct jsonl *self = state;
+
+    complete_tick(self);
+    return write_out(ctx, self);
+}
+
+static void
+jsonl_close(hde_ctx *ctx, void *state)
+{
+    struct jsonl *self = state;
+
+    for (unsigned i = 0; i < TYPES; i++) {
+        if (self->file[i].fd > STDERR_FILENO)
+            close(self->file[i].fd);
+        hde_text_free(&self->file[i].text);
+        hde_text_free(&self->lines[i]);
+        projection_free(self->projection[i]);
+    }
+}
+
+static const hde_param params[] = {
+    HDE_PARAM(struct jsonl, path, .fallback = "",
+              .help = "the file; left out or - is standard output"),
+    HDE_PARAM(struct jsonl, by_type, .fallback = "field", .choices = "field|files|none",
+              .help = "tell types by a field \"type\", by one file each (name.Type.jsonl), or not"),
+    HDE_PARAM(struct jsonl, fields, .fallback = "",
+              .help = "only these fields, as paths: [expiry, metrics.pcr.oi]; messages that have "
+                      "none of them are left out"),
+    HDE_PARAM(struct jsonl, append, .fallback = "true", .help = "false: begin with an empty file"),
+    {0}};
+
+static const hde_port inputs[] = {
+    {"in",
+     HDE_TYPES(&hde__enriched_chain__descriptor, &hde__raw_chain__descriptor,
+               &hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
+               &hde__buildup__descriptor, &hde__zones__descriptor, &hde__sample__descriptor),
+     .help = "chains and results"},
+    {0}};
+
+static const hde_operator jsonl = {
+    .size = sizeof(hde_operator),
+    .flags = HDE_BLOCKING | HDE_EXCLUSIVE,
+    .name = "storage/jsonl",
+    .summary = "messages as JSON lines into a file or standard output",
+    .help = "Fields have the names of the schemas, absent ones are left out, unknown entries of\n"
+            "columns are null. Whole ticks are written when the input runs empty. A full disk is\n"
+            "tried again and loses nothing.",
+    .inputs = inputs,
+    .params = params,
+    .state_size = sizeof(struct jsonl),
+    .open = jsonl_open,
+    .batch = jsonl_batch,
+    .close = jsonl_close,
+    .flush = jsonl_flush,
+};
+
+HDE_PLUGIN(&jsonl);
