@@ -57,7 +57,7 @@ nearest_try(struct nearest *near, const char *name)
 {
     size_t len = strlen(near->word);
     unsigned distance = nearest_distance(near->word, name);
-    unsigned bound = len < 3 ? EDIT : (unsigned)(len * EDIT + 2) / 3;
+    unsigned bound = len < 2 ? CASE : len < 3 ? EDIT : (unsigned)(len * EDIT + 2) / 3;
 
     if (strcasecmp(near->word, name) == 0)
         distance = least(distance, CASE);

@@ -51,7 +51,8 @@ params_find(const hde_operator *op, const char *name)
 }
 
 void
-params_unknown(struct diags *diags, const hde_operator *op, struct place place, const char *name)
+params_unknown(struct diags *diags, const hde_operator *op, struct place place, const char *code,
+               const char *name)
 {
     struct nearest near = {.word = name};
     hde_text list = {0};
@@ -60,7 +61,7 @@ params_unknown(struct diags *diags, const hde_operator *op, struct place place, 
         nearest_try(&near, param->name);
         hde_text_printf(&list, "%s%s", list.len ? ", " : "parameters: ", param->name);
     }
-    diags_add(diags, SEVERITY_ERROR, G_PARAM, place, "operator '%s' has no parameter '%.80s'",
+    diags_add(diags, SEVERITY_ERROR, code, place, "operator '%s' has no parameter '%.80s'",
               op->name, name);
     diags_nearest(diags, &near);
     diags_hint(diags, "%s", list.data ? list.data : "it has none at all");
@@ -383,7 +384,7 @@ params_fill(struct resolver *resolver, struct scope *scope, const hde_operator *
 
     for (size_t i = 0; map && i < map->n; i++)
         if (!params_find(op, map->key[i]->text)) {
-            params_unknown(resolver->diags, op, map->key[i]->place, map->key[i]->text);
+            params_unknown(resolver->diags, op, map->key[i]->place, G_PARAM, map->key[i]->text);
             ok = false;
         }
     for (const hde_param *param = op->params; param && param->name; param++) {

@@ -12,9 +12,9 @@
 bool params_fill(struct resolver *resolver, struct scope *scope, const hde_operator *op,
                  struct place place, const struct yaml *map, void *state);
 const hde_param *params_find(const hde_operator *op, const char *name);
-/* The finding "op has no parameter name". */
+/* The finding "op has no parameter name", with a code of the caller. */
 void params_unknown(struct diags *diags, const hde_operator *op, struct place place,
-                    const char *name);
+                    const char *code, const char *name);
 const char *params_type_name(hde_param_type type); /* "duration" */
 
 #endif

@@ -271,6 +271,7 @@ compare_keys(const void *a, const void *b)
     return x->place.column < y->place.column ? -1 : x->place.column > y->place.column;
 }
 
+/* Reports all but the first of equal keys and marks them as unknown. */
 static void
 check_duplicates(struct reader *r, const struct items *keys)
 {
@@ -288,6 +289,7 @@ check_duplicates(struct reader *r, const struct items *keys)
                   "'%.80s' is here twice", sorted[i]->text);
         diags_hint(r->diags, "the first one is in line %u, column %u", sorted[first]->place.line,
                    sorted[first]->place.column);
+        sorted[i]->kind = KIND_UNKNOWN;
     }
     free(sorted);
 }
@@ -338,7 +340,11 @@ read_map(struct reader *r, yaml_event_t *start)
         items_add(&values, value);
     }
     check_duplicates(r, &keys);
-    node->n = keys.n;
+    for (size_t i = 0; i < keys.n; i++)
+        if (keys.item[i]->kind != KIND_UNKNOWN) {
+            keys.item[node->n] = keys.item[i];
+            values.item[node->n++] = values.item[i];
+        }
     node->key = items_keep(&keys, r->arena);
     node->item = items_keep(&values, r->arena);
     return node;

@@ -45,14 +45,13 @@ static const hde_param all_params[] = {
     {0}};
 
 static const hde_operator operators[] = {
+    {.name = "test/alone"},
     {.name = "test/any_sink", .inputs = any_in},
     {.name = "test/filter", .inputs = sample_in, .outputs = sample_out},
+    {.name = "test/idle", .inputs = optional_in},
     {.name = "test/join", .inputs = two_in, .outputs = sample_out},
     {.name = "test/optional", .inputs = optional_in, .outputs = sample_out},
-    {.name = "test/params",
-     .inputs = optional_in,
-     .params = all_params,
-     .state_size = sizeof(struct fake_params)},
+    {.name = "test/params", .params = all_params, .state_size = sizeof(struct fake_params)},
     {.name = "test/sink", .inputs = sample_in},
     {.name = "test/source", .outputs = sample_out},
     {.name = "test/split", .inputs = sample_in, .outputs = two_out},

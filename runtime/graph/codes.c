@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph/codes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct code codes[] = {
+    {G_UNREADABLE, "a file cannot be read",
+     "The graph file, or a chain that it includes, does not exist or may not be read. The path of "
+     "a chain counts from the folder of the file that includes it.",
+     "include: {market: {chain: chians/market.yaml}}",
+     "include: {market: {chain: chains/market.yaml}}"},
+    {G_TOO_LARGE, "a file is too large",
+     "Graph files may have 4 MiB. Data belongs into files that operators read.", NULL, NULL},
+    {G_NOT_TEXT, "a file is not plain UTF-8 text",
+     "Files are UTF-8. Control characters, other line ends than LF and CR LF, and characters that "
+     "make a line look other than it is are refused outside of escapes.",
+     "label: <byte 0xE9>", "label: \"\\u00E9\""},
+    {G_TAB, "a tab is used as indentation",
+     "YAML indents with spaces only; a tab may look like any number of them.",
+     "nodes:\n<tab>a: {op: test/a}", "nodes:\n  a: {op: test/a}"},
+    {G_SYNTAX, "the text is not YAML",
+     "The place is where reading stopped; the fault is there or just before it. Values that begin "
+     "with [ or { but are texts, such as paths with brackets, need quotes.",
+     "edges:\n  - [a, b] -> c", "edges:\n  - \"[a, b] -> c\""},
+    {G_EMPTY, "a file is empty", "There is nothing in the file, or comments only.", NULL,
+     "hde: 1\ngraph: demo\nnodes: {a: {op: folder/name}}"},
+    {G_DUPLICATE_KEY, "a key is there twice",
+     "Both in one mapping: one of them would be lost without a word.",
+     "nodes:\n  a: {op: test/a}\n  a: {op: test/b}",
+     "nodes:\n  a: {op: test/a}\n  b: {op: test/b}"},
+    {G_ALIAS, "anchors, aliases and merge keys are not part of the language",
+     "They hide where a value comes from and can make a small file huge. vars: does the same work "
+     "in the open.",
+     "a: &x {op: test/a}\nb: *x",
+     "vars: {rate: 0.065}\nnodes: {a: {op: test/a, params: {rate: "
+     "\"${vars.rate}\"}}}"},
+    {G_TAG, "tags are not part of the language",
+     "What type a value has is decided by the place where it stands.", "count: !!int \"5\"",
+     "count: 5"},
+    {G_DOCUMENTS, "a file has several documents", "One file is one graph or one chain.",
+     "hde: 1\ngraph: a\n---\nhde: 1\ngraph: b", "hde: 1\ngraph: a"},
+    {G_DEPTH, "values are nested too deeply", "64 levels are the limit.", NULL, NULL},
+    {G_SCALAR_LENGTH, "a text is too long",
+     "1 MiB is the limit of one value, also after its variables were filled in.", NULL, NULL},
+    {G_KEY_KIND, "a key is not a text", "Keys are names: plain texts, no lists and mappings.",
+     "[a, b]: 1", "ab: 1"},
+    {G_UNKNOWN_KEY, "a key is not known here",
+     "Every key is checked, so that a slip cannot be ignored in silence. The hint lists the keys "
+     "that this place has.",
+     "nodes: {a: {op: test/a, parms: {n: 1}}}", "nodes: {a: {op: test/a, params: {n: 1}}}"},
+    {G_KIND, "a value is of another kind",
+     "The place needs a text, a list, a mapping, a number or a truth value, and something else "
+     "stands there.",
+     "nodes: [a, b]", "nodes: {a: {op: test/a}, b: {op: test/b}}"},
+    {G_MISSING_KEY, "a key is missing",
+     "A node needs op, an include needs chain, an edge with settings needs path, and an on_error "
+     "mapping needs do.",
+     "nodes: {a: {params: {n: 1}}}", "nodes: {a: {op: test/a, params: {n: 1}}}"},
+    {G_VERSION, "the version of the graph language is missing or unknown",
+     "Every file says which version of the language it is written in. This program knows 1.",
+     "graph: demo", "hde: 1\ngraph: demo"},
+    {G_UNSUPPORTED, "this is not supported by this version",
+     "The word is part of the graph language but not of this program. It is refused rather than "
+     "ignored, because the graph would not do what it says.",
+     "edges:\n  - {path: a -> b, full: spill}", "edges:\n  - {path: a -> b, full: block}"},
+    {G_NOT_A_GRAPH, "a graph is needed, or a chain",
+     "A file has either 'graph: NAME' or 'chain: NAME'. Graphs run; chains are included by graphs "
+     "and chains.",
+     "hde: 1\nnodes: {a: {op: test/a}}", "hde: 1\ngraph: demo\nnodes: {a: {op: test/a}}"},
+    {G_NAME, "a name cannot be used",
+     "Names become parts of edges, labels of metrics and words of the command line: a letter or "
+     "'_', then letters, digits, '_' and '-', at most 64. 'vars' is taken.",
+     "nodes: {my node: {op: test/a}}", "nodes: {my_node: {op: test/a}}"},
+    {G_WORD, "a word is not one of the choices", "The hint lists the words that are known here.",
+     "edges:\n  - {path: a -> b, full: newest}", "edges:\n  - {path: a -> b, full: latest}"},
+    {G_NUMBER, "a number of the language is out of range",
+     "workers, worker, replicas, capacity and the times of on_error have limits; the hint names "
+     "them.",
+     "workers: 0", "workers: 2"},
+    {G_NO_EFFECT, "a key has no effect here",
+     "'key' of an edge says what 'full: latest' keeps apart; 'key' of a node says how its replicas "
+     "share the work. Alone it does nothing.",
+     "edges:\n  - {path: a -> b, key: feed}",
+     "edges:\n  - {path: a -> b, full: latest, key: feed}"},
+    {G_VARIABLE, "a variable is not defined",
+     "${vars.NAME} means an entry of vars: in the same file. A chain sees its own variables only; "
+     "the file that includes it sets them with 'with:'.",
+     "vars: {rate: 0.065}\nnodes: {a: {op: test/a, params: {rate: \"${vars.rte}\"}}}",
+     "vars: {rate: 0.065}\nnodes: {a: {op: test/a, params: {rate: \"${vars.rate}\"}}}"},
+    {G_ENVIRONMENT, "an environment variable is not set",
+     "${NAME} means the environment; ${NAME:-default} has a value for when it is unset or empty. A "
+     "warning for check, an error for run.",
+     "rate: \"${RATE}\"", "rate: \"${RATE:-0.065}\""},
+    {G_SECRET_FILE, "a secret file cannot be read",
+     "${file:PATH} is the text of a file, at most 64 KiB, without the blanks around it. The path "
+     "counts from the folder of the graph file. A warning for check, an error for run.",
+     "token: \"${file:no-such-file}\"", "token: \"${file:dhan.token}\""},
+    {G_REFERENCE, "a reference cannot be read",
+     "References are ${vars.NAME}, ${NAME}, ${NAME:-default} and ${file:PATH}. A list or a mapping "
+     "can be a value as a whole but not part of a text. A plain \"${\" is written \"$${\".",
+     "label: \"${vars.}\"", "label: \"${vars.name}\""},
+    {G_WITH, "a chain has no such variable",
+     "'with:' sets variables that stand under vars: of the chain, and nothing else.",
+     "include: {p: {chain: p.yaml, with: {no_such: 1}}}",
+     "include: {p: {chain: p.yaml, with: {rate: 0.065}}}"},
+    {G_VARIABLE_LOOP, "a variable needs itself",
+     "Variables may use others, as long as no circle comes of it and no more than 32 are nested.",
+     "vars: {a: \"${vars.b}\", b: \"${vars.a}\"}", "vars: {a: 1, b: \"${vars.a}\"}"},
+    {G_SET_TARGET, "--set names something that is not there",
+     "The left side is a node (its full name, or the last part of it when that is unique) and one "
+     "of its operator's parameters, or vars and a variable of the graph file.",
+     "hde run graph.yaml --set sorce.path=x.csv", "hde run graph.yaml --set source.path=x.csv"},
+    {G_SET_FORM, "--set cannot be read", "The form is NODE.PARAMETER=VALUE or vars.NAME=VALUE.",
+     "hde run graph.yaml --set path=x.csv", "hde run graph.yaml --set source.path=x.csv"},
+    {G_PLAIN_SECRET, "a secret stands in the file",
+     "Everybody who can read the graph file can read it, and so does version control. Put it into "
+     "a file of its own. This is a warning.",
+     "params: {token: abc123}", "params: {token: \"${file:dhan.token}\"}"},
+    {G_PARAM, "an operator has no such parameter",
+     "'hde describe OPERATOR' prints the parameters with types, units, defaults and ranges.",
+     "params: {windw: 5m}", "params: {window: 5m}"},
+    {G_PARAM_MISSING, "a required parameter is missing",
+     "The parameter has no default; the operator cannot guess it.",
+     "source: {op: ingestion/chain_csv}",
+     "source: {op: ingestion/chain_csv, params: {path: chains.csv}}"},
+    {G_PARAM_TYPE, "a parameter is of another type",
+     "Numbers are written plainly: no hexadecimal, no digit groups, no NaN.", "count: many",
+     "count: 5"},
+    {G_PARAM_RANGE, "a parameter is out of range",
+     "The operator's table gives the least and the largest value; the hint shows them.",
+     "depth: -1", "depth: 10"},
+    {G_PARAM_UNIT, "a unit is missing or wrong",
+     "Durations and sizes are written with their unit (5s, 250ms, 1h30m; 64KiB, 2MiB), ratios as "
+     "0.4 or 40%, counts without any. A number that could mean two things is not guessed.",
+     "window: 5", "window: 5s"},
+    {G_PARAM_CHOICE, "a parameter is not one of the choices", "The hint lists them.",
+     "mode: middle", "mode: mid"},
+    {G_BOOL_WORD, "a truth value is written in another way",
+     "Only true and false are truth values: in some YAML versions yes, no, on and off are, in "
+     "others they are texts.",
+     "boundary: yes", "boundary: true"},
+    {G_OPERATOR, "there is no such operator",
+     "No plugin on the plugin path exports it. 'hde describe' lists what is there; HDE_PLUGIN_PATH "
+     "and --plugins say where plugins are looked for.",
+     "op: processing/claen", "op: processing/clean"},
+    {G_PLUGIN, "the plugin of an operator was refused",
+     "The file is there but cannot be used; the text says why. 'hde describe FILE' tells more.",
+     NULL, NULL},
+    {G_DUPLICATE_NAME, "a name is given twice",
+     "Nodes and included chains of one file share one set of names.",
+     "include: {a: {chain: a.yaml}}\nnodes: {a: {op: test/a}}",
+     "include: {a: {chain: a.yaml}}\nnodes: {b: {op: test/a}}"},
+    {G_UNUSED, "a node works for nothing",
+     "Nothing reads what it makes, or nothing leads to it. This is a warning.",
+     "nodes: {a: {op: test/source}}",
+     "nodes: {a: {op: test/source}, b: {op: test/sink}}\n"
+     "edges: [a -> b]"},
+    {G_NO_NODES, "there are no nodes", "A graph or chain has at least one node or include.",
+     "hde: 1\ngraph: demo", "hde: 1\ngraph: demo\nnodes: {a: {op: folder/name}}"},
+    {G_INCLUDE_LOOP, "files include each other",
+     "The text shows the files in the order in which they include each other.",
+     "# a.yaml\ninclude: {b: {chain: b.yaml}}\n# b.yaml\ninclude: {a: {chain: a.yaml}}", NULL},
+    {G_TOO_MANY, "the graph is too large",
+     "10,000 nodes, 100,000 edges and 16 levels of includes are the limits.", NULL, NULL},
+    {G_PATH, "the path of an edge cannot be read",
+     "A path is names joined by arrows. A name may say its port after a dot, and brackets stand "
+     "for several at once. From outside a chain shows its inputs and outputs only.",
+     "edges: [a => b]", "edges: [a -> b]"},
+    {G_NODE, "an edge names a node that is not there",
+     "Edges see the nodes and the included chains of their own file.", "edges: [clen -> sink]",
+     "edges: [clean -> sink]"},
+    {G_PORT, "there is no such port",
+     "In front of an arrow stands an output, behind it an input. The hint lists the ports with "
+     "the messages that they carry.",
+     "edges: [a.uot -> b]", "edges: [a.out -> b]"},
+    {G_PORT_CHOICE, "a port has to be named",
+     "A port can be left out only where the node has one in that direction.", "edges: [a -> join]",
+     "edges: [a -> join.left]"},
+    {G_NO_PORT, "a node has no port in that direction",
+     "Sinks have no outputs, sources have no inputs.", "edges: [sink -> a]", "edges: [a -> sink]"},
+    {G_TYPES, "the messages at both ends of an edge differ",
+     "An output has one type of message, an input lists those that it takes.",
+     "edges: [raw_chains -> wants_enriched]", "edges: [raw_chains -> enrich -> wants_enriched]"},
+    {G_DUPLICATE_EDGE, "an edge is there twice",
+     "Every message would arrive twice. The hint says where the first one is.",
+     "edges: [a -> b, a -> b]", "edges: [a -> b]"},
+    {G_CYCLE, "edges lead round in a circle",
+     "A graph has no cycles: each message passes a node once. The text shows the way round.",
+     "edges: [a -> b -> a]", "edges: [a -> b]"},
+    {G_UNCONNECTED, "an input is not connected",
+     "The operator cannot work without it. For an included chain the input is that of the chain.",
+     "nodes: {sink: {op: test/sink}}",
+     "nodes: {a: {op: test/source}, sink: {op: test/sink}}\nedges: [a -> sink]"},
+    {G_KEY_FIELD, "a key is not a field of the messages",
+     "A key is a field of its own (not of a sub-message, not a list) of every type of message that "
+     "passes there.",
+     "edges:\n  - {path: a -> b, full: latest, key: simbol}",
+     "edges:\n  - {path: a -> b, full: latest, key: symbol}"},
+    {G_REPLICAS_KEY, "replicas need a key",
+     "The field decides which replica gets a message: equal values go to the same one.",
+     "a: {op: test/a, replicas: 4}", "a: {op: test/a, replicas: 4, key: feed}"},
+    {G_REPLICAS_OPERATOR, "an operator cannot have replicas",
+     "A source would deliver everything several times; an operator that owns something outside (a "
+     "port, a file with one writer) cannot live twice.",
+     "source: {op: test/source, replicas: 2, key: feed}", "source: {op: test/source}"},
+};
+
+enum { N_CODES = sizeof codes / sizeof *codes };
+
+const struct code *
+codes_find(const char *code)
+{
+    char full[16];
+    char *end;
+    unsigned long number;
+
+    if (strncasecmp(code, "HDE-", 4) == 0)
+        code += 4;
+    if ((*code | 32) != 'g' || code[1] < '0' || code[1] > '9')
+        return NULL;
+    number = strtoul(code + 1, &end, 10);
+    if (*end || number > 999)
+        return NULL;
+    snprintf(full, sizeof full, "HDE-G%03lu", number);
+    for (size_t i = 0; i < N_CODES; i++)
+        if (strcmp(codes[i].code, full) == 0)
+            return &codes[i];
+    return NULL;
+}
+
+size_t
+codes_count(void)
+{
+    return N_CODES;
+}
+
+const struct code *
+codes_at(size_t i)
+{
+    return i < N_CODES ? &codes[i] : NULL;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * graph - from a file to the model: load, check, order, fill in. */
+#include "graph/graph.h"
+#include "graph/load.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct error_policy default_policy = {
+    .action = ON_ERROR_STOP,
+    .backoff_ns = 100 * INT64_C(1000000),
+    .max_backoff_ns = 10 * INT64_C(1000000000),
+    .then = ON_ERROR_STOP,
+};
+
+static void
+load_graph_settings(struct loader *loader, struct instance *top)
+{
+    struct graph *graph = loader->graph;
+    const struct yaml *name = root_value(top, top->is_chain ? "chain" : "graph");
+    const char *skip_file = "skipped.jsonl";
+
+    graph->name = name && name->kind == KIND_TEXT ? name->text : "";
+    graph->path = top->file->path;
+    graph->on_error = top->on_error;
+    if (!top->is_chain) {
+        want_int(loader, &top->scope, root_value(top, "workers"), "workers", 1, 64,
+                 &graph->workers);
+        want_text(loader, &top->scope, root_value(top, "skip_file"), "skip_file", &skip_file);
+    }
+    graph->skip_file = arena_text(loader->arena, skip_file);
+}
+
+static void
+fill_params(struct loader *loader)
+{
+    for (size_t i = 0; i < loader->n_nodes; i++) {
+        struct node_draft *node = &loader->nodes[i];
+        const struct yaml *params = sets_apply(loader, i);
+        void *state;
+
+        if (!node->op)
+            continue;
+        state = arena_alloc(loader->arena, node->op->state_size + 1);
+        params_fill(&loader->resolver, &node->home->scope, node->op, node->place, params, state);
+        node->settings.params = state;
+    }
+}
+
+/* ---- drafts to model ------------------------------------------------------------------------ */
+
+static void
+emit_nodes(struct loader *loader, const size_t *order)
+{
+    struct graph *graph = loader->graph;
+
+    graph->n_nodes = loader->n_nodes;
+    graph->nodes = arena_alloc(loader->arena, (graph->n_nodes + 1) * sizeof *graph->nodes);
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        const struct node_draft *draft = &loader->nodes[order[i]];
+        struct graph_node *node = &graph->nodes[i];
+
+        *node = draft->settings;
+        node->name = draft->full;
+        node->op = draft->op;
+        node->plugin_path = draft->plugin_path;
+        node->place = draft->place;
+    }
+}
+
+static int
+compare_edges(const void *a, const void *b)
+{
+    const struct edge_draft *x = *(struct edge_draft *const *)a,
+                            *y = *(struct edge_draft *const *)b;
+
+    if (x->from.node != y->from.node)
+        return x->from.node < y->from.node ? -1 : 1;
+    if (x->from.port != y->from.port)
+        return x->from.port < y->from.port ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* The ends of the drafts are already those of the ordered nodes; names need the old numbers, so
+ * they come in. */
+static void
+emit_edges(struct loader *loader, const size_t *order)
+{
+    struct graph *graph = loader->graph;
+    size_t n = loader->n_edges;
+    size_t *position = xcalloc(loader->n_nodes, sizeof *position);
+    const char **names = xcalloc(n, sizeof *names);
+    struct edge_draft **sorted = xcalloc(n, sizeof *sorted);
+
+    for (size_t i = 0; i < loader->n_nodes; i++)
+        position[order[i]] = i;
+    for (size_t i = 0; i < n; i++) {
+        struct edge_draft *draft = &loader->edges[i];
+
+        names[i] = arena_printf(loader->arena, "%s -> %s", end_name(loader, draft->from, true),
+                                end_name(loader, draft->to, false));
+        draft->from.node = position[draft->from.node];
+        draft->to.node = position[draft->to.node];
+        sorted[i] = draft;
+    }
+    qsort(sorted, n, sizeof *sorted, compare_edges);
+    graph->n_edges = n;
+    graph->edges = arena_alloc(loader->arena, (n + 1) * sizeof *graph->edges);
+    for (size_t i = 0; i < n; i++) {
+        const struct edge_draft *draft = sorted[i];
+        const struct edge_settings *settings = draft->settings;
+
+        graph->edges[i] = (struct graph_edge){
+            .name = names[draft - loader->edges],
+            .from = draft->from.node,
+            .to = draft->to.node,
+            .from_port = draft->from.port,
+            .to_port = draft->to.port,
+            .place = draft->place,
+            .full = settings->full,
+            .transport = settings->transport,
+            .n_keys = settings->n_keys,
+            .keys = settings->keys,
+            .capacity_messages = settings->capacity_messages,
+            .capacity_bytes = settings->capacity_bytes,
+        };
+    }
+    free(sorted);
+    free(names);
+    free(position);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static void
+loader_fini(struct loader *loader)
+{
+    for (struct instance *instance = loader->instances; instance; instance = instance->next)
+        free(instance->members);
+    free(loader->files);
+    free(loader->nodes);
+    free(loader->edges);
+}
+
+static void
+make_warnings_errors(struct diags *diags, size_t from)
+{
+    for (size_t i = from; i < diags->n; i++)
+        if (diags->list[i].severity == SEVERITY_WARNING) {
+            diags->list[i].severity = SEVERITY_ERROR;
+            diags->errors++;
+        }
+}
+
+static void
+load(struct loader *loader, const char *path)
+{
+    struct instance *top;
+    size_t *order;
+
+    sets_parse(loader);
+    top = load_top(loader, path);
+    if (!top)
+        return;
+    load_graph_settings(loader, top);
+    sets_find_nodes(loader);
+    fill_params(loader);
+    check_drafts(loader, top);
+    order = xcalloc(loader->n_nodes, sizeof *order);
+    if (order_nodes(loader, order)) {
+        emit_nodes(loader, order);
+        emit_edges(loader, order);
+    }
+    free(order);
+}
+
+struct graph *
+graph_load(const char *path, const struct graph_options *options, const struct registry *registry,
+           struct diags *diags)
+{
+    static const struct graph_options defaults;
+    struct graph *graph = xcalloc(1, sizeof *graph);
+    size_t before = diags->n, errors = diags->errors;
+    struct loader loader = {.graph = graph,
+                            .arena = &graph->arena,
+                            .diags = diags,
+                            .registry = registry,
+                            .options = options ? options : &defaults};
+
+    loader.resolver = (struct resolver){.arena = loader.arena,
+                                        .diags = diags,
+                                        .missing = loader.options->for_run || loader.options->strict
+                                                       ? SEVERITY_ERROR
+                                                       : SEVERITY_WARNING};
+    graph->on_error = default_policy;
+    load(&loader, path);
+    loader_fini(&loader);
+    if (loader.options->strict)
+        make_warnings_errors(diags, before);
+    errors = diags->errors - errors;
+    diags_sort(diags);
+    if (errors) {
+        graph_free(graph);
+        return NULL;
+    }
+    return graph;
+}
+
+void
+graph_free(struct graph *graph)
+{
+    if (!graph)
+        return;
+    arena_fini(&graph->arena);
+    free(graph);
+}

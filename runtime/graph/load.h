@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * load - what stands between YAML trees and the model: files in places, drafts of nodes and edges.
+ *
+ * Only runtime/graph includes this. Everything lives in the arena of the graph that is being
+ * loaded; findings go to diags, and what is wrong is left out so that the rest can be checked. */
+#ifndef GRAPH_LOAD_H
+#define GRAPH_LOAD_H
+
+#include "graph/codes.h"
+#include "graph/graph.h"
+#include "graph/params.h"
+#include "graph/variables.h"
+
+#include <sys/types.h>
+
+enum { NAME_MAX_LEN = 64, NODES_MAX = 10000, EDGES_MAX = 100000, INCLUDE_DEPTH_MAX = 16 };
+
+struct file { /* read once, used in any number of places */
+    const char *path;
+    dev_t dev;
+    ino_t ino;
+    struct yaml *root; /* NULL: could not be read */
+};
+
+struct node_draft {
+    const char *name, *full; /* "clean", "processing.clean" */
+    struct place place;      /* of the name */
+    struct instance *home;
+    const hde_operator *op; /* NULL: unknown, and said so */
+    const char *plugin_path;
+    const struct yaml *params; /* a mapping or NULL */
+    const struct yaml *key;    /* as written, or NULL */
+    struct graph_node settings;
+    bool *in_used, *out_used; /* by port: an edge or a port of the chain leads there */
+};
+
+struct end { /* one port of one node */
+    size_t node;
+    unsigned port;
+};
+
+struct ends {
+    size_t n, cap;
+    struct end *list;
+    bool broken; /* something in it was wrong, and said so */
+};
+
+struct chain_port {
+    const char *name;
+    struct place place;
+    struct ends ends;
+    bool connected;
+};
+
+struct member { /* what an edge may name in a file */
+    const char *name;
+    struct place place;
+    struct instance *chain; /* NULL: a node */
+    size_t node;
+};
+
+struct instance { /* a file in one place of the graph */
+    struct instance *parent;
+    const char *name, *prefix; /* "processing", "processing."; "" at the top */
+    struct place place;        /* of its name in the including file */
+    const struct file *file;
+    bool is_chain;
+    unsigned depth;
+    struct scope scope;
+    struct error_policy on_error;
+    bool boundary;
+    int64_t worker;
+    size_t n_members, cap_members;
+    struct member *members; /* sorted by name once complete */
+    size_t n_inputs, n_outputs;
+    struct chain_port *inputs, *outputs;
+    struct instance *next; /* of all */
+};
+
+struct edge_settings {
+    enum full_policy full;
+    enum edge_transport transport;
+    size_t n_keys;
+    const char *const *keys;
+    const struct place *key_places;
+    int64_t capacity_messages, capacity_bytes;
+};
+
+struct edge_draft {
+    struct end from, to;
+    struct place place; /* of the receiving end */
+    const struct edge_settings *settings;
+};
+
+struct set {                    /* one --set */
+    const char *target, *param; /* "processing.clean", "max_spread"; target "vars" */
+    struct place target_place, param_place;
+    struct yaml *value;
+    size_t node; /* SIZE_MAX: none */
+};
+
+struct loader {
+    struct graph *graph;
+    struct arena *arena;
+    struct diags *diags;
+    const struct registry *registry;
+    const struct graph_options *options;
+    struct resolver resolver;
+    size_t n_files;
+    struct file **files;
+    struct instance *instances; /* newest first */
+    size_t n_nodes, cap_nodes;
+    struct node_draft *nodes; /* in file order */
+    size_t n_edges, cap_edges;
+    struct edge_draft *edges; /* in file order */
+    size_t n_sets;
+    struct set *sets;
+    bool too_many;
+};
+
+/* ---- settings.c: values of the language itself ---------------------------------------------- */
+
+struct word {
+    const char *name;
+    int value; /* UNSUPPORTED: known, but not in this version */
+};
+enum { UNSUPPORTED = -1 };
+
+struct known_key {
+    const char *name;
+    bool unsupported;
+};
+
+/* Reports keys of a mapping that are not in the table (ended by {0}); what says where: "a node". */
+void check_keys(struct loader *loader, const struct yaml *map, const struct known_key *keys,
+                const char *what);
+void refuse_unsupported(struct loader *loader, struct place place, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The value of a key as a mapping or list, or NULL (absent, empty, or wrong and said so). */
+const struct yaml *want_map(struct loader *loader, struct scope *scope, const struct yaml *node,
+                            const char *key);
+const struct yaml *want_list(struct loader *loader, struct scope *scope, const struct yaml *node,
+                             const char *key);
+/* These read node into *out when it is there (not NULL) and right; false: it was wrong. */
+bool want_text(struct loader *loader, struct scope *scope, const struct yaml *node, const char *key,
+               const char **out);
+bool want_bool(struct loader *loader, struct scope *scope, const struct yaml *node, const char *key,
+               bool *out);
+bool want_int(struct loader *loader, struct scope *scope, const struct yaml *node, const char *key,
+              int64_t min, int64_t max, int64_t *out);
+bool want_word(struct loader *loader, struct scope *scope, const struct yaml *node, const char *key,
+               const struct word *words, int *out);
+void want_on_error(struct loader *loader, struct scope *scope, const struct yaml *node,
+                   struct error_policy *out);
+void want_capacity(struct loader *loader, struct scope *scope, const struct yaml *node,
+                   struct edge_settings *out);
+bool check_name(struct loader *loader, const struct yaml *key, const char *what);
+
+/* ---- parse.c -------------------------------------------------------------------------------- */
+
+/* Reads the top file and all that it includes. NULL if it cannot be read. */
+struct instance *load_top(struct loader *loader, const char *path);
+const struct member *find_member(const struct instance *instance, const char *name);
+struct yaml *root_value(const struct instance *instance, const char *key);
+
+/* ---- sets.c --------------------------------------------------------------------------------- */
+
+void sets_parse(struct loader *loader);
+void sets_apply_vars(struct loader *loader, struct instance *top);
+void sets_find_nodes(struct loader *loader);
+/* The parameters of a node with its --set put in. */
+const struct yaml *sets_apply(struct loader *loader, size_t node);
+
+/* ---- path.c --------------------------------------------------------------------------------- */
+
+struct piece {               /* a.port */
+    const char *name, *port; /* port NULL: left out */
+    struct place place, port_place;
+};
+
+struct step {
+    size_t n;
+    struct piece *piece;
+};
+
+struct path {
+    size_t n;
+    struct step *step;
+};
+
+/* "a.out -> [b, c] -> d"; false with a finding. One name alone is fine if `alone`. */
+bool path_parse(struct loader *loader, const struct yaml *text, bool alone, struct path *path);
+
+/* ---- connect.c ------------------------------------------------------------------------------ */
+
+void connect_chain_ports(struct loader *loader, struct instance *instance);
+void connect_edges(struct loader *loader, struct instance *instance);
+const hde_port *end_port(const struct loader *loader, struct end end, bool output);
+const char *end_name(struct loader *loader, struct end end, bool output); /* "clean.in" */
+const char *types_text(struct loader *loader, const hde_port *port);      /* "hde.A or hde.B" */
+size_t count_ports(const hde_port *ports);
+
+/* ---- check.c, order.c ----------------------------------------------------------------------- */
+
+void check_drafts(struct loader *loader, const struct instance *top);
+/* The nodes in topological order, ties in file order; false: there are cycles (reported). */
+bool order_nodes(struct loader *loader, size_t *order);
+
+#endif
