@@ -3,7 +3,7 @@
 #include "cmd/cmd.h"
 
 static const struct command *const commands[] = {
-    &cmd_describe, &cmd_bench, &cmd_completion, &cmd_version, &cmd_help, NULL,
+    &cmd_describe, &cmd_new, &cmd_bench, &cmd_completion, &cmd_version, &cmd_help, NULL,
 };
 
 int

@@ -58,7 +58,8 @@ endif()
 # What a stranger's plugin sees: the public headers, the schemas, C.
 add_library(hde_abi INTERFACE)
 target_include_directories(hde_abi INTERFACE
-  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/runtime/include>)
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/runtime/include>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(hde_abi INTERFACE hde_schemas PkgConfig::protobuf-c)
 
 # hde_operator(FOLDER NAME [SOURCES ...] [LINK ...]): operators/FOLDER/NAME.c as plugin

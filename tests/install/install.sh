@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Installs into a prefix, writes an operator outside of the tree with the installed hde, builds it
+# against the installed package, tests it, and finds it again through HDE_PLUGIN_PATH.
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "$*" >&2; exit 1; }
+
+cmake --install "$HDE_BUILD" --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; exit 1; }
+unset HDE_PLUGIN_PATH
+hde=$work/prefix/bin/hde
+cd "$work"
+
+for file in include/hde/operator.h include/hde/testing.h include/hde/schemas/market.pb-c.h \
+  share/hde/schemas/market.proto share/hde/examples/hello_operator/straddle.c share/man/man1/hde.1; do
+  [ -f "prefix/$file" ] || fail "not installed: $file"
+done
+if grep -rlE "$HDE_BUILD|$HDE_SOURCE" prefix/lib*/cmake prefix/lib*/pkgconfig prefix/lib*/*/cmake \
+  prefix/include 2>/dev/null; then
+  fail 'the installed package points into the source or build tree'
+fi
+
+# The installed plugins are found without being told.
+$hde describe --json >all.json
+grep -q '"name":"ingestion/synthetic"' all.json || fail 'hde describe does not find its own plugins'
+grep -q "\"path\":\"$work/prefix/" all.json || fail 'plugins come from elsewhere'
+
+$hde new operator my/spread >said
+[ -f spread/spread.c ] || fail 'no operator was written'
+if grep -rn straddle spread; then fail 'the name of the example is left'; fi
+status=0
+$hde new operator my/spread 2>again || status=$?
+[ $status -eq 73 ] && grep -q HDE-C022 again || fail "an existing folder: exit $status"
+for name in Spread a/b/c 'x y' my/test; do
+  status=0
+  $hde new operator "$name" 2>again || status=$?
+  [ $status -eq 64 ] && grep -q HDE-C021 again || fail "name '$name': exit $status"
+done
+
+cd spread
+cmake -B build -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_FLAGS='-Wall -Wextra -Werror' \
+  -DCMAKE_INSTALL_PREFIX="$work/prefix" >log && cmake --build build >>log || { cat log; exit 1; }
+ctest --test-dir build --output-on-failure >>log || { cat log; exit 1; }
+
+[ "$(nm -D --defined-only build/plugins/spread.so | awk '{print $3}')" = hde_plugin ] ||
+  fail 'the plugin exports more than hde_plugin'
+HDE_PLUGIN_PATH=build/plugins $hde describe my/spread | grep -q 'hde.RawChain' ||
+  fail 'hde describe does not show it'
+status=0
+$hde describe my/spread 2>said || status=$?
+[ $status -eq 69 ] && grep -q HDE-P016 said || fail "without HDE_PLUGIN_PATH: exit $status"
+cmake --install build >>log
+$hde describe my/spread >said || fail 'not found after cmake --install'
+if $hde help check >/dev/null 2>&1; then
+  $hde check graph.yaml
+fi
+if $hde help run >/dev/null 2>&1; then
+  $hde run graph.yaml >out
+  [ "$(grep -c '"value":' out)" -eq 10 ] || { cat out; fail 'the graph did not give ten values'; }
+fi
+
+# Without CMake: one compiler call.
+PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name hde.pc)") \
+  pkg-config --define-prefix --cflags --libs hde >flags
+# shellcheck disable=SC2046
+cc -shared -fPIC -fvisibility=hidden -o alone.so spread.c $(cat flags)
+$hde describe ./alone.so | grep -q my/spread || fail 'a plugin built by hand is refused'
