@@ -16,6 +16,19 @@ skew_smile(size_t n, const double *strike, double forward, const double *call_iv
                                          : 0.5 * (call_iv[i] + put_iv[i]);
 }
 
+void
+skew_vols(size_t n, const double *strike, double forward, const double *call_iv,
+          const double *put_iv, double *call_vol, double *put_vol)
+{
+    skew_smile(n, strike, forward, call_iv, put_iv, call_vol);
+    for (size_t i = 0; i < n; i++) {
+        double smile = call_vol[i];
+
+        call_vol[i] = isnan(smile) ? call_iv[i] : smile;
+        put_vol[i] = isnan(smile) ? put_iv[i] : smile;
+    }
+}
+
 /* Both sides' mean, or the one that is there. */
 static double
 either(double a, double b)

@@ -25,6 +25,10 @@ struct skew {
 void skew_smile(size_t n, const double *strike, double forward, const double *call_iv,
                 const double *put_iv, double *smile);
 
+/* One volatility a strike for both of its legs: the smile's, a leg's own where that is absent. */
+void skew_vols(size_t n, const double *strike, double forward, const double *call_iv,
+               const double *put_iv, double *call_vol, double *put_vol);
+
 /* At-the-money volatility: of the nearest strike on either side of the forward with an iv (both
  * sides' mean where both have one), none further than `away` (decimal of the forward). */
 double skew_atm(size_t n, const double *strike, double forward, const double *call_iv,

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * forward - forward, discount factor and time to expiry of a chain. */
+#include <math.h>
+#include <string.h>
+
+#include "common/columns.h"
+#include "quant/forward.h"
+#include "quant/years.h"
+
+#define SECOND_NS INT64_C(1000000000)
+
+struct state {
+    double rate, yield;
+    int64_t near;
+    const char *price, *discount, *expiry_time;
+    bool traded_only;
+    hde_ratio away_max;
+
+    enum chain_price_rule rule;
+    int64_t expiry_seconds; /* after midnight UTC of the expiry's date */
+    hde_counter *no_expiry, *expired, *no_forward;
+};
+
+static hde_status
+open_forward(hde_ctx *ctx, void *state)
+{
+    struct state *s = state;
+
+    if (!years_time_of_day(s->expiry_time, &s->expiry_seconds))
+        return hde_fail(ctx, "forward.expiry-time",
+                        "expiry_time: \"%s\" is not of the form HH:MM+HH:MM, as in 15:30+05:30",
+                        s->expiry_time);
+    s->rule = chain_price_rule(s->price);
+    s->no_expiry = hde_counter_open(ctx, "no_expiry", "chains without a readable expiry or time");
+    s->expired = hde_counter_open(ctx, "expired", "chains stamped after their expiry");
+    s->no_forward = hde_counter_open(ctx, "no_forward", "chains that give no forward");
+    return HDE_OK;
+}
+
+/* Years to expiry; NaN where the chain does not tell. */
+static double
+time_left(const struct state *s, const hde_msg *msg, const Hde__RawChain *raw)
+{
+    int64_t now_ns = raw->has_event_ns ? raw->event_ns : msg->event_ns, days, seconds;
+
+    if (raw->has_expiry_ns)
+        return years_between(now_ns, raw->expiry_ns);
+    if (!raw->expiry || !years_date(raw->expiry, &days))
+        return NAN;
+    seconds = days * 86400 + s->expiry_seconds;
+    if (seconds > INT64_MAX / SECOND_NS || seconds < INT64_MIN / SECOND_NS)
+        return NAN;
+    return years_between(now_ns, seconds * SECOND_NS);
+}
+
+/* Prices of both sides, and how far each strike's parity can be trusted. */
+static void
+read_prices(const struct state *s, const Hde__RawChain *raw, double *call, double *put,
+            double *weight)
+{
+    size_t n = raw->n_strike;
+
+    for (size_t i = 0; i < n; i++) {
+        struct chain_price c = chain_price_of(raw->calls, n, i, s->rule, s->traded_only);
+        struct chain_price p = chain_price_of(raw->puts, n, i, s->rule, s->traded_only);
+        double floor = 1e-5 * raw->strike[i];
+        double noise = c.noise * c.noise + p.noise * p.noise + floor * floor;
+
+        call[i] = c.price;
+        put[i] = p.price;
+        weight[i] = noise > 0 && isfinite(noise) ? 1 / noise : 1;
+    }
+}
+
+static void
+measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
+{
+    const struct state *s = state;
+    const Hde__RawChain *raw = chain->raw;
+    size_t n = raw->n_strike;
+    double *call = chain_scratch(ctx, n), *put = chain_scratch(ctx, n);
+    double *weight = chain_scratch(ctx, n), t = time_left(s, msg, raw);
+    struct forward forward;
+    Hde__Forward *out;
+
+    if (!(t >= 0)) {
+        hde_count(isnan(t) ? s->no_expiry : s->expired, 1);
+        return;
+    }
+    out = hde_msg_edit(msg, &chain->forward, &hde__forward__descriptor);
+    CHAIN_PUT(out, t_years, t);
+    read_prices(s, raw, call, put, weight);
+    struct forward_inputs in = {
+        .n = n,
+        .strike = raw->strike,
+        .call = call,
+        .put = put,
+        .weight = weight,
+        .spot = CHAIN_GET(raw, spot),
+        .future = CHAIN_GET(raw, future),
+        .t = t,
+        .rate = s->rate,
+        .yield = s->yield,
+        .near = (size_t)s->near,
+        .away_max = s->away_max.value,
+        .fit_discount = !strcmp(s->discount, "fitted"),
+    };
+    if (!forward_imply(&in, &forward))
+        hde_count(s->no_forward, 1);
+    CHAIN_PUT(out, forward, forward.forward);
+    CHAIN_PUT(out, discount, forward.discount);
+    CHAIN_PUT(out, rate, forward.rate);
+    CHAIN_PUT(out, dividend_yield, forward.yield);
+    CHAIN_PUT(out, residual, forward.residual);
+    out->has_source = true;
+    out->source = (Hde__ForwardSource)forward.source;
+    out->has_strikes_used = true;
+    out->strikes_used = (uint32_t)forward.strikes_used;
+}
+
+static hde_status
+batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    return chain_each(ctx, state, batch, measure);
+}
+
+static const hde_param params[] = {
+    HDE_PARAM(struct state, rate, .fallback = "0.065", .unit = "decimal, continuous", .min = -1,
+              .max = 1, .flags = HDE_PARAM_LIVE, .help = "interest rate for discounting"),
+    HDE_PARAM(struct state, yield, .fallback = "0", .unit = "decimal, continuous", .min = -1,
+              .max = 1, .flags = HDE_PARAM_LIVE,
+              .help = "dividend yield, used only where the forward is carried from the spot"),
+    HDE_PARAM(struct state, near, .fallback = "10", .unit = "strikes", .min = 1,
+              .max = FORWARD_NEAR_MAX, .flags = HDE_PARAM_LIVE,
+              .help = "strikes with both prices on either side of the money that enter the fit"),
+    HDE_PARAM(struct state, price, .fallback = "auto", .choices = CHAIN_PRICE_CHOICES,
+              .help = "price of a leg: quote midpoint, last trade, or the first where quoted"),
+    HDE_PARAM(struct state, traded_only, .fallback = "true",
+              .help = "refuse a last price where the day's volume is known to be 0"),
+    HDE_PARAM(struct state, discount, .fallback = "rate", .choices = "rate|fitted",
+              .help = "discount factor from the rate, or from the slope of the parity fit"),
+    HDE_PARAM(struct state, expiry_time, .fallback = "15:30+05:30",
+              .help =
+                  "time of day and zone at which options expire, where the chain has no instant"),
+    HDE_PARAM(struct state, away_max, .fallback = "10%", .min = 0, .max = 1,
+              .flags = HDE_PARAM_LIVE,
+              .help = "a parity forward further than this from the spot is not believed"),
+    {0},
+};
+
+static const hde_operator forward_operator = {
+    .size = sizeof(hde_operator),
+    .name = "processing/forward",
+    .summary = "forward by put-call parity, discount factor and seconds-exact time to expiry",
+    .help =
+        "Weighted robust fit of call - put = D (F - K) over the strikes near the money; with\n"
+        "fewer than three pairs the strike with the smallest |call - put| alone; then the listed\n"
+        "future; then the spot carried with rate and yield. forward.source tells which, residual\n"
+        "how well parity holds. Time is ACT/365F to the chain's expiry instant, else to\n"
+        "expiry_time on its expiry date. Expired chains get no forward. Sets forward.",
+    .inputs = chain_inputs,
+    .outputs = chain_outputs,
+    .params = params,
+    .state_size = sizeof(struct state),
+    .open = open_forward,
+    .batch = batch,
+};
+
+_Static_assert((int)FORWARD_SPOT_CARRY == (int)HDE__FORWARD_SOURCE__FORWARD_SOURCE_SPOT_CARRY,
+               "the numbers of quant are those of the schema");
+HDE_PLUGIN(&forward_operator);
