@@ -3,7 +3,8 @@
 #include "cmd/cmd.h"
 
 static const struct command *const commands[] = {
-    &cmd_describe, &cmd_new, &cmd_bench, &cmd_completion, &cmd_version, &cmd_help, NULL,
+    &cmd_check, &cmd_explain,    &cmd_graph,   &cmd_describe, &cmd_new,
+    &cmd_bench, &cmd_completion, &cmd_version, &cmd_help,     NULL,
 };
 
 int

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * check - everything that is wrong with graph files, before anything runs. */
+#include "cmd/cmd.h"
+#include "graph/graph.h"
+
+struct check_options {
+    bool strict;
+    struct cmd_list set;
+    const char *plugins;
+};
+
+/* What is said about a file that is right. */
+static void
+put_file(const struct cmd *cmd, const char *path, const struct graph *graph, hde_text *out)
+{
+    if (!cmd->json) {
+        if (graph && !cmd->quiet)
+            hde_text_printf(out, "%s: ok, graph %s, %zu nodes, %zu edges\n", path, graph->name,
+                            graph->n_nodes, graph->n_edges);
+        return;
+    }
+    hde_text_puts(out, out->len ? "," : "");
+    hde_text_puts(out, "{\"path\":");
+    hde_json_string(out, path);
+    hde_text_printf(out, ",\"ok\":%s", graph ? "true" : "false");
+    if (graph) {
+        hde_text_puts(out, ",\"name\":");
+        hde_json_string(out, graph->name);
+        hde_text_printf(out, ",\"nodes\":%zu,\"edges\":%zu", graph->n_nodes, graph->n_edges);
+    }
+    hde_text_puts(out, "}");
+}
+
+static void
+put_summary(const struct diags *diags, hde_text *out)
+{
+    size_t errors = diags->errors, all = diags->n + diags->left_out;
+
+    if (all)
+        hde_text_printf(out, "%zu error%s, %zu warning%s; 'hde explain CODE' tells more\n", errors,
+                        errors == 1 ? "" : "s", all - errors, all - errors == 1 ? "" : "s");
+}
+
+static int
+run_check(const struct cmd *cmd, const void *block)
+{
+    const struct check_options *check = block;
+    struct graph_options options = {
+        .sets = check->set.item, .n_sets = check->set.n, .strict = check->strict};
+    struct registry *registry = registry_new(check->plugins);
+    hde_text files = {0}, out = {0};
+    struct diags diags = {0};
+    int exit, written;
+
+    for (int i = 0; i < cmd->n_args; i++) {
+        struct graph *graph = graph_load(cmd->args[i], &options, registry, &diags);
+
+        put_file(cmd, cmd->args[i], graph, &files);
+        graph_free(graph);
+    }
+    if (cmd->json) {
+        hde_text_printf(&out, "{\"files\":[%s],\"errors\":%zu,\"findings\":",
+                        files.data ? files.data : "", diags.errors);
+        diags_json(&diags, &out);
+        hde_text_puts(&out, "}\n");
+    } else {
+        diags_print(&diags, &out, cmd->color);
+        hde_text_puts(&out, files.data ? files.data : "");
+        put_summary(&diags, &out);
+    }
+    exit = diags.unreadable ? EX_NOINPUT : diags.errors ? EX_CONFIG : CMD_OK;
+    written = out.len ? cmd_print(cmd, &out, NULL) : CMD_OK;
+    diags_fini(&diags);
+    registry_free(registry);
+    hde_text_free(&files);
+    hde_text_free(&out);
+    return exit != CMD_OK ? exit : written;
+}
+
+static const struct cmd_option options[] = {
+    {CMD_OPTION("strict", struct check_options, strict),
+     .help = "take warnings for errors, such as secrets that are not there"},
+    {CMD_OPTION("set", struct check_options, set), .letter = 's', .value = "NODE.PARAM=VALUE",
+     .help = "set a parameter, or vars.NAME; may be given several times"},
+    {CMD_OPTION("plugins", struct check_options, plugins), .value = "PATH",
+     .complete = CMD_COMPLETE_FOLDER, .help = "look for plugins in these folders first"},
+    {0},
+};
+
+const struct command cmd_check = {
+    .name = "check",
+    .args = "GRAPH...",
+    .group = CMD_GROUP_WRITE,
+    .summary = "find everything that is wrong with graph files",
+    .help = "Reads each graph with all that it includes, resolves variables, checks parameters "
+            "against the operators' own tables, ports, message types and cycles, and prints every "
+            "finding of every file with its place, a stable code and the nearest valid name. "
+            "Nothing is started.\n\n"
+            "Chains can be checked alone. A missing secret or environment variable is a warning "
+            "here and an error for 'hde run'; --strict makes it an error here too.",
+    .examples =
+        (const struct cmd_example[]){
+            {"hde check graphs/demo.yaml", "one graph"},
+            {"hde check graphs/*.yaml", "all of a folder, chains too"},
+            {"hde check graphs/replay.yaml --set source.path=x.csv", "with a value put in"},
+            {"hde check --json graphs/demo.yaml", "for editors"},
+            {0}},
+    .options = options,
+    .exits = (const struct cmd_exit[]){{EX_CONFIG, "something is wrong with a graph"},
+                                       {EX_NOINPUT, "a file cannot be read"},
+                                       {0}},
+    .complete = CMD_COMPLETE_FILE,
+    .min_args = 1,
+    .max_args = -1,
+    CMD_BLOCK(struct check_options),
+    .run = run_check,
+};
