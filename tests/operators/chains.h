@@ -10,6 +10,7 @@
 #include <hde/testing.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define SECOND INT64_C(1000000000)
 #define MINUTE (60 * SECOND)
@@ -71,6 +72,10 @@ column_of(hde_msg *msg, size_t n, const double *values)
          column_of(msg, raw_of(msg)->side->n_##field, (double[]){__VA_ARGS__}))
 #define CALLS(msg, field, ...) COLUMN(msg, calls, field, __VA_ARGS__)
 #define PUTS(msg, field, ...) COLUMN(msg, puts, field, __VA_ARGS__)
+
+/* A column of any sub-message of the message. */
+#define CHAIN_COLUMN(msg, side, field, n, values)                                                  \
+    ((side)->n_##field = (n), (side)->field = column_of(msg, n, values))
 
 static inline void
 chain_flag(hde_msg *msg, Hde__ChainFlag flag)
