@@ -96,7 +96,7 @@ static const struct table_spec specs[TABLES] = {
     [METRICS] = {"chain_metrics", {CHAIN_KEYS}, metrics},
     [STRIKES] = {"chain_strike_metrics", {CHAIN_KEYS, "strike"}, strikes},
     [CUMULATIVE_OI] = {"analytics_cumulative_oi", {CHAIN_KEYS, "strike", "type"}, cumulative_oi},
-    [VELOCITY] = {"analytics_velocity", {CHAIN_KEYS, "strike", "type"}, velocity},
+    [VELOCITY] = {"analytics_velocity", {CHAIN_KEYS, "strike", "type", "window_s"}, velocity},
     [BUILDUP] = {"analytics_buildup", {CHAIN_KEYS}, buildup},
     [PATTERNS] = {"analytics_buildup_patterns", {CHAIN_KEYS, "type", "side"}, patterns},
     [ZONES] = {"analytics_zones", {CHAIN_KEYS, "id"}, zones},
@@ -402,6 +402,7 @@ market_write(struct market *market, const ProtobufCMessage *message, uint64_t *r
         const ProtobufCMessage *const sides[2][2] = {{message, BASE(result->calls)},
                                                      {message, BASE(result->puts)}};
 
+        sqlite_bind_real(market->table[VELOCITY].upsert, 6, result->window_s);
         return write_legs(&writing, VELOCITY, result->strike, result->n_strike, sides);
     }
     return true;

@@ -86,14 +86,14 @@ CREATE TABLE analytics_cumulative_oi (
   PRIMARY KEY (feed, expiry, event_ns, strike, type)
 ) WITHOUT ROWID;
 
--- One row a leg: Velocity.
+-- One row a leg and window: Velocity.
 CREATE TABLE analytics_velocity (
   feed TEXT NOT NULL, expiry TEXT NOT NULL, event_ns INTEGER NOT NULL,
-  strike REAL NOT NULL, type TEXT NOT NULL,
-  spot REAL, window_s REAL,
+  strike REAL NOT NULL, type TEXT NOT NULL, window_s REAL NOT NULL,
+  spot REAL,
   oi_velocity REAL, volume_velocity REAL, price_velocity REAL, iv_velocity REAL,
   oi_acceleration REAL, oi_ewma REAL, spike_magnitude REAL, is_spike INTEGER, interval_s REAL,
-  PRIMARY KEY (feed, expiry, event_ns, strike, type)
+  PRIMARY KEY (feed, expiry, event_ns, strike, type, window_s)
 ) WITHOUT ROWID;
 
 -- One row a chain: Buildup's counts, over all legs and for calls and puts apart.
