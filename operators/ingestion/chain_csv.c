@@ -13,7 +13,7 @@
 struct chain_csv {
     hde_path path;
     const char *layout, *calendar, *source, *timezone, *rows, *oi_unit, *volume_unit, *iv;
-    const char *underlying, *venue;
+    const char *underlying, *venue, *separator, *call, *put;
     hde_list stamp, expiry, missing;
     hde_map columns, aliases;
     hde_duration split;
@@ -86,6 +86,9 @@ make_layout(struct chain_csv *self, char *error, size_t size)
         {"iv", self->iv},
         {"underlying", self->underlying},
         {"venue", self->venue},
+        {"separator", self->separator},
+        {"call", self->call},
+        {"put", self->put},
     };
     bool is_auto = strcmp(self->layout, "auto") == 0;
 
@@ -339,6 +342,10 @@ static const hde_param params[] = {
     HDE_PARAM(struct chain_csv, aliases, .fallback = "", .help = "symbol in the file: our name"),
     HDE_PARAM(struct chain_csv, underlying, .fallback = "",
               .help = "of files without a symbol column"),
+    HDE_PARAM(struct chain_csv, separator, .fallback = "",
+              .help = "of columns: a character or tab"),
+    HDE_PARAM(struct chain_csv, call, .fallback = "", .help = "what the type column says: CE"),
+    HDE_PARAM(struct chain_csv, put, .fallback = "", .help = "what the type column says: PE"),
     HDE_PARAM(struct chain_csv, venue, .fallback = "", .help = "first part of the feed's name"),
     HDE_PARAM(struct chain_csv, split, .fallback = "90s", .min = 0, .max = 3600,
               .help = "captures at most this far apart, without an expiry in common, are one"),
