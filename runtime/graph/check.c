@@ -36,9 +36,12 @@ check_chain_inputs(struct loader *loader, const struct instance *instance)
     }
 }
 
-static void
+/* True if all that have to be connected are. */
+static bool
 check_node_inputs(struct loader *loader, const struct node_draft *node)
 {
+    bool ok = true;
+
     for (size_t i = 0; i < count_ports(node->op->inputs); i++) {
         const hde_port *port = &node->op->inputs[i];
 
@@ -48,7 +51,9 @@ check_node_inputs(struct loader *loader, const struct node_draft *node)
                   "input '%s' of node '%s' (%s) is not connected", port->name, node->name,
                   node->op->name);
         diags_hint(loader->diags, "it takes %s", types_text(loader, port));
+        ok = false;
     }
+    return ok;
 }
 
 /* A node whose results nobody reads, or which nothing reaches, works for nothing. */
@@ -211,8 +216,8 @@ check_drafts(struct loader *loader, const struct instance *top)
                       (long long)node->settings.worker, (long long)loader->graph->workers);
         if (!node->op)
             continue;
-        check_node_inputs(loader, node);
-        check_use(loader, node);
+        if (check_node_inputs(loader, node))
+            check_use(loader, node);
     }
     for (const struct instance *instance = loader->instances; instance; instance = instance->next)
         if (instance != top)

@@ -85,6 +85,7 @@ struct rails {
     struct writer *w;
     size_t *owner; /* node whose rail runs in a column, SIZE_MAX: free */
     size_t n;      /* columns in use so far */
+    size_t width;  /* columns in use at the end */
     size_t *last;  /* by node: its last reader in topological order, SIZE_MAX: none */
 };
 
@@ -109,8 +110,8 @@ free_column(const struct rails *rails, size_t from)
 static void
 put_rails(const struct rails *rails)
 {
-    for (size_t c = 0; c < rails->n; c++)
-        hde_text_puts(rails->w->out, rails->owner[c] == SIZE_MAX ? "  " : "| ");
+    for (size_t c = 0; c < rails->width; c++)
+        hde_text_puts(rails->w->out, c >= rails->n || rails->owner[c] == SIZE_MAX ? "  " : "| ");
 }
 
 /* The line of a node: rails that it reads are tied to its mark. Gives the mark's column. */
@@ -150,6 +151,8 @@ put_mark(struct rails *rails, size_t node)
         if (ends)
             rails->owner[c] = SIZE_MAX;
     }
+    for (size_t c = rails->n; c < rails->width; c++)
+        hde_text_puts(out, "  ");
     rails->owner[mark] = rails->last[node] != SIZE_MAX ? node : SIZE_MAX;
     free(joined);
 }
@@ -197,32 +200,46 @@ put_edge_lines(struct rails *rails, size_t node)
 }
 
 static void
+draw_rails(struct rails *rails, int name_width)
+{
+    size_t n = rails->w->graph->n_nodes;
+
+    rails->n = 0;
+    for (size_t i = 0; i <= n; i++)
+        rails->owner[i] = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        put_mark(rails, i);
+        put_node_line(rails->w, i, name_width);
+        put_edge_lines(rails, i);
+    }
+    rails->width = rails->n;
+}
+
+static void
 write_ascii(struct writer *w)
 {
     const struct graph *graph = w->graph;
     struct rails rails = {.w = w,
                           .owner = xmalloc((graph->n_nodes + 1) * sizeof(size_t)),
                           .last = xmalloc((graph->n_nodes + 1) * sizeof(size_t))};
+    size_t start = w->out->len;
     int width = 0;
 
     for (size_t i = 0; i < graph->n_nodes; i++) {
         int len = (int)strlen(graph->nodes[i].name);
 
         width = len > width ? len : width;
-        rails.owner[i] = rails.last[i] = SIZE_MAX;
+        rails.last[i] = SIZE_MAX;
     }
-    rails.owner[graph->n_nodes] = SIZE_MAX;
     for (size_t i = 0; i < graph->n_edges; i++) {
         size_t *last = &rails.last[graph->edges[i].from];
 
         if (*last == SIZE_MAX || graph->edges[i].to > *last)
             *last = graph->edges[i].to;
     }
-    for (size_t i = 0; i < graph->n_nodes; i++) {
-        put_mark(&rails, i);
-        put_node_line(w, i, width);
-        put_edge_lines(&rails, i);
-    }
+    draw_rails(&rails, width); /* how wide it gets is known at the end only */
+    w->out->len = start;
+    draw_rails(&rails, width);
     free(rails.owner);
     free(rails.last);
 }
@@ -349,8 +366,10 @@ mermaid_open(struct writer *w, const char *name, size_t len, int depth)
 
     while (from && name[from - 1] != '.')
         from--;
-    hde_text_printf(w->out, "%*ssubgraph %.*s [\"%.*s\"]\n", depth * 2, "", (int)len, name,
-                    (int)(len - from), name + from);
+    hde_text_printf(w->out, "%*ssubgraph g_", depth * 2, "");
+    for (size_t i = 0; i < len; i++)
+        hde_text_put(w->out, name[i] == '.' ? "_" : &name[i], 1);
+    hde_text_printf(w->out, " [\"%.*s\"]\n", (int)(len - from), name + from);
 }
 
 static void
