@@ -264,7 +264,7 @@ static const hde_port outputs[] = {
 };
 
 static const hde_param params[] = {
-    HDE_PARAM(struct synthetic, symbols, .fallback = "NIFTY", .help = "underlyings, in turn"),
+    HDE_PARAM(struct synthetic, symbols, .fallback = "[NIFTY]", .help = "underlyings, in turn"),
     HDE_PARAM(struct synthetic, expiries, .fallback = "1", .min = 1, .max = MARKET_EXPIRIES_MAX,
               .help = "nearest expiries of each"),
     HDE_PARAM(struct synthetic, seed, .fallback = "1", .min = 0, .max = 9007199254740991.0,

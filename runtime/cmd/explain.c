@@ -2,7 +2,7 @@
  * explain - what does an error code mean, and what is right instead? */
 #include "base/nearest.h"
 #include "cmd/cmd.h"
-#include "graph/codes.h"
+#include "cmd/codes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,8 +69,8 @@ unknown(const struct cmd *cmd, const char *word)
     struct nearest near = {.word = word};
     char hint[80] = "'hde explain' lists all codes";
 
-    for (size_t i = 0; i < codes_count(); i++)
-        nearest_try(&near, codes_at(i)->code);
+    for (size_t i = 0; i < cmd_code_count(); i++)
+        nearest_try(&near, cmd_code_at(i)->code);
     if (near.best)
         snprintf(hint, sizeof hint, "did you mean '%s'? 'hde explain' lists all", near.best);
     return cmd_error(cmd, EX_USAGE, "HDE-C030", hint, "there is no code '%s'", word);
@@ -84,7 +84,7 @@ run_explain(const struct cmd *cmd, const void *block)
 
     hde_text_puts(&out, cmd->json ? "[" : "");
     for (int i = 0; i < cmd->n_args; i++) {
-        const struct code *code = codes_find(cmd->args[i]);
+        const struct code *code = cmd_code_find(cmd->args[i]);
 
         if (!code) {
             hde_text_free(&out);
@@ -92,11 +92,11 @@ run_explain(const struct cmd *cmd, const void *block)
         }
         (cmd->json ? put_json : put_text)(code, &out);
     }
-    for (size_t i = 0; !cmd->n_args && i < codes_count(); i++) {
+    for (size_t i = 0; !cmd->n_args && i < cmd_code_count(); i++) {
         if (cmd->json)
-            put_json(codes_at(i), &out);
+            put_json(cmd_code_at(i), &out);
         else
-            hde_text_printf(&out, "%s  %s\n", codes_at(i)->code, codes_at(i)->title);
+            hde_text_printf(&out, "%s  %s\n", cmd_code_at(i)->code, cmd_code_at(i)->title);
     }
     hde_text_puts(&out, cmd->json ? "]\n" : "");
     exit = cmd_print(cmd, &out, NULL);
@@ -111,8 +111,9 @@ const struct command cmd_explain = {
     .args = "[CODE...]",
     .group = CMD_GROUP_WRITE,
     .summary = "tell what an error code means",
-    .help = "Prints what a code of 'hde check' means, why it is refused, and what is right "
-            "instead. Without CODE it lists all. Codes keep their meaning for ever.",
+    .help = "Prints what a code means, why something is refused, and what is right instead: "
+            "graphs (G), plugins (P), running (R), the command line (C). Without CODE it lists "
+            "all. Codes keep their meaning for ever.",
     .examples = (const struct cmd_example[]){{"hde explain HDE-G077", "one code"},
                                              {"hde explain g77", "the same in short"},
                                              {"hde explain", "all codes"},

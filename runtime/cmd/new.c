@@ -183,30 +183,30 @@ run_new(const struct cmd *cmd, const void *block)
     const char *full, *name, *dir;
 
     if (strcmp(cmd->args[0], "operator") != 0)
-        return cmd_error(cmd, EX_USAGE, "HDE-C020", "hde new operator NAME",
+        return cmd_error(cmd, EX_USAGE, "HDE-C040", "hde new operator NAME",
                          "there is no template '%s'", cmd->args[0]);
     full = full_name(cmd, cmd->args[1]);
     if (!full)
-        return cmd_error(cmd, EX_USAGE, "HDE-C021",
+        return cmd_error(cmd, EX_USAGE, "HDE-C041",
                          "folder/name in lower case letters, digits and _, like my/spread",
                          "'%s' is no name for an operator", cmd->args[1]);
     name = strchr(full, '/') + 1;
     if (is_reserved(name))
-        return cmd_error(cmd, EX_USAGE, "HDE-C021", "take another name",
+        return cmd_error(cmd, EX_USAGE, "HDE-C041", "take another name",
                          "CMake keeps the name '%s' for itself", name);
     dir = options->dir ? options->dir : name;
     if (mkdir(dir, 0777)) {
         if (errno == EEXIST)
-            return cmd_error(cmd, EX_CANTCREAT, "HDE-C022", "choose another with --dir",
+            return cmd_error(cmd, EX_CANTCREAT, "HDE-C042", "choose another with --dir",
                              "'%s' is there already and is left as it is", dir);
-        return cmd_error(cmd, EX_CANTCREAT, "HDE-C022", NULL, "cannot make folder '%s': %s", dir,
+        return cmd_error(cmd, EX_CANTCREAT, "HDE-C042", NULL, "cannot make folder '%s': %s", dir,
                          strerror(errno));
     }
     if (!write_files(cmd, dir, full, name)) {
         int saved = errno;
 
         remove_files(cmd, dir, full, name);
-        return cmd_error(cmd, EX_CANTCREAT, "HDE-C022", NULL, "cannot write into '%s': %s", dir,
+        return cmd_error(cmd, EX_CANTCREAT, "HDE-C042", NULL, "cannot write into '%s': %s", dir,
                          strerror(saved));
     }
     return print_next(cmd, dir, full);

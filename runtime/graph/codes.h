@@ -5,6 +5,8 @@
 #ifndef GRAPH_CODES_H
 #define GRAPH_CODES_H
 
+#include "base/code.h"
+
 #include <stddef.h>
 
 /* files and YAML */
@@ -71,12 +73,6 @@
 #define G_KEY_FIELD "HDE-G079"
 #define G_REPLICAS_KEY "HDE-G080"
 #define G_REPLICAS_OPERATOR "HDE-G081"
-
-struct code {
-    const char *code, *title;
-    const char *text;          /* what it means and why, a few sentences */
-    const char *wrong, *right; /* YAML that shows it, or NULL */
-};
 
 const struct code *codes_find(const char *code); /* "HDE-G012", "G012", "g12"; NULL if unknown */
 size_t codes_count(void);

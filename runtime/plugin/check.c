@@ -154,6 +154,8 @@ check_fallback(const hde_operator *op, const hde_param *param, struct err *err)
         ok = value_bool(fallback, &flag) == VALUE_OK;
     else if (kinds[param->type].is_number)
         ok = fallback_number(param, &x) == VALUE_OK;
+    else if (param->type == HDE_PARAM_LIST || param->type == HDE_PARAM_MAP)
+        ok = *fallback == (param->type == HDE_PARAM_LIST ? '[' : '{');
     else if (param->choices)
         ok = is_choice(param->choices, fallback);
     if (!ok)

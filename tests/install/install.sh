@@ -30,11 +30,11 @@ $hde new operator my/spread >said
 if grep -rn straddle spread; then fail 'the name of the example is left'; fi
 status=0
 $hde new operator my/spread 2>again || status=$?
-[ $status -eq 73 ] && grep -q HDE-C022 again || fail "an existing folder: exit $status"
+[ $status -eq 73 ] && grep -q HDE-C042 again || fail "an existing folder: exit $status"
 for name in Spread a/b/c 'x y' my/test; do
   status=0
   $hde new operator "$name" 2>again || status=$?
-  [ $status -eq 64 ] && grep -q HDE-C021 again || fail "name '$name': exit $status"
+  [ $status -eq 64 ] && grep -q HDE-C041 again || fail "name '$name': exit $status"
 done
 
 cd spread

@@ -12,6 +12,7 @@ struct state {
     double x;
     const char *mode;
     hde_duration every;
+    hde_list list;
 };
 
 static hde_status
@@ -121,6 +122,7 @@ static const struct {
      "outside of 1 to 3600"},
     {{GOOD, .params = PARAMS(PARAM(mode, .fallback = "c", .choices = "a|b"))}, "a|b"},
     {{GOOD, .params = PARAMS(PARAM(mode, .fallback = "a|b", .choices = "a|b"))}, "a|b"},
+    {{GOOD, .params = PARAMS(PARAM(list, .fallback = "a"))}, "fallback 'a' of parameter 'list'"},
     {{GOOD, .params = PARAMS(PARAM(mode, .max = 3))}, "has a range but is no number"},
     {{GOOD, .params = PARAMS(PARAM(n, .choices = "1|2"))}, "has choices but is no text"},
     {{GOOD, .params = PARAMS(HDE_PARAM(struct state, n, .fallback = "1"))}, "no line of help"},

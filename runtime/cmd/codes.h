@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * codes - every stable code of hde: graphs (G), plugins (P), running (R), command line (C). */
+#ifndef CMD_CODES_H
+#define CMD_CODES_H
+
+#include "base/code.h"
+
+#include <stddef.h>
+
+/* "HDE-P007", "p007", "p7"; NULL if there is no such code. */
+const struct code *cmd_code_find(const char *word);
+size_t cmd_code_count(void);
+const struct code *cmd_code_at(size_t i); /* in order; NULL behind the last */
+
+#endif
