@@ -10,6 +10,7 @@
 #include "graph/graph.h"
 
 #include <hde/observe.h>
+#include <hde/text.h>
 #include <stdatomic.h>
 
 struct engine;

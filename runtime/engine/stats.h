@@ -22,7 +22,7 @@ enum {
     STATS_COUNTERS = 24, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
-    STATS_DROPS = 3,
+    STATS_DROPS = 2,
     STATS_SAMPLE = 64, /* every 64th tick of an actor is timed */
 };
 
@@ -36,8 +36,8 @@ enum node_state {
     NODE_ENDED
 };
 enum edge_kind { EDGE_FUSED, EDGE_RING, EDGE_ZMQ, EDGE_LATEST, EDGE_DROP_OLDEST };
-/* Why an edge dropped a message: a newer one of its key came, no room, its reader had ended. */
-enum drop_reason { DROP_REPLACED, DROP_FULL, DROP_ENDED };
+/* Why an edge dropped a message: a newer one of its key came; no room. */
+enum drop_reason { DROP_REPLACED, DROP_FULL };
 
 const char *node_state_name(enum node_state state);
 const char *edge_kind_name(enum edge_kind kind);

@@ -29,6 +29,7 @@ struct graph_node {
     const char *name; /* full, "processing.clean" */
     const hde_operator *op;
     const char *plugin_path;
+    const char *build_id; /* of the plugin file, hex; NULL or "": none */
     struct place place;
     const void *params; /* op->state_size bytes: zeroed, parameters filled in; copied per replica */
     struct error_policy on_error;

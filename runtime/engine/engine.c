@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine - life of a running graph: new, start, wait, drain, stop, free.
+ *
+ *      NEW --start--> RUNNING --drain--> DRAINING
+ *      RUNNING, DRAINING --every actor has ended, or stop--> ENDED
+ *      RUNNING, DRAINING --a node fails--> FAILED */
+#include "engine/run.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static const int64_t default_stall_ns = 5LL * NS_PER_S;
+
+/* Cycles of the counter in cycles_now() per ns; measured once, 200 us long. */
+static double
+measure_cycles(void)
+{
+    static _Atomic double known;
+    double value = atomic_load(&known);
+
+    if (value == 0) {
+        int64_t start_ns = clock_mono_ns(), now_ns = start_ns;
+        uint64_t start = cycles_now();
+
+        while (now_ns - start_ns < 200 * NS_PER_US)
+            now_ns = clock_mono_ns();
+        value = (double)(cycles_now() - start) / (double)(now_ns - start_ns);
+        atomic_store(&known, value);
+    }
+    return value;
+}
+
+/* ---- State -------------------------------------------------------------------------------- */
+
+static bool
+is_over(enum engine_state state)
+{
+    return state == ENGINE_ENDED || state == ENGINE_FAILED;
+}
+
+static void
+wake_all(struct engine *engine)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t i = 0; i < engine->n_workers; i++)
+        worker_wake_if_parked(engine->workers[i]);
+}
+
+/* With the lock held. */
+static void
+set_state(struct engine *engine, enum engine_state state)
+{
+    uint64_t one = 1;
+
+    if (is_over(atomic_load(&engine->state)))
+        return;
+    atomic_store(&engine->state, state);
+    STAT_SET(engine->stats->state, state);
+    pthread_cond_broadcast(&engine->changed);
+    if (is_over(state) && write(engine->done_fd, &one, sizeof one) != sizeof one)
+        log_line(LEVEL_ERROR, engine->graph->name, NULL, "engine.done", "nobody can be told");
+}
+
+static void
+finish(struct engine *engine, enum engine_state state)
+{
+    pthread_mutex_lock(&engine->lock);
+    set_state(engine, state);
+    pthread_mutex_unlock(&engine->lock);
+    atomic_store_explicit(&engine->stopping, true, memory_order_seq_cst);
+    wake_all(engine);
+}
+
+void
+engine_actor_ended(struct engine *engine)
+{
+    if (atomic_fetch_sub(&engine->actors_left, 1) == 1)
+        finish(engine, ENGINE_ENDED);
+}
+
+void
+engine_fail(struct engine *engine, const char *code, const char *text)
+{
+    pthread_mutex_lock(&engine->lock);
+    if (!err_is_set(&engine->error))
+        err_set(&engine->error, code, "%s", text);
+    pthread_mutex_unlock(&engine->lock);
+    log_line(LEVEL_ERROR, engine->graph->name, NULL, "engine.failed", "%s: %s", code, text);
+    finish(engine, ENGINE_FAILED);
+}
+
+enum engine_state
+engine_state(const struct engine *engine)
+{
+    return (enum engine_state)atomic_load(&((struct engine *)(uintptr_t)engine)->state);
+}
+
+const struct err *
+engine_error(const struct engine *engine)
+{
+    return &engine->error;
+}
+
+int
+engine_done_fd(const struct engine *engine)
+{
+    return engine->done_fd;
+}
+
+const struct stats *
+engine_stats(const struct engine *engine)
+{
+    return engine->stats;
+}
+
+const struct graph *
+engine_graph(const struct engine *engine)
+{
+    return engine->graph;
+}
+
+/* ---- New ---------------------------------------------------------------------------------- */
+
+static bool
+check_replay(const struct engine *engine, struct err *err)
+{
+    if (!engine->options.virtual_clock)
+        return true;
+    for (size_t i = 0; i < engine->graph->n_nodes; i++) {
+        const struct graph_node *node = &engine->graph->nodes[i];
+
+        if (node->op->flags & (HDE_LIVE_ONLY | HDE_IMPURE))
+            return err_set(err, "HDE-R005",
+                           "node '%s': %s cannot be replayed: it talks to a live service; leave it "
+                           "out of the graph that is replayed",
+                           node->name, node->op->name);
+    }
+    return true;
+}
+
+static bool
+open_nodes(struct engine *engine, struct err *err)
+{
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        struct node *node = engine->nodes[i];
+        hde_status status = HDE_OK;
+
+        node->ctx.now_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
+        node->ctx.event_ns = node->ctx.now_ns;
+        node->is_open = true;
+        if (node->def->op->open)
+            status = node->def->op->open(&node->ctx, node->ctx.state);
+        ctx_scratch_reset(&node->ctx);
+        if (status != HDE_OK)
+            return err_set(err, "HDE-R001", "node '%s' (%s) does not open: %s", node->def->name,
+                           node->def->op->name,
+                           node->ctx.said.text[0] ? node->ctx.said.text : "no reason given");
+    }
+    return true;
+}
+
+struct engine *
+engine_new(const struct graph *graph, const struct engine_options *options, struct err *err)
+{
+    struct engine *engine = aligned_alloc(64, (sizeof *engine + 63) & ~(size_t)63);
+
+    if (!engine)
+        abort();
+    memset(engine, 0, sizeof *engine);
+    engine->graph = graph;
+    engine->options = options ? *options : (struct engine_options){0};
+    if (!engine->options.stall_ns)
+        engine->options.stall_ns = default_stall_ns;
+    if (options && options->stats_path)
+        engine->stats_path = xstrdup(options->stats_path);
+    if (options && options->host)
+        snprintf(engine->host, sizeof engine->host, "%s", options->host);
+    else if (gethostname(engine->host, sizeof engine->host - 1))
+        snprintf(engine->host, sizeof engine->host, "localhost");
+    engine->cycles_per_ns = measure_cycles();
+    engine->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->changed, NULL);
+    engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    engine->skip = skip_new(graph->skip_file);
+    if (check_replay(engine, err) && engine_build(engine, err) && open_nodes(engine, err))
+        return engine;
+    engine_free(engine);
+    return NULL;
+}
+
+bool
+engine_start(struct engine *engine, struct err *err)
+{
+    engine->is_started = true;
+    pthread_mutex_lock(&engine->lock);
+    set_state(engine, ENGINE_RUNNING);
+    pthread_mutex_unlock(&engine->lock);
+    for (uint32_t i = 0; i < engine->n_workers; i++) {
+        struct worker *worker = engine->workers[i];
+
+        if (i && !worker->n_actors && !worker->n_polled)
+            continue;
+        if (!worker_start(worker, err)) {
+            engine_stop(engine);
+            return false;
+        }
+    }
+    engine->watchdog = watchdog_start(engine);
+    return true;
+}
+
+/* ---- Wait, drain, stop -------------------------------------------------------------------- */
+
+static struct timespec
+deadline_after(int timeout_ms)
+{
+    int64_t at_ns = clock_real_ns() + (int64_t)timeout_ms * NS_PER_MS;
+
+    return (struct timespec){at_ns / NS_PER_S, at_ns % NS_PER_S};
+}
+
+bool
+engine_wait(struct engine *engine, int timeout_ms)
+{
+    struct timespec deadline = deadline_after(timeout_ms);
+    bool done;
+
+    pthread_mutex_lock(&engine->lock);
+    while (!is_over(atomic_load(&engine->state))) {
+        if (timeout_ms < 0)
+            pthread_cond_wait(&engine->changed, &engine->lock);
+        else if (pthread_cond_timedwait(&engine->changed, &engine->lock, &deadline))
+            break;
+    }
+    done = is_over(atomic_load(&engine->state));
+    pthread_mutex_unlock(&engine->lock);
+    return done;
+}
+
+void
+engine_drain(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    if (atomic_load(&engine->state) == ENGINE_RUNNING)
+        set_state(engine, ENGINE_DRAINING);
+    pthread_mutex_unlock(&engine->lock);
+    atomic_store_explicit(&engine->draining, true, memory_order_seq_cst);
+    wake_all(engine);
+}
+
+void
+engine_stop(struct engine *engine)
+{
+    finish(engine, ENGINE_ENDED);
+}
+
+bool
+engine_log_level(struct engine *engine, const char *name, int level)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        struct node *node = engine->nodes[i];
+
+        if (name && strcmp(name, node->def->name) != 0)
+            continue;
+        atomic_store_explicit(&node->ctx.log_level, level, memory_order_relaxed);
+        found = true;
+    }
+    return found;
+}
+
+/* A node that has asked for retries this long is not ready. */
+static const struct node *
+parked_node(const struct engine *engine)
+{
+    int64_t limit_ns = clock_mono_ns() - engine->options.stall_ns;
+
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        const struct node *node = engine->nodes[i];
+        int64_t since_ns = STAT_GET(node->actor->stuck_since_ns);
+
+        if (STAT_GET(node->stats->state) == NODE_PARKED && since_ns && since_ns < limit_ns)
+            return node;
+    }
+    return NULL;
+}
+
+void
+engine_health(const struct engine *engine, hde_health *out)
+{
+    enum engine_state state = engine_state(engine);
+    const struct node *parked = parked_node(engine);
+
+    *out = (hde_health){.size = sizeof *out, .live = true};
+
+    out->draining = state == ENGINE_DRAINING;
+    out->ready = state == ENGINE_RUNNING && !parked;
+    if (state == ENGINE_FAILED)
+        snprintf(out->reason, sizeof out->reason, "%.150s", engine_error(engine)->text);
+    else if (parked)
+        snprintf(out->reason, sizeof out->reason, "node '%s' waits for its next try",
+                 parked->def->name);
+    else if (!out->ready)
+        snprintf(out->reason, sizeof out->reason, "the graph is not running");
+}
+
+/* ---- Free --------------------------------------------------------------------------------- */
+
+static void
+close_node(struct node *node)
+{
+    struct worker *worker = node->source ? node->source->worker : node->actor->worker;
+
+    pthread_mutex_lock(&worker->lock); /* a post is either queued before this or refused */
+    atomic_store(&node->closed, true);
+    pthread_mutex_unlock(&worker->lock);
+    if (node->is_open && node->def->op->close) {
+        node->ctx.pool = NULL;
+        node->def->op->close(&node->ctx, node->ctx.state);
+    }
+    node->is_open = false;
+}
+
+void
+engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->is_started)
+        engine_stop(engine);
+    for (uint32_t i = 0; i < engine->n_workers; i++)
+        if (engine->workers[i]->is_started)
+            pthread_join(engine->workers[i]->thread, NULL);
+    watchdog_stop(engine->watchdog);
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (engine->nodes[i]->actor)
+            close_node(engine->nodes[i]);
+    engine_unbuild(engine);
+    stats_free(engine->stats, engine->stats_path);
+    skip_free(engine->skip);
+    if (engine->done_fd >= 0)
+        close(engine->done_fd);
+    pthread_cond_destroy(&engine->changed);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine->stats_path);
+    arena_fini(&engine->arena);
+    free(engine);
+}

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * exec - runs one tick through the nodes of an actor: the hot loop.
+ *
+ *  (1) Nodes run in topological order, the ports of a node in their order, the inlets of a port in
+ *      the order of the graph's edges: that order is the merge of O7 compiled.
+ *      [test_order_equals_the_reference_on_random_graphs]
+ *  (2) A call sees one tick and one port. What it emits lies in the arrays of the edges until the
+ *      nodes behind it run, in the same tick.
+ *  (3) A tick is begun once and finished once. A node that asks for a retry parks the actor where
+ *      it stands: node, port and batch->done stay, nothing before them runs again, no other tick
+ *      of this actor starts. [test_retry_goes_on_where_it_stood]
+ *  (4) A timer fires before the first message of a later event time, and at the latest in the tick
+ *      that moves the watermark past it. [test_timers_fire_between_messages_by_event_time]
+ *  (5) A node ends once: watermark WM_END, timers fired, flushed. Only then WM_END goes on.
+ *      [test_end_fires_timers_then_flushes]
+ *
+ *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
+ *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
+#include "engine/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+static const int64_t default_backoff_ns = 100 * NS_PER_MS;
+static const int64_t default_max_backoff_ns = 10LL * NS_PER_S;
+
+/* ---- What a status means ------------------------------------------------------------------ */
+
+static const char *
+said(const struct node *node)
+{
+    return node->ctx.said.text[0] ? node->ctx.said.text : "no reason given";
+}
+
+static void
+fail_engine(struct node *node)
+{
+    char text[sizeof node->ctx.said.text + 2 * STATS_NAME];
+
+    STAT_SET(node->stats->state, NODE_FAILED);
+    if (!node->source) /* a source may have a thread of its own */
+        node->actor->state = ACTOR_FAILED;
+    snprintf(text, sizeof text, "node '%s' (%s): %s", node->def->name, node->def->op->name,
+             said(node));
+    engine_fail(node->engine, "HDE-R010", text);
+}
+
+/* Sets the next try; false: the policy allows no more. */
+static bool
+plan_retry(struct node *node)
+{
+    const struct error_policy *policy = &node->def->on_error;
+    int64_t most_ns = policy->max_backoff_ns ? policy->max_backoff_ns : default_max_backoff_ns;
+    int64_t wait_ns = node->backoff_ns;
+
+    if (policy->attempts && ++node->attempts >= (uint64_t)policy->attempts)
+        return false;
+    if (!wait_ns)
+        wait_ns = policy->backoff_ns ? policy->backoff_ns : default_backoff_ns;
+    if (wait_ns > most_ns)
+        wait_ns = most_ns;
+    node->backoff_ns = 2 * wait_ns;
+    node->retry_at_ns = clock_mono_ns() + wait_ns;
+    return true;
+}
+
+static void
+forget_retries(struct node *node)
+{
+    node->attempts = 0;
+    node->backoff_ns = 0;
+}
+
+/* What to do after a status: go on behind the message (or call), call again later, or give up. */
+enum verdict
+exec_verdict(struct node *node, hde_status status)
+{
+    const struct error_policy *policy = &node->def->on_error;
+    enum on_error action = policy->action;
+
+    if (status == HDE_REJECT) {
+        STAT_ADD(node->stats->rejects, 1);
+        return VERDICT_NEXT;
+    }
+    if (status == HDE_RETRY) {
+        STAT_ADD(node->stats->retries, 1);
+        action = ON_ERROR_RETRY;
+    } else {
+        STAT_ADD(node->stats->errors, 1);
+    }
+    if (action == ON_ERROR_RETRY) {
+        if (plan_retry(node))
+            return VERDICT_AGAIN;
+        action = policy->then;
+    }
+    if (action == ON_ERROR_SKIP)
+        return VERDICT_NEXT;
+    fail_engine(node);
+    return VERDICT_FAILED;
+}
+
+static bool
+park(struct node *node)
+{
+    node->actor->state = ACTOR_PARKED;
+    node->actor->resume_ns = node->retry_at_ns;
+    if (!STAT_GET(node->actor->stuck_since_ns))
+        STAT_SET(node->actor->stuck_since_ns, node->actor->worker->mono_ns);
+    STAT_SET(node->stats->state, NODE_PARKED);
+    return false;
+}
+
+/* For calls without a message. True: the call is over. */
+static bool
+settle(struct node *node, hde_status status)
+{
+    if (status == HDE_OK) {
+        forget_retries(node);
+        return true;
+    }
+    switch (exec_verdict(node, status)) {
+    case VERDICT_NEXT:
+        forget_retries(node);
+        return true;
+    case VERDICT_AGAIN:
+        return park(node);
+    case VERDICT_FAILED:
+        break;
+    }
+    return false;
+}
+
+/* ---- Emissions without a tick ------------------------------------------------------------- */
+
+static uint32_t
+captured(const struct capture *capture)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < capture->n; i++)
+        n += capture->port[i].n;
+    return n;
+}
+
+/* What an impure operator has emitted goes to the sequencer and comes back with a tick (O9). */
+static void
+send_answer(struct node *node)
+{
+    struct engine *engine = node->engine;
+    struct direct *direct;
+
+    if (!captured(&node->capture))
+        return;
+    direct = xcalloc(1, sizeof *direct + node->capture.n * sizeof *direct->port);
+    direct->node = node;
+    direct->kind = DIRECT_ANSWER;
+    direct->n_ports = node->capture.n;
+    for (uint32_t i = 0; i < node->capture.n; i++) {
+        direct->port[i] = node->capture.port[i];
+        node->capture.port[i] = (struct msgvec){0};
+    }
+    node->answers_out++;
+    if (node->actor->worker == engine->workers[0])
+        sequencer_answer(&engine->sequencer, direct);
+    else
+        worker_post(engine->workers[0],
+                    &(struct post){.node = node, .kind = POST_ANSWER, .data = direct});
+}
+
+static inline void
+after_call(struct node *node)
+{
+    if (unlikely(node->is_impure))
+        send_answer(node);
+}
+
+void
+exec_event(struct node *node, const hde_event *event)
+{
+    struct outlet *outlets = node->ctx.outlets;
+    hde_status status;
+
+    if (!node->def->op->event || node->actor->state == ACTOR_FAILED)
+        return;
+    node->ctx.now_ns = worker_real_ns(node->actor->worker);
+    if (node->capture.n)
+        node->ctx.outlets = node->capture.outlets;
+    status = node->def->op->event(&node->ctx, node->ctx.state, event);
+    ctx_scratch_reset(&node->ctx);
+    node->ctx.outlets = outlets;
+    if (node->capture.n)
+        send_answer(node);
+    if (status == HDE_FAIL || status == HDE_REJECT)
+        exec_verdict(node, status);
+}
+
+/* ---- Timers ------------------------------------------------------------------------------- */
+
+/* Calls timer() for node->firing; false: parked or failed, to be called again. */
+static bool
+fire(struct actor *actor, struct node *node)
+{
+    const hde_operator *op = node->def->op;
+    hde_status status = HDE_OK;
+
+    node->is_firing = true;
+    node->ctx.now_ns = actor->now_ns;
+    node->ctx.watermark_ns = node->wm;
+    node->ctx.event_ns = node->firing.at_ns;
+    if (op->timer) {
+        STAT_SET(actor->worker->stats->node, node->id + 1);
+        status = op->timer(&node->ctx, node->ctx.state, node->firing.id, node->firing.at_ns);
+        ctx_scratch_reset(&node->ctx);
+        STAT_ADD(node->stats->calls, 1);
+        after_call(node);
+    }
+    if (!settle(node, status))
+        return false;
+    node->is_firing = false;
+    return true;
+}
+
+static bool
+fire_up_to(struct actor *actor, struct node *node, int64_t limit_ns)
+{
+    while (node->event_timers.next_ns <= limit_ns && node->event_timers.n) {
+        timers_pop(&node->event_timers, &node->firing);
+        if (!fire(actor, node))
+            return false;
+    }
+    return true;
+}
+
+/* Fires what is due before msg[done] and cuts the batch where the next timer comes between. */
+static bool
+fire_before_batch(struct actor *actor, struct node *node)
+{
+    hde_batch *batch = &node->in.batch;
+    hde_msg *first = batch->msg[batch->done];
+    int64_t limit_ns;
+
+    if (first &&
+        !fire_up_to(actor, node, first->event_ns - 1 < node->wm ? first->event_ns - 1 : node->wm))
+        return false;
+    limit_ns = node->event_timers.next_ns;
+    if (limit_ns > node->wm)
+        return true;
+    for (uint32_t i = batch->done + 1; i < batch->n; i++)
+        if (batch->msg[i] && batch->msg[i]->event_ns > limit_ns) {
+            batch->n = i;
+            break;
+        }
+    return true;
+}
+
+/* ---- Batches ------------------------------------------------------------------------------ */
+
+static inline void
+note_passed(struct edge *edge, uint64_t tick, const struct msgvec *vec)
+{
+    if (edge->kind != EDGE_FUSED)
+        return; /* counted where it was put */
+    STAT_ADD(edge->stats->messages, vec->n);
+    STAT_ADD(edge->stats->batches, 1);
+    if (unlikely(atomic_load_explicit(&edge->tap, memory_order_relaxed) != NULL))
+        tap_record(edge, tick, vec->item, vec->n);
+}
+
+static struct msgvec *
+join_inlets(struct actor *actor, struct port *port)
+{
+    for (uint32_t i = 0; i < port->n_inlets; i++) {
+        struct msgvec *vec = port->inlets[i].vec;
+
+        if (!vec->n)
+            continue;
+        note_passed(port->inlets[i].edge, actor->tick, vec);
+        for (uint32_t k = 0; k < vec->n; k++)
+            msgvec_push(&port->joined, vec->item[k]);
+        vec->n = 0;
+    }
+    return &port->joined;
+}
+
+static int64_t
+port_watermark(const struct node *node, const struct port *port)
+{
+    int64_t least = WM_IDLE;
+
+    for (uint32_t i = 0; i < port->n_inlets; i++)
+        if (*port->inlets[i].wm < least)
+            least = *port->inlets[i].wm;
+    return least == WM_IDLE ? node->wm : least;
+}
+
+/* Puts the messages of node->port into node->in; false: there are none. */
+static inline bool
+lend(struct actor *actor, struct node *node)
+{
+    struct port *port = &node->ports[node->port];
+    hde_batch *batch = &node->in.batch;
+    struct msgvec *vec;
+
+    if (port->n_inlets == 1) {
+        vec = port->inlets[0].vec;
+        if (!vec->n)
+            return false;
+        note_passed(port->inlets[0].edge, actor->tick, vec);
+        batch->watermark_ns = node->wm;
+    } else {
+        vec = join_inlets(actor, port);
+        if (!vec->n)
+            return false;
+    }
+    if (node->n_ports > 1 || port->n_inlets > 1)
+        batch->watermark_ns = port_watermark(node, port);
+    node->taken = vec;
+    batch->port = node->port;
+    batch->n = vec->n;
+    batch->done = 0;
+    batch->msg = vec->item;
+    batch->tick = actor->tick;
+    batch->now_ns = actor->now_ns;
+    node->ctx.now_ns = actor->now_ns;
+    node->ctx.watermark_ns = node->wm;
+    return true;
+}
+
+static inline void
+take_back(struct node *node)
+{
+    struct msgvec *vec = node->taken;
+
+    STAT_ADD(node->stats->messages, vec->n);
+    for (uint32_t i = 0; i < vec->n; i++)
+        if (vec->item[i])
+            hde_msg_drop(vec->item[i]);
+    vec->n = 0;
+}
+
+static inline hde_status
+call_batch(struct actor *actor, struct node *node)
+{
+    hde_status status;
+    uint64_t start, messages;
+
+    STAT_ADD(node->stats->calls, 1);
+    STAT_SET(actor->worker->stats->node, node->id + 1);
+    if (!unlikely(actor->is_sampled))
+        return ctx_batch(&node->ctx, &node->in);
+    messages = node->in.batch.n - node->in.batch.done;
+    start = cycles_now();
+    status = ctx_batch(&node->ctx, &node->in);
+    STAT_ADD(node->stats->sampled_ns,
+             (uint64_t)((double)(cycles_now() - start) / actor->engine->cycles_per_ns));
+    STAT_ADD(node->stats->sampled_messages, messages);
+    return status;
+}
+
+/* After a status other than HDE_OK: true: call again with what is left. */
+static bool
+settle_batch(struct actor *actor, struct node *node, hde_status status)
+{
+    hde_batch *batch = &node->in.batch;
+    uint32_t done = batch->done;
+
+    switch (exec_verdict(node, status)) {
+    case VERDICT_NEXT:
+        break;
+    case VERDICT_AGAIN:
+        return park(node);
+    case VERDICT_FAILED:
+        return false;
+    }
+    forget_retries(node);
+    if (done >= batch->n)
+        return true;
+    STAT_ADD(node->stats->skips, 1);
+    skip_message(node, node->def->op->inputs[node->port].name, actor->tick, batch->msg[done]);
+    batch->done = done + 1;
+    return true;
+}
+
+/* Calls batch() until all of node->in is done; false: parked or failed. */
+static inline bool
+deliver(struct actor *actor, struct node *node)
+{
+    hde_batch *batch = &node->in.batch;
+
+    for (;;) {
+        hde_status status;
+
+        batch->n = node->taken->n;
+        if (unlikely(node->event_timers.next_ns <= node->wm) && !fire_before_batch(actor, node))
+            return false;
+        status = call_batch(actor, node);
+        after_call(node);
+        if (unlikely(status != HDE_OK)) {
+            if (!settle_batch(actor, node, status))
+                return false;
+        } else {
+            if (unlikely(node->attempts || node->backoff_ns))
+                forget_retries(node);
+            batch->done = batch->n;
+        }
+        if (batch->done >= node->taken->n)
+            return true;
+    }
+}
+
+/* ---- One node, one tick ------------------------------------------------------------------- */
+
+static inline void
+advance_watermark(struct node *node)
+{
+    int64_t least;
+
+    if (node->n_ports == 1 && node->ports[0].n_inlets == 1) {
+        least = *node->ports[0].inlets[0].wm;
+    } else if (node->n_ports) {
+        bool has_inlets = false;
+
+        least = WM_END;
+        for (uint32_t p = 0; p < node->n_ports; p++) {
+            const struct port *port = &node->ports[p];
+
+            for (uint32_t i = 0; i < port->n_inlets; i++) {
+                int64_t wm = *port->inlets[i].wm;
+
+                has_inlets = true;
+                if (wm < least)
+                    least = wm;
+            }
+        }
+        if (!has_inlets)
+            least = WM_END;
+    } else {
+        least = node->source ? node->source->out_wm : WM_END;
+    }
+    if (least == WM_IDLE) {
+        node->out_wm = WM_IDLE;
+        return;
+    }
+    if (least > node->wm) {
+        node->wm = least;
+        STAT_SET(node->stats->watermark_ns, least);
+    }
+    if (node->wm != WM_END)
+        node->out_wm = node->wm;
+}
+
+static bool
+meet_direct(struct actor *actor, struct node *node)
+{
+    struct direct *direct = actor->direct;
+
+    actor->direct = NULL;
+    if (direct->kind == DIRECT_ANSWER) {
+        for (uint32_t i = 0; i < direct->n_ports; i++) {
+            node_dispatch(node, i, &direct->port[i]);
+            msgvec_fini(&direct->port[i]);
+        }
+        node->answers_out--;
+    } else if (!node->has_ended &&
+               timers_at(&node->clock_timers, direct->timer.id) == direct->timer.at_ns) {
+        /* otherwise it was moved or cancelled while the entry was on its way */
+        node->firing = direct->timer;
+        timers_set(&node->clock_timers, direct->timer.id, INT64_MAX);
+        free(direct);
+        return fire(actor, node);
+    }
+    free(direct);
+    return true;
+}
+
+static bool
+flush_node(struct actor *actor, struct node *node)
+{
+    STAT_SET(actor->worker->stats->node, node->id + 1);
+    node->ctx.now_ns = actor->now_ns;
+    hde_status status = node->def->op->flush(&node->ctx, node->ctx.state, actor->tick);
+
+    ctx_scratch_reset(&node->ctx);
+    after_call(node);
+    return settle(node, status);
+}
+
+static bool
+end_node(struct actor *actor, struct node *node)
+{
+    if (node->has_flush && !flush_node(actor, node))
+        return false;
+    if (node->answers_out)
+        return true; /* ends with the last of them */
+    node->has_ended = true;
+    node->out_wm = WM_END;
+    actor->n_ended++;
+    STAT_SET(node->stats->state, NODE_ENDED);
+    return true;
+}
+
+static bool
+run_after(struct actor *actor, struct node *node)
+{
+    if (actor->direct && actor->direct->node == node && !meet_direct(actor, node))
+        return false;
+    if (node->has_ended)
+        return true;
+    node->is_ending = node->wm == WM_END; /* timers that are set from now on are not kept */
+    if (!fire_up_to(actor, node, node->wm))
+        return false;
+    return node->wm != WM_END || end_node(actor, node);
+}
+
+static inline bool
+run_node(struct actor *actor, struct node *node)
+{
+    if (unlikely(node->is_firing) && !fire(actor, node))
+        return false;
+    advance_watermark(node);
+    for (; node->port < node->n_ports; node->port++) {
+        if (node->step == STEP_PORTS && !lend(actor, node))
+            continue;
+        node->step = STEP_CALL;
+        if (unlikely(!deliver(actor, node)))
+            return false;
+        take_back(node);
+        node->step = STEP_PORTS;
+    }
+    if (unlikely(node->event_timers.next_ns <= node->wm || node->wm == WM_END || actor->direct) &&
+        !run_after(actor, node))
+        return false;
+    node->port = 0;
+    return true;
+}
+
+bool
+exec_tick(struct actor *actor)
+{
+    for (; actor->at < actor->n_nodes; actor->at++)
+        if (unlikely(!run_node(actor, actor->nodes[actor->at])))
+            return false;
+    actor->at = 0;
+    return true;
+}
+
+bool
+exec_flush(struct actor *actor)
+{
+    actor->is_flushing = true;
+    for (; actor->flush_at < actor->n_nodes; actor->flush_at++) {
+        struct node *node = actor->nodes[actor->flush_at];
+
+        if (node->has_flush && !node->has_ended && !flush_node(actor, node))
+            return false;
+    }
+    actor->flush_at = 0;
+    actor->is_flushing = false;
+    actor->wants_flush = false;
+    return true;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * host_engine - what operators may ask of the engine: the table behind hde_ctx. */
+#include "engine/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct node *
+node_of(const hde_ctx *ctx)
+{
+    return ctx->owner;
+}
+
+static struct worker *
+worker_of(const struct node *node)
+{
+    return node->source ? node->source->worker : node->actor->worker;
+}
+
+static void
+timer_at(hde_ctx *ctx, uint32_t id, int64_t event_ns)
+{
+    struct node *node = node_of(ctx);
+
+    if (!node->is_ending)
+        timers_set(&node->event_timers, id, event_ns);
+}
+
+static void
+refuse_alarm(struct node *node)
+{
+    char text[2 * STATS_NAME + 128];
+
+    snprintf(text, sizeof text,
+             "node '%s': %s uses hde_timer_after() but has outputs and not the flag "
+             "HDE_PROCESSING_TIMERS",
+             node->def->name, node->def->op->name);
+    engine_fail(node->engine, "HDE-R011", text);
+}
+
+/* A source keeps its own time; for everybody else the timer is an entry (O9). */
+static void
+timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
+{
+    struct node *node = node_of(ctx);
+    struct engine *engine = node->engine;
+    int64_t at_ns = delay_ns < 0 ? INT64_MAX : ctx->now_ns + delay_ns;
+
+    if (!node->source && !node->may_alarm) {
+        refuse_alarm(node);
+        return;
+    }
+    timers_set(&node->clock_timers, id, at_ns);
+    if (node->source || delay_ns < 0)
+        return;
+    if (node->actor->worker == engine->workers[0])
+        sequencer_alarm(&engine->sequencer, node, id, at_ns);
+    else
+        worker_post(engine->workers[0],
+                    &(struct post){.node = node, .kind = POST_ALARM, .tag = id, .at_ns = at_ns});
+}
+
+static bool
+watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
+{
+    struct node *node = node_of(ctx);
+
+    return worker_watch(worker_of(node), node, fd, events, tag);
+}
+
+static bool
+post(hde_ctx *ctx, uint32_t tag, void *data)
+{
+    struct node *node = node_of(ctx);
+
+    return worker_post(worker_of(node),
+                       &(struct post){.node = node, .kind = POST_EVENT, .tag = tag, .data = data});
+}
+
+/* Positions are saved with epochs. A part without a checkpoint store has no epochs, and graphs with
+ * one are refused by the graph language, so there is nothing to keep them for. */
+static void
+position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
+{
+}
+
+static void
+source_watermark(hde_ctx *ctx, int64_t event_ns)
+{
+    struct source *source = node_of(ctx)->source;
+
+    if (!source || event_ns >= WM_IDLE)
+        return;
+    source->has_own_wm = true;
+    if (event_ns > source->watermark_ns)
+        source->watermark_ns = event_ns;
+}
+
+static hde_counter *
+counter_open(hde_ctx *ctx, const char *name, const char *help)
+{
+    struct node *node = node_of(ctx);
+
+    for (unsigned i = 0; i < STATS_COUNTERS; i++) {
+        struct stats_counter *slot = &node->stats->counter[i];
+
+        if (!STAT_GET(slot->in_use)) {
+            snprintf(slot->name, sizeof slot->name, "%s", name);
+            snprintf(slot->help, sizeof slot->help, "%s", help ? help : "");
+            /* release: readers see the name with the mark */
+            atomic_store_explicit(&slot->in_use, 1, memory_order_release);
+            node->counters[i] = (hde_counter){slot->name, slot->help, &slot->value};
+        }
+        if (!strcmp(slot->name, name))
+            return &node->counters[i];
+    }
+    hde_log(ctx, HDE_WARN, "engine.counters", "no room for counter '%s': at most %d a node", name,
+            STATS_COUNTERS);
+    node->spare_counter = (hde_counter){name, help, &node->spare_value};
+    return &node->spare_counter;
+}
+
+static void
+metrics(const hde_ctx *ctx, hde_text *out)
+{
+    stats_prometheus(node_of(ctx)->engine->stats, out);
+}
+
+static void
+health(const hde_ctx *ctx, hde_health *out)
+{
+    engine_health(node_of(ctx)->engine, out);
+}
+
+const struct host engine_host = {
+    .timer_at = timer_at,
+    .timer_after = timer_after,
+    .watch = watch,
+    .post = post,
+    .position = position,
+    .source_watermark = source_watermark,
+    .counter_open = counter_open,
+    .metrics = metrics,
+    .health = health,
+};

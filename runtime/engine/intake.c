@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * intake - polls a source and queues what it emits, one entry a call, for the sequencer.
+ *
+ *  (1) All that one call of poll(), event() or timer() emits is one entry: one slot.
+ *  (2) One thread polls and pushes, the sequencing worker pops. A source that does not block is
+ *      polled by the sequencing worker itself, and its queue has one slot.
+ *  (3) Under the virtual clock a source lives in its own time, the largest event time that it has
+ *      shown: an idle source with a timer goes straight to that time. So what it shows depends on
+ *      the source alone, not on threads.
+ *
+ *      POLLING --HDE_IDLE--> IDLE --timer, descriptor, post--> POLLING
+ *      POLLING --retry--> WAITING --backoff over--> POLLING --HDE_END, drain--> ENDED */
+#include "engine/run.h"
+
+enum { QUEUE_MESSAGES = 1024, QUEUE_BYTES = 64 * 1024 * 1024 };
+/* A source that fails and is told to go on (on_error: skip) is not called in a hot loop. */
+static const int64_t skip_pause_ns = 100 * NS_PER_MS;
+
+/* ---- Queue -------------------------------------------------------------------------------- */
+
+static bool
+has_room(const struct source *source)
+{
+    /* acquire: pairs with source_pop(); the slot is the poller's again */
+    uint32_t head = atomic_load_explicit(&source->head, memory_order_acquire);
+    uint32_t tail = atomic_load_explicit(&source->tail, memory_order_relaxed);
+    uint64_t messages = STAT_GET(source->put_messages) - STAT_GET(source->done_messages);
+    uint64_t bytes = STAT_GET(source->put_bytes) - STAT_GET(source->done_bytes);
+
+    return tail - head < source->n_slots && messages < QUEUE_MESSAGES && bytes < QUEUE_BYTES;
+}
+
+static void
+push(struct source *source, struct intake *slot)
+{
+    uint32_t tail = atomic_load_explicit(&source->tail, memory_order_relaxed);
+
+    STAT_ADD(source->put_messages, slot->messages);
+    STAT_ADD(source->put_bytes, slot->bytes);
+    /* release: pairs with source_front() */
+    atomic_store_explicit(&source->tail, tail + 1, memory_order_release);
+}
+
+struct intake *
+source_front(struct source *source)
+{
+    uint32_t head = atomic_load_explicit(&source->head, memory_order_relaxed);
+
+    if (atomic_load_explicit(&source->tail, memory_order_acquire) == head)
+        return NULL;
+    return &source->slots[head % source->n_slots];
+}
+
+void
+source_pop(struct source *source)
+{
+    uint32_t head = atomic_load_explicit(&source->head, memory_order_relaxed);
+    const struct intake *slot = &source->slots[head % source->n_slots];
+
+    STAT_ADD(source->done_messages, slot->messages);
+    STAT_ADD(source->done_bytes, slot->bytes);
+    atomic_store_explicit(&source->head, head + 1, memory_order_release);
+    source->is_popped = true;
+}
+
+/* ---- What a call has emitted -------------------------------------------------------------- */
+
+static struct intake *
+free_slot(struct source *source)
+{
+    return &source->slots[atomic_load_explicit(&source->tail, memory_order_relaxed) %
+                          source->n_slots];
+}
+
+static void
+take_capture(struct source *source, struct intake *slot)
+{
+    struct capture *capture = &source->node->capture;
+
+    slot->messages = 0;
+    slot->bytes = 0;
+    slot->event_ns = INT64_MAX;
+    for (uint32_t p = 0; p < capture->n; p++) {
+        struct msgvec kept = slot->port[p];
+
+        slot->port[p] = capture->port[p];
+        capture->port[p] = kept;
+        for (uint32_t i = 0; i < slot->port[p].n; i++) {
+            int64_t event_ns = slot->port[p].item[i]->event_ns;
+
+            slot->bytes += ((const struct message *)slot->port[p].item[i])->bytes;
+            if (event_ns < slot->event_ns)
+                slot->event_ns = event_ns;
+            if (event_ns > source->max_event_ns)
+                source->max_event_ns = event_ns;
+        }
+        slot->messages += slot->port[p].n;
+    }
+}
+
+static int64_t
+watermark_now(const struct source *source)
+{
+    if (source->has_own_wm)
+        return source->watermark_ns;
+    if (source->max_event_ns == INT64_MIN)
+        return WM_NONE;
+    return source->max_event_ns - source->lateness_ns;
+}
+
+/* Queues what the last call has emitted, if it is anything; `is_end` always. */
+static void
+push_entry(struct source *source, bool is_end)
+{
+    struct intake *slot = free_slot(source);
+    int64_t wm;
+
+    take_capture(source, slot);
+    wm = is_end ? WM_END : watermark_now(source);
+    if (!slot->messages && wm <= source->said_wm)
+        return;
+    if (wm > source->said_wm)
+        source->said_wm = wm;
+    slot->watermark_ns = source->said_wm;
+    slot->is_end = is_end;
+    if (source->max_event_ns > source->clock_ns)
+        source->clock_ns = source->max_event_ns;
+    if (!slot->messages) /* a watermark or the end, at the source's own time */
+        slot->event_ns = source->clock_ns;
+    push(source, slot);
+}
+
+static bool
+has_captured(const struct capture *capture)
+{
+    for (uint32_t p = 0; p < capture->n; p++)
+        if (capture->port[p].n)
+            return true;
+    return false;
+}
+
+/* ---- Calls -------------------------------------------------------------------------------- */
+
+static bool
+is_virtual(const struct source *source)
+{
+    return source->node->engine->options.virtual_clock;
+}
+
+static void
+prepare_call(struct source *source)
+{
+    hde_ctx *ctx = &source->node->ctx;
+
+    ctx->now_ns = is_virtual(source) ? (source->clock_ns == INT64_MIN ? 0 : source->clock_ns)
+                                     : worker_real_ns(source->worker);
+    ctx->event_ns = ctx->now_ns;
+    ctx->watermark_ns = source->said_wm;
+    STAT_SET(source->worker->stats->node, source->node->id + 1);
+}
+
+static void
+finish_call(struct source *source)
+{
+    ctx_scratch_reset(&source->node->ctx);
+    STAT_SET(source->worker->stats->node, 0);
+    STAT_ADD(source->node->stats->calls, 1);
+}
+
+static void
+end_source(struct source *source)
+{
+    push_entry(source, true);
+    source->state = SOURCE_ENDED;
+}
+
+/* What poll(), timer() or event() answered. */
+static void
+settle(struct source *source, hde_status status)
+{
+    struct node *node = source->node;
+
+    switch (status) {
+    case HDE_OK:
+        node->attempts = 0;
+        node->backoff_ns = 0;
+        source->state = SOURCE_POLLING;
+        return;
+    case HDE_IDLE:
+        source->state = SOURCE_IDLE;
+        return;
+    case HDE_END:
+        end_source(source);
+        return;
+    case HDE_REJECT:
+    case HDE_RETRY:
+    case HDE_FAIL:
+        break;
+    }
+    switch (exec_verdict(node, status)) {
+    case VERDICT_NEXT:
+        source->state = status == HDE_REJECT ? SOURCE_POLLING : SOURCE_WAITING;
+        source->retry_ns = clock_mono_ns() + skip_pause_ns;
+        return;
+    case VERDICT_AGAIN:
+        source->state = SOURCE_WAITING;
+        source->retry_ns = node->retry_at_ns;
+        return;
+    case VERDICT_FAILED:
+        source->state = SOURCE_ENDED;
+    }
+}
+
+static void
+call_timer(struct source *source)
+{
+    struct node *node = source->node;
+    struct timer timer;
+    hde_status status = HDE_OK;
+
+    timers_pop(&node->clock_timers, &timer);
+    if (is_virtual(source) && timer.at_ns > source->clock_ns)
+        source->clock_ns = timer.at_ns;
+    if (node->def->op->timer) {
+        prepare_call(source);
+        status = node->def->op->timer(&node->ctx, node->ctx.state, timer.id, timer.at_ns);
+        finish_call(source);
+    }
+    if (status != HDE_END)
+        push_entry(source, false);
+    settle(source, status);
+}
+
+static bool
+timer_is_due(const struct source *source)
+{
+    int64_t next_ns = source->node->clock_timers.next_ns;
+
+    if (next_ns == INT64_MAX)
+        return false;
+    if (is_virtual(source))
+        return source->state == SOURCE_IDLE || next_ns <= source->clock_ns;
+    return next_ns <= worker_real_ns(source->worker);
+}
+
+static void
+call_poll(struct source *source)
+{
+    struct node *node = source->node;
+    hde_status status;
+
+    prepare_call(source);
+    status = node->def->op->poll(&node->ctx, node->ctx.state);
+    finish_call(source);
+    if (status != HDE_END)
+        push_entry(source, false);
+    settle(source, status);
+}
+
+bool
+source_step(struct source *source)
+{
+    struct engine *engine = source->node->engine;
+
+    if (source->state == SOURCE_ENDED || !has_room(source))
+        return false;
+    if (has_captured(&source->node->capture)) { /* of an event that found no room */
+        push_entry(source, false);
+        return true;
+    }
+    if (atomic_load_explicit(&engine->draining, memory_order_relaxed)) {
+        end_source(source);
+        return true;
+    }
+    if (timer_is_due(source)) {
+        call_timer(source);
+        return true;
+    }
+    if (source->state == SOURCE_WAITING && source->worker->mono_ns >= source->retry_ns)
+        source->state = SOURCE_POLLING;
+    if (source->state != SOURCE_POLLING)
+        return false;
+    call_poll(source);
+    return true;
+}
+
+bool
+source_turn(struct source *source)
+{
+    bool moved = source_step(source);
+
+    /* relaxed: ordered by the fences of parking (worker.c) */
+    atomic_store_explicit(&source->starved, !has_room(source), memory_order_relaxed);
+    return moved;
+}
+
+void
+source_event(struct source *source, const hde_event *event)
+{
+    struct node *node = source->node;
+    hde_status status = HDE_OK;
+
+    if (source->state == SOURCE_ENDED)
+        return;
+    if (node->def->op->event) {
+        prepare_call(source);
+        status = node->def->op->event(&node->ctx, node->ctx.state, event);
+        finish_call(source);
+    }
+    if (status == HDE_END && !has_room(source)) {
+        /* the queue is full: the next poll says so again */
+        status = HDE_OK;
+    }
+    if (status != HDE_END && has_captured(&node->capture) && has_room(source))
+        push_entry(source, false);
+    settle(source, status);
+}
+
+/* Monotonic time at which the source wants its next call, if nothing else happens. */
+int64_t
+source_next_ns(const struct source *source)
+{
+    int64_t next_ns = source->node->clock_timers.next_ns;
+
+    if (source->state == SOURCE_ENDED || !has_room(source))
+        return INT64_MAX;
+    if (next_ns != INT64_MAX)
+        next_ns =
+            is_virtual(source) ? source->worker->mono_ns : next_ns - source->worker->real_offset_ns;
+    if (source->state == SOURCE_WAITING && source->retry_ns < next_ns)
+        next_ns = source->retry_ns;
+    return next_ns;
+}

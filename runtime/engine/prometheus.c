@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * prometheus - the counters as Prometheus text. */
+#include "engine/engine.h"
+#include "engine/stats.h"
+
+#include <math.h>
+#include <string.h>
+
+static void
+label(hde_text *out, const char *value)
+{
+    for (; *value; value++) {
+        if (*value == '\\' || *value == '"')
+            hde_text_put(out, "\\", 1);
+        if (*value == '\n')
+            hde_text_puts(out, "\\n");
+        else
+            hde_text_put(out, value, 1);
+    }
+}
+
+static void
+head(hde_text *out, const char *name, const char *type, const char *help)
+{
+    hde_text_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+node_line(const struct stats *stats, hde_text *out, const char *metric,
+          const struct node_view *node)
+{
+    hde_text_printf(out, "%s{graph=\"", metric);
+    label(out, stats->graph);
+    hde_text_puts(out, "\",node=\"");
+    label(out, node->name);
+    hde_text_puts(out, "\",op=\"");
+    label(out, node->op);
+    hde_text_puts(out, "\",host=\"");
+    label(out, stats->host);
+    hde_text_puts(out, "\"");
+}
+
+static void
+edge_line(const struct stats *stats, hde_text *out, const char *metric,
+          const struct edge_view *edge)
+{
+    hde_text_printf(out, "%s{graph=\"", metric);
+    label(out, stats->graph);
+    hde_text_puts(out, "\",edge=\"");
+    label(out, edge->name);
+    hde_text_puts(out, "\",host=\"");
+    label(out, stats->host);
+    hde_text_puts(out, "\"");
+}
+
+static void
+end_line(hde_text *out, double value)
+{
+    if (isnan(value))
+        hde_text_puts(out, "} NaN\n");
+    else
+        hde_text_printf(out, "} %.17g\n", value);
+}
+
+/* Each metric is one row here; the value is picked by its offset in the view. */
+struct metric {
+    const char *name, *type, *help;
+    size_t offset;
+    enum { U64, I64_NS, U64_NS, REAL, FLAG } kind;
+};
+#define NODE(field) offsetof(struct node_view, field)
+#define EDGE(field) offsetof(struct edge_view, field)
+
+static const struct metric node_metrics[] = {
+    {"hde_node_calls_total", "counter", "Calls of the operator.", NODE(calls), U64},
+    {"hde_node_messages_total", "counter",
+     "Messages given to the operator, or taken from a source.", NODE(messages), U64},
+    {"hde_node_rejects_total", "counter", "Messages the operator refused.", NODE(rejects), U64},
+    {"hde_node_skips_total", "counter", "Messages written to the skip file.", NODE(skips), U64},
+    {"hde_node_retries_total", "counter", "Calls that asked to be repeated.", NODE(retries), U64},
+    {"hde_node_errors_total", "counter", "Calls that failed.", NODE(errors), U64},
+    {"hde_node_restarts_total", "counter", "Restarts of the node.", NODE(restarts), U64},
+    {"hde_node_sampled_seconds_total", "counter", "Time in sampled calls.", NODE(sampled_ns),
+     U64_NS},
+    {"hde_node_sampled_messages_total", "counter", "Messages of sampled calls.",
+     NODE(sampled_messages), U64},
+};
+
+static const struct metric edge_metrics[] = {
+    {"hde_edge_messages_total", "counter", "Messages put on the edge.", EDGE(messages), U64},
+    {"hde_edge_batches_total", "counter", "Batches put on the edge.", EDGE(batches), U64},
+    {"hde_edge_depth_messages", "gauge", "Messages on the edge, with those being worked on.",
+     EDGE(depth_messages), U64},
+    {"hde_edge_depth_bytes", "gauge", "Bytes of messages on the edge.", EDGE(depth_bytes), U64},
+    {"hde_edge_capacity_messages", "gauge", "Capacity in messages; 0 for a fused edge.",
+     EDGE(capacity_messages), U64},
+    {"hde_edge_credit_messages", "gauge", "Messages that the edge still takes.",
+     EDGE(credit_messages), U64},
+    {"hde_edge_credit_bytes", "gauge", "Bytes that the edge still takes.", EDGE(credit_bytes), U64},
+    {"hde_edge_oldest_seconds", "gauge", "Age of the oldest batch that waits.", EDGE(age_ns),
+     I64_NS},
+    {"hde_edge_blocked_seconds_total", "counter", "Time the writer waited for credit.",
+     EDGE(blocked_ns), U64_NS},
+    {"hde_edge_blocked", "gauge", "1 while the writer waits for credit.", EDGE(blocked), FLAG},
+    {"hde_edge_tap_dropped_total", "counter", "Messages that a tap did not get.", EDGE(tap_dropped),
+     U64},
+    {"hde_edge_corrupt_total", "counter", "Frames that could not be read.", EDGE(corrupt), U64},
+};
+
+static double
+metric_value(const struct metric *metric, const void *view)
+{
+    const char *field = (const char *)view + metric->offset;
+    uint64_t bits;
+
+    switch (metric->kind) {
+    case FLAG:
+        return *(const bool *)field;
+    case REAL:
+        return *(const double *)field;
+    case I64_NS:
+        return (double)*(const int64_t *)field * 1e-9;
+    case U64_NS:
+        return (double)*(const uint64_t *)field * 1e-9;
+    case U64:
+        break;
+    }
+    memcpy(&bits, field, sizeof bits);
+    return (double)(int64_t)bits;
+}
+
+static void
+node_states(const struct stats *stats, hde_text *out)
+{
+    head(out, "hde_node_state", "gauge", "1 for the state the node is in.");
+    for (size_t i = 0; i < stats_nodes(stats); i++) {
+        struct node_view node;
+
+        stats_node(stats, i, &node);
+        for (enum node_state s = NODE_IDLE; s <= NODE_ENDED; s++) {
+            node_line(stats, out, "hde_node_state", &node);
+            hde_text_printf(out, ",state=\"%s\"", node_state_name(s));
+            end_line(out, node.state == s);
+        }
+    }
+}
+
+static void
+node_counters(const struct stats *stats, hde_text *out)
+{
+    head(out, "hde_node_counter_total", "counter", "Counters that operators keep, by name.");
+    for (size_t i = 0; i < stats_nodes(stats); i++) {
+        struct node_view node;
+
+        stats_node(stats, i, &node);
+        for (unsigned c = 0; c < node.n_counters; c++) {
+            node_line(stats, out, "hde_node_counter_total", &node);
+            hde_text_printf(out, ",counter=\"");
+            label(out, node.counter[c].name);
+            hde_text_puts(out, "\"");
+            end_line(out, (double)node.counter[c].value);
+        }
+    }
+}
+
+static void
+edge_drops(const struct stats *stats, hde_text *out)
+{
+    head(out, "hde_edge_dropped_total", "counter", "Messages dropped, by reason.");
+    for (size_t i = 0; i < stats_edges(stats); i++) {
+        struct edge_view edge;
+
+        stats_edge(stats, i, &edge);
+        for (enum drop_reason r = DROP_REPLACED; r <= DROP_FULL; r++) {
+            edge_line(stats, out, "hde_edge_dropped_total", &edge);
+            hde_text_printf(out, ",reason=\"%s\"", drop_reason_name(r));
+            end_line(out, (double)edge.dropped[r]);
+        }
+    }
+}
+
+void
+stats_prometheus(const struct stats *stats, hde_text *out)
+{
+    for (size_t m = 0; m < sizeof node_metrics / sizeof *node_metrics; m++) {
+        head(out, node_metrics[m].name, node_metrics[m].type, node_metrics[m].help);
+        for (size_t i = 0; i < stats_nodes(stats); i++) {
+            struct node_view node;
+
+            stats_node(stats, i, &node);
+            node_line(stats, out, node_metrics[m].name, &node);
+            end_line(out, metric_value(&node_metrics[m], &node));
+        }
+    }
+    node_states(stats, out);
+    node_counters(stats, out);
+    for (size_t m = 0; m < sizeof edge_metrics / sizeof *edge_metrics; m++) {
+        head(out, edge_metrics[m].name, edge_metrics[m].type, edge_metrics[m].help);
+        for (size_t i = 0; i < stats_edges(stats); i++) {
+            struct edge_view edge;
+
+            stats_edge(stats, i, &edge);
+            edge_line(stats, out, edge_metrics[m].name, &edge);
+            end_line(out, metric_value(&edge_metrics[m], &edge));
+        }
+    }
+    edge_drops(stats, out);
+}

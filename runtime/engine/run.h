@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * run - the running graph: engine, workers, actors, nodes, sources, and who may touch what.
+ *
+ *   engine      one graph in this process; the controlling thread's
+ *    worker     a thread with an event loop; worker 0 also sequences (sequencer.c)
+ *     actor     a segment, or one replica of it: what runs a tick as a whole (actor.c, exec.c)
+ *      node     one instance of an operator
+ *
+ * Everything below an actor belongs to its worker's thread. What crosses threads: rings (edge.h),
+ * mailboxes, intake queues, stats, and the atomics that say so. */
+#ifndef ENGINE_RUN_H
+#define ENGINE_RUN_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "engine/ctx.h"
+#include "engine/edge.h"
+#include "engine/engine.h"
+#include "engine/timer.h"
+
+#include <pthread.h>
+
+/* Watermarks beside event times: an output that has ended; one whose source is idle, so that it
+ * holds nobody. */
+#define WM_NONE INT64_MIN
+#define WM_END INT64_MAX
+#define WM_IDLE (INT64_MAX - 1)
+
+enum {
+    TURN_MESSAGES = 256,
+    TURN_NS = 50 * NS_PER_US,
+    SPIN_NS = 40 * NS_PER_US,
+    VIEW_MESSAGES = 256, /* at most, of one drop edge in one call */
+};
+#define FIRST_TICK ((uint64_t)1 << 40) /* incarnation 1, counter 0 */
+
+/* ---- Node --------------------------------------------------------------------------------- */
+
+struct inlet { /* one edge that ends at a port */
+    struct edge *edge;
+    struct msgvec *vec; /* where its messages of this tick are */
+    const int64_t *wm;
+};
+
+struct port {
+    uint32_t n_inlets;
+    struct inlet
+        *inlets; /* in the order of the graph's edges, replicas of one edge in their order */
+    struct msgvec joined; /* with several inlets */
+};
+
+/* Where emissions go that have no tick yet: those of sources and of impure operators. */
+struct capture {
+    uint32_t n;
+    struct msgvec *port;
+    struct outlet *outlets;
+    struct msgvec **targets;
+};
+
+enum node_step { STEP_PORTS, STEP_CALL };
+
+struct node {
+    hde_ctx ctx; /* first: an hde_ctx is its node */
+    const struct graph_node *def;
+    struct engine *engine;
+    struct actor *actor;
+    struct source *source; /* NULL: not a source */
+    struct stats_node *stats;
+    uint32_t id, graph_node, replica;
+    bool is_open, has_flush, is_ending;
+    bool is_impure;      /* what it emits gets a tick of its own */
+    bool may_alarm;      /* may use hde_timer_after() and is no source */
+    _Atomic bool closed; /* no more posts */
+
+    uint32_t n_ports;
+    struct port *ports;
+    struct outlet *outlets; /* the graph's; ctx.outlets are these or capture.outlets */
+    struct capture capture; /* sources, impure */
+
+    int64_t wm;     /* what the operator sees; never goes back */
+    int64_t out_wm; /* wm, WM_IDLE or WM_END */
+    bool has_ended;
+    uint32_t answers_out; /* impure: answers on their way through the sequencer */
+    struct timers event_timers, clock_timers;
+
+    /* where the current tick stands; survives a retry */
+    enum node_step step;
+    uint32_t port;
+    hde_counter counters[STATS_COUNTERS], spare_counter;
+    _Atomic uint64_t spare_value;
+    struct inbatch in;
+    struct msgvec *taken; /* the messages that `in` lends */
+    struct timer firing;  /* a timer whose call has to be repeated */
+    bool is_firing, firing_clock;
+    uint32_t attempts;
+    int64_t backoff_ns, retry_at_ns; /* retry_at_ns: monotonic */
+};
+
+/* ---- Actor -------------------------------------------------------------------------------- */
+
+/* An entry that meets its actor directly (O9). */
+struct direct {
+    struct direct *next;
+    struct node *node;
+    enum { DIRECT_TIMER, DIRECT_ANSWER } kind;
+    struct timer timer;   /* TIMER */
+    uint32_t n_ports;     /* ANSWER */
+    struct msgvec port[]; /* ANSWER */
+};
+
+struct split { /* an output port of one instance towards the replicas of a node */
+    struct msgvec pending;
+    struct key key;
+    uint32_t n;
+    struct edge **edges;
+};
+
+enum actor_state { ACTOR_READY, ACTOR_IN_TICK, ACTOR_PARKED, ACTOR_FAILED };
+
+struct actor {
+    struct engine *engine;
+    struct worker *worker;
+    uint32_t id, n_nodes;
+    struct node **nodes; /* in topological order */
+    bool is_sequenced;   /* the sequencing worker hands it entries itself */
+
+    uint32_t n_in, n_out, n_splits, n_drops;
+    struct edge **in;  /* rings, in merge order; the direct edge last */
+    struct edge **out; /* everything that leaves the actor */
+    struct split **splits;
+    struct edge **drops; /* drop edges that end here, at a view */
+
+    enum actor_state state;
+    uint64_t tick, done; /* worked on; finished last */
+    int64_t now_ns;
+    uint32_t at;                 /* node that the tick has come to */
+    bool is_ordered;             /* the current tick counts for progress (not so a view's) */
+    bool is_sampled;             /* the current tick is timed */
+    bool is_dirty;               /* something to publish */
+    bool is_announced;           /* published since actor_wake_others() */
+    bool is_blocked;             /* an output had no credit when it was last looked at */
+    bool has_flush, wants_flush; /* has sinks; they have taken ticks since their last flush */
+    bool is_flushing, has_ended;
+    uint32_t flush_at; /* node whose flush() comes next */
+    uint32_t ticks, n_ended;
+    struct direct *direct;
+    struct msgvec direct_item;
+    int64_t resume_ns; /* PARKED: monotonic time of the next try */
+
+    /* why it does not run, for the watchdog (written by the worker, read by it) */
+    _Atomic(const struct edge *) waits_for; /* no credit on this, or no progress on that */
+    _Atomic int64_t stuck_since_ns;         /* monotonic; 0: not stuck */
+};
+
+/* ---- Sources and the sequencer ------------------------------------------------------------ */
+
+/* What one call of a source has emitted: one entry. */
+struct intake {
+    struct msgvec *port;
+    int64_t event_ns; /* of the entry, under the virtual clock */
+    int64_t watermark_ns;
+    uint32_t messages;
+    uint64_t bytes;
+    bool is_end;
+};
+
+struct source {
+    struct node *node;
+    struct worker *worker; /* that calls poll() */
+    uint32_t index;
+
+    /* poller's side */
+    enum { SOURCE_POLLING, SOURCE_IDLE, SOURCE_WAITING, SOURCE_ENDED } state;
+    int64_t retry_ns; /* WAITING: until */
+    int64_t clock_ns; /* virtual: the largest event time shown */
+    int64_t watermark_ns, said_wm, max_event_ns, lateness_ns;
+    bool has_own_wm;
+
+    /* queue between them: one writer, one reader */
+    uint32_t n_slots;
+    struct intake *slots;
+    _Alignas(64) _Atomic uint32_t tail;
+    _Atomic uint64_t put_messages, put_bytes;
+    _Atomic uint32_t starved;
+    _Alignas(64) _Atomic uint32_t head;
+    _Atomic uint64_t done_messages, done_bytes;
+
+    /* sequencer's side */
+    int64_t out_wm; /* what it has made known: said_wm of the entries so far, or WM_IDLE */
+    bool has_ended, is_popped;
+    int64_t last_entry_ns; /* monotonic */
+};
+
+struct alarm { /* a processing-time timer that the sequencer watches */
+    int64_t at_ns;
+    struct node *node;
+    uint32_t id;
+};
+
+struct sequencer {
+    uint64_t last;  /* tick given last */
+    int64_t now_ns; /* processing time; virtual: never goes back */
+    uint32_t n_sources, next_source;
+    struct source **sources;
+    uint32_t n_alarms, cap_alarms;
+    struct alarm *alarms; /* heap by (at_ns, node, id) */
+    struct direct *answers, **answers_tail;
+    uint32_t n_handovers;
+    struct edge **handovers; /* drop edges that do not end at a view: `out` leads on */
+    uint32_t n_direct;
+    struct edge **direct; /* per actor id; NULL: the actor is sequenced or takes no entries */
+    uint32_t n_quiet;
+    struct edge **quiet; /* virtual: progress of actors that may set processing-time timers */
+    int64_t pace_mono_ns, pace_event_ns; /* virtual with a speed: where both clocks started */
+    int64_t wait_ns; /* monotonic: when it wants to be called again; INT64_MAX: no wish */
+    uint64_t said;   /* tick that the words of its edges say */
+    struct msgvec handed;
+};
+
+/* ---- Worker ------------------------------------------------------------------------------- */
+
+struct post {
+    struct post *next;
+    struct node *node;
+    enum { POST_EVENT, POST_ALARM, POST_ANSWER } kind;
+    uint32_t tag;
+    void *data; /* EVENT: the operator's; ANSWER: struct direct */
+    int64_t at_ns;
+};
+
+struct watch {
+    struct watch *next;
+    struct node *node;
+    int fd;
+    uint32_t tag;
+};
+
+struct worker {
+    struct engine *engine;
+    uint32_t id;
+    char name[64];
+    pthread_t thread;
+    bool is_started;
+    int epoll_fd, event_fd;
+    struct stats_worker *stats;
+
+    uint32_t n_actors;
+    struct actor **actors;
+    struct source *source; /* a blocking source's own thread */
+    uint32_t n_polled;
+    struct source **polled;      /* sources that this thread polls */
+    struct sequencer *sequencer; /* worker 0 */
+    uint32_t n_zmq_out, n_zmq_in;
+    struct edge **zmq_out, **zmq_in;
+    struct watch *watches, *zmq_watch; /* zmq_watch: what epoll gives for any ZeroMQ socket */
+
+    int64_t mono_ns, real_offset_ns; /* read once a turn */
+    int64_t offset_at_ns;
+    int64_t moved_ns;  /* last time that something moved */
+    bool has_moved;    /* in this turn, on the sequencer's side */
+    bool has_polled;   /* in this turn */
+    int64_t budget;    /* messages that are left of this turn */
+    uint64_t turn_end; /* cycle counter */
+
+    _Alignas(64) _Atomic uint32_t parked;
+    _Atomic uint32_t has_posts;
+    pthread_mutex_t lock; /* posts */
+    struct post *posts, **posts_tail;
+};
+
+/* ---- Engine ------------------------------------------------------------------------------- */
+
+struct engine {
+    const struct graph *graph;
+    struct engine_options options;
+    char host[STATS_NAME];
+    char *stats_path;
+    struct arena arena;
+    struct stats *stats;
+    void *zmq;
+
+    uint32_t n_nodes, n_edges, n_actors, n_workers, n_sources;
+    uint32_t n_shared; /* workers that are not threads of one blocking actor */
+    uint32_t n_own;    /* edges of the runtime itself: direct entries, quiet words */
+    struct edge **own;
+    bool may_spin; /* more than one processor */
+    struct node **nodes;
+    struct edge **edges;
+    struct actor **actors;
+    struct worker **workers;
+    struct source **sources;
+    struct sequencer sequencer;
+
+    _Atomic uint32_t state; /* enum engine_state */
+    _Atomic bool stopping, draining;
+    _Atomic uint32_t actors_left;
+    pthread_mutex_t lock; /* state changes, error */
+    pthread_cond_t changed;
+    int done_fd;
+    struct err error;
+    bool is_started;
+    struct skip_file *skip;
+    struct watchdog *watchdog;
+    double cycles_per_ns;
+};
+
+static inline uint64_t
+cycles_now(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return (uint64_t)clock_mono_ns();
+#endif
+}
+
+static inline int64_t
+worker_real_ns(const struct worker *worker)
+{
+    return worker->mono_ns + worker->real_offset_ns;
+}
+
+/* Whether the current turn has had its messages or its time. */
+static inline bool
+worker_turn_is_over(const struct worker *worker)
+{
+    return worker->budget <= 0 || ((worker->budget & 7) == 0 && cycles_now() > worker->turn_end);
+}
+
+/* exec.c: runs the current tick of an actor from where it stands. False: parked or failed. */
+bool exec_tick(struct actor *actor);
+/* Calls flush() of the sinks that have taken ticks; false: parked or failed. */
+bool exec_flush(struct actor *actor);
+/* event() of a node, with emissions captured or dropped. */
+void exec_event(struct node *node, const hde_event *event);
+/* What a status other than HDE_OK means where there is no message. True: go on. */
+enum verdict { VERDICT_NEXT, VERDICT_AGAIN, VERDICT_FAILED };
+enum verdict exec_verdict(struct node *node, hde_status status);
+
+/* actor.c */
+bool actor_turn(struct actor *actor);      /* true: something moved */
+bool actor_can_start(struct actor *actor); /* ready, with credit on every output */
+void actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns);
+bool actor_run(struct actor *actor);     /* the tick that was begun, or goes on; true: finished */
+bool actor_resume(struct actor *actor);  /* after a retry; true: something moved */
+bool actor_publish(struct actor *actor); /* rings, words, credit, asks; true: something moved */
+void actor_wake_others(struct actor *actor); /* after the fence */
+uint64_t actor_word(struct actor *actor);
+/* Moves the messages to whatever the output port leads to; vec is empty then. */
+void node_dispatch(struct node *node, unsigned port, struct msgvec *vec);
+/* Puts edge->pending, and a new watermark, on the edge as the batch of that tick. */
+void edge_put(struct edge *edge, const struct worker *worker, uint64_t tick, int64_t now_ns);
+/* Publishes ring and word; notes whom to wake. True: the reader may go on because of it. */
+bool edge_publish(struct edge *edge, const struct worker *worker, uint64_t word);
+void edge_wake_reader(struct edge *edge, const struct worker *self);
+/* Credit of a block edge, with the accounts of waiting for it. */
+bool edge_has_credit(struct edge *edge, const struct worker *worker);
+
+/* intake.c: sources, on the thread that polls */
+bool source_step(struct source *source); /* one call, if it wants one and there is room */
+bool source_turn(struct source *source); /* the same on a thread of its own; true: it called */
+void source_event(struct source *source, const hde_event *event);
+struct intake *source_front(struct source *source); /* sequencer: NULL: nothing shown */
+void source_pop(struct source *source);
+int64_t source_next_ns(const struct source *source); /* monotonic time of its next timer */
+
+/* sequencer.c: worker 0 */
+bool sequencer_turn(struct worker *worker); /* true: something moved */
+bool sequencer_publish(struct worker *worker);
+void sequencer_wake_others(struct worker *worker);
+void sequencer_alarm(struct sequencer *sequencer, struct node *node, uint32_t id, int64_t at_ns);
+void sequencer_answer(struct sequencer *sequencer, struct direct *direct);
+
+/* worker.c */
+bool worker_start(struct worker *worker, struct err *err);
+void worker_wake(struct worker *worker); /* any thread */
+static inline void
+worker_wake_if_parked(struct worker *worker)
+{
+    if (atomic_load_explicit(&worker->parked, memory_order_relaxed))
+        worker_wake(worker);
+}
+bool worker_post(struct worker *worker, const struct post *post); /* any thread */
+bool worker_serve_posts(struct worker *worker);                   /* true: there were some */
+bool worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag);
+
+/* host_engine.c: what operators may ask of the engine */
+extern const struct host engine_host;
+
+/* segment.c: which nodes run together, and where */
+struct placement {
+    uint32_t n_segments;
+    uint32_t *segment_of; /* node -> segment; segments in topological order */
+    uint32_t *worker_of;  /* segment -> worker; UINT32_MAX: a thread of its own */
+    bool *sequenced;      /* segment */
+    bool *fused;          /* edge */
+    bool *drops;          /* edge: not a block edge under this clock */
+    uint32_t n_workers;   /* shared ones */
+};
+void placement_make(const struct graph *graph, const struct engine_options *options,
+                    struct arena *arena, struct placement *out);
+
+/* build.c: everything of an engine but threads and open operators */
+bool engine_build(struct engine *engine, struct err *err);
+void engine_unbuild(struct engine *engine);
+
+/* engine.c */
+void engine_fail(struct engine *engine, const char *code, const char *text);
+void engine_actor_ended(struct engine *engine);
+
+/* skip.c */
+struct skip_file *skip_new(const char *path);
+void skip_free(struct skip_file *file);
+void skip_message(struct node *node, const char *port, uint64_t tick, const hde_msg *msg);
+
+/* tap.c */
+void tap_record(struct edge *edge, uint64_t tick, hde_msg *const *msg, uint32_t n);
+
+/* watch.c */
+struct watchdog *watchdog_start(struct engine *engine);
+void watchdog_stop(struct watchdog *watchdog);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * worker - a thread's event loop: actors, descriptors, timers, posts; and when it sleeps.
+ *
+ *  (1) A turn looks at everything once: posts, descriptors, the sequencer or a source, every actor.
+ *      Then it publishes all that came of it, fences once, and wakes who waits for it (O5, O7).
+ *  (2) Before it sleeps a worker announces itself, fences, and takes one more turn: whatever was
+ *      published before another's fence is seen by that turn, whatever comes later sees `parked`
+ *      and wakes. [test_crossing_diamonds_with_capacity_one, under ThreadSanitizer too]
+ *  (3) Nothing is polled by sleeping: a parked worker waits in epoll for its eventfd, its
+ *      descriptors and its next deadline. [test_an_idle_graph_uses_no_processor]
+ *  (4) A turn is bounded in messages and time, so everything of the worker gets its share.
+ *
+ *      TURN --nothing moved, something in flight--> SPIN (bounded) --> TURN
+ *      TURN --nothing moved--> ANNOUNCED --turn, nothing moved--> PARKED --event, wake--> TURN */
+#include "engine/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EVENTS = 64, LOOK_TURNS = 32 };
+
+/* ---- Posts and wake-ups: any thread ------------------------------------------------------- */
+
+void
+worker_wake(struct worker *worker)
+{
+    uint64_t one = 1;
+
+    if (!atomic_exchange_explicit(&worker->parked, 0, memory_order_seq_cst))
+        return; /* somebody else has */
+    STAT_ADD(worker->stats->wakes, 1);
+    while (write(worker->event_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+bool
+worker_post(struct worker *worker, const struct post *post)
+{
+    struct post *copy = xmalloc(sizeof *copy);
+
+    *copy = *post;
+    copy->next = NULL;
+    pthread_mutex_lock(&worker->lock);
+    if (atomic_load_explicit(&post->node->closed, memory_order_relaxed)) {
+        pthread_mutex_unlock(&worker->lock);
+        free(copy);
+        return false;
+    }
+    *worker->posts_tail = copy;
+    worker->posts_tail = &copy->next;
+    pthread_mutex_unlock(&worker->lock);
+    atomic_store_explicit(&worker->has_posts, 1, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+    worker_wake_if_parked(worker);
+    return true;
+}
+
+static void
+node_event(struct node *node, const hde_event *event)
+{
+    if (node->source)
+        source_event(node->source, event);
+    else
+        exec_event(node, event);
+}
+
+static void
+serve_post(struct worker *worker, const struct post *post)
+{
+    switch (post->kind) {
+    case POST_EVENT:
+        node_event(post->node, &(hde_event){.size = sizeof(hde_event),
+                                            .kind = HDE_EVENT_POSTED,
+                                            .tag = post->tag,
+                                            .fd = -1,
+                                            .data = post->data});
+        break;
+    case POST_ALARM:
+        sequencer_alarm(worker->sequencer, post->node, post->tag, post->at_ns);
+        break;
+    case POST_ANSWER:
+        sequencer_answer(worker->sequencer, post->data);
+        break;
+    }
+}
+
+bool
+worker_serve_posts(struct worker *worker)
+{
+    struct post *post;
+
+    if (!atomic_load_explicit(&worker->has_posts, memory_order_relaxed))
+        return false;
+    atomic_store_explicit(&worker->has_posts, 0, memory_order_seq_cst);
+    pthread_mutex_lock(&worker->lock);
+    post = worker->posts;
+    worker->posts = NULL;
+    worker->posts_tail = &worker->posts;
+    pthread_mutex_unlock(&worker->lock);
+    while (post) {
+        struct post *next = post->next;
+
+        serve_post(worker, post);
+        free(post);
+        post = next;
+    }
+    return true;
+}
+
+/* ---- Descriptors -------------------------------------------------------------------------- */
+
+static struct watch *
+find_watch(struct worker *worker, const struct node *node, int fd)
+{
+    for (struct watch *watch = worker->watches; watch; watch = watch->next)
+        if (watch->node == node && watch->fd == fd)
+            return watch;
+    return NULL;
+}
+
+/* On the worker's thread, or before it runs. A watch that is over stays in the list until the end:
+ * events that are already fetched may still point to it. */
+bool
+worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag)
+{
+    struct watch *watch = find_watch(worker, node, fd);
+    struct epoll_event wanted = {.events = events};
+
+    if (!events) {
+        if (!watch)
+            return false;
+        watch->node = NULL;
+        return !epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    }
+    if (watch) {
+        watch->tag = tag;
+        wanted.data.ptr = watch;
+        if (!epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &wanted))
+            return true;
+        return errno == ENOENT && !epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted);
+    }
+    watch = xcalloc(1, sizeof *watch);
+    *watch = (struct watch){worker->watches, node, fd, tag};
+    wanted.data.ptr = watch;
+    if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted)) {
+        free(watch);
+        return false;
+    }
+    worker->watches = watch;
+    return true;
+}
+
+static bool
+serve_event(struct worker *worker, const struct epoll_event *event)
+{
+    const struct watch *watch = event->data.ptr;
+    uint64_t count;
+
+    if (!watch) { /* the eventfd */
+        while (read(worker->event_fd, &count, sizeof count) < 0 && errno == EINTR)
+            ;
+        return false;
+    }
+    if (!watch->node) /* a ZeroMQ socket (served every turn), or no longer watched */
+        return watch == worker->zmq_watch;
+    node_event(watch->node, &(hde_event){.size = sizeof(hde_event),
+                                         .kind = HDE_EVENT_READY,
+                                         .tag = watch->tag,
+                                         .fd = watch->fd,
+                                         .revents = event->events});
+    return true;
+}
+
+static int
+wait_events(const struct worker *worker, struct epoll_event *events, int64_t timeout_ns)
+{
+    struct timespec timeout = {timeout_ns / NS_PER_S, timeout_ns % NS_PER_S};
+    int n = epoll_pwait2(worker->epoll_fd, events, EVENTS, timeout_ns < 0 ? NULL : &timeout, NULL);
+
+    if (n < 0 && errno == ENOSYS) { /* a kernel before 5.11: round up to whole milliseconds */
+        int64_t ms = timeout_ns < 0 ? -1 : (timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+        n = epoll_wait(worker->epoll_fd, events, EVENTS, ms > 1 << 30 ? 1 << 30 : (int)ms);
+    }
+    return n;
+}
+
+/* timeout_ns < 0: until something happens. */
+static bool
+serve_events(struct worker *worker, int64_t timeout_ns)
+{
+    struct epoll_event events[EVENTS];
+    int n = wait_events(worker, events, timeout_ns);
+    bool moved = false;
+
+    if (timeout_ns) {
+        atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
+        worker->mono_ns = clock_mono_ns();
+    }
+    for (int i = 0; i < n; i++)
+        moved |= serve_event(worker, &events[i]);
+    return moved;
+}
+
+/* ---- A turn ------------------------------------------------------------------------------- */
+
+static void
+read_clocks(struct worker *worker)
+{
+    worker->mono_ns = clock_mono_ns();
+    if (worker->mono_ns - worker->offset_at_ns > NS_PER_S) {
+        /* a step of the wall clock is followed within a second */
+        worker->real_offset_ns = clock_real_ns() - worker->mono_ns;
+        worker->offset_at_ns = worker->mono_ns;
+    }
+}
+
+static void
+broken_edge(struct edge *edge, const struct err *err)
+{
+    char text[sizeof err->text + STATS_EDGE_NAME];
+
+    snprintf(text, sizeof text, "edge '%s': %s", edge->name, err->text);
+    engine_fail(edge->engine, err->code, text);
+}
+
+static bool
+serve_zmq(struct worker *worker)
+{
+    struct err err = {0};
+    bool moved = false;
+
+    for (uint32_t i = 0; i < worker->n_zmq_in; i++) {
+        moved |= zmq_link_serve_reader(worker->zmq_in[i], &err);
+        if (err_is_set(&err))
+            broken_edge(worker->zmq_in[i], &err);
+    }
+    for (uint32_t i = 0; i < worker->n_zmq_out; i++) {
+        moved |= zmq_link_serve_writer(worker->zmq_out[i], &err);
+        if (err_is_set(&err))
+            broken_edge(worker->zmq_out[i], &err);
+    }
+    return moved;
+}
+
+static bool
+publish_all(struct worker *worker)
+{
+    bool moved = false;
+
+    if (worker->sequencer)
+        moved |= sequencer_publish(worker);
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        moved |= actor_publish(worker->actors[i]);
+    moved |= serve_zmq(worker);
+    return moved;
+}
+
+/* After the fence: whoever announced himself before it is seen here. */
+static void
+wake_others(struct worker *worker)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (worker->sequencer)
+        sequencer_wake_others(worker);
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        actor_wake_others(worker->actors[i]);
+    if (worker->source)
+        worker_wake_if_parked(worker->engine->workers[0]);
+}
+
+static bool
+turn(struct worker *worker)
+{
+    bool moved;
+
+    read_clocks(worker);
+    worker->budget = TURN_MESSAGES;
+    worker->turn_end = cycles_now() + (uint64_t)(TURN_NS * worker->engine->cycles_per_ns);
+    STAT_ADD(worker->stats->turns, 1);
+    moved = worker_serve_posts(worker);
+    if (STAT_GET(worker->stats->turns) % LOOK_TURNS == 0)
+        moved |= serve_events(worker, 0);
+    moved |= serve_zmq(worker);
+    if (worker->sequencer)
+        worker->has_moved = sequencer_turn(worker);
+    moved |= worker->has_moved;
+    for (uint32_t i = 0; i < worker->n_actors; i++) {
+        worker->budget = TURN_MESSAGES;
+        moved |= actor_turn(worker->actors[i]);
+    }
+    if (worker->source)
+        moved |= source_turn(worker->source);
+    moved |= publish_all(worker);
+    if (moved)
+        wake_others(worker);
+    return moved;
+}
+
+/* ---- Sleep -------------------------------------------------------------------------------- */
+
+static void
+earlier(int64_t *least, int64_t value)
+{
+    if (value < *least)
+        *least = value;
+}
+
+/* ns until the next deadline, at least 0; -1: none. */
+static int64_t
+time_to_wait(const struct worker *worker)
+{
+    int64_t next_ns = INT64_MAX;
+
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        if (worker->actors[i]->state == ACTOR_PARKED)
+            earlier(&next_ns, worker->actors[i]->resume_ns);
+    if (worker->sequencer)
+        earlier(&next_ns, worker->sequencer->wait_ns);
+    if (worker->source)
+        earlier(&next_ns, source_next_ns(worker->source));
+    if (next_ns == INT64_MAX)
+        return -1;
+    return next_ns > worker->mono_ns ? next_ns - worker->mono_ns : 0;
+}
+
+static bool
+is_in_flight(const struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->n_actors; i++) {
+        const struct actor *actor = worker->actors[i];
+
+        if (atomic_load_explicit(&actor->waits_for, memory_order_relaxed))
+            return true;
+        for (uint32_t k = 0; k < actor->n_out; k++) {
+            const struct ring *ring = actor->out[k]->out;
+
+            if (!actor->out[k]->drop &&
+                atomic_load_explicit(&ring->done_units, memory_order_relaxed) != ring->put_units)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool
+may_spin(const struct worker *worker)
+{
+    return worker->engine->may_spin && worker->id < worker->engine->n_shared &&
+           worker->mono_ns - worker->moved_ns < SPIN_NS && is_in_flight(worker);
+}
+
+static inline void
+relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static bool
+must_stop(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->engine->stopping, memory_order_acquire);
+}
+
+static void
+sleep_until_event(struct worker *worker)
+{
+    int64_t timeout_ns;
+
+    atomic_store_explicit(&worker->parked, 1, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (turn(worker) || must_stop(worker) || (timeout_ns = time_to_wait(worker)) == 0) {
+        atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
+        worker->moved_ns = worker->mono_ns;
+        return;
+    }
+    msg_pool_flush();
+    STAT_ADD(worker->stats->parks, 1);
+    if (serve_events(worker, timeout_ns))
+        worker->moved_ns = worker->mono_ns;
+}
+
+static void *
+run(void *arg)
+{
+    struct worker *worker = arg;
+    struct msg_pool *pool = msg_pool_current();
+
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        for (uint32_t k = 0; k < worker->actors[i]->n_nodes; k++)
+            if (!worker->actors[i]->nodes[k]->source)
+                worker->actors[i]->nodes[k]->ctx.pool = pool;
+    for (uint32_t i = 0; i < worker->n_polled; i++)
+        worker->polled[i]->node->ctx.pool = pool;
+    while (!must_stop(worker)) {
+        if (turn(worker)) {
+            worker->moved_ns = worker->mono_ns;
+        } else if (may_spin(worker)) {
+            STAT_ADD(worker->stats->spins, 1);
+            relax();
+        } else {
+            sleep_until_event(worker);
+        }
+    }
+    msg_pool_flush();
+    return NULL;
+}
+
+bool
+worker_start(struct worker *worker, struct err *err)
+{
+    int failed;
+
+    worker->mono_ns = worker->moved_ns = clock_mono_ns();
+    worker->offset_at_ns = worker->mono_ns;
+    worker->real_offset_ns = clock_real_ns() - worker->mono_ns;
+    failed = pthread_create(&worker->thread, NULL, run, worker);
+    if (failed)
+        return err_set(err, "HDE-R004", "thread '%s' cannot be started: %s", worker->name,
+                       strerror(failed));
+    worker->is_started = true;
+    return true;
+}
