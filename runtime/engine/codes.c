@@ -19,9 +19,20 @@ const struct code engine_codes[] = {
      "A limit of the user or the machine was met: see 'ulimit -a' (processes, open files) and the "
      "memory that is left.",
      NULL, NULL},
-    {"HDE-R005", "the graph cannot be placed",
-     "The settings of nodes contradict each other or the machine. The text says which.", NULL,
-     NULL},
+    {"HDE-R005", "a node cannot be replayed",
+     "Under the virtual clock of `hde replay` nothing may come from a live service: operators that "
+     "only work live, or whose answers come from outside, are refused. Leave the node out of the "
+     "graph that is replayed.",
+     NULL, NULL},
+    {"HDE-R006", "ZeroMQ refused",
+     "A socket of an edge with `transport: zmq` cannot be opened or used. The text is ZeroMQ's "
+     "own; see 'ulimit -n' for the number of open files.",
+     NULL, NULL},
+    {"HDE-R007", "an edge received what it cannot read",
+     "A frame of an edge with `transport: zmq` was of another version, out of order or damaged. "
+     "The edge stops the graph rather than go on with a gap; the counter "
+     "hde_edge_corrupt_total tells how many there were.",
+     NULL, NULL},
     {"HDE-R010", "a node failed",
      "The operator said that its instance is broken, and on_error says stop (the default). The "
      "text "
