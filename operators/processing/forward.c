@@ -130,7 +130,7 @@ static const hde_param params[] = {
     HDE_PARAM(struct state, yield, .fallback = "0", .unit = "decimal, continuous", .min = -1,
               .max = 1, .flags = HDE_PARAM_LIVE,
               .help = "dividend yield, used only where the forward is carried from the spot"),
-    HDE_PARAM(struct state, near, .fallback = "10", .unit = "strikes", .min = 1,
+    HDE_PARAM(struct state, near, .fallback = "7", .unit = "strikes", .min = 1,
               .max = FORWARD_NEAR_MAX, .flags = HDE_PARAM_LIVE,
               .help = "strikes with both prices on either side of the money that enter the fit"),
     HDE_PARAM(struct state, price, .fallback = "auto", .choices = CHAIN_PRICE_CHOICES,

@@ -312,6 +312,51 @@ test_normalised_price_and_its_inverse_match_90_digit_values(void **state)
     each_file("reference_mpmath_normalised*.csv", check_normalised);
 }
 
+static void
+check_quantlib(struct table *t)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } pairs[] = {
+        {"price", offsetof(struct bsm_greeks, price)},
+        {"delta", offsetof(struct bsm_greeks, delta)},
+        {"gamma", offsetof(struct bsm_greeks, gamma)},
+        {"vega", offsetof(struct bsm_greeks, vega)},
+        {"theta_per_year", offsetof(struct bsm_greeks, theta)},
+    };
+    unsigned rows = 0, missed = 0;
+
+    while (table_next(t)) {
+        struct bsm o = inputs(t);
+        struct bsm_greeks g;
+
+        if (strcmp(text(t, "agreement_with_mpmath"), "full"))
+            continue;
+        assert_true(bsm_greeks(&o, &g));
+        rows++;
+        for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+            double theirs = number(t, pairs[i].name);
+            double ours = *(const double *)((const char *)&g + pairs[i].offset);
+
+            if (fabs(ours - theirs) <= 1e-9 * fabs(theirs) + DBL_MIN)
+                continue;
+            print_message("%s %s: %.17g, QuantLib %.17g\n", text(t, "id"), pairs[i].name, ours,
+                          theirs);
+            missed++;
+        }
+    }
+    print_message("%u rows, %u values missed\n", rows, missed);
+    assert_true(rows > 0);
+    assert_int_equal(missed, 0);
+}
+
+static void
+test_ordinary_inputs_agree_with_quantlib(void **state)
+{
+    each_file("reference_quantlib*.csv", check_quantlib);
+}
+
 int
 main(void)
 {
@@ -319,6 +364,7 @@ main(void)
         cmocka_unit_test(test_price_and_every_greek_match_90_digit_values),
         cmocka_unit_test(test_implied_volatility_is_as_good_as_the_price_allows),
         cmocka_unit_test(test_normalised_price_and_its_inverse_match_90_digit_values),
+        cmocka_unit_test(test_ordinary_inputs_agree_with_quantlib),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * quant_measures_test - the measures of a chain where their truth is known without a chain. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "quant/basis.h"
+#include "quant/bsm.h"
+#include "quant/forward.h"
+#include "quant/gex.h"
+#include "quant/max_pain.h"
+#include "quant/pcr.h"
+#include "quant/reversal.h"
+#include "quant/skew.h"
+#include "quant/vix.h"
+#include "quant/years.h"
+
+static void
+assert_near(const char *name, double value, double expected, double tolerance)
+{
+    if (!(fabs(value - expected) <= tolerance))
+        fail_msg("%s: %.17g, expected %.17g within %.3g", name, value, expected, tolerance);
+}
+
+/* ---- Time ---------------------------------------------------------------------------------- */
+
+static void
+test_dates_become_days_since_1970(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t days; /* INT64_MIN: refused */
+    } rows[] = {
+        {"1970-01-01", 0},          {"1969-12-31", -1},        {"2000-02-29", 11016},
+        {"2026-08-25", 20690},      {"2100-03-01", 47541},     {"0001-01-01", -719162},
+        {"9999-12-31", 2932896},    {"2026-02-29", INT64_MIN}, {"2026-13-01", INT64_MIN},
+        {"2026-00-10", INT64_MIN},  {"2026-8-25", INT64_MIN},  {"2026-08-251", INT64_MIN},
+        {"25-Aug-2026", INT64_MIN}, {"", INT64_MIN},           {"2026-08-00", INT64_MIN},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t days = INT64_MIN;
+        bool read = years_date(rows[i].text, &days);
+
+        if (read != (rows[i].days != INT64_MIN) || days != rows[i].days)
+            fail_msg("%s: %lld", rows[i].text, (long long)days);
+    }
+}
+
+static void
+test_a_time_of_day_with_its_zone_becomes_seconds_utc(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } rows[] = {
+        {"15:30+05:30", 36000},     {"08:00+00:00", 28800}, {"16:00-05:00", 75600},
+        {"00:00+05:30", -19800},    {"15:30", INT64_MIN},   {"15:60+05:30", INT64_MIN},
+        {"15:30 05:30", INT64_MIN}, {"noon", INT64_MIN},    {"15:30+05:30x", INT64_MIN},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t seconds = INT64_MIN;
+        bool read = years_time_of_day(rows[i].text, &seconds);
+
+        if (read != (rows[i].seconds != INT64_MIN) || (read && seconds != rows[i].seconds))
+            fail_msg("%s: %lld", rows[i].text, (long long)seconds);
+    }
+}
+
+static void
+test_years_count_seconds_without_a_floor(void **state)
+{
+    assert_near("a second", years_between(0, 1000000000), 1 / 31536000.0, 1e-24);
+    assert_near("a year back", years_between(31536000000000000, 0), -1, 1e-15);
+    assert_true(isfinite(years_between(INT64_MIN, INT64_MAX)));
+}
+
+/* ---- Sums ---------------------------------------------------------------------------------- */
+
+static void
+test_the_put_call_ratio_of_1500_and_1000_is_one_and_a_half(void **state)
+{
+    assert_true(pcr(1500, 1000) == 1.5);
+    assert_true(isnan(pcr(1500, 0)) && isnan(pcr(NAN, 1)) && isnan(pcr(1, NAN)));
+    assert_true(pcr(0, 7) == 0);
+}
+
+static void
+test_the_neighbourhood_of_a_strike_ends_where_the_chain_does(void **state)
+{
+    static const double strike[] = {100, 110, 120, 130};
+    size_t first, count;
+
+    assert_true(pcr_near(4, strike, 104, 1, &first, &count));
+    assert_true(first == 0 && count == 2);
+    assert_true(pcr_near(4, strike, 115, 1, &first, &count)); /* tie: 110 */
+    assert_true(first == 0 && count == 3);
+    assert_true(pcr_near(4, strike, 1e9, 9, &first, &count));
+    assert_true(first == 0 && count == 4);
+    assert_false(pcr_near(0, strike, 1, 1, &first, &count));
+    assert_false(pcr_near(4, strike, NAN, 1, &first, &count));
+}
+
+static void
+test_intensity_is_a_percentage_of_the_largest(void **state)
+{
+    static const double oi[] = {5, NAN, 20, 0};
+    double rank[4];
+
+    pcr_intensity(4, oi, rank);
+    assert_true(rank[0] == 25 && isnan(rank[1]) && rank[2] == 100 && rank[3] == 0);
+}
+
+static void
+test_max_pain_ties_go_to_the_lowest_strike(void **state)
+{
+    static const double strike[] = {100, 110, 120}, none[] = {NAN, NAN, NAN};
+    static const double calls[] = {0, 0, 5}, puts[] = {5, 0, NAN};
+    double call_pain[3], put_pain[3];
+    struct max_pain pain;
+
+    assert_true(max_pain(3, strike, calls, puts, call_pain, put_pain, &pain));
+    assert_true(pain.strike == 100 && pain.loss == 0); /* nobody loses anywhere in between */
+    assert_false(max_pain(3, strike, none, NULL, call_pain, put_pain, &pain));
+    assert_false(max_pain(0, strike, calls, puts, call_pain, put_pain, &pain));
+}
+
+/* ---- Model-free variance ------------------------------------------------------------------- */
+
+enum { WIDE = 801 };
+
+static void
+flat_chain(double vol, double t, double *strike, double *call, double *put)
+{
+    for (int i = 0; i < WIDE; i++) {
+        struct bsm o = {
+            .model = BSM_BLACK76, .underlying = 24050, .t = t, .rate = 0.065, .vol = vol};
+
+        o.strike = strike[i] = 4050 + 50.0 * i;
+        o.right = BSM_CALL;
+        bsm_price(&o, &call[i]);
+        o.right = BSM_PUT;
+        bsm_price(&o, &put[i]);
+    }
+}
+
+static void
+test_model_free_variance_of_a_flat_smile_is_its_variance(void **state)
+{
+    static double strike[WIDE], call[WIDE], put[WIDE];
+    double t = 30.0 / 365, discount = exp(-0.065 * t), variance;
+
+    flat_chain(0.15, t, strike, call, put);
+    variance = vix_variance(WIDE, strike, call, put, 24050, discount, t);
+    /* the trapezoids over the kink at the money add (dK/F)^2 / (6 T) to the variance */
+    assert_near("variance", variance, 0.15 * 0.15 + pow(50 / 24050.0, 2) / (6 * t), 1e-7);
+    assert_true(isnan(vix_variance(WIDE, strike, call, put, 1, discount, t)));
+    assert_true(isnan(vix_variance(3, strike, call, put, 4110, discount, t)));
+    assert_true(isnan(vix_variance(0, strike, call, put, 24050, discount, t)));
+}
+
+static void
+test_total_variance_is_linear_between_expiries_and_flat_outside(void **state)
+{
+    static const struct vix_point point[] = {{0.2, 0.04}, {0.1, 0.09}, {0.15, NAN}};
+
+    assert_near("between", vix_at(3, point, 0.15), (0.009 + 0.5 * (0.008 - 0.009)) / 0.15, 1e-15);
+    assert_true(vix_at(3, point, 0.05) == 0.09 && vix_at(3, point, 0.3) == 0.04);
+    assert_true(vix_at(3, point, 0.1) == 0.09);
+    assert_true(isnan(vix_at(0, point, 0.1)));
+}
+
+/* ---- The rest ------------------------------------------------------------------------------ */
+
+static void
+test_a_basis_below_one_day_is_not_annualised(void **state)
+{
+    struct basis b = basis_of(100, 101, 0.5 / 365, 0.05, 0);
+
+    assert_true(b.basis == 1 && b.basis_pct == 1 && isnan(b.simple) && isnan(b.continuous));
+    assert_near("fair", b.fair, 100 * expm1(0.05 * 0.5 / 365), 1e-15);
+    assert_true(isnan(basis_of(0, 101, 1, 0, 0).basis) && isnan(basis_of(NAN, 1, 1, 0, 0).basis));
+}
+
+static void
+test_one_bad_pair_of_three_does_not_move_the_forward(void **state)
+{
+    static const double strike[] = {90, 100, 110}, call[] = {12, 5, 2}, put[] = {2, 5, 12};
+    double moved[] = {12, 5, 4};
+    struct forward_inputs in = {.n = 3,
+                                .strike = strike,
+                                .call = call,
+                                .put = put,
+                                .spot = NAN,
+                                .future = NAN,
+                                .t = 0,
+                                .near = 5,
+                                .away_max = 0.1};
+    struct forward f;
+
+    assert_true(forward_imply(&in, &f));
+    assert_near("forward", f.forward, 100, 1e-12);
+    in.call = moved;
+    assert_true(forward_imply(&in, &f));
+    assert_near("forward", f.forward, 100, 0.01);
+    in.spot = 150; /* nobody believes 100 then */
+    assert_true(forward_imply(&in, &f));
+    assert_int_equal(f.source, FORWARD_SPOT_CARRY);
+    in.spot = NAN;
+    in.n = 0;
+    assert_false(forward_imply(&in, &f));
+    assert_int_equal(f.source, FORWARD_NONE);
+}
+
+static void
+test_a_smile_of_too_few_strikes_has_no_fit(void **state)
+{
+    static const double strike[] = {95, 100, 105, 110}, iv[] = {0.2, 0.19, 0.18, 0.17};
+    struct skew s;
+    double atm = skew_atm(4, strike, 102.5, iv, iv, 0.05);
+
+    assert_near("atm", atm, sqrt(0.5 * (0.19 * 0.19 + 0.18 * 0.18)), 1e-15);
+    skew_measure(4, strike, iv, 102.5, 0.1, atm, 3, &s);
+    assert_true(isnan(s.fit[0]) && isnan(s.slope) && !isnan(s.expected_move));
+    assert_true(isnan(skew_atm(4, strike, 120, iv, iv, 0.05)));
+    assert_true(isnan(skew_fitted(&s, 100, 102.5)));
+}
+
+static void
+test_gamma_of_one_sign_has_no_flip(void **state)
+{
+    static const double strike[] = {100}, iv[] = {0.2}, oi[] = {10}, absent[] = {NAN};
+    struct gex_chain chain = {1, strike, 100, 0.1, 0.05, 1};
+    struct gex_side calls = {BSM_CALL, 1, iv, oi}, puts = {BSM_PUT, -1, iv, absent};
+    double column[4][1];
+    struct gex_columns out = {column[0], column[1], column[2], column[3]};
+    struct gex_sums sums;
+
+    assert_true(gex_at(&chain, &calls, &puts, 1) > 0);
+    assert_true(isnan(gex_flip(&chain, &calls, &puts, 0.1, 40)));
+    gex_side(&chain, &puts, &out, &sums);
+    assert_true(isnan(sums.gex) && isnan(column[0][0]));
+    assert_true(isnan(gex_wall(1, strike, out.gex)));
+}
+
+static void
+test_levels_are_where_at_least_two_candidates_meet(void **state)
+{
+    double candidate[] = {200, NAN, 100, 101, 150, 199.5, 102}, level[7];
+
+    assert_int_equal(reversal_levels(7, candidate, 1, level), 2);
+    assert_true(level[0] == 101 && level[1] == 199.75);
+    assert_int_equal(reversal_levels(0, candidate, 1, level), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dates_become_days_since_1970),
+        cmocka_unit_test(test_a_time_of_day_with_its_zone_becomes_seconds_utc),
+        cmocka_unit_test(test_years_count_seconds_without_a_floor),
+        cmocka_unit_test(test_the_put_call_ratio_of_1500_and_1000_is_one_and_a_half),
+        cmocka_unit_test(test_the_neighbourhood_of_a_strike_ends_where_the_chain_does),
+        cmocka_unit_test(test_intensity_is_a_percentage_of_the_largest),
+        cmocka_unit_test(test_max_pain_ties_go_to_the_lowest_strike),
+        cmocka_unit_test(test_model_free_variance_of_a_flat_smile_is_its_variance),
+        cmocka_unit_test(test_total_variance_is_linear_between_expiries_and_flat_outside),
+        cmocka_unit_test(test_a_basis_below_one_day_is_not_annualised),
+        cmocka_unit_test(test_one_bad_pair_of_three_does_not_move_the_forward),
+        cmocka_unit_test(test_a_smile_of_too_few_strikes_has_no_fit),
+        cmocka_unit_test(test_gamma_of_one_sign_has_no_flip),
+        cmocka_unit_test(test_levels_are_where_at_least_two_candidates_meet),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
