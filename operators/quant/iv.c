@@ -228,9 +228,9 @@ iv_normalised(double x, double price, double missing)
 
 /* What one expiry has in common. */
 struct expiry {
-    long double asset_df, cash_df;     /* exp(-qT), exp(-rT) */
-    long double asset_less, cash_less; /* the same less 1 */
-    double carry;                      /* (r - q) T */
+    long double asset_df, cash_df; /* exp(-qT), exp(-rT) */
+    long double gain;              /* exp((r-q)T) - 1 */
+    double carry;                  /* (r-q) T */
     double root_t;
 };
 
@@ -238,15 +238,14 @@ static struct expiry
 expiry_of(const struct bsm *o)
 {
     bool black76 = o->model == BSM_BLACK76;
-    long double t = o->t, cash_less = expm1l(-o->rate * t);
-    long double asset_less = black76 ? cash_less : expm1l(-o->yield * t);
+    long double t = o->t, carry = black76 ? 0 : ((long double)o->rate - o->yield) * t;
+    long double cash_df = expl(-o->rate * t);
 
     return (struct expiry){
-        .asset_df = 1 + asset_less,
-        .cash_df = 1 + cash_less,
-        .asset_less = asset_less,
-        .cash_less = cash_less,
-        .carry = black76 ? 0 : (double)((o->rate - (long double)o->yield) * t),
+        .asset_df = black76 ? cash_df : expl(-o->yield * t),
+        .cash_df = cash_df,
+        .gain = expm1l(carry),
+        .carry = (double)carry,
         .root_t = sqrt(o->t),
     };
 }
@@ -267,12 +266,13 @@ static struct iv
 solve(const struct expiry *e, enum bsm_right right, double underlying, double strike, double price)
 {
     long double asset = underlying * e->asset_df, cash = strike * e->cash_df;
-    long double intrinsic = right * ((long double)underlying - strike +
-                                     (underlying * e->asset_less - strike * e->cash_less));
+    double th = right; /* intrinsic: th (asset - cash), with the digits that this would cancel */
+    long double intrinsic =
+        th * (((long double)underlying - strike) * e->asset_df + cash * e->gain);
     long double most = right == BSM_CALL ? asset : cash;
     long double time_value = intrinsic > 0 ? price - intrinsic : price;
     long double scale = sqrtl(asset) * sqrtl(cash);
-    double x = -fabs(bsm_log_ratio(underlying, strike) + e->carry), s, b_prime, noise;
+    double x = -fabs(bsm_log_ratio(underlying, strike) + e->carry), s;
 
     if (isnan(price))
         return no_iv(IV_NO_QUOTE);
@@ -288,14 +288,12 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     s = find(&target);
     if (!(s > 0))
         return no_iv(IV_NO_TIME_VALUE);
-    b_prime = black_vega(x / s, 0.5 * s);
     struct iv iv = {.vol = s / e->root_t, .status = IV_OK};
 
     if (!(iv.vol > 0) || !isfinite(iv.vol))
         return no_iv(IV_BAD_INPUT);
-    iv.conditioning = half_ulp(price) / ((double)scale * b_prime * s);
-    noise = half_ulp(price) / (double)time_value; /* of ln(time value), which s follows */
-    if (!(iv.conditioning * (log1p(noise) / noise) <= ILL_CONDITIONED))
+    iv.conditioning = half_ulp(price) / (double)time_value * black_ratio(x / s, 0.5 * s) / s;
+    if (!(iv.conditioning <= ILL_CONDITIONED))
         iv.status = IV_ILL_CONDITIONED;
     return iv;
 }
