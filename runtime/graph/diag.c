@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/diag.h"
 #include "base/nearest.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -69,6 +70,29 @@ diags_line(const struct diags *diags, const char *file, unsigned line, size_t *l
     return NULL;
 }
 
+/* What a terminal and a JSON reader can take: bytes that are no UTF-8 and odd characters become
+ * U+FFFD, one for one, so that columns stay true. */
+static const char *
+keep_text(struct diags *diags, const char *text, size_t size)
+{
+    hde_text clean = {0};
+    const char *kept;
+
+    for (size_t i = 0, n; i < size; i += n) {
+        uint32_t c = 0;
+
+        n = utf8_decode(text + i, size - i, &c);
+        if (n && (c == '\t' || !utf8_is_odd(c)))
+            hde_text_put(&clean, text + i, n);
+        else
+            hde_text_puts(&clean, "\xEF\xBF\xBD");
+        n += n == 0;
+    }
+    kept = arena_textn(&diags->arena, clean.len ? clean.data : "", clean.len);
+    hde_text_free(&clean);
+    return kept;
+}
+
 void
 diags_add(struct diags *diags, enum severity severity, const char *code, struct place place,
           const char *fmt, ...)
@@ -93,7 +117,7 @@ diags_add(struct diags *diags, enum severity severity, const char *code, struct 
     diags->list[diags->n++] = (struct diag){.severity = severity,
                                             .code = code,
                                             .place = place,
-                                            .message = arena_text(&diags->arena, text)};
+                                            .message = keep_text(diags, text, strlen(text))};
 }
 
 void
@@ -107,7 +131,7 @@ diags_hint(struct diags *diags, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    diags->list[diags->n - 1].hint = arena_text(&diags->arena, text);
+    diags->list[diags->n - 1].hint = keep_text(diags, text, strlen(text));
 }
 
 void
@@ -167,7 +191,7 @@ diags_sort(struct diags *diags)
         const char *line = diags_line(diags, diag->place.file, diag->place.line, &len);
 
         if (line)
-            diag->source = arena_textn(&diags->arena, line, len);
+            diag->source = keep_text(diags, line, len);
     }
 }
 

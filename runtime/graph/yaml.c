@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/yaml.h"
+#include "base/utf8.h"
 #include "graph/codes.h"
 
 #include <errno.h>
@@ -19,35 +20,6 @@ struct reader {
 };
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
-
-/* Decodes one character; 0 if the bytes are no UTF-8. */
-static size_t
-decode(const unsigned char *s, size_t size, uint32_t *out)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : s[0] >= 0xC2 ? 2 : 0;
-    uint32_t c = n == 1 ? s[0] : s[0] & (0xFFu >> (n + 1));
-
-    if (n == 0 || n > size || s[0] > 0xF4)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-        c = c << 6 | (s[i] & 0x3F);
-    }
-    *out = c;
-    return c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000) ? 0 : n;
-}
-
-/* Characters that YAML forbids, that editors count as line ends of their own, or that make a line
- * look other than it is (bidirectional controls). */
-static bool
-is_refused(uint32_t c)
-{
-    return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7F && c < 0xA0) ||
-           c == 0x2028 || c == 0x2029 || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF;
-}
 
 static bool
 check_start(const unsigned char *s, size_t size, struct place at, struct diags *diags)
@@ -75,13 +47,14 @@ check_bytes(const char *text, size_t size, struct place at, struct diags *diags)
     for (size_t i = 0, n; i < size; i += n) {
         uint32_t c = 0;
 
-        n = decode(s + i, size - i, &c);
+        n = utf8_decode(text + i, size - i, &c);
         if (n == 0) {
             diags_add(diags, SEVERITY_ERROR, G_NOT_TEXT, at, "byte 0x%02X is not UTF-8", s[i]);
             diags_hint(diags, "save the file as UTF-8");
             return false;
         }
-        if (is_refused(c) || (c == '\r' && (i + 1 == size || s[i + 1] != '\n'))) {
+        if ((utf8_is_odd(c) && c != '\t' && c != '\n' && c != '\r') ||
+            (c == '\r' && (i + 1 == size || s[i + 1] != '\n'))) {
             diags_add(diags, SEVERITY_ERROR, G_NOT_TEXT, at,
                       "character U+%04X is not allowed in a graph file", c);
             diags_hint(diags, "in a double-quoted text write \"\\u%04X\"", c);
