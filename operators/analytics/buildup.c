@@ -63,6 +63,13 @@ confirmed(int64_t *memory, enum buildup seen, int64_t confirm)
     return (enum buildup)memory[SHOWN];
 }
 
+/* Those whose class is not neutral: most strikes of a chain hardly trade and say nothing. */
+static uint32_t
+movers_of(const struct tally *tally)
+{
+    return legs_of(tally) - tally->n[BUILDUP_NEUTRAL];
+}
+
 static double
 min_oi_of(const struct buildup_op *self, const Hde__RawChain *raw)
 {
@@ -131,10 +138,10 @@ static void
 fill_pattern(hde_msg *out, Hde__BuildupPattern *pattern, int s, enum buildup type,
              const struct tally *tally, const Hde__RawChain *raw, const Hde__BuildupType *legs)
 {
-    double moved = 0, share = (double)tally->n[type] / legs_of(tally);
+    double moved = 0, share = (double)tally->n[type] / movers_of(tally);
     int signal = buildup_signal(type, s);
 
-    for (int c = BUILDUP_LONG; c < CLASSES; c++)
+    for (int c = BUILDUP_LONG; c <= READINGS; c++)
         moved += tally->moved[c];
     pattern->has_type = pattern->has_side = pattern->has_signal = true;
     pattern->type = (Hde__BuildupType)type;
@@ -154,13 +161,13 @@ fill_pattern(hde_msg *out, Hde__BuildupPattern *pattern, int s, enum buildup typ
             pattern->strikes[pattern->n_strikes++] = raw->strike[i];
 }
 
-/* One pattern for each class of a side that enough of its legs show. */
+/* One pattern for each class of a side that enough of its moving legs show. */
 static void
 add_patterns(const struct buildup_op *self, struct book_page *page, hde_msg *out,
              Hde__Buildup *result, int s, const struct tally *tally, const Hde__RawChain *raw,
              const Hde__BuildupType *legs)
 {
-    uint32_t n = legs_of(tally);
+    uint32_t n = movers_of(tally);
 
     for (int c = BUILDUP_LONG; c <= READINGS; c++) {
         int64_t *held = &page->head_int[HELD + s * READINGS + c - 1];
@@ -290,8 +297,8 @@ static const hde_param params[] = {
               .help = "a class is shown when this many chains in a row had it; 0: at once"),
     HDE_PARAM(struct buildup_op, min_strikes, .fallback = "3", .unit = "strikes", .min = 1,
               .max = 1e6, .help = "fewer strikes make no pattern"),
-    HDE_PARAM(struct buildup_op, min_share, .fallback = "30%", .min = 0, .max = 1,
-              .help = "a smaller share of a side's legs makes no pattern"),
+    HDE_PARAM(struct buildup_op, min_share, .fallback = "40%", .min = 0, .max = 1,
+              .help = "a smaller share of a side's legs that are not neutral makes no pattern"),
     HDE_PARAM(struct buildup_op, flagged, .fallback = "false",
               .help = "compare stale and pre-open chains too"),
     HDE_PARAM(struct buildup_op, across_sessions, .fallback = "false",
@@ -307,10 +314,11 @@ static const hde_operator buildup = {
     .size = sizeof(hde_operator),
     .name = "analytics/buildup",
     .summary = "long and short build-up, unwinding and covering: counts, legs and patterns",
-    .help = "A leg is compared when price and open interest are known at both ends. Patterns are\n"
-            "read for the market: short build-up of puts is bullish. confidence_pct is the\n"
-            "pattern's share of the side's moved open interest, signal_strength that share times\n"
-            "its share of the legs, price_level the strike weighted by moved open interest.",
+    .help =
+        "A leg is compared when price and open interest are known at both ends. Patterns are\n"
+        "read for the market: short build-up of puts is bullish. confidence_pct is the\n"
+        "pattern's share of the side's moved open interest, signal_strength that share times\n"
+        "its share of the legs that moved, price_level the strike weighted by moved open interest.",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
