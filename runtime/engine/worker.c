@@ -368,14 +368,23 @@ must_stop(const struct worker *worker)
     return atomic_load_explicit(&worker->engine->stopping, memory_order_acquire);
 }
 
+/* Whether the announced worker has to go on: it found something, or somebody has woken it. A wake-up
+ * takes the announcement back, and the turn may have read the eventfd that came with it. */
+static bool
+must_go_on(struct worker *worker)
+{
+    return turn(worker) || must_stop(worker) ||
+           !atomic_load_explicit(&worker->parked, memory_order_relaxed);
+}
+
 static void
 sleep_until_event(struct worker *worker)
 {
-    int64_t timeout_ns;
+    int64_t timeout_ns = 0;
 
     atomic_store_explicit(&worker->parked, 1, memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
-    if (turn(worker) || must_stop(worker) || (timeout_ns = time_to_wait(worker)) == 0) {
+    if (must_go_on(worker) || (timeout_ns = time_to_wait(worker)) == 0) {
         atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
         worker->moved_ns = worker->mono_ns;
         return;
