@@ -2,6 +2,7 @@
 #include "quant/bsm.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "quant/black.h"
 #include "quant/normal.h"
@@ -87,11 +88,10 @@ payoff(double th, double underlying, double strike)
     return value > 0 ? value : 0;
 }
 
-bool
-bsm_price(const struct bsm *o, double *price)
+/* m: set_expiry() of o where o->t > 0. */
+static bool
+price_with(struct terms *m, const struct bsm *o, double *price)
 {
-    struct terms m;
-
     if (!usable(o)) {
         *price = NAN;
         return false;
@@ -100,13 +100,22 @@ bsm_price(const struct bsm *o, double *price)
         *price = payoff(o->right, o->underlying, o->strike);
         return true;
     }
-    set_expiry(&m, o);
-    set_strike(&m, o->underlying, o->strike, o->vol);
-    *price = price_of(&m, o->underlying, o->strike);
+    set_strike(m, o->underlying, o->strike, o->vol);
+    *price = price_of(m, o->underlying, o->strike);
     if (isfinite(*price))
         return true;
     *price = NAN;
     return false;
+}
+
+bool
+bsm_price(const struct bsm *o, double *price)
+{
+    struct terms m = {0};
+
+    if (o->t > 0)
+        set_expiry(&m, o);
+    return price_with(&m, o, price);
 }
 
 static void
@@ -258,14 +267,36 @@ put_all(const struct bsm_columns *out, size_t i, const struct bsm_greeks *g)
     put(out->itm_prob, i, g->itm_prob);
 }
 
+static void
+price_column(const struct bsm *shared, size_t n, const double *strike, const double *vol,
+             double *price)
+{
+    struct bsm o = *shared;
+    struct terms m = {0};
+
+    if (o.t > 0)
+        set_expiry(&m, &o);
+    for (size_t i = 0; i < n; i++) {
+        o.strike = strike[i];
+        o.vol = vol[i];
+        price_with(&m, &o, &price[i]);
+    }
+}
+
 void
 bsm_column(const struct bsm *shared, size_t n, const double *strike, const double *vol,
            const struct bsm_columns *out)
 {
+    const struct bsm_columns price_only = {.price = out->price};
     struct bsm o = *shared;
     struct terms m = {0};
     struct bsm_greeks g;
 
+    if (!memcmp(out, &price_only, sizeof *out)) {
+        if (out->price)
+            price_column(shared, n, strike, vol, out->price);
+        return;
+    }
     if (o.t > 0)
         set_expiry(&m, &o);
     for (size_t i = 0; i < n; i++) {

@@ -301,7 +301,9 @@ test_price_is_monotone_and_convex_in_strike_and_within_bounds(void **state)
         next.strike *= 1.01;
         last = next;
         last.strike += next.strike - o.strike;
-        assert_true(bsm_price(&o, &a) && bsm_price(&next, &b) && bsm_price(&last, &c));
+        assert_true(bsm_price(&o, &a));
+        assert_true(bsm_price(&next, &b));
+        assert_true(bsm_price(&last, &c));
         assert_true(o.right == BSM_CALL ? b <= a + noise : b + noise >= a);
         assert_true(a + c - 2 * b >= -noise);
         assert_true(a >= 0);
