@@ -478,10 +478,12 @@ meet_direct(struct actor *actor, struct node *node)
 static bool
 flush_node(struct actor *actor, struct node *node)
 {
+    hde_status status;
+
     STAT_SET(actor->worker->stats->node, node->id + 1);
     node->ctx.now_ns = actor->now_ns;
-    hde_status status = node->def->op->flush(&node->ctx, node->ctx.state, actor->tick);
-
+    node->ctx.watermark_ns = node->wm;
+    status = node->def->op->flush(&node->ctx, node->ctx.state, actor->tick);
     ctx_scratch_reset(&node->ctx);
     after_call(node);
     return settle(node, status);

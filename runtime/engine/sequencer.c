@@ -284,8 +284,11 @@ live_handovers(struct worker *worker)
         struct edge *edge = self->handovers[i];
         struct record record;
 
-        if (!ring_has_credit(edge->out) ||
-            !drop_get(edge->drop, &record, &self->handed, VIEW_MESSAGES))
+        bool has_credit = ring_has_credit(edge->out);
+
+        /* relaxed: the fences of parking and publishing order it against credit (O7) */
+        atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
+        if (!has_credit || !drop_get(edge->drop, &record, &self->handed, VIEW_MESSAGES))
             continue;
         record.now_ns = worker_real_ns(worker);
         record.tick = give_tick(worker, record.now_ns);

@@ -368,8 +368,8 @@ must_stop(const struct worker *worker)
     return atomic_load_explicit(&worker->engine->stopping, memory_order_acquire);
 }
 
-/* Whether the announced worker has to go on: it found something, or somebody has woken it. A wake-up
- * takes the announcement back, and the turn may have read the eventfd that came with it. */
+/* Whether the announced worker has to go on: it found something, or somebody has woken it. A
+ * wake-up takes the announcement back, and the turn may have read the eventfd that came with it. */
 static bool
 must_go_on(struct worker *worker)
 {
