@@ -159,10 +159,10 @@ static const hde_operator gamma_exposure = {
     .help =
         "gex is currency per 1 % move, dex per 100 %, vex per volatility point, chex per day, all\n"
         "signed by the sign model, which is an assumption. flip is the spot at which the sum of\n"
-        "gex, priced anew on a grid with each strike's volatility (the out-of-the-money one) kept, "
-        "changes sign; absent where\n"
-        "it does not. Walls are the strikes of the largest exposure of a side, not of the largest\n"
-        "open interest. Sets gex, dex, vex and chex of both sides and metrics.gex.",
+        "gex changes sign when every leg is priced anew on a grid of spots, each strike keeping\n"
+        "its out-of-the-money volatility; absent where it does not. Walls are the strikes of the\n"
+        "largest exposure of a side, not of the largest open interest. Sets gex, dex, vex and\n"
+        "chex of both sides and metrics.gex.",
     .inputs = chain_inputs,
     .outputs = chain_outputs,
     .params = params,
