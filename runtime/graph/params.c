@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/params.h"
+#include "base/log.h"
 #include "base/nearest.h"
 #include "graph/codes.h"
 #include "graph/graph.h"
@@ -266,6 +267,7 @@ fill_secret(const struct fill *fill)
                   "parameter '%s' is a secret that everybody can read here", fill->param->name);
         diags_hint(fill->resolver->diags, "put it into a file and write ${file:PATH}");
     }
+    log_hide(node->text);
     ((hde_secret *)fill->field)->text = arena_text(fill->resolver->arena, node->text);
     return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/variables.h"
+#include "base/log.h"
 #include "base/nearest.h"
 #include "graph/codes.h"
 
@@ -143,6 +144,7 @@ from_file(const struct work *work, const char *name, size_t offset)
     struct yaml *node;
 
     if (read_secret(path, buffer, SECRET_MAX + 1)) {
+        log_hide(buffer);
         node = yaml_text(resolver->arena, buffer, work->node->place);
         node->secret = node->literal = true;
     } else {

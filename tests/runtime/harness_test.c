@@ -62,6 +62,16 @@ parameters_are_filled_and_refused(void **state)
 }
 
 static void
+secret_parameters_never_come_out(void **state)
+{
+    hde_harness *h = hde_harness_open("test/sum", "token: open-sesame");
+
+    assert_int_equal(hde_harness_push(h, "in", sample(h, 777)), HDE_FAIL);
+    assert_string_equal(hde_harness_said(h), "sum.careless: token *** refused");
+    hde_harness_close(h);
+}
+
+static void
 what_is_rejected_is_skipped_and_the_rest_goes_on(void **state)
 {
     hde_harness *h = hde_harness_open("test/sum", NULL);
@@ -183,6 +193,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pushing_gives_the_status_and_the_outputs),
         cmocka_unit_test(parameters_are_filled_and_refused),
+        cmocka_unit_test(secret_parameters_never_come_out),
         cmocka_unit_test(what_is_rejected_is_skipped_and_the_rest_goes_on),
         cmocka_unit_test(a_retry_keeps_the_rest_for_the_next_push),
         cmocka_unit_test(event_timers_fire_when_the_watermark_has_reached_them),

@@ -15,6 +15,7 @@ struct sum {
     double scale;
     const char *mode;
     bool busy_once;
+    hde_secret token;
     double total;
     hde_counter *seen;
 };
@@ -22,6 +23,7 @@ struct sum {
 static const hde_param sum_params[] = {
     HDE_PARAM(struct sum, scale, .fallback = "2", .min = 1, .max = 10, .help = "factor"),
     HDE_PARAM(struct sum, mode, .fallback = "plain", .choices = "plain|broken", .help = "how"),
+    HDE_PARAM(struct sum, token, .fallback = "", .help = "for the log"),
     HDE_PARAM(struct sum, busy_once, .fallback = "false", .help = "ask for a retry at 13"),
     {0},
 };
@@ -65,6 +67,8 @@ sum_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         }
         if (in->value == 666)
             return hde_fail(ctx, "sum.beast", "no");
+        if (in->value == 777)
+            return hde_fail(ctx, "sum.careless", "token %s refused", self->token.text);
         self->total += in->value;
         hde_count(self->seen, 1);
         sum_emit(ctx, self);
