@@ -170,6 +170,27 @@ put_unsigned(hde_text *text, uint64_t x)
     hde_text_put(text, at, (size_t)(end - at));
 }
 
+/* Digits with the point k places from their end, without zeros that say nothing. */
+static void
+put_scaled(hde_text *text, bool is_negative, uint64_t number, int k)
+{
+    char buffer[48], *end = buffer + sizeof buffer, *at;
+
+    for (; k > 0 && number % 10 == 0; k--)
+        number /= 10;
+    at = digits(end, number);
+    while (end - at <= k)
+        *--at = '0';
+    if (k > 0) {
+        memmove(at - 1, at, (size_t)(end - at - k));
+        at--;
+        end[-k - 1] = '.';
+    }
+    if (is_negative)
+        *--at = '-';
+    hde_text_put(text, at, (size_t)(end - at));
+}
+
 /* Prices, quantities and ratios have few decimals. If x is r / 10^k for an integer r of at most
  * 15 digits, then those digits read back as x (the division is exact to the last bit, as reading
  * is), and with the smallest k there is no shorter text. */
@@ -178,7 +199,6 @@ put_short_decimal(hde_text *text, double x)
 {
     static const double power[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
     double size = fabs(x);
-    char buffer[32], *end = buffer + sizeof buffer, *at;
 
     if (!(size < 1e15) || (size < 1e-4 && size > 0))
         return false;
@@ -189,20 +209,50 @@ put_short_decimal(hde_text *text, double x)
             return false;
         if (r / power[k] != size)
             continue;
-        at = digits(end, (uint64_t)r);
-        while ((size_t)(end - at) <= k)
-            *--at = '0';
-        if (k) {
-            memmove(at - 1, at, (size_t)(end - at) - k);
-            at--;
-            end[-(int)k - 1] = '.';
-        }
-        if (signbit(x))
-            *--at = '-';
-        hde_text_put(text, at, (size_t)(end - at));
+        put_scaled(text, signbit(x), (uint64_t)r, (int)k);
         return true;
     }
     return false;
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* Shortest digits of most computed values, in whole numbers without rounding. With x = m 2^-s and
+ * k chosen so that x 10^k has 17 digits before the point, V = m 10^k stands for x in units of
+ * 2^-s 10^-k. A decimal D 10^-k is D 2^s in these units and reads back as x if it lies within half
+ * a step of the doubles, 10^k / 2, of V (a quarter below a power of two). V < 2^53 10^21 < 2^123.
+ * Fifteen digits are tried first, then 16; 17 are always enough. */
+static bool
+put_middle(hde_text *text, double x)
+{
+    static const double least[] = {1e16, 1e15, 1e14, 1e13, 1e12, 1e11, 1e10, 1e9,
+                                   1e8,  1e7,  1e6,  1e5,  1e4,  1e3,  1e2,  1e1,
+                                   1e0,  1e-1, 1e-2, 1e-3, 1e-4, 1e-5};
+    double size = fabs(x);
+    int exponent, k = 1; /* 17 digits: size times 10^k is at least 10^16 */
+    uint64_t m, number;
+    wide power = 1, v, half;
+
+    if (!(size >= 1e-5 && size < 1e15))
+        return false;
+    m = (uint64_t)ldexp(frexp(size, &exponent), 53);
+    exponent = 53 - exponent; /* s: 4 to 69 */
+    while (size < least[k])
+        k++;
+    for (int i = 0; i < k; i++)
+        power *= 10;
+    v = (wide)m * power;
+    half = power / (m == (uint64_t)1 << 52 ? 4 : 2);
+    for (uint64_t step = 100; step >= 1; step /= 10) {
+        wide unit = (wide)step << exponent, back;
+
+        number = (uint64_t)((v + unit / 2) / unit) * step;
+        back = (wide)number << exponent;
+        if (step == 1 || (back > v ? back - v : v - back) < half)
+            break;
+    }
+    put_scaled(text, signbit(x), number, k);
+    return true;
 }
 
 void
@@ -214,10 +264,10 @@ hde_json_number(hde_text *text, double x)
         hde_text_put(text, "null", 4);
         return;
     }
-    if (put_short_decimal(text, x))
+    if (put_short_decimal(text, x) || put_middle(text, x))
         return;
-    /* Computed values mostly need 17 or 16 digits; 15 is enough for what people wrote. */
-    for (int precision = 15; precision <= 17; precision++) {
+    /* Very large and very small: one digit for the smallest of all, 17 at most. */
+    for (int precision = fabs(x) < 1e-300 ? 1 : 15; precision <= 17; precision++) {
         snprintf(buffer, sizeof buffer, "%.*g", precision, x);
         if (precision == 17 || strtod(buffer, NULL) == x)
             break;

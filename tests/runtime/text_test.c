@@ -82,10 +82,16 @@ short_decimals_are_written_as_people_write_them(void **state)
         {99999999.99999999, "99999999.99999999"},
         {0.30000000000000004, "0.30000000000000004"},
         {1.0 / 3, "0.3333333333333333"},
+        {0.000012345678901234567, "0.000012345678901234568"},
+        {999999999999999.9, "999999999999999.9"},
+        {1e-5, "0.00001"},
+        {2, "2"},
+        {0.0078125, "0.0078125"},
+        {8796093022208.001953125, "8796093022208.002"},
         {1e-7, "1e-07"},
         {1e22, "1e+22"},
         {1.7976931348623157e308, "1.7976931348623157e+308"},
-        {5e-324, "4.94065645841247e-324"},
+        {5e-324, "5e-324"},
         {NAN, "null"},
         {INFINITY, "null"},
     };
@@ -113,6 +119,30 @@ every_number_reads_back(void **state)
         y = strtod(number(x), NULL);
         if (memcmp(&x, &y, sizeof x))
             fail_msg("%a was written as %s", x, text.data);
+    }
+}
+
+/* No shorter text reads back: one digit less is another number. */
+static void
+no_number_has_digits_that_it_does_not_need(void **state)
+{
+    uint64_t seed = 88172645463325252u;
+
+    for (int i = 0; i < 100000; i++) {
+        char shorter[40];
+        double x;
+        size_t n = 0;
+
+        seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+        x = (double)(seed >> 11) / 9007199254740992.0 * pow(10, (double)(seed % 19) - 4);
+        number(x);
+        for (const char *at = text.data + strspn(text.data, "0."); *at && *at != 'e'; at++)
+            n += *at != '.';
+        if (n < 2 || !strchr(text.data, '.'))
+            continue;
+        snprintf(shorter, sizeof shorter, "%.*e", (int)n - 2, x);
+        if (strtod(shorter, NULL) == x)
+            fail_msg("%a was written as %s, but %s is enough", x, text.data, shorter);
     }
 }
 
@@ -218,6 +248,7 @@ main(void)
         cmocka_unit_test(text_grows_and_is_always_ended),
         cmocka_unit_test(short_decimals_are_written_as_people_write_them),
         cmocka_unit_test(every_number_reads_back),
+        cmocka_unit_test(no_number_has_digits_that_it_does_not_need),
         cmocka_unit_test(strings_are_escaped_and_repaired),
         cmocka_unit_test(times_are_rfc_3339_in_utc),
         cmocka_unit_test(a_message_is_written_in_both_styles),
