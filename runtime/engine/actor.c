@@ -73,7 +73,7 @@ put_drop(struct edge *edge, const struct worker *worker, const struct record *re
     if (!(edge->to->def->op->flags & HDE_VIEW))
         reader = edge->engine->workers[0];
     if (drop_put(edge->drop, record, &edge->pending) && reader != worker) {
-        atomic_thread_fence(memory_order_seq_cst);
+        full_fence();
         worker_wake_if_parked(reader);
     }
 }

@@ -45,7 +45,7 @@ is_over(enum engine_state state)
 static void
 wake_all(struct engine *engine)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     for (uint32_t i = 0; i < engine->n_workers; i++)
         worker_wake_if_parked(engine->workers[i]);
 }

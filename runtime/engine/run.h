@@ -320,6 +320,28 @@ worker_real_ns(const struct worker *worker)
     return worker->mono_ns + worker->real_offset_ns;
 }
 
+/* The fence between telling and looking (O7). ThreadSanitizer knows no fences: there a locked
+ * instruction on a variable of this thread orders the machine, and adds no order between threads
+ * that could hide a race. */
+static inline void
+full_fence(void)
+{
+#if defined(__SANITIZE_THREAD__)
+#define HDE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HDE_TSAN 1
+#endif
+#endif
+#ifdef HDE_TSAN
+    _Atomic int own = 0;
+
+    atomic_fetch_add_explicit(&own, 1, memory_order_seq_cst);
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 /* Whether the current turn has had its messages or its time. */
 static inline bool
 worker_turn_is_over(const struct worker *worker)

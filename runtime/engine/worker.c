@@ -54,7 +54,7 @@ worker_post(struct worker *worker, const struct post *post)
     worker->posts_tail = &copy->next;
     pthread_mutex_unlock(&worker->lock);
     atomic_store_explicit(&worker->has_posts, 1, memory_order_seq_cst);
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     worker_wake_if_parked(worker);
     return true;
 }
@@ -264,7 +264,7 @@ publish_all(struct worker *worker)
 static void
 wake_others(struct worker *worker)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     if (worker->sequencer)
         sequencer_wake_others(worker);
     for (uint32_t i = 0; i < worker->n_actors; i++)
@@ -383,7 +383,7 @@ sleep_until_event(struct worker *worker)
     int64_t timeout_ns = 0;
 
     atomic_store_explicit(&worker->parked, 1, memory_order_seq_cst);
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     if (must_go_on(worker) || (timeout_ns = time_to_wait(worker)) == 0) {
         atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
         worker->moved_ns = worker->mono_ns;

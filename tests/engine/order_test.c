@@ -47,7 +47,7 @@ struct spec_node {
     struct mix mix;
     uint32_t replicas;
     bool can_block;
-    char name[8];
+    char name[16];
 };
 
 struct spec_edge {
