@@ -132,7 +132,7 @@ note_progress(struct actor *actor)
 
 /* Block edges can make their writer wait; the account of it. */
 static bool
-note_credit(struct edge *edge, const struct worker *worker, bool has_credit)
+note_credit(struct edge *edge, struct worker *worker, bool has_credit)
 {
     if (has_credit == !edge->blocked_ns)
         return has_credit;
@@ -144,13 +144,14 @@ note_credit(struct edge *edge, const struct worker *worker, bool has_credit)
         STAT_SET(edge->stats->blocked_since_ns, 0);
         edge->blocked_ns = 0;
     }
+    worker->is_unsettled |= !has_credit;
     /* relaxed: the fences of parking and publishing order it against credit (O7) */
     atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
     return has_credit;
 }
 
 bool
-edge_has_credit(struct edge *edge, const struct worker *worker)
+edge_has_credit(struct edge *edge, struct worker *worker)
 {
     if (edge->drop)
         return true;

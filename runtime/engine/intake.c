@@ -287,11 +287,13 @@ source_step(struct source *source)
 bool
 source_turn(struct source *source)
 {
-    bool moved = source_step(source);
+    bool is_full = !has_room(source);
 
+    if (is_full && !atomic_load_explicit(&source->starved, memory_order_relaxed))
+        source->worker->is_unsettled = true;
     /* relaxed: ordered by the fences of parking (worker.c) */
-    atomic_store_explicit(&source->starved, !has_room(source), memory_order_relaxed);
-    return moved;
+    atomic_store_explicit(&source->starved, is_full, memory_order_relaxed);
+    return !is_full && source_step(source);
 }
 
 void

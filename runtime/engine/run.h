@@ -376,7 +376,7 @@ void edge_put(struct edge *edge, const struct worker *worker, uint64_t tick, int
 bool edge_publish(struct edge *edge, const struct worker *worker, uint64_t word);
 void edge_wake_reader(struct edge *edge, const struct worker *self);
 /* Credit of a block edge, with the accounts of waiting for it. */
-bool edge_has_credit(struct edge *edge, const struct worker *worker);
+bool edge_has_credit(struct edge *edge, struct worker *worker);
 
 /* intake.c: sources, on the thread that polls */
 bool source_step(struct source *source); /* one call, if it wants one and there is room */

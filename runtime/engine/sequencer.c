@@ -286,6 +286,8 @@ live_handovers(struct worker *worker)
 
         bool has_credit = ring_has_credit(edge->out);
 
+        if (!has_credit && !atomic_load_explicit(&edge->out->starved, memory_order_relaxed))
+            worker->is_unsettled = true;
         /* relaxed: the fences of parking and publishing order it against credit (O7) */
         atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
         if (!has_credit || !drop_get(edge->drop, &record, &self->handed, VIEW_MESSAGES))

@@ -6,6 +6,8 @@
  *  (2) Before it sleeps a worker announces itself, fences, and takes one more turn: whatever was
  *      published before another's fence is seen by that turn, whatever comes later sees `parked`
  *      and wakes. [test_crossing_diamonds_with_capacity_one, under ThreadSanitizer too]
+ *      What it announces beside that (an edge without credit, an intake without room) has to stand
+ *      before the fence: a turn that begins such a wait is followed by another (is_unsettled).
  *  (3) Nothing is polled by sleeping: a parked worker waits in epoll for its eventfd, its
  *      descriptors and its next deadline. [test_an_idle_graph_uses_no_processor]
  *  (4) A turn is bounded in messages and time, so everything of the worker gets its share.
@@ -279,6 +281,7 @@ turn(struct worker *worker)
     bool moved;
 
     read_clocks(worker);
+    worker->is_unsettled = false;
     worker->budget = TURN_MESSAGES;
     worker->turn_end = cycles_now() + (uint64_t)(TURN_NS * worker->engine->cycles_per_ns);
     STAT_ADD(worker->stats->turns, 1);
@@ -298,7 +301,7 @@ turn(struct worker *worker)
     moved |= publish_all(worker);
     if (moved)
         wake_others(worker);
-    return moved;
+    return moved || worker->is_unsettled;
 }
 
 /* ---- Sleep -------------------------------------------------------------------------------- */
