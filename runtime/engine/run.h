@@ -259,6 +259,7 @@ struct worker {
     int64_t moved_ns;  /* last time that something moved */
     bool has_moved;    /* in this turn, on the sequencer's side */
     bool has_polled;   /* in this turn */
+    bool is_unsettled; /* in this turn it began to wait for credit or room: look once more */
     int64_t budget;    /* messages that are left of this turn */
     uint64_t turn_end; /* cycle counter */
 
