@@ -19,7 +19,7 @@
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
     STATS_VERSION = 1,
-    STATS_COUNTERS = 24, /* named counters of one node */
+    STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
     STATS_DROPS = 2,
