@@ -2,9 +2,26 @@
  * hde - the table of subcommands; see cmd/cmd.h. */
 #include "cmd/cmd.h"
 
+/* In the order in which help lists them. */
 static const struct command *const commands[] = {
-    &cmd_check, &cmd_explain,    &cmd_graph,   &cmd_describe, &cmd_new,
-    &cmd_bench, &cmd_completion, &cmd_version, &cmd_help,     NULL,
+    &cmd_run,
+    &cmd_replay,
+    &cmd_drain,
+    &cmd_stop,
+    &cmd_status,
+    &cmd_top,
+    &cmd_tap,
+    &cmd_log,
+    &cmd_check,
+    &cmd_explain,
+    &cmd_graph,
+    &cmd_describe,
+    &cmd_new,
+    &cmd_bench,
+    &cmd_completion,
+    &cmd_version,
+    &cmd_help,
+    NULL,
 };
 
 int

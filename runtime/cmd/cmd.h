@@ -149,6 +149,9 @@ struct cmd_list cmd_external_list(const char *prefix, struct arena *arena);
 /* Runs it in place of this process; comes back only when that failed. */
 int cmd_external_run(const struct cmd *cmd, const char *verb, const char *const *args);
 
+/* words.c: the words of a kind ("edge", "operator", ...) that are valid now, one a line. */
+void cmd_words(const struct cmd *cmd, const char *kind, hde_text *out);
+
 /* Commands, one file each. */
 extern const struct command cmd_run, cmd_replay, cmd_drain, cmd_stop;
 extern const struct command cmd_status, cmd_top, cmd_tap, cmd_log;

@@ -107,31 +107,6 @@ script(const struct command *const *commands, hde_text *out)
     hde_text_puts(out, "    *) _hde_files -f ;;\n  esac\n}\ncomplete -F _hde hde\n");
 }
 
-static void
-list_commands(const struct cmd *cmd, hde_text *out)
-{
-    struct arena arena = {0};
-    struct cmd_list external = cmd_external_list("", &arena);
-
-    for (size_t i = 0; cmd->commands[i]; i++)
-        hde_text_printf(out, "%s\n", cmd->commands[i]->name);
-    for (size_t i = 0; i < external.n; i++)
-        if (strncmp(external.item[i], "bench-", 6) != 0)
-            hde_text_printf(out, "%s\n", external.item[i]);
-    arena_fini(&arena);
-}
-
-static void
-list_benchmarks(hde_text *out)
-{
-    struct arena arena = {0};
-    struct cmd_list external = cmd_external_list("bench-", &arena);
-
-    for (size_t i = 0; i < external.n; i++)
-        hde_text_printf(out, "%s\n", external.item[i]);
-    arena_fini(&arena);
-}
-
 static int
 run_completion(const struct cmd *cmd, const void *options)
 {
@@ -144,10 +119,8 @@ run_completion(const struct cmd *cmd, const void *options)
                          "which shell? bash is the one that is known");
     if (!opt->words)
         script(cmd->commands, &out);
-    else if (strcmp(opt->words, "command") == 0)
-        list_commands(cmd, &out);
-    else if (strcmp(opt->words, "bench") == 0)
-        list_benchmarks(&out);
+    else
+        cmd_words(cmd, opt->words, &out);
     exit = cmd_print(cmd, &out, NULL);
     hde_text_free(&out);
     return exit;

@@ -98,11 +98,11 @@ table_seconds(struct arena *arena, double x)
 {
     if (!isfinite(x) || x <= 0)
         return ".";
-    if (x < 1e-3)
+    if (x < 0.9995e-3)
         return arena_printf(arena, "%.0fus", x * 1e6);
-    if (x < 1)
+    if (x < 0.9995)
         return arena_printf(arena, "%.0fms", x * 1e3);
-    if (x < 60)
+    if (x < 59.95)
         return arena_printf(arena, "%.1fs", x);
     if (x < 3600)
         return arena_printf(arena, "%dm%02ds", (int)x / 60, (int)x % 60);

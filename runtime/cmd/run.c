@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * run - `hde run` and `hde replay`: load, start, wait for the end or for a signal. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/nearest.h"
+#include "cmd/summary.h"
+#include "control/control.h"
+#include "control/engines.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { STOP_MS = 3000 }; /* after the second signal, before the process goes without its threads */
+
+struct run_options {
+    struct cmd_list set, log_level;
+    const char *plugins, *control, *admin, *log_format, *speed;
+    hde_duration duration, stall;
+    int64_t workers;
+    bool insecure;
+};
+
+/* Everything that lives while the graph runs. */
+struct run {
+    const struct cmd *cmd;
+    const struct run_options *options;
+    bool replay;
+    double speed;
+    struct registry *registry;
+    struct graph *graph;
+    struct engine_entry entry;
+    bool listed;
+    struct engine *engine;
+    struct control *control;
+    int signals, timer;
+    int64_t begin_ns;
+};
+
+/* ---- Loading ------------------------------------------------------------------------------ */
+
+static int
+show_findings(const struct cmd *cmd, struct diags *diags, bool failed)
+{
+    hde_text out = {0};
+
+    if (cmd->json) {
+        hde_text_puts(&out, "{\"diagnostics\":");
+        diags_json(diags, &out);
+        hde_text_puts(&out, "}\n");
+    } else {
+        diags_print(diags, &out, cmd->color_err);
+    }
+    if (diags->n)
+        fwrite(out.data, 1, out.len, stderr);
+    hde_text_free(&out);
+    if (!failed)
+        return CMD_OK;
+    return diags->unreadable ? EX_NOINPUT : EX_CONFIG;
+}
+
+static int
+refuse_live(struct run *run)
+{
+    for (size_t i = 0; run->replay && i < run->graph->n_nodes; i++) {
+        const struct graph_node *node = &run->graph->nodes[i];
+
+        if (node->op->flags & HDE_LIVE_ONLY)
+            return cmd_error(run->cmd, EX_CONFIG, "HDE-C020",
+                             "replay a graph that reads recorded data in its place",
+                             "%s:%u: node '%s' (%s) talks to a live service and cannot be replayed",
+                             node->place.file ? node->place.file : run->graph->path,
+                             node->place.line, node->name, node->op->name);
+    }
+    return CMD_OK;
+}
+
+static int
+load(struct run *run)
+{
+    struct graph_options options = {
+        .sets = run->options->set.item, .n_sets = run->options->set.n, .for_run = true};
+    const struct registry_problem *problem;
+    struct diags diags = {0};
+    size_t n;
+    int exit;
+
+    run->registry = registry_new(run->options->plugins);
+    n = registry_problems(run->registry, &problem);
+    for (size_t i = 0; run->cmd->verbose && i < n; i++)
+        cmd_note(run->cmd, "hde: plugin left out: %s: %s: %s", problem[i].path, problem[i].err.code,
+                 problem[i].err.text);
+    run->graph = graph_load(run->cmd->args[0], &options, run->registry, &diags);
+    diags_sort(&diags);
+    exit = show_findings(run->cmd, &diags, !run->graph);
+    diags_fini(&diags);
+    return exit ? exit : refuse_live(run);
+}
+
+/* ---- Logs --------------------------------------------------------------------------------- */
+
+static int
+bad_level(const struct cmd *cmd, const char *word)
+{
+    static const char *const words[] = {"debug", "info", "warn", "error"};
+    struct nearest near = {.word = strchr(word, '=') ? strchr(word, '=') + 1 : word};
+    char hint[100];
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        nearest_try(&near, words[i]);
+    if (near.best)
+        snprintf(hint, sizeof hint, "did you mean '%s'? levels: debug, info, warn, error",
+                 near.best);
+    else
+        snprintf(hint, sizeof hint, "levels: debug, info, warn, error; for one node: node=LEVEL");
+    return cmd_error(cmd, EX_USAGE, "HDE-C004", hint, "--log-level: '%s' is not a value for it",
+                     word);
+}
+
+/* Words are checked before there is an engine (engine NULL), nodes when there is one. */
+static int
+set_levels(const struct run *run)
+{
+    const struct cmd_list *list = &run->options->log_level;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const char *equals = strchr(list->item[i], '=');
+        const char *node =
+            equals ? arena_textn(run->cmd->arena, list->item[i], (size_t)(equals - list->item[i]))
+                   : NULL;
+        enum level level;
+
+        if (!log_level_parse(equals ? equals + 1 : list->item[i], &level))
+            return bad_level(run->cmd, list->item[i]);
+        if (!run->engine && !node)
+            log_set_level(level);
+        if (run->engine && !engine_log_level(run->engine, node, (int)level)) {
+            struct nearest near = {.word = node ? node : ""};
+
+            for (size_t k = 0; k < run->graph->n_nodes; k++)
+                nearest_try(&near, run->graph->nodes[k].name);
+            return cmd_error(run->cmd, EX_USAGE, "HDE-C015",
+                             near.best
+                                 ? arena_printf(run->cmd->arena, "did you mean '%s'?", near.best)
+                                 : "'hde graph' shows the nodes",
+                             "--log-level: there is no node '%s'", near.word);
+        }
+    }
+    return CMD_OK;
+}
+
+/* "max", "1x", "10x", "0.5x" */
+static int
+parse_speed(struct run *run)
+{
+    const char *text = run->options->speed;
+    char *end;
+
+    if (!run->replay || strcmp(text, "max") == 0)
+        return CMD_OK;
+    run->speed = strtod(text, &end);
+    if (end == text || (strcmp(end, "x") != 0 && *end) || !isfinite(run->speed) ||
+        run->speed < 1e-3 || run->speed > 1e6)
+        return cmd_error(run->cmd, EX_USAGE, "HDE-C004",
+                         "expected max, 1x, 10x or another factor from 0.001x to 1000000x",
+                         "--speed: '%s' is not a value for it", text);
+    return CMD_OK;
+}
+
+/* ---- Starting ----------------------------------------------------------------------------- */
+
+static int
+start_exit(const struct run *run, const struct err *err)
+{
+    return cmd_error_err(run->cmd,
+                         strncmp(err->code, "HDE-C", 5) == 0 ? EX_UNAVAILABLE : CMD_FAILED, err);
+}
+
+/* From here on signals are read, not delivered; all threads inherit that. */
+static void
+take_signals(struct run *run)
+{
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    run->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    run->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+static void
+arm_timer(struct run *run)
+{
+    int64_t ns = run->options->duration.ns;
+    struct itimerspec at = {.it_value = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S}};
+
+    timerfd_settime(run->timer, 0, &at, NULL); /* 0 leaves it unarmed */
+}
+
+static int
+start(struct run *run)
+{
+    struct engine_options engine = {.virtual_clock = run->replay,
+                                    .speed = run->speed,
+                                    .workers = run->options->workers,
+                                    .stall_ns = run->options->stall.ns};
+    struct control_options control = {.admin = run->options->admin,
+                                      .insecure = run->options->insecure};
+    struct err err = {0};
+    int exit;
+
+    if (!engines_prepare(run->graph->name, run->graph->path, run->options->control, run->cmd->arena,
+                         &run->entry, &err))
+        return start_exit(run, &err);
+    engine.stats_path = run->entry.stats;
+    run->engine = engine_new(run->graph, &engine, &err);
+    if (!run->engine)
+        return start_exit(run, &err);
+    if ((exit = set_levels(run)))
+        return exit;
+    control.endpoint = run->entry.endpoint;
+    run->control = control_new(run->engine, &control, &err);
+    if (!run->control)
+        return start_exit(run, &err);
+    run->entry.endpoint = control_endpoint(run->control);
+    run->entry.admin = control_admin(run->control);
+    run->listed = engines_add(&run->entry, &err);
+    if (!run->listed || !engine_start(run->engine, &err))
+        return start_exit(run, &err);
+    run->begin_ns = clock_mono_ns();
+    summary_start(run->cmd, run->engine, run->control);
+    arm_timer(run);
+    return CMD_OK;
+}
+
+/* ---- Running ------------------------------------------------------------------------------ */
+
+/* The second signal: no patience. A thread that hangs in an operator cannot be joined. */
+static int
+interrupt(struct run *run)
+{
+    engine_stop(run->engine);
+    if (engine_wait(run->engine, STOP_MS))
+        return CMD_INTERRUPTED;
+    cmd_note(run->cmd, "hde: an operator does not return: ending without it");
+    engines_remove(&run->entry);
+    _exit(CMD_INTERRUPTED);
+}
+
+static int
+wait_for_end(struct run *run)
+{
+    struct pollfd fds[] = {{.fd = engine_done_fd(run->engine), .events = POLLIN},
+                           {.fd = run->signals, .events = POLLIN},
+                           {.fd = run->timer, .events = POLLIN}};
+    struct signalfd_siginfo signal_info;
+    bool signalled = false;
+
+    for (;;) {
+        if (poll(fds, 3, -1) < 0 && errno != EINTR)
+            return cmd_error(run->cmd, EX_SOFTWARE, "HDE-C021", NULL, "cannot wait: %s",
+                             strerror(errno));
+        if (fds[0].revents)
+            return CMD_OK;
+        if (fds[1].revents &&
+            read(run->signals, &signal_info, sizeof signal_info) == sizeof signal_info) {
+            if (signalled)
+                return interrupt(run);
+            signalled = true;
+            cmd_note(run->cmd, "hde: draining; a second signal stops at once");
+            engine_drain(run->engine);
+        }
+        if (fds[2].revents) {
+            fds[2].fd = -1;
+            fds[2].revents = 0;
+            engine_drain(run->engine);
+        }
+    }
+}
+
+static int
+finish(struct run *run, int exit)
+{
+    double seconds = (double)(clock_mono_ns() - run->begin_ns) / 1e9;
+
+    log_flush();
+    summary_end(run->cmd, run->engine, seconds);
+    if (exit == CMD_OK && engine_state(run->engine) == ENGINE_FAILED) {
+        const struct err *err = engine_error(run->engine);
+
+        exit = cmd_error_err(run->cmd, CMD_FAILED, err);
+    }
+    return exit;
+}
+
+static void
+close_all(struct run *run)
+{
+    control_free(run->control);
+    engine_free(run->engine);
+    if (run->listed)
+        engines_remove(&run->entry);
+    graph_free(run->graph);
+    if (run->registry)
+        registry_free(run->registry);
+    log_flush();
+    if (run->signals >= 0)
+        close(run->signals);
+    if (run->timer >= 0)
+        close(run->timer);
+}
+
+static int
+run_graph(const struct cmd *cmd, const void *options, bool replay)
+{
+    struct run run = {.cmd = cmd, .options = options, .replay = replay, .signals = -1, .timer = -1};
+    int exit;
+
+    log_set_format(strcmp(run.options->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+    if (cmd->quiet)
+        log_set_level(LEVEL_WARN);
+    if (!(exit = parse_speed(&run)) && !(exit = set_levels(&run)) && !(exit = load(&run))) {
+        take_signals(&run);
+        exit = start(&run);
+        if (!exit)
+            exit = finish(&run, wait_for_end(&run));
+    }
+    close_all(&run);
+    return exit;
+}
+
+static int
+run_run(const struct cmd *cmd, const void *options)
+{
+    return run_graph(cmd, options, false);
+}
+
+static int
+run_replay(const struct cmd *cmd, const void *options)
+{
+    return run_graph(cmd, options, true);
+}
+
+/* ---- Tables ------------------------------------------------------------------------------- */
+
+#define RUN_OPTIONS                                                                                \
+    {CMD_OPTION("set", struct run_options, set), .value = "NODE.PARAM=VALUE",                      \
+     .help = "set a parameter, or a variable with vars.NAME=VALUE"},                               \
+        {CMD_OPTION("for", struct run_options, duration), .value = "TIME",                         \
+         .help = "drain and end after this time, such as 20s"},                                    \
+        {CMD_OPTION("plugins", struct run_options, plugins), .value = "PATH",                      \
+         .env = "HDE_PLUGIN_PATH", .complete = CMD_COMPLETE_FOLDER,                                \
+         .help = "folders with operators, separated by colons"},                                   \
+        {CMD_OPTION("workers", struct run_options, workers),                                       \
+         .value = "N",                                                                             \
+         .env = "HDE_WORKERS",                                                                     \
+         .min = 0,                                                                                 \
+         .max = 64,                                                                                \
+         .help = "threads that run the graph; 0: as the graph says"},                              \
+        {CMD_OPTION("control", struct run_options, control), .value = "ENDPOINT",                  \
+         .env = "HDE_CONTROL", .help = "control endpoint: ipc://FILE or tcp://127.0.0.1:PORT"},    \
+        {CMD_OPTION("admin", struct run_options, admin), .value = "ADDRESS:PORT",                  \
+         .env = "HDE_ADMIN", .help = "serve /livez, /readyz and /metrics over HTTP"},              \
+        {CMD_OPTION("insecure", struct run_options, insecure),                                     \
+         .help = "control and admin may listen on other addresses than loopback"},                 \
+        {CMD_OPTION("log-format", struct run_options, log_format),                                 \
+         .value = "FORMAT",                                                                        \
+         .env = "HDE_LOG_FORMAT",                                                                  \
+         .choices = "logfmt|json",                                                                 \
+         .fallback = "logfmt",                                                                     \
+         .help = "form of the log lines on stderr"},                                               \
+        {CMD_OPTION("log-level", struct run_options, log_level), .value = "LEVEL|NODE=LEVEL",      \
+         .env = "HDE_LOG_LEVEL", .help = "debug, info, warn or error, of all nodes or of one"},    \
+    {                                                                                              \
+        CMD_OPTION("stall", struct run_options, stall),                                            \
+            .value = "TIME", .fallback = "5s", .min = 0.01, .max = 86400,                          \
+            .help = "the watchdog speaks when a node makes no progress for this long"              \
+    }
+#define RUN_EXITS                                                                                  \
+    {CMD_FAILED, "a node failed, or could not be opened"}, {EX_NOINPUT, NULL}, {EX_CONFIG, NULL},  \
+        {EX_UNAVAILABLE, "the control endpoint or the admin address cannot be had"},               \
+    {                                                                                              \
+        CMD_INTERRUPTED, NULL                                                                      \
+    }
+
+const struct command cmd_run = {
+    .name = "run",
+    .args = "GRAPH",
+    .group = CMD_GROUP_RUN,
+    .summary = "run a graph",
+    .help = "Checks the graph, starts it and waits. Ctrl-C (or SIGTERM) once drains: sources stop, "
+            "what is under way is finished, the exit code is 0. The second one stops at once with "
+            "130. Status, top, tap, drain and stop of another terminal find the engine by "
+            "themselves.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
+            "sinks, and with --json to one object at the start and one at the end.",
+    .examples =
+        (const struct cmd_example[]){
+            {"hde run graphs/demo.yaml", "until Ctrl-C"},
+            {"hde run demo.yaml --for 20s --set vars.rate=0.07", "twenty seconds, another rate"},
+            {"hde run demo.yaml --admin :9100", "with metrics on 127.0.0.1:9100"},
+            {0}},
+    .options = (const struct cmd_option[]){RUN_OPTIONS, {0}},
+    .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},
+    .complete = CMD_COMPLETE_FILE,
+    .min_args = 1,
+    .max_args = 1,
+    CMD_BLOCK(struct run_options),
+    .run = run_run,
+};
+
+const struct command cmd_replay = {
+    .name = "replay",
+    .args = "GRAPH",
+    .group = CMD_GROUP_RUN,
+    .summary = "run a graph on recorded data, with a virtual clock",
+    .help = "Time is that of the data, so two replays give the same bytes, with any number of "
+            "workers. Operators that talk to live services are refused by name.",
+    .examples =
+        (const struct cmd_example[]){
+            {"hde replay graphs/replay.yaml --set source.path=day.csv",
+             "a recorded day, as fast as it goes"},
+            {"hde replay replay.yaml --speed 10x", "ten times as fast as it was"},
+            {0}},
+    .options = (const struct cmd_option[]){{CMD_OPTION("speed", struct run_options, speed),
+                                            .value = "SPEED", .fallback = "max",
+                                            .help = "max, or a factor of real time: 1x, 10x"},
+                                           RUN_OPTIONS,
+                                           {0}},
+    .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},
+    .complete = CMD_COMPLETE_FILE,
+    .min_args = 1,
+    .max_args = 1,
+    CMD_BLOCK(struct run_options),
+    .run = run_replay,
+};

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * status - what a running engine is doing, at one moment. */
+#include "cmd/status.h"
+#include "cmd/table.h"
+#include "cmd/target.h"
+
+#include <string.h>
+
+struct status_options {
+    struct target_options target;
+};
+
+const char *
+status_state(const Hde__EngineStatus *status)
+{
+    static const char *const names[] = {"unknown", "new", "running", "draining", "ended", "failed"};
+
+    return (unsigned)status->state < sizeof names / sizeof *names ? names[status->state] : names[0];
+}
+
+uint64_t
+status_drops(const Hde__EdgeStatus *edge)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < edge->n_drops; i++)
+        n += edge->drops[i]->messages;
+    return n;
+}
+
+void
+status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hde_text *out)
+{
+    const char *bold = cmd->color ? "\033[1m" : "", *red = cmd->color ? "\033[31m" : "";
+    const char *off = cmd->color ? "\033[0m" : "";
+    struct arena arena = {0};
+
+    hde_text_printf(out, "%s%s%s on %s, pid %d: %s", bold, status->graph, off,
+                    status->host ? status->host : "?", status->pid, status_state(status));
+    if (status->has_ready)
+        hde_text_printf(out, ", %s%s%s", status->ready ? "" : red,
+                        status->ready ? "ready" : "not ready", off);
+    hde_text_printf(out, ", up %s, %llu ticks",
+                    table_seconds(&arena, (double)(status->read_ns - status->started_ns) / 1e9),
+                    (unsigned long long)status->entries);
+    if (status->stalls)
+        hde_text_printf(out, ", %s%llu stalls%s", red, (unsigned long long)status->stalls, off);
+    hde_text_puts(out, "\n");
+    if (status->has_ready && !status->ready && status->reason)
+        hde_text_printf(out, "%snot ready: %s%s\n", red, status->reason, off);
+    if (!answers)
+        hde_text_printf(out,
+                        "%sthe engine does not answer: these are its counters in shared "
+                        "memory%s\n",
+                        red, off);
+    for (size_t i = 0; i < status->n_blocking; i++)
+        hde_text_printf(out, "%sblocked: %s%s\n", red, status->blocking[i], off);
+    arena_fini(&arena);
+}
+
+static void
+put_nodes(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *out)
+{
+    struct arena arena = {0};
+    struct table table = {.arena = &arena};
+
+    TABLE_ROW(&table, "NODE", "OPERATOR", "STATE", ">MESSAGES", ">NS/MSG", ">REJECTS", ">RETRIES",
+              ">ERRORS", ">SKIPS");
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        const Hde__NodeStatus *n = status->nodes[i];
+
+        TABLE_ROW(&table, n->name, n->op, n->state, table_count(&arena, n->messages),
+                  table_number(&arena, n->has_ns_per_message, n->ns_per_message),
+                  table_count(&arena, n->rejects), table_count(&arena, n->retries),
+                  table_count(&arena, n->errors), table_count(&arena, n->skips));
+    }
+    hde_text_puts(out, "\n");
+    table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
+    arena_fini(&arena);
+}
+
+static void
+put_edges(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *out)
+{
+    struct arena arena = {0};
+    struct table table = {.arena = &arena};
+
+    TABLE_ROW(&table, "EDGE", "KIND", ">MESSAGES", ">WAITING", ">CREDIT", ">OLDEST", ">BLOCKED",
+              ">DROPS");
+    for (size_t i = 0; i < status->n_edges; i++) {
+        const Hde__EdgeStatus *e = status->edges[i];
+
+        TABLE_ROW(&table, e->name, e->kind, table_count(&arena, e->messages),
+                  table_count(&arena, e->depth),
+                  table_number(&arena, e->has_credit, (double)e->credit),
+                  table_seconds(&arena, e->age_seconds), table_seconds(&arena, e->blocked_seconds),
+                  table_count(&arena, status_drops(e)));
+    }
+    hde_text_puts(out, "\n");
+    table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
+    arena_fini(&arena);
+}
+
+static void
+put_counters(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *out)
+{
+    struct arena arena = {0};
+    struct table table = {.arena = &arena};
+
+    TABLE_ROW(&table, "NODE", "COUNTER", ">VALUE");
+    for (size_t i = 0; i < status->n_nodes; i++)
+        for (size_t c = 0; c < status->nodes[i]->n_counters; c++)
+            TABLE_ROW(&table, status->nodes[i]->name, status->nodes[i]->counters[c]->name,
+                      table_count(&arena, status->nodes[i]->counters[c]->value));
+    if (table.n_rows > 1) {
+        hde_text_puts(out, "\n");
+        table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
+    }
+    arena_fini(&arena);
+}
+
+static int
+run_status(const struct cmd *cmd, const void *options)
+{
+    const struct status_options *opt = options;
+    const Hde__EngineStatus *status;
+    struct watch *watch;
+    hde_text out = {0};
+    int exit = watch_open(cmd, &opt->target, &watch);
+
+    if (exit)
+        return exit;
+    status = watch_read(watch, cmd->arena);
+    if (!status) {
+        watch_close(watch);
+        return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", NULL, "the engine does not answer");
+    }
+    if (cmd->json) {
+        hde_json_message(&out, &status->base, HDE_JSON_FIELDS);
+        hde_text_puts(&out, "\n");
+    } else {
+        status_head(cmd, status, watch_answers(watch), &out);
+        put_nodes(cmd, status, &out);
+        if (status->n_edges)
+            put_edges(cmd, status, &out);
+        put_counters(cmd, status, &out);
+    }
+    exit = cmd_print(cmd, &out, NULL);
+    hde_text_free(&out);
+    watch_close(watch);
+    return exit;
+}
+
+const struct command cmd_status = {
+    .name = "status",
+    .args = "",
+    .group = CMD_GROUP_LOOK,
+    .summary = "what a running graph is doing",
+    .help = "Nodes with what they have worked on, edges with what waits on them, and who waits for "
+            "whom where the graph does not move. Works while an operator hangs: an engine that "
+            "does not answer is read from its counters in shared memory.",
+    .examples =
+        (const struct cmd_example[]){{"hde status", "the only engine that runs"},
+                                     {"hde status --graph market", "one of several"},
+                                     {"hde status --json | jq '.nodes[].errors'", "for scripts"},
+                                     {0}},
+    .options = (const struct cmd_option[]){TARGET_OPTIONS(struct status_options), {0}},
+    .exits = (const struct cmd_exit[]){TARGET_EXITS, {0}},
+    CMD_BLOCK(struct status_options),
+    .run = run_status,
+};

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * answer - what each request gets. */
+#include "base/nearest.h"
+#include "control/server.h"
+#include "control/status.h"
+
+#include <hde/observe.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+control_refuse(struct control *control, const struct peer *peer, uint64_t id, const char *code,
+               const char *hint, const char *message)
+{
+    Hde__ControlReply reply = HDE__CONTROL_REPLY__INIT;
+    Hde__ControlError error = HDE__CONTROL_ERROR__INIT;
+
+    error.code = (char *)code;
+    error.message = (char *)message;
+    error.hint = (char *)hint;
+    reply.has_version = reply.has_id = true;
+    reply.version = CONTROL_VERSION;
+    reply.id = id;
+    reply.answer_case = HDE__CONTROL_REPLY__ANSWER_ERROR;
+    reply.error = &error;
+    control_send(control, peer, &reply);
+}
+
+static void
+say_hello(struct control *control, Hde__ControlReply *reply, struct arena *arena)
+{
+    Hde__EngineHello *hello = arena_alloc(arena, sizeof *hello);
+
+    hde__engine_hello__init(hello);
+    hello->version = (char *)hde_version();
+    hello->graph = (char *)engine_graph(control->engine)->name;
+    hello->has_pid = true;
+    hello->pid = (int32_t)getpid();
+    reply->answer_case = HDE__CONTROL_REPLY__ANSWER_HELLO;
+    reply->hello = hello;
+}
+
+static void
+list_edges(struct control *control, Hde__ControlReply *reply, struct arena *arena)
+{
+    const struct graph *graph = engine_graph(control->engine);
+    Hde__EngineEdges *edges = arena_alloc(arena, sizeof *edges);
+
+    hde__engine_edges__init(edges);
+    edges->n_name = graph->n_edges;
+    edges->name = arena_alloc(arena, (graph->n_edges + 1) * sizeof *edges->name);
+    for (size_t i = 0; i < graph->n_edges; i++)
+        edges->name[i] = (char *)graph->edges[i].name;
+    reply->answer_case = HDE__CONTROL_REPLY__ANSWER_EDGES;
+    reply->edges = edges;
+}
+
+/* Gives an error's code, or NULL. */
+static const char *
+set_level(struct control *control, const Hde__ControlLog *log, struct arena *arena,
+          const char **message, const char **hint)
+{
+    const struct graph *graph = engine_graph(control->engine);
+    struct nearest near = {.word = log->node ? log->node : ""};
+    int level = (int)log->level - (int)HDE__CONTROL_LOG_LEVEL__CONTROL_LOG_LEVEL_DEBUG;
+
+    if (!log->has_level || level < HDE_DEBUG || level > HDE_ERROR) {
+        *message = "a log level is debug, info, warn or error";
+        return "HDE-C013";
+    }
+    if (engine_log_level(control->engine, log->node, level))
+        return NULL;
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        nearest_try(&near, graph->nodes[i].name);
+    *message = arena_printf(arena, "there is no node '%s'", near.word);
+    *hint = near.best ? arena_printf(arena, "did you mean '%s'?", near.best)
+                      : "'hde status' lists the nodes";
+    return "HDE-C015";
+}
+
+/* Fills reply; an error's code, or NULL. */
+static const char *
+dispatch(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
+         Hde__ControlReply *reply, struct arena *arena, hde_text *text, const char **message,
+         const char **hint)
+{
+    reply->answer_case = HDE__CONTROL_REPLY__ANSWER_DONE;
+    switch (request->ask_case) {
+    case HDE__CONTROL_REQUEST__ASK_PING:
+        say_hello(control, reply, arena);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_STATUS:
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER_STATUS;
+        reply->status = status_read(engine_stats(control->engine), control->engine, arena);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_METRICS:
+        stats_prometheus(engine_stats(control->engine), text);
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER_TEXT;
+        hde_text_puts(text, "");
+        reply->text = text->data;
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_EDGES:
+        list_edges(control, reply, arena);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_TAP:
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER__NOT_SET;
+        viewer_open(control, peer, request->id, request->tap);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_TAP_MORE:
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER__NOT_SET;
+        viewer_more(control, peer, request->tap_more);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_LOG:
+        return set_level(control, request->log, arena, message, hint);
+    case HDE__CONTROL_REQUEST__ASK_DRAIN:
+        engine_drain(control->engine);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_STOP:
+        engine_stop(control->engine);
+        return NULL;
+    default:
+        *message = "this hde does not know the request; it may be older than the one that asked";
+        return "HDE-C013";
+    }
+}
+
+void
+control_answer(struct control *control, const struct peer *peer, const uint8_t *bytes, size_t size)
+{
+    Hde__ControlRequest *request = hde__control_request__unpack(NULL, size, bytes);
+    Hde__ControlReply reply = HDE__CONTROL_REPLY__INIT;
+    Hde__ControlDone done = HDE__CONTROL_DONE__INIT;
+    const char *code, *message = NULL, *hint = NULL;
+    struct arena arena = {0};
+    hde_text text = {0};
+
+    if (!request) {
+        control_refuse(control, peer, 0, "HDE-C013", NULL, "these bytes are no request");
+        return;
+    }
+    reply.has_version = reply.has_id = true;
+    reply.version = CONTROL_VERSION;
+    reply.id = request->id;
+    reply.done = &done;
+    if (request->version != CONTROL_VERSION) {
+        code = "HDE-C013";
+        message = "this engine speaks version 1 of the control protocol";
+    } else {
+        code = dispatch(control, peer, request, &reply, &arena, &text, &message, &hint);
+    }
+    if (code)
+        control_refuse(control, peer, request->id, code, hint, message);
+    else if (reply.answer_case != HDE__CONTROL_REPLY__ANSWER__NOT_SET)
+        control_send(control, peer, &reply);
+    hde__control_request__free_unpacked(request, NULL);
+    arena_fini(&arena);
+    hde_text_free(&text);
+}
+
+/* ---- --admin ------------------------------------------------------------------------------ */
+
+/* The process as Prometheus names it. */
+static void
+process_metrics(hde_text *out)
+{
+    char line[1024] = "";
+    FILE *file = fopen("/proc/self/stat", "re");
+    double tick = (double)sysconf(_SC_CLK_TCK);
+    unsigned long user = 0, kernel = 0;
+    long pages = 0;
+    char *at;
+
+    if (file && fgets(line, sizeof line, file) && (at = strrchr(line, ')')))
+        (void)!sscanf(at + 2,
+                      "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d "
+                      "%*d %*d %*u %*u %ld",
+                      &user, &kernel, &pages);
+    if (file)
+        fclose(file);
+    hde_text_printf(out,
+                    "# HELP hde_build_info Version of hde.\n# TYPE hde_build_info gauge\n"
+                    "hde_build_info{version=\"%s\"} 1\n"
+                    "# HELP process_cpu_seconds_total Time on all cores.\n"
+                    "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.2f\n"
+                    "# HELP process_resident_memory_bytes Memory in use.\n"
+                    "# TYPE process_resident_memory_bytes gauge\n"
+                    "process_resident_memory_bytes %lld\n",
+                    hde_version(), (double)(user + kernel) / tick,
+                    (long long)pages * (long long)sysconf(_SC_PAGESIZE));
+}
+
+void
+control_admin_page(void *arg, const char *path, struct http_reply *reply)
+{
+    const struct control *control = arg;
+    hde_health health = {.size = sizeof health};
+
+    engine_health(control->engine, &health);
+    if (strcmp(path, "/livez") == 0) {
+        reply->status = health.live ? 200 : 503;
+        hde_text_puts(&reply->body, health.live ? "live\n" : "not live\n");
+    } else if (strcmp(path, "/readyz") == 0) {
+        bool ready = health.ready && !health.draining;
+
+        reply->status = ready ? 200 : 503;
+        hde_text_printf(&reply->body, ready ? "ready\n" : "not ready: %s\n",
+                        health.draining ? "draining" : health.reason);
+    } else if (strcmp(path, "/metrics") == 0) {
+        reply->type = "text/plain; version=0.0.4; charset=utf-8";
+        stats_prometheus(engine_stats(control->engine), &reply->body);
+        process_metrics(&reply->body);
+    } else {
+        reply->status = 404;
+        hde_text_puts(&reply->body, "there are /livez, /readyz and /metrics\n");
+    }
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/status.h"
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SET(message, field, value) ((message)->has_##field = true, (message)->field = (value))
+
+static char *
+text(struct arena *arena, const char *value)
+{
+    return value && *value ? arena_text(arena, value) : NULL;
+}
+
+static void
+read_counters(Hde__NodeStatus *out, const struct node_view *view, struct arena *arena)
+{
+    Hde__NodeCounter *counter = arena_alloc(arena, (view->n_counters + 1) * sizeof *counter);
+
+    out->counters = arena_alloc(arena, (view->n_counters + 1) * sizeof *out->counters);
+    out->n_counters = view->n_counters;
+    for (size_t i = 0; i < view->n_counters; i++) {
+        hde__node_counter__init(&counter[i]);
+        counter[i].name = text(arena, view->counter[i].name);
+        SET(&counter[i], value, view->counter[i].value);
+        out->counters[i] = &counter[i];
+    }
+}
+
+static Hde__NodeStatus *
+read_node(const struct stats *stats, size_t i, struct arena *arena)
+{
+    Hde__NodeStatus *out = arena_alloc(arena, sizeof *out);
+    struct node_view view;
+
+    stats_node(stats, i, &view);
+    hde__node_status__init(out);
+    out->name = text(arena, view.name);
+    out->op = text(arena, view.op);
+    out->state = text(arena, node_state_name(view.state));
+    out->build_id = text(arena, view.build_id);
+    SET(out, replicas, view.replicas);
+    SET(out, worker, view.worker);
+    SET(out, blocking, view.blocking);
+    SET(out, calls, view.calls);
+    SET(out, messages, view.messages);
+    if (isfinite(view.ns_per_message))
+        SET(out, ns_per_message, view.ns_per_message);
+    SET(out, rejects, view.rejects);
+    SET(out, retries, view.retries);
+    SET(out, errors, view.errors);
+    SET(out, skips, view.skips);
+    SET(out, restarts, view.restarts);
+    if (view.watermark_ns != INT64_MIN && view.watermark_ns != INT64_MAX && view.watermark_ns != 0)
+        SET(out, watermark_ns, view.watermark_ns);
+    read_counters(out, &view, arena);
+    return out;
+}
+
+static void
+add_drop(Hde__EdgeStatus *out, struct arena *arena, const char *reason, uint64_t n)
+{
+    Hde__EdgeDrops *drops;
+
+    if (!n)
+        return;
+    drops = arena_alloc(arena, sizeof *drops);
+    hde__edge_drops__init(drops);
+    drops->reason = text(arena, reason);
+    SET(drops, messages, n);
+    out->drops[out->n_drops++] = drops;
+}
+
+static Hde__EdgeStatus *
+read_edge(const struct stats *stats, size_t i, struct arena *arena)
+{
+    Hde__EdgeStatus *out = arena_alloc(arena, sizeof *out);
+    struct edge_view view;
+
+    stats_edge(stats, i, &view);
+    hde__edge_status__init(out);
+    out->name = text(arena, view.name);
+    out->kind = text(arena, edge_kind_name(view.kind));
+    SET(out, messages, view.messages);
+    SET(out, batches, view.batches);
+    SET(out, depth, view.depth_messages);
+    if (view.capacity_messages > 0) {
+        SET(out, capacity, view.capacity_messages);
+        SET(out, credit, view.credit_messages);
+    }
+    if (view.age_ns > 0)
+        SET(out, age_seconds, (double)view.age_ns / 1e9);
+    SET(out, blocked, view.blocked);
+    SET(out, blocked_seconds, (double)view.blocked_ns / 1e9);
+    out->drops = arena_alloc(arena, (STATS_DROPS + 1) * sizeof *out->drops);
+    for (int reason = 0; reason < STATS_DROPS; reason++)
+        add_drop(out, arena, drop_reason_name(reason), view.dropped[reason]);
+    add_drop(out, arena, "corrupt", view.corrupt);
+    return out;
+}
+
+static Hde__WorkerStatus *
+read_worker(const struct stats *stats, size_t i, struct arena *arena)
+{
+    Hde__WorkerStatus *out = arena_alloc(arena, sizeof *out);
+    struct worker_view view;
+
+    stats_worker(stats, i, &view);
+    hde__worker_status__init(out);
+    out->name = text(arena, view.name);
+    out->node = text(arena, view.node);
+    SET(out, turns, view.turns);
+    SET(out, parks, view.parks);
+    SET(out, spins, view.spins);
+    SET(out, wakes, view.wakes);
+    return out;
+}
+
+/* ---- Who waits for whom ------------------------------------------------------------------- */
+
+static void
+add_line(Hde__EngineStatus *out, const char *line)
+{
+    out->blocking[out->n_blocking++] = (char *)line;
+}
+
+static void
+engine_lines(Hde__EngineStatus *out, const struct engine *engine, struct arena *arena)
+{
+    hde_text lines = {0};
+    size_t n = 1;
+
+    engine_stall_text(engine, &lines);
+    for (size_t i = 0; i < lines.len; i++)
+        n += lines.data[i] == '\n';
+    out->blocking = arena_alloc(arena, (n + 1) * sizeof *out->blocking);
+    for (const char *c = lines.data; c && *c;) {
+        size_t len = strcspn(c, "\n");
+
+        if (len)
+            add_line(out, arena_textn(arena, c, len));
+        c += len + (c[len] == '\n');
+    }
+    hde_text_free(&lines);
+}
+
+/* What a segment alone tells: edges whose writer waits for credit, and the node a worker is in. */
+static void
+segment_lines(Hde__EngineStatus *out, struct arena *arena)
+{
+    out->blocking = arena_alloc(arena, (out->n_edges + out->n_workers + 1) * sizeof *out->blocking);
+    for (size_t i = 0; i < out->n_edges; i++) {
+        const Hde__EdgeStatus *edge = out->edges[i];
+
+        if (edge->blocked)
+            add_line(out, arena_printf(arena, "%s: %llu messages wait for the reader", edge->name,
+                                       (unsigned long long)edge->depth));
+    }
+    for (size_t i = 0; i < out->n_workers && out->n_blocking; i++)
+        if (out->workers[i]->node)
+            add_line(out, arena_printf(arena, "%s is in node %s", out->workers[i]->name,
+                                       out->workers[i]->node));
+}
+
+Hde__EngineStatus *
+status_read(const struct stats *stats, const struct engine *engine, struct arena *arena)
+{
+    Hde__EngineStatus *out = arena_alloc(arena, sizeof *out);
+    hde_health health = {.size = sizeof health};
+
+    hde__engine_status__init(out);
+    out->graph = text(arena, stats->graph);
+    out->host = text(arena, stats->host);
+    SET(out, pid, stats->pid);
+    SET(out, state,
+        (Hde__EngineState)(STAT_GET(stats->state) + HDE__ENGINE_STATE__ENGINE_STATE_NEW));
+    SET(out, started_ns, stats->start_ns);
+    SET(out, read_ns, clock_real_ns());
+    SET(out, virtual_clock, stats->virtual_clock != 0);
+    SET(out, tick, STAT_GET(stats->tick));
+    SET(out, entries, STAT_GET(stats->entries));
+    if (STAT_GET(stats->now_ns))
+        SET(out, now_ns, STAT_GET(stats->now_ns));
+    SET(out, stalls, STAT_GET(stats->stalls));
+    out->nodes = arena_alloc(arena, (stats_nodes(stats) + 1) * sizeof *out->nodes);
+    for (; out->n_nodes < stats_nodes(stats); out->n_nodes++)
+        out->nodes[out->n_nodes] = read_node(stats, out->n_nodes, arena);
+    out->edges = arena_alloc(arena, (stats_edges(stats) + 1) * sizeof *out->edges);
+    for (; out->n_edges < stats_edges(stats); out->n_edges++)
+        out->edges[out->n_edges] = read_edge(stats, out->n_edges, arena);
+    out->workers = arena_alloc(arena, (stats_workers(stats) + 1) * sizeof *out->workers);
+    for (; out->n_workers < stats_workers(stats); out->n_workers++)
+        out->workers[out->n_workers] = read_worker(stats, out->n_workers, arena);
+    if (!engine) {
+        segment_lines(out, arena);
+        return out;
+    }
+    engine_health(engine, &health);
+    SET(out, ready, health.ready);
+    out->reason = text(arena, health.reason);
+    engine_lines(out, engine, arena);
+    return out;
+}
