@@ -13,13 +13,13 @@ static inline double
 bench_work(const double *restrict a, const double *restrict b, size_t n)
 {
     double sum[8] = {0}, rest = 0;
-    size_t i;
+    const size_t whole = n - n % 8;
 
-    for (i = 0; i + 8 <= n; i += 8) {
+    for (size_t i = 0; i < whole; i += 8) {
         for (size_t j = 0; j < 8; j++)
             sum[j] += a[i + j] * .999 + b[i + j] * .001;
     }
-    for (; i < n; i++)
+    for (size_t i = whole; i < n; i++)
         rest += a[i] * .999 + b[i] * .001;
     return (sum[0] + sum[4]) + (sum[1] + sum[5]) + ((sum[2] + sum[6]) + (sum[3] + sum[7])) + rest;
 }
