@@ -227,6 +227,8 @@ control_free(struct control *control)
         zmq_close(control->router);
     if (control->zmq)
         zmq_ctx_term(control->zmq);
+    if (strncmp(control->endpoint, "ipc://", 6) == 0) /* set when it was bound; zmq may leave it */
+        unlink(control->endpoint + 6);
     if (control->epoll >= 0)
         close(control->epoll);
     if (control->wake >= 0)
