@@ -250,7 +250,7 @@ static int
 interrupt(struct run *run)
 {
     engine_stop(run->engine);
-    if (engine_wait(run->engine, STOP_MS))
+    if (engine_join(run->engine, STOP_MS))
         return CMD_INTERRUPTED;
     cmd_note(run->cmd, "hde: an operator does not return: ending without it");
     engines_remove(&run->entry);

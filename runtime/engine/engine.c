@@ -260,6 +260,22 @@ engine_stop(struct engine *engine)
 }
 
 bool
+engine_join(struct engine *engine, int timeout_ms)
+{
+    struct timespec deadline = deadline_after(timeout_ms);
+
+    for (uint32_t i = 0; i < engine->n_workers; i++) {
+        struct worker *worker = engine->workers[i];
+
+        if (worker->is_started && pthread_timedjoin_np(worker->thread, NULL, &deadline) == 0)
+            worker->is_started = false;
+        if (worker->is_started)
+            return false;
+    }
+    return true;
+}
+
+bool
 engine_log_level(struct engine *engine, const char *name, int level)
 {
     bool found = false;

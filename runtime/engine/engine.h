@@ -39,6 +39,9 @@ bool engine_wait(struct engine *engine, int timeout_ms); /* any thread */
 int engine_done_fd(const struct engine *engine);         /* readable when it ended or failed */
 void engine_drain(struct engine *engine); /* any thread: sources stop, the rest runs empty */
 void engine_stop(struct engine *engine);  /* any thread: now, without running empty */
+/* After engine_stop(): waits until every thread is gone, at most timeout_ms. False: an operator does
+ * not return, and engine_free() would wait for it. */
+bool engine_join(struct engine *engine, int timeout_ms);
 const struct err *engine_error(const struct engine *engine); /* after ENGINE_FAILED */
 void engine_free(struct engine *engine); /* joins every thread, closes every operator */
 
