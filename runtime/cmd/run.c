@@ -232,8 +232,8 @@ start(struct run *run)
     run->control = control_new(run->engine, &control, &err);
     if (!run->control)
         return start_exit(run, &err);
-    run->entry.endpoint = control_endpoint(run->control);
-    run->entry.admin = control_admin(run->control);
+    run->entry.endpoint = arena_text(run->cmd->arena, control_endpoint(run->control));
+    run->entry.admin = arena_text(run->cmd->arena, control_admin(run->control));
     run->listed = engines_add(&run->entry, &err);
     if (!run->listed || !engine_start(run->engine, &err))
         return start_exit(run, &err);
