@@ -63,7 +63,7 @@ json_text(struct json *json, const char *text) /* NULL is null */
 }
 
 static inline void
-json_null(struct json *json)
+json_absent(struct json *json)
 {
     json_text(json, NULL);
 }
@@ -116,7 +116,7 @@ json_field_time(struct json *json, const char *key, bool known, int64_t ns)
 {
     json_key(json, key);
     if (!known) {
-        json_null(json);
+        json_absent(json);
         return;
     }
     json_next(json);

@@ -242,7 +242,7 @@ print_meta(const struct view *view, const struct route *route, const char *expir
     if (has_time)
         json_number(json, age_ns > 0 ? (double)(age_ns / 1000000) : 0);
     else
-        json_null(json);
+        json_absent(json);
     json_field_integer(json, "count", (int64_t)view->count);
     json_field_text(json, "engine_version", hde_version());
     json_open_key(json, "missing", '[');

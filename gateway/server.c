@@ -87,10 +87,12 @@ set_deadline(struct connection *connection, int64_t deadline_ns)
     atomic_store_explicit(&connection->deadline_ns, deadline_ns, memory_order_relaxed);
 }
 
-/* Hangs up on those whose time has come; gives the next deadline. Under the lock. */
+/* Hangs up on those whose time has come; gives the next deadline. Under the lock. What a client
+ * has not read yet is thrown away with the connection: it would keep the kernel's memory. */
 static int64_t
 hang_up_late(struct server *server, int64_t now_ns)
 {
+    static const struct linger no_linger = {.l_onoff = 1};
     int64_t next = INT64_MAX;
 
     for (struct connection *c = server->connections; c; c = c->next) {
@@ -99,6 +101,7 @@ hang_up_late(struct server *server, int64_t now_ns)
         if (c->hung_up)
             continue;
         if (deadline <= now_ns) {
+            setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof no_linger);
             shutdown(c->fd, SHUT_RDWR);
             c->hung_up = true;
             server->deadline_closed++;
@@ -499,17 +502,13 @@ open_listener(const struct server_config *config, struct server_error *error)
 static bool
 start_daemon(struct server *server, const struct server_config *config, int fd)
 {
-    /* libmicrohttpd's own clock is the second guard: it sees connections that do nothing. */
-    unsigned idle_s = (unsigned)(server->timeout_ns / NS_PER_S) * 2 + 2;
-
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
         on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
         MHD_OPTION_CONNECTION_LIMIT, config->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        config->connections_per_ip, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_MEMORY,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     return server->daemon != NULL;
 }
 

@@ -141,12 +141,11 @@ wire_check(struct MHD_Connection *connection, const struct wire_head *head, stru
     if (head->target_size > LIMIT_TARGET)
         return problem_set(problem, "target_too_long", "the target is longer than %d bytes",
                            LIMIT_TARGET);
-    if (size > LIMIT_HEADERS + LIMIT_TARGET)
+    if (size > LIMIT_HEADERS + head->target_size)
         return problem_set(problem, "headers_too_large",
-                           "request line and fields are larger than "
-                           "%d bytes",
-                           LIMIT_HEADERS);
-    if (fields.checks_layout && head->version != head->target + head->target_size + 1)
+                           "the head without its target is larger than %d bytes", LIMIT_HEADERS);
+    if (fields.checks_layout && (head->target != head->method + strlen(head->method) + 1 ||
+                                 head->version != head->target + head->target_size + 1))
         return problem_set(problem, "bad_framing", "the request line is not three words");
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, check_field, &fields);
     if (fields.n > LIMIT_FIELDS)
