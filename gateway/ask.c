@@ -253,9 +253,7 @@ parse_aside(const char *s, size_t *aside)
 static bool
 parse_strikes(const struct argument *argument, struct ask *ask, struct problem *problem)
 {
-    static const char *const forms[] = {"atm\xC2\xB1"
-                                        "10",
-                                        "atm+-10", "24500,24550"};
+    static const char *const forms[] = {"atm\302\26110", "atm+-10", "24500,24550"};
 
     if (strncmp(argument->value, "atm", 3) == 0) {
         ask->strikes = STRIKES_ATM;
