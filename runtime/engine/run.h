@@ -259,7 +259,8 @@ struct worker {
     int64_t moved_ns;  /* last time that something moved */
     bool has_moved;    /* in this turn, on the sequencer's side */
     bool has_polled;   /* in this turn */
-    bool is_unsettled; /* in this turn it began to wait for credit or room: look once more */
+    bool is_unsettled; /* in this turn it began to wait for credit or room, or did not get
+                        * to look at everything: look once more */
     int64_t budget;    /* messages that are left of this turn */
     uint64_t turn_end; /* cycle counter */
 
@@ -343,11 +344,15 @@ full_fence(void)
 #endif
 }
 
-/* Whether the current turn has had its messages or its time. */
+/* Whether whoever has the turn has had his messages or his time. If so there may be more to do than
+ * this turn has looked at, and the worker must not take it for an idle one. */
 static inline bool
-worker_turn_is_over(const struct worker *worker)
+worker_turn_is_over(struct worker *worker)
 {
-    return worker->budget <= 0 || ((worker->budget & 7) == 0 && cycles_now() > worker->turn_end);
+    if (worker->budget > 0 && ((worker->budget & 7) != 0 || cycles_now() <= worker->turn_end))
+        return false;
+    worker->is_unsettled = true;
+    return true;
 }
 
 /* exec.c: runs the current tick of an actor from where it stands. False: parked or failed. */

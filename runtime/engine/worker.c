@@ -275,6 +275,14 @@ wake_others(struct worker *worker)
         worker_wake_if_parked(worker->engine->workers[0]);
 }
 
+/* The sequencer and every actor have the same share of a turn: a busy one starves nobody. */
+static void
+begin_share(struct worker *worker)
+{
+    worker->budget = TURN_MESSAGES;
+    worker->turn_end = cycles_now() + (uint64_t)(TURN_NS * worker->engine->cycles_per_ns);
+}
+
 static bool
 turn(struct worker *worker)
 {
@@ -282,8 +290,7 @@ turn(struct worker *worker)
 
     read_clocks(worker);
     worker->is_unsettled = false;
-    worker->budget = TURN_MESSAGES;
-    worker->turn_end = cycles_now() + (uint64_t)(TURN_NS * worker->engine->cycles_per_ns);
+    begin_share(worker);
     STAT_ADD(worker->stats->turns, 1);
     moved = worker_serve_posts(worker);
     if (STAT_GET(worker->stats->turns) % LOOK_TURNS == 0)
@@ -293,7 +300,7 @@ turn(struct worker *worker)
         worker->has_moved = sequencer_turn(worker);
     moved |= worker->has_moved;
     for (uint32_t i = 0; i < worker->n_actors; i++) {
-        worker->budget = TURN_MESSAGES;
+        begin_share(worker);
         moved |= actor_turn(worker->actors[i]);
     }
     if (worker->source)
