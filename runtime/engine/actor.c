@@ -144,7 +144,7 @@ note_credit(struct edge *edge, struct worker *worker, bool has_credit)
         STAT_SET(edge->stats->blocked_since_ns, 0);
         edge->blocked_ns = 0;
     }
-    worker->is_unsettled |= !has_credit;
+    worker->is_unsettled = true; /* whoever asked may not be the one who can go on */
     /* relaxed: the fences of parking and publishing order it against credit (O7) */
     atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
     return has_credit;

@@ -8,6 +8,7 @@
  * HDE_SEEDS=n runs n seeds, HDE_SEED=s runs one. */
 #include "engine/engine.h"
 #include "engine/key.h"
+#include "engine/stats.h"
 #include "ops.h"
 #include "plan.h"
 
@@ -405,13 +406,46 @@ make_plan(const struct spec *spec, int place, hde_text *out)
     return plan;
 }
 
+/* Where everything stands, for a graph that does not end. */
+static void
+describe(const struct stats *stats, hde_text *text)
+{
+    for (size_t i = 0; i < stats_nodes(stats); i++) {
+        struct node_view node;
+
+        stats_node(stats, i, &node);
+        hde_text_printf(text, "%s %s on %u: %s, %llu messages, watermark %lld\n", node.name,
+                        node.op, node.worker, node_state_name(node.state),
+                        (unsigned long long)node.messages, (long long)node.watermark_ns);
+    }
+    for (size_t i = 0; i < stats_edges(stats); i++) {
+        struct edge_view edge;
+
+        stats_edge(stats, i, &edge);
+        hde_text_printf(text, "%s %s: %llu messages, depth %llu of %lld, word %llx\n", edge.name,
+                        edge_kind_name(edge.kind), (unsigned long long)edge.messages,
+                        (unsigned long long)edge.depth_messages, (long long)edge.capacity_messages,
+                        (unsigned long long)edge.word);
+    }
+    for (size_t i = 0; i < stats_workers(stats); i++) {
+        struct worker_view worker;
+
+        stats_worker(stats, i, &worker);
+        hde_text_printf(text, "%s: turns %llu, parks %llu, wakes %llu\n", worker.name,
+                        (unsigned long long)worker.turns, (unsigned long long)worker.parks,
+                        (unsigned long long)worker.wakes);
+    }
+}
+
 static void
 fail_seed(uint64_t seed, int place, const char *why, struct engine *engine)
 {
     hde_text text = {0};
 
-    if (engine)
+    if (engine) {
         engine_stall_text(engine, &text);
+        describe(engine_stats(engine), &text);
+    }
     fail_msg("seed %llu, placement '%s': %s\n%s", (unsigned long long)seed, place_names[place], why,
              text.data ? text.data : "");
 }
