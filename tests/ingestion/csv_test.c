@@ -200,15 +200,16 @@ a_whole_day_written_from_the_market_reads_back(void **state)
             assert_true(market_chain(&market, &market_underlyings[0], expiries[e], now, chain));
             when_print_day(expiries[e], day);
             for (size_t i = 0; i < chain->n; i++)
-                fprintf(
-                    out,
-                    "2026-08-19T%02d:%02d:00+05:30,NIFTY,%s,%g,CE,%.17g,%.17g,%.0f,%.0f,,%.17g,,,,,\n"
-                    "2026-08-19T%02d:%02d:00+05:30,NIFTY,%s,%g,PE,%.17g,%.17g,%.0f,%.0f,,%.17g,,,,,\n",
-                    9 + (15 + minute) / 60, (15 + minute) % 60, day, chain->strike[i], chain->spot,
-                    chain->call[i].last, chain->call[i].volume, chain->call[i].oi,
-                    chain->call[i].iv * 100, 9 + (15 + minute) / 60, (15 + minute) % 60, day,
-                    chain->strike[i], chain->spot, chain->put[i].last, chain->put[i].volume,
-                    chain->put[i].oi, chain->put[i].iv * 100);
+                fprintf(out,
+                        "2026-08-19T%02d:%02d:00+05:30,NIFTY,%s,%g,CE,%.17g,%.17g,%.0f,%.0f,,%.17g,"
+                        ",,,,\n"
+                        "2026-08-19T%02d:%02d:00+05:30,NIFTY,%s,%g,PE,%.17g,%.17g,%.0f,%.0f,,%.17g,"
+                        ",,,,\n",
+                        9 + (15 + minute) / 60, (15 + minute) % 60, day, chain->strike[i],
+                        chain->spot, chain->call[i].last, chain->call[i].volume, chain->call[i].oi,
+                        chain->call[i].iv * 100, 9 + (15 + minute) / 60, (15 + minute) % 60, day,
+                        chain->strike[i], chain->spot, chain->put[i].last, chain->put[i].volume,
+                        chain->put[i].oi, chain->put[i].iv * 100);
         }
     }
     fclose(out);

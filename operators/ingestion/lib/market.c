@@ -213,6 +213,7 @@ struct view { /* what all legs of a chain share */
     int32_t expiry;
     double spot, forward, t, lot;
     double prev_spot, prev_forward, prev_t;
+    double opening, before_opening; /* spots at the opens of both sessions */
 };
 
 static uint64_t
@@ -253,12 +254,12 @@ oi_lots(const struct view *v, double strike, bool call, int64_t ns)
 /* Volume of the session up to an instant, in lots: growing steps, busy at both ends of the day. */
 static double
 volume_lots(const struct view *v, double strike, bool call, const struct session *session,
-            int64_t ns)
+            double opening, int64_t ns)
 {
     uint64_t key = mix(leg_key(v, strike, call, KEY_VOLUME), (uint64_t)session->day);
     double length = (double)(session->close_ns - session->open_ns);
     double at = length > 0 ? (double)(ns - session->open_ns) / length * VOLUME_STEPS : VOLUME_STEPS;
-    double z = (strike - v->spot) / (0.05 * v->spot), sum = 0;
+    double z = (strike - opening) / (0.05 * opening), sum = 0; /* opening: fixed for the day */
     double size = v->u->oi_lots * 3 * exp(-0.5 * z * z) / VOLUME_STEPS;
 
     for (int i = 0; i < VOLUME_STEPS && i < at; i++) {
@@ -303,8 +304,9 @@ fill_leg(const struct view *v, double strike, bool call, struct market_leg *leg)
 
     leg->oi = v->lot * oi_lots(v, strike, call, v->ns);
     leg->prev_oi = v->lot * oi_lots(v, strike, call, v->prev_close_ns);
-    leg->volume = v->lot * volume_lots(v, strike, call, &v->session, v->ns);
-    leg->prev_volume = v->lot * volume_lots(v, strike, call, &v->before, v->before.close_ns);
+    leg->volume = v->lot * volume_lots(v, strike, call, &v->session, v->opening, v->ns);
+    leg->prev_volume =
+        v->lot * volume_lots(v, strike, call, &v->before, v->before_opening, v->before.close_ns);
     leg->average = leg->volume > 0 ? to_tick(leg->last * (0.97 + 0.06 * unit(mix(quote, 1)))) : 0;
     leg->security_id = 40000 + (int)(leg_key(v, strike, call, KEY_QUOTE) % 40000);
 
@@ -333,6 +335,8 @@ view_init(struct view *v, const struct market *market, const struct market_under
     v->prev_t = (double)(expiry_ns - v->prev_close_ns) / 1e9 / YEAR_S;
     v->spot = market_spot(market, u, v->ns);
     v->prev_spot = market_spot(market, u, v->prev_close_ns);
+    v->opening = market_spot(market, u, v->session.open_ns);
+    v->before_opening = market_spot(market, u, v->before.open_ns);
     v->forward = forward_of(v->spot, v->t);
     v->prev_forward = forward_of(v->prev_spot, v->prev_t);
     v->lot = calendar_lot(market->calendar, u->symbol, expiry);
