@@ -77,6 +77,14 @@ chain_view_atm_strike(const struct chain_view *chain)
     return chain->atm < chain->n_strikes ? chain->raw->strike[chain->atm] : NAN;
 }
 
+double
+oi_change_at(const Hde__Quotes *quotes, size_t n, size_t i)
+{
+    double change = COLUMN(quotes, oi_change, n, i);
+
+    return isfinite(change) ? change : COLUMN(quotes, oi, n, i) - COLUMN(quotes, prev_oi, n, i);
+}
+
 size_t
 find_strike(const double *strikes, size_t n, double strike)
 {

@@ -72,7 +72,10 @@ column_at(const double *column, size_t n_column, size_t n, size_t i)
 #define COLUMN(side, field, n, i)                                                                  \
     ((side) ? column_at((side)->field, (side)->n_##field, (n), (i)) : NAN)
 
-/* Index of strike in ascending strikes; from is a place to begin, n if it is not there. */
+/* Open interest against the previous day's close; from prev_oi where the feed gives only that. */
+double oi_change_at(const Hde__Quotes *quotes, size_t n, size_t i);
+
+/* Index of strike in ascending strikes, n if it is not there. */
 size_t find_strike(const double *strikes, size_t n, double strike);
 
 #endif

@@ -33,8 +33,8 @@ put_distribution(struct view *view, const struct chain_view *chain,
         json_field(json, "strike", chain->raw->strike[i]);
         json_field(json, "call_oi", COLUMN(calls, oi, n, i));
         json_field(json, "put_oi", COLUMN(puts, oi, n, i));
-        json_field(json, "call_oi_change", COLUMN(calls, oi_change, n, i));
-        json_field(json, "put_oi_change", COLUMN(puts, oi_change, n, i));
+        json_field(json, "call_oi_change", oi_change_at(calls, n, i));
+        json_field(json, "put_oi_change", oi_change_at(puts, n, i));
         json_close(json, '}');
         view->count++;
     }

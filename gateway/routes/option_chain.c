@@ -95,7 +95,7 @@ put_leg(struct json *json, const struct side *side, const struct chain_view *cha
     json_field(json, "ask_qty", COLUMN(quotes, ask_qty, n, i));
     json_field(json, "volume", COLUMN(quotes, volume, n, i));
     json_field(json, "oi", COLUMN(quotes, oi, n, i));
-    json_field(json, "oi_change", COLUMN(quotes, oi_change, n, i));
+    json_field(json, "oi_change", oi_change_at(quotes, n, i));
     json_field(json, "prev_oi", COLUMN(quotes, prev_oi, n, i));
     json_field(json, "prev_close", COLUMN(quotes, prev_close, n, i));
     json_field(json, "iv", COLUMN(model, iv, n, i));

@@ -70,6 +70,8 @@ fill_raw(hde_msg *msg, Hde__RawChain *raw, const struct chain_spec *spec)
     new_quotes(msg, &raw->calls, 1000);
     puts = new_quotes(msg, &raw->puts, 2000);
     puts->last[3] = puts->oi[3] = NAN;
+    puts->n_oi_change = 0; /* this feed gives the puts' previous day instead */
+    SET(puts, prev_oi, column(msg, 1900, 0));
 }
 
 hde_msg *

@@ -111,7 +111,9 @@ test_unknown_values_are_null_and_never_zero(void **state)
     assert_null_at(&answer, "data.rows.40.CE.buildup"); /* not among the result's strikes */
     assert_null_at(&answer, "data.future");
     assert_null_at(&answer, "data.volume_unit");
-    assert_float_equal(number_at(&answer, "data.rows.10.CE.oi_change"), 0, 0); /* a real zero */
+    assert_float_equal(number_at(&answer, "data.rows.10.CE.oi_change"), 0, 0);   /* a real zero */
+    assert_float_equal(number_at(&answer, "data.rows.10.PE.oi_change"), 110, 0); /* oi - prev_oi */
+    assert_null_at(&answer, "data.rows.3.PE.oi_change");
     answer_free(&answer);
 }
 
