@@ -84,6 +84,8 @@ copy_in(struct ring *ring, uint64_t at, const void *from, uint64_t n)
     uint64_t start = at & ring->mask, room = ring->mask + 1 - start;
     uint64_t first = n < room ? n : room;
 
+    if (!n) /* `from` may be NULL */
+        return;
     memcpy(ring->word_at + start, from, first * 8);
     if (n > first)
         memcpy(ring->word_at, (const uint64_t *)from + first, (n - first) * 8);
@@ -95,6 +97,8 @@ copy_out(const struct ring *ring, uint64_t at, void *to, uint64_t n)
     uint64_t start = at & ring->mask, room = ring->mask + 1 - start;
     uint64_t first = n < room ? n : room;
 
+    if (!n)
+        return;
     memcpy(to, ring->word_at + start, first * 8);
     if (n > first)
         memcpy((uint64_t *)to + first, ring->word_at, (n - first) * 8);
