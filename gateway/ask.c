@@ -350,11 +350,11 @@ parse_cursor(const char *value, struct ask *ask, const struct target *target, co
     return true;
 }
 
-static void
-put_escaped(hde_text *out, const char *s)
+void
+ask_put_escaped(hde_text *out, const char *s)
 {
     for (; *s; s++) {
-        if (isalnum((unsigned char)*s) || strchr("-._~,:", *s))
+        if (isalnum((unsigned char)*s) || strchr("-._~,:@", *s))
             hde_text_put(out, s, 1);
         else
             hde_text_printf(out, "%%%02X", (unsigned char)*s);
@@ -368,9 +368,9 @@ ask_print_query(hde_text *out, const struct target *target, const char *cursor)
     for (size_t i = 0; i < target->n_arguments; i++) {
         if (strcmp(target->argument[i].name, "cursor") == 0)
             continue;
-        put_escaped(out, target->argument[i].name);
+        ask_put_escaped(out, target->argument[i].name);
         hde_text_puts(out, "=");
-        put_escaped(out, target->argument[i].value);
+        ask_put_escaped(out, target->argument[i].value);
         hde_text_puts(out, "&");
     }
     hde_text_printf(out, "cursor=%s", cursor);

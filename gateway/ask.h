@@ -52,6 +52,9 @@ void ask_print_cursor(char out[ASK_CURSOR_SIZE], const struct target *target, co
 /* The query string with that cursor, as links.next wants it (begins with '?'). */
 void ask_print_query(hde_text *out, const struct target *target, const char *cursor);
 
+/* Text as a part of a link. */
+void ask_put_escaped(hde_text *out, const char *s);
+
 /* 64 bits of FNV-1a, to be chained; starts with ASK_HASH_SEED. */
 #define ASK_HASH_SEED 0xcbf29ce484222325u
 uint64_t ask_hash(uint64_t seed, const void *bytes, size_t size);

@@ -19,7 +19,6 @@ enum {
     LIMIT_FEEDS = 256,      /* feeds shown at once */
     LIMIT_EXPIRIES = 64,    /* expiries of one feed */
     LIMIT_FEED_NAME = 96,   /* bytes of venue:underlying@source, with the NUL */
-    LIMIT_PAGE_AGE_S = 5,   /* an answer from the store is made anew after this */
 };
 
 #endif

@@ -42,7 +42,7 @@ struct MHD_Response *page_response(struct page *page, bool is_unchanged, const c
 void page_response_done(const struct page *page, struct MHD_Response *response);
 
 /* Finished pages by their canonical link; a page counts while the version of its data is that of
- * the question and it is not older than LIMIT_PAGE_AGE_S where max_age says so. Starts zeroed. */
+ * the question. Starts zeroed. */
 struct cache {
     struct page *page[LIMIT_PAGES];
     uint64_t hits, misses;

@@ -2,7 +2,6 @@
  * router - from a request to a page: the table of routes, parameters, envelope and caching. */
 #include "router.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,30 +163,7 @@ choose(struct view *view, struct chosen *chosen)
     return true;
 }
 
-/* The newest event time and the receipt that goes with it. */
-static void
-note_time(struct view *view, const struct chain_view *chain)
-{
-    const Hde__RawChain *raw = chain->raw;
-
-    if (!raw || !raw->has_event_ns || raw->event_ns <= view->as_of_ns)
-        return;
-    view->as_of_ns = raw->event_ns;
-    view->received_ns = raw->has_receive_ns ? raw->receive_ns : raw->event_ns;
-}
-
 /* ---- Links and the envelope --------------------------------------------------------------- */
-
-static void
-put_escaped(hde_text *out, const char *s)
-{
-    for (; *s; s++) {
-        if (isalnum((unsigned char)*s) || strchr("-._~,:@", *s))
-            hde_text_put(out, s, 1);
-        else
-            hde_text_printf(out, "%%%02X", (unsigned char)*s);
-    }
-}
 
 /* The canonical link of a request: what differs only in spelling shares one page. */
 static void
@@ -196,13 +172,13 @@ print_self(const struct target *target, hde_text *out)
     hde_text_clear(out);
     for (size_t i = 0; i < target->n_segments; i++) {
         hde_text_puts(out, "/");
-        put_escaped(out, target->segment[i]);
+        ask_put_escaped(out, target->segment[i]);
     }
     for (size_t i = 0; i < target->n_arguments; i++) {
         hde_text_puts(out, i ? "&" : "?");
-        put_escaped(out, target->argument[i].name);
+        ask_put_escaped(out, target->argument[i].name);
         hde_text_puts(out, "=");
-        put_escaped(out, target->argument[i].value);
+        ask_put_escaped(out, target->argument[i].value);
     }
 }
 
@@ -275,7 +251,7 @@ render_data(struct view *view, const struct route *route, struct chosen *chosen)
         json_open(&view->json, '[');
     for (size_t i = 0; i < chosen->n && good; i++) {
         chain_view_init(&chain, &chosen->snapshot[i]);
-        note_time(view, &chain);
+        view_note_time(view, chain.raw);
         view->snapshot = &chosen->snapshot[i];
         good = route->render(view, &chain);
     }

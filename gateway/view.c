@@ -16,6 +16,15 @@ view_missing(struct view *view, const char *field)
         view->missing[view->n_missing++] = field;
 }
 
+void
+view_note_time(struct view *view, const Hde__RawChain *raw)
+{
+    if (!raw || !raw->has_event_ns || raw->event_ns <= view->as_of_ns)
+        return;
+    view->as_of_ns = raw->event_ns;
+    view->received_ns = raw->has_receive_ns ? raw->receive_ns : raw->event_ns;
+}
+
 static const void *
 body_of(const struct snapshot *snapshot, enum live_kind kind)
 {

@@ -34,6 +34,9 @@ struct view {
 /* Names a field that is null because nothing computes it in this graph. */
 void view_missing(struct view *view, const char *field);
 
+/* The answer is as new as the newest of its chains; raw may be NULL. */
+void view_note_time(struct view *view, const Hde__RawChain *raw);
+
 /* What the newest messages of one expiry say; NULL where nothing came. */
 struct chain_view {
     const char *expiry;

@@ -10,7 +10,7 @@ struct feeds {
     size_t first, end;
 };
 
-static bool
+static void
 read_feeds(struct view *view, struct feeds *feeds)
 {
     size_t limit = view->ask->limit ? view->ask->limit : LIMIT_FEEDS, n;
@@ -26,16 +26,6 @@ read_feeds(struct view *view, struct feeds *feeds)
     view->has_next = feeds->end < n;
     view->next_after = (int64_t)feeds->end;
     view->count = feeds->end - feeds->first;
-    return true;
-}
-
-static void
-note_time(struct view *view, const Hde__RawChain *raw)
-{
-    if (!raw || !raw->has_event_ns || raw->event_ns <= view->as_of_ns)
-        return;
-    view->as_of_ns = raw->event_ns;
-    view->received_ns = raw->has_receive_ns ? raw->receive_ns : raw->event_ns;
 }
 
 static void
@@ -107,7 +97,7 @@ put_feeds(struct view *view,
         if (!live_get(view->query->live, feed->feed, feed->expiry[feed->nearest], &snapshot))
             continue;
         chain_view_init(&chain, &snapshot);
-        note_time(view, chain.raw);
+        view_note_time(view, chain.raw);
         put(view, feed, &chain);
         snapshot_drop(&snapshot);
     }
