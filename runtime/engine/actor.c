@@ -487,14 +487,15 @@ wanted_of(const struct actor *actor)
 bool
 edge_publish(struct edge *edge, const struct worker *worker, uint64_t word)
 {
-    unsigned news = ring_publish(edge->out, word);
+    struct ring *ring = edge->out;
+    bool fills = edge->stats && ring->put_units != ring->published_units && ring_is_drained(ring);
+    unsigned news = ring_publish(ring, word);
 
     edge->is_published |= (news & RING_NEWS) != 0;
-    if (edge->stats && news) {
+    if (edge->stats && news)
         STAT_SET(edge->stats->word, word);
-        if (news & RING_FILLED)
-            STAT_SET(edge->stats->fill_ns, worker->mono_ns);
-    }
+    if (fills)
+        STAT_SET(edge->stats->fill_ns, worker->mono_ns);
     return news != RING_QUIET;
 }
 

@@ -450,6 +450,31 @@ wire_edges(struct builder *self, struct err *err)
     return true;
 }
 
+/* Shortcuts for nodes with one input, and what to fetch before each node runs. */
+static void
+make_shortcuts(struct builder *self, struct actor *actor)
+{
+    actor->ahead = make(self, actor->n_nodes * sizeof *actor->ahead);
+    for (uint32_t i = 0; i < actor->n_nodes; i++) {
+        struct node *node = actor->nodes[i];
+        struct ahead *ahead = &actor->ahead[i];
+
+        ahead->node = node;
+        ahead->node_stats = &node->stats->calls;
+        ahead->state = node->ctx.state;
+        ahead->edge = ahead->edge_stats = ahead->items = node;
+        node->is_single = node->n_ports == 1 && node->ports[0].n_inlets == 1;
+        if (!node->is_single)
+            continue;
+        node->single = node->ports[0].inlets[0];
+        ahead->edge = node->single.edge;
+        ahead->edge_stats = &node->single.edge->stats->messages;
+        /* the array has its first size now, so that its place is known; it seldom grows */
+        msgvec_grow(node->single.vec);
+        ahead->items = node->single.vec->item;
+    }
+}
+
 /* ---- Edges of the runtime itself ---------------------------------------------------------- */
 
 static struct edge *
@@ -596,6 +621,8 @@ engine_build(struct engine *engine, struct err *err)
     if (!make_stats(&self, err) || !wire_edges(&self, err))
         return false;
     make_sequencer(&self);
+    for (uint32_t i = 0; i < engine->n_actors; i++)
+        make_shortcuts(&self, engine->actors[i]);
     atomic_store(&engine->actors_left, engine->n_actors);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (!watch_zmq(&self, engine->workers[i]))

@@ -53,7 +53,8 @@ struct ring {
     /* the reader's line */
     _Alignas(64) _Atomic uint64_t done_units; /* credit given back */
     _Atomic uint64_t done_lines;
-    _Atomic uint64_t ask; /* tick up to which the reader wants progress */
+    /* the reader's too, on a line that seldom changes: the writer looks at it with every word */
+    _Alignas(64) _Atomic uint64_t ask; /* tick up to which the reader wants progress */
 
     /* the writer's own */
     _Alignas(64) uint64_t put; /* written up to this word */
@@ -88,10 +89,15 @@ void ring_put(struct ring *ring, const struct record *record, hde_msg *const *ms
 /* Batches first, then the word (O6). */
 enum ring_news {
     RING_QUIET = 0,
-    RING_NEWS = 1,   /* the reader may wait for this: batches, or a word that it has asked for */
-    RING_FILLED = 2, /* and the ring was empty */
+    RING_NEWS = 1, /* the reader may wait for this: batches, or a word that it has asked for */
 };
 unsigned ring_publish(struct ring *ring, uint64_t word);
+/* Whether the reader has finished all that was published. Costs a cache line: once a turn. */
+static inline bool
+ring_is_drained(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->done_units, memory_order_relaxed) == ring->published_units;
+}
 static inline bool
 ring_is_asked(const struct ring *ring)
 {
@@ -125,27 +131,24 @@ bool ring_ask(struct ring *ring, uint64_t tick);
 /* ---- Edge --------------------------------------------------------------------------------- */
 
 struct edge {
-    uint32_t id, graph_edge;
-    enum edge_kind kind;
-    struct node *from, *to; /* from NULL: the sequencing worker itself */
-    unsigned from_port, to_port;
+    /* a line that every tick reads: all that a fused edge needs */
+    _Alignas(64) enum edge_kind kind;
+    uint32_t id;
     struct stats_edge *stats; /* NULL: an edge of the runtime's own */
-    const char *name;
-    struct engine *engine;
     _Atomic(struct tap *) tap;
+    struct msgvec pending; /* what the current tick emits here; fused: what the consumer takes */
+    const int64_t *out_wm; /* watermark of the producer */
+    int64_t put_wm;        /* what the reader knows of it */
 
     /* the writer's half */
     struct actor *writer; /* NULL: the sequencing worker */
     struct ring *out;
     struct drop_store *drop;
-    struct msgvec pending; /* what the current tick emits here; fused: what the consumer takes */
-    const int64_t *out_wm; /* watermark of the producer */
-    int64_t put_wm;        /* what the reader knows of it */
-    int64_t blocked_ns;    /* since when there is no credit; 0: there is */
-    bool is_published;     /* news that the reader may have to be woken for */
+    int64_t blocked_ns; /* since when there is no credit; 0: there is */
+    bool is_published;  /* news that the reader may have to be woken for */
 
     /* the reader's half */
-    struct actor *reader;
+    _Alignas(64) struct actor *reader;
     struct ring *in;
     struct record front;
     bool has_front;
@@ -156,6 +159,12 @@ struct edge {
     uint64_t taken_units, taken_lines;
     bool is_returned, is_asking; /* the writer may have to be woken */
 
+    /* cold */
+    _Alignas(64) uint32_t graph_edge;
+    struct node *from, *to; /* from NULL: the sequencing worker itself */
+    unsigned from_port, to_port;
+    const char *name;
+    struct engine *engine;
     struct zmq_link *zmq;
 };
 

@@ -139,10 +139,7 @@ ring_publish(struct ring *ring, uint64_t word)
     unsigned news = RING_QUIET;
 
     if (ring->put_units != ring->published_units) {
-        /* relaxed: only for the age of what waits */
-        uint64_t done = atomic_load_explicit(&ring->done_units, memory_order_relaxed);
-
-        news = done == ring->published_units ? RING_NEWS | RING_FILLED : RING_NEWS;
+        news = RING_NEWS;
         ring->published_units = ring->put_units;
         atomic_store_explicit(&ring->tail, ring->put, memory_order_release);
     }

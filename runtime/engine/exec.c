@@ -271,6 +271,11 @@ note_passed(struct edge *edge, uint64_t tick, const struct msgvec *vec)
 static struct msgvec *
 join_inlets(struct actor *actor, struct port *port)
 {
+    if (port->n_inlets == 1) {
+        if (port->inlets[0].vec->n)
+            note_passed(port->inlets[0].edge, actor->tick, port->inlets[0].vec);
+        return port->inlets[0].vec;
+    }
     for (uint32_t i = 0; i < port->n_inlets; i++) {
         struct msgvec *vec = port->inlets[i].vec;
 
@@ -299,23 +304,21 @@ port_watermark(const struct node *node, const struct port *port)
 static inline bool
 lend(struct actor *actor, struct node *node)
 {
-    struct port *port = &node->ports[node->port];
     hde_batch *batch = &node->in.batch;
     struct msgvec *vec;
 
-    if (port->n_inlets == 1) {
-        vec = port->inlets[0].vec;
+    if (node->is_single) {
+        vec = node->single.vec;
         if (!vec->n)
             return false;
-        note_passed(port->inlets[0].edge, actor->tick, vec);
+        note_passed(node->single.edge, actor->tick, vec);
         batch->watermark_ns = node->wm;
     } else {
-        vec = join_inlets(actor, port);
+        vec = join_inlets(actor, &node->ports[node->port]);
         if (!vec->n)
             return false;
+        batch->watermark_ns = port_watermark(node, &node->ports[node->port]);
     }
-    if (node->n_ports > 1 || port->n_inlets > 1)
-        batch->watermark_ns = port_watermark(node, port);
     node->taken = vec;
     batch->port = node->port;
     batch->n = vec->n;
@@ -417,8 +420,8 @@ advance_watermark(struct node *node)
 {
     int64_t least;
 
-    if (node->n_ports == 1 && node->ports[0].n_inlets == 1) {
-        least = *node->ports[0].inlets[0].wm;
+    if (node->is_single) {
+        least = *node->single.wm;
     } else if (node->n_ports) {
         bool has_inlets = false;
 
@@ -538,12 +541,33 @@ run_node(struct actor *actor, struct node *node)
     return true;
 }
 
+/* An operator that works through a snapshot of 40 kB pushes the next node out of the nearest cache:
+ * its lines are fetched while this one works. */
+static inline void
+prefetch_node(const struct ahead *ahead)
+{
+    const char *node = (const char *)ahead->node;
+
+    __builtin_prefetch(node);
+    __builtin_prefetch(node + 64);
+    for (size_t at = offsetof(struct node, step); at < offsetof(struct node, def); at += 64)
+        __builtin_prefetch(node + at);
+    __builtin_prefetch(ahead->edge);
+    __builtin_prefetch(ahead->edge_stats);
+    __builtin_prefetch(ahead->node_stats);
+    __builtin_prefetch(ahead->state);
+    __builtin_prefetch(ahead->items);
+}
+
 bool
 exec_tick(struct actor *actor)
 {
-    for (; actor->at < actor->n_nodes; actor->at++)
+    for (; actor->at < actor->n_nodes; actor->at++) {
+        if (actor->at + 1 < actor->n_nodes)
+            prefetch_node(&actor->ahead[actor->at + 1]);
         if (unlikely(!run_node(actor, actor->nodes[actor->at])))
             return false;
+    }
     actor->at = 0;
     return true;
 }

@@ -61,39 +61,44 @@ enum node_step { STEP_PORTS, STEP_CALL };
 
 struct node {
     hde_ctx ctx; /* first: an hde_ctx is its node */
+
+    /* hot: what every tick reads (prefetch_node() in exec.c knows these lines) */
+    _Alignas(64) enum node_step step; /* where the current tick stands; survives a retry */
+    uint32_t port;
+    uint32_t n_ports, id;
+    int64_t wm;     /* what the operator sees; never goes back */
+    int64_t out_wm; /* wm, WM_IDLE or WM_END */
+    struct port *ports;
+    struct msgvec *taken; /* the messages that `in` lends */
+    struct stats_node *stats;
+    struct source *source; /* NULL: not a source */
+
+    struct inlet single; /* the only inlet of the only port, if there is one */
+    struct timers event_timers;
+    bool is_single;
+    bool is_impure; /* what it emits gets a tick of its own */
+    bool is_firing, has_ended;
+
+    struct inbatch in;
+    int64_t backoff_ns;
+    uint32_t attempts;
+
+    /* cold */
     const struct graph_node *def;
     struct engine *engine;
     struct actor *actor;
-    struct source *source; /* NULL: not a source */
-    struct stats_node *stats;
-    uint32_t id, graph_node, replica;
+    uint32_t graph_node, replica;
     bool is_open, has_flush, is_ending;
-    bool is_impure;      /* what it emits gets a tick of its own */
-    bool may_alarm;      /* may use hde_timer_after() and is no source */
-    _Atomic bool closed; /* no more posts */
-
-    uint32_t n_ports;
-    struct port *ports;
+    bool may_alarm;         /* may use hde_timer_after() and is no source */
+    _Atomic bool closed;    /* no more posts */
     struct outlet *outlets; /* the graph's; ctx.outlets are these or capture.outlets */
     struct capture capture; /* sources, impure */
-
-    int64_t wm;     /* what the operator sees; never goes back */
-    int64_t out_wm; /* wm, WM_IDLE or WM_END */
-    bool has_ended;
-    uint32_t answers_out; /* impure: answers on their way through the sequencer */
-    struct timers event_timers, clock_timers;
-
-    /* where the current tick stands; survives a retry */
-    enum node_step step;
-    uint32_t port;
+    uint32_t answers_out;   /* impure: answers on their way through the sequencer */
+    struct timers clock_timers;
+    struct timer firing; /* a timer whose call has to be repeated */
+    int64_t retry_at_ns; /* monotonic */
     hde_counter counters[STATS_COUNTERS], spare_counter;
     _Atomic uint64_t spare_value;
-    struct inbatch in;
-    struct msgvec *taken; /* the messages that `in` lends */
-    struct timer firing;  /* a timer whose call has to be repeated */
-    bool is_firing, firing_clock;
-    uint32_t attempts;
-    int64_t backoff_ns, retry_at_ns; /* retry_at_ns: monotonic */
 };
 
 /* ---- Actor -------------------------------------------------------------------------------- */
@@ -115,6 +120,11 @@ struct split { /* an output port of one instance towards the replicas of a node 
     struct edge **edges;
 };
 
+struct ahead { /* what the next node will touch: see prefetch_node() in exec.c */
+    const struct node *node;
+    const void *edge, *edge_stats, *node_stats, *state, *items;
+};
+
 enum actor_state { ACTOR_READY, ACTOR_IN_TICK, ACTOR_PARKED, ACTOR_FAILED };
 
 struct actor {
@@ -122,6 +132,7 @@ struct actor {
     struct worker *worker;
     uint32_t id, n_nodes;
     struct node **nodes; /* in topological order */
+    struct ahead *ahead; /* per node */
     bool is_sequenced;   /* the sequencing worker hands it entries itself */
 
     uint32_t n_in, n_out, n_splits, n_drops;

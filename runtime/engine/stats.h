@@ -18,7 +18,7 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 1,
+    STATS_VERSION = 2,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
@@ -54,9 +54,9 @@ struct stats_node {
     uint32_t graph_node, replica, worker;
     uint32_t blocking; /* has a thread of its own */
     _Alignas(64) _Atomic uint64_t calls, messages;
+    _Atomic int64_t watermark_ns;
     _Atomic uint64_t sampled_ns, sampled_messages; /* of the sampled ticks */
     _Atomic uint64_t rejects, retries, errors, restarts, skips;
-    _Atomic int64_t watermark_ns;
     _Atomic uint32_t state; /* enum node_state, never NODE_RUNNING */
     struct stats_counter counter[STATS_COUNTERS];
 };
