@@ -3,6 +3,7 @@
  * ZeroMQ pair of the same run. All sides are interleaved, round by round; medians are printed. */
 #include "bench/work.h"
 
+#include "base/arena.h"
 #include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/stats.h"
@@ -18,7 +19,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { ROUNDS_MAX = 99, READY = 64 };
+enum { ROUNDS_MAX = 99 };
 
 static double
 now_ns(void)
@@ -170,15 +171,16 @@ run_diamond(long ticks, int per_tick)
     long messages = 2 * ticks * per_tick;
     double ns;
 
-    hde_text_printf(&text,
-                    "hde: 1\ngraph: bench\nworkers: 2\nnodes:\n"
-                    "  source: {op: bench/source, params: {shape: tick, ticks: %ld, per_tick: %d}}\n"
-                    "  near: {op: bench/pass, worker: 0}\n"
-                    "  far: {op: bench/pass, worker: 1, boundary: true}\n"
-                    "  sink: {op: bench/sink, worker: 0, boundary: true,"
-                    " params: {skip: %ld, until: %ld}}\n"
-                    "edges:\n  - source.ticks -> [near, far] -> sink\n",
-                    ticks, per_tick, messages / 10, messages);
+    hde_text_printf(
+        &text,
+        "hde: 1\ngraph: bench\nworkers: 2\nnodes:\n"
+        "  source: {op: bench/source, params: {shape: tick, ticks: %ld, per_tick: %d}}\n"
+        "  near: {op: bench/pass, worker: 0}\n"
+        "  far: {op: bench/pass, worker: 1, boundary: true}\n"
+        "  sink: {op: bench/sink, worker: 0, boundary: true,"
+        " params: {skip: %ld, until: %ld}}\n"
+        "edges:\n  - source.ticks -> [near, far] -> sink\n",
+        ticks, per_tick, messages / 10, messages);
     ns = run_graph(text.data);
     hde_text_free(&text);
     return ns;
@@ -186,38 +188,57 @@ run_diamond(long ticks, int per_tick)
 
 /* ---- the hand-written loop ---- */
 
-struct ready_chain {
-    double strike[BENCH_STRIKES];
-    double calls[12][BENCH_STRIKES], puts[12][BENCH_STRIKES];
-};
-
-static double
-light(const struct ready_chain *chain, int column)
+/* The same messages as the source's, each in one block. */
+static Hde__BenchChain *
+new_chain(void)
 {
-    return bench_work(chain->calls[column], chain->puts[column], BENCH_STRIKES);
+    const size_t columns = 25;
+    Hde__BenchChain *chain = xmalloc(sizeof *chain);
+    Hde__BenchSide *sides = xmalloc(2 * sizeof *sides);
+    double *block = xmalloc(columns * BENCH_STRIKES * sizeof *block);
+
+    hde__bench_chain__init(chain);
+    chain->strike = block;
+    chain->n_strike = BENCH_STRIKES;
+    for (int s = 0; s < 2; s++) {
+        double **at[] = {&sides[s].last,      &sides[s].bid,    &sides[s].ask,  &sides[s].oi,
+                         &sides[s].oi_change, &sides[s].volume, &sides[s].iv,   &sides[s].delta,
+                         &sides[s].gamma,     &sides[s].theta,  &sides[s].vega, &sides[s].price};
+
+        hde__bench_side__init(&sides[s]);
+        for (int c = 0; c < 12; c++) {
+            *at[c] = block + (1 + 12 * s + c) * BENCH_STRIKES;
+            for (int k = 0; k < BENCH_STRIKES; k++)
+                (*at[c])[k] = 100 * (1 + s) + c * k;
+        }
+    }
+    chain->calls = &sides[0];
+    chain->puts = &sides[1];
+    return chain;
 }
 
-static double (*volatile const light_fn)(const struct ready_chain *, int) = light;
+static double
+light(const Hde__BenchChain *chain, int64_t column)
+{
+    return bench_work(bench_column(chain->calls, column), bench_column(chain->puts, column),
+                      chain->n_strike);
+}
+
+static double (*volatile const light_fn)(const Hde__BenchChain *, int64_t) = light;
 
 static double
 run_loop(long chains)
 {
-    static struct ready_chain ready[READY];
+    static Hde__BenchChain *ready[BENCH_READY];
     static double sum[BENCH_OPS];
     double start;
 
-    for (int i = 0; i < READY; i++) {
-        for (int c = 0; c < 12; c++) {
-            for (int k = 0; k < BENCH_STRIKES; k++) {
-                ready[i].calls[c][k] = 100 + c * k;
-                ready[i].puts[c][k] = 200 + c * k;
-            }
-        }
-    }
+    for (int i = 0; !ready[BENCH_READY - 1]; i++)
+        ready[i] = new_chain();
     start = now_ns();
     for (long i = 0; i < chains; i++) {
         for (int op = 0; op < BENCH_OPS; op++)
-            sum[op] += light_fn(&ready[i % READY], op);
+            sum[op] += light_fn(ready[i % BENCH_READY], op);
     }
     __asm__ volatile("" : : "g"(sum) : "memory");
     return (now_ns() - start) / (double)chains;
@@ -461,11 +482,13 @@ print_text(void)
     printf("a hop                                                  ns a message\n");
     printf("  fused                                                  %10.2f\n",
            (median(&all[PASS_LONG]) - median(&all[PASS_SHORT])) / 8);
-    printf("  ring edge, ticks of 8 messages                         %10.2f   %.2f x the bare ring\n",
-           ring8, ring8 / bare8);
+    printf(
+        "  ring edge, ticks of 8 messages                         %10.2f   %.2f x the bare ring\n",
+        ring8, ring8 / bare8);
     printf("  bare ring, published 8 at a time                       %10.2f\n", bare8);
-    printf("  ring edge, ticks of 32 messages                        %10.2f   %.2f x the bare ring\n",
-           ring32, ring32 / bare32);
+    printf(
+        "  ring edge, ticks of 32 messages                        %10.2f   %.2f x the bare ring\n",
+        ring32, ring32 / bare32);
     printf("  bare ring, published 32 at a time                      %10.2f\n", bare32);
     printf("  graph over two workers, source -> ring -> sink         %10.2f\n",
            median(&all[GRAPH_RING_8]));
@@ -492,7 +515,8 @@ static const char usage[] =
     "usage: hde bench edges [--rounds N] [--quick] [--json]\n"
     "\n"
     "What a hop costs: an 8-operator graph against a hand-written loop of the same functions and\n"
-    "against the same graph with ZeroMQ and row messages on every hop; fused, ring and merged hops\n"
+    "against the same graph with ZeroMQ and row messages on every hop; fused, ring and merged "
+    "hops\n"
     "against a bare ring and a raw ZeroMQ pair. Sides alternate; medians of N rounds (7).\n"
     "\n"
     "  hde bench edges --quick     3 short rounds, to see that it works\n"

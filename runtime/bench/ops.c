@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { READY = 64 }; /* messages that the sources go round */
+enum { READY = BENCH_READY }; /* messages that the sources go round */
 
 static uint64_t
 clock_ns(void)
@@ -170,21 +170,6 @@ struct light {
     double sum;
 };
 
-static const double *
-column_of(const Hde__BenchSide *side, int64_t i)
-{
-    static const size_t at[] = {
-        offsetof(Hde__BenchSide, last),      offsetof(Hde__BenchSide, bid),
-        offsetof(Hde__BenchSide, ask),       offsetof(Hde__BenchSide, oi),
-        offsetof(Hde__BenchSide, oi_change), offsetof(Hde__BenchSide, volume),
-        offsetof(Hde__BenchSide, iv),        offsetof(Hde__BenchSide, delta),
-        offsetof(Hde__BenchSide, gamma),     offsetof(Hde__BenchSide, theta),
-        offsetof(Hde__BenchSide, vega),      offsetof(Hde__BenchSide, price),
-    };
-
-    return *(double *const *)((const char *)side + at[i]);
-}
-
 static hde_status
 light_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 {
@@ -193,8 +178,8 @@ light_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     for (; batch->done < batch->n; batch->done++) {
         const Hde__BenchChain *chain = (const Hde__BenchChain *)batch->msg[batch->done]->body;
 
-        self->sum += bench_work(column_of(chain->calls, self->column),
-                                column_of(chain->puts, self->column), chain->n_strike);
+        self->sum += bench_work(bench_column(chain->calls, self->column),
+                                bench_column(chain->puts, self->column), chain->n_strike);
         hde_emit(ctx, 0, hde_take(batch, batch->done));
     }
     return HDE_OK;
