@@ -316,6 +316,39 @@ test_pcr_is_the_quotient_of_sums(void **state)
 }
 
 static void
+drop_oi_changes(Hde__RawChain *raw)
+{
+    Hde__Quotes *sides[] = {raw->calls, raw->puts};
+
+    for (int s = 0; s < 2; s++) {
+        sides[s]->n_prev_oi = sides[s]->n_oi;
+        sides[s]->prev_oi = sides[s]->oi_change; /* any column that is not 0 */
+        sides[s]->n_oi_change = 0;
+        sides[s]->oi_change = NULL;
+    }
+}
+
+static void
+test_pcr_makes_the_change_of_oi_of_its_parts(void **state)
+{
+    hde_msg *given = through("processing/pcr", NULL, NULL), *made;
+    hde_harness *h = hde_harness_open("processing/pcr", NULL);
+    hde_msg *taken = market_chain(h);
+
+    drop_oi_changes((Hde__RawChain *)taken->body);
+    hde_harness_push(h, "in", taken);
+    made = hde_harness_pull(h, "out");
+    assert_non_null(made);
+    const Hde__Pcr *a = chain_of(given)->metrics->pcr, *b = chain_of(made)->metrics->pcr;
+
+    hde_harness_close(h);
+    assert_near("calls", b->call_oi_change, a->call_oi - a->call_oi_change, 1e-12);
+    assert_near("puts", b->put_oi_change, a->put_oi - a->put_oi_change, 1e-12);
+    hde_msg_drop(given);
+    hde_msg_drop(made);
+}
+
+static void
 test_pcr_around_the_money_counts_only_those_strikes(void **state)
 {
     hde_msg *msg = through("processing/pcr", "scope: atm, strikes: 2", NULL);
@@ -679,6 +712,7 @@ main(void)
         cmocka_unit_test(test_greeks_to_the_spot_agree_with_those_to_the_forward),
         cmocka_unit_test(test_theoretical_prices_are_those_paid_on_a_quadratic_smile),
         cmocka_unit_test(test_pcr_is_the_quotient_of_sums),
+        cmocka_unit_test(test_pcr_makes_the_change_of_oi_of_its_parts),
         cmocka_unit_test(test_pcr_around_the_money_counts_only_those_strikes),
         cmocka_unit_test(test_pcr_without_calls_is_absent_and_missing_entries_count_nothing),
         cmocka_unit_test(test_max_pain_is_the_least_of_all_losses),
