@@ -3,7 +3,7 @@
  *
  *  (1) A tick starts when every input is at or past it (O7) and every block output has credit
  *      (O4); then it runs to its end whatever it emits.
- *      [test_order_equals_the_reference_on_random_graphs, test_one_tick_may_overdraw...]
+ *      [test_order_equals_the_reference_on_random_graphs]
  *  (2) Each edge gets at most one batch a tick, after the tick: messages, or a new watermark alone.
  *  (3) The word of the outputs never reaches a tick that is worked on; otherwise it is the smallest
  *      over the inputs of (tick at the front - 1) or, where the ring is empty, that input's word

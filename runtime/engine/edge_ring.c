@@ -4,15 +4,16 @@
  *  (1) Only the writer stores tail and word, only the reader stores done and ask.
  *  (2) Writer: batch, then tail (release), then word (release). Reader: word (acquire), then tail
  *      (acquire). So a reader that sees a word sees every batch up to it: a ring that is empty
- *      behind its word has nothing to come up to that tick. [test_word_never_overtakes_its_batches]
+ *      behind its word has nothing to come up to that tick.
+ *      [test_word_never_overtakes_its_batches]
  *  (3) A tick starts with credit left and puts one record here, so what is not given back stays
  *      below capacity + that record. A record counts max(1, n) units and takes at most
  *      RECORD_WORDS + min(n, capacity) words; the words of the ring are never short, and emit
  *      never waits. [test_one_tick_may_overdraw_and_is_never_split]
  *  (4) Credit comes back when the reader has finished the tick, not when it took the batch; so no
  *      word is written over that the reader still reads.
- * [test_credit_returns_when_the_tick_is_done] (5) A record is contiguous for its reader only after
- * ring_take(): it may wrap around the end.
+ *      [test_credit_returns_when_the_tick_is_done]
+ *  (5) A record is contiguous for its reader only after ring_take(): it may wrap around the end.
  *
  *      free --put--> written --publish--> visible --take--> worked on --finish, return--> free */
 #include "base/arena.h"
