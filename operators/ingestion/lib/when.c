@@ -62,7 +62,7 @@ when_print_day(int32_t day, char *out)
     when_civil(day, &y, &m, &d);
     if (y < 0 || y > 9999)
         y = y < 0 ? 0 : 9999;
-    snprintf(out, 16, "%04d-%02d-%02d", y, m, d);
+    snprintf(out, 16, "%04d-%02u-%02u", y, (unsigned)m % 100, (unsigned)d % 100);
 }
 
 /* Reads 1 to `most` digits. */
