@@ -446,7 +446,7 @@ run_round(long scale)
 {
     const struct chain_graph fused = {"chain", "chains", "light", "", "", BENCH_OPS, 1, 4 * scale};
     const struct chain_graph rows = {
-        "rows", "rows", "rows", ", transport: zmq", ", boundary: true", BENCH_OPS, 1, scale / 250};
+        "rows", "rows", "rows", ", transport: zmq", ", boundary: true", BENCH_OPS, 1, 2000};
     const struct chain_graph pass2 = {"tick", "ticks", "pass", "", "", 2, 8, scale};
     const struct chain_graph pass10 = {"tick", "ticks", "pass", "", "", 10, 8, scale};
     const struct chain_graph ring = {"tick", "ticks", "pass", "", ", worker: 1", 0, 8, scale};

@@ -65,6 +65,7 @@ emit_nodes(struct loader *loader, const size_t *order)
         node->name = draft->full;
         node->op = draft->op;
         node->plugin_path = draft->plugin_path;
+        node->build_id = draft->build_id;
         node->place = draft->place;
     }
 }

@@ -28,6 +28,7 @@ struct node_draft {
     struct instance *home;
     const hde_operator *op; /* NULL: unknown, and said so */
     const char *plugin_path;
+    const char *build_id; /* of that file; "" where it has none */
     const struct yaml *params; /* a mapping or NULL */
     const struct yaml *key;    /* as written, or NULL */
     struct graph_node settings;

@@ -373,6 +373,7 @@ load_operator(struct loader *loader, struct node_draft *node, const struct yaml 
     }
     node->op = found->op;
     node->plugin_path = found->path;
+    node->build_id = found->build_id;
     node->in_used = arena_alloc(loader->arena, count_ports(node->op->inputs) + 1);
     node->out_used = arena_alloc(loader->arena, count_ports(node->op->outputs) + 1);
 }
