@@ -167,7 +167,7 @@ static const hde_operator source_op = {
 
 struct light {
     int64_t column;
-    double sum;
+    double sum, mix[BENCH_STRIKES];
 };
 
 static hde_status
@@ -178,8 +178,8 @@ light_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     for (; batch->done < batch->n; batch->done++) {
         const Hde__BenchChain *chain = (const Hde__BenchChain *)batch->msg[batch->done]->body;
 
-        self->sum += bench_work(bench_column(chain->calls, self->column),
-                                bench_column(chain->puts, self->column), chain->n_strike);
+        bench_work(bench_column(chain->calls, self->column),
+                   bench_column(chain->puts, self->column), chain->n_strike, self->mix);
         hde_emit(ctx, 0, hde_take(batch, batch->done));
     }
     return HDE_OK;

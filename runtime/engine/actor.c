@@ -185,6 +185,7 @@ actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns)
     actor->now_ns = now_ns;
     actor->is_ordered = true;
     actor->is_sampled = ++actor->ticks % STATS_SAMPLE == 0;
+    actor->is_slow = actor->is_sampled || STAT_GET(actor->engine->taps);
     actor->state = ACTOR_IN_TICK;
 }
 

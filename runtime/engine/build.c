@@ -84,7 +84,7 @@ make_capture(struct builder *self, struct node *node, uint32_t n)
     capture->targets = make(self, n * sizeof *capture->targets);
     for (uint32_t i = 0; i < n; i++) {
         capture->targets[i] = &capture->port[i];
-        capture->outlets[i] = (struct outlet){1, &capture->targets[i]};
+        outlet_set(&capture->outlets[i], 1, &capture->targets[i]);
     }
 }
 
@@ -111,12 +111,15 @@ make_node(struct builder *self, uint32_t graph_node, uint32_t replica)
     node->n_ports = is_source(def) ? 0 : count_ports(op->inputs);
     node->ports = make(self, node->n_ports * sizeof *node->ports);
     node->outlets = make(self, n_outlets * sizeof *node->outlets);
+    node->counters = make(self, STATS_COUNTERS * sizeof *node->counters);
     if (n_outlets && (is_source(def) || node->is_impure || op->event))
         make_capture(self, node, n_outlets);
     node->in.batch.size = sizeof(hde_batch);
     node->ctx = (hde_ctx){.host = &engine_host,
                           .owner = node,
                           .op = op,
+                          .batch = op->batch,
+                          .said = make(self, sizeof *node->ctx.said),
                           .node = def->name,
                           .graph = engine->graph->name,
                           .watermark_ns = WM_NONE,
@@ -292,7 +295,10 @@ add_inlet(struct builder *self, struct edge *edge)
 static void
 add_target(struct builder *self, struct node *node, unsigned port, struct msgvec *vec)
 {
-    append(self, &node->outlets[port].targets, &node->outlets[port].n_targets, vec);
+    struct outlet *outlet = &node->outlets[port];
+
+    append(self, &outlet->targets, &outlet->n_targets, vec);
+    outlet_set(outlet, outlet->n_targets, outlet->targets);
 }
 
 static bool
@@ -450,28 +456,33 @@ wire_edges(struct builder *self, struct err *err)
     return true;
 }
 
-/* Shortcuts for nodes with one input, and what to fetch before each node runs. */
-static void
-make_shortcuts(struct builder *self, struct actor *actor)
+/* The only inlet of the only port; NULL: it has others. */
+static const struct inlet *
+only_inlet(const struct node *node)
 {
-    actor->ahead = make(self, actor->n_nodes * sizeof *actor->ahead);
+    return node->n_ports == 1 && node->ports[0].n_inlets == 1 ? node->ports[0].inlets : NULL;
+}
+
+/* Nodes that run_plain() in exec.c can run, and where their messages and watermark come from. */
+static void
+find_plain_nodes(struct actor *actor)
+{
+    static struct msgvec no_messages;
+
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         struct node *node = actor->nodes[i];
-        struct ahead *ahead = &actor->ahead[i];
+        const struct inlet *inlet = only_inlet(node);
 
-        ahead->node = node;
-        ahead->node_stats = &node->stats->calls;
-        ahead->state = node->ctx.state;
-        ahead->edge = ahead->edge_stats = ahead->items = node;
-        node->is_single = node->n_ports == 1 && node->ports[0].n_inlets == 1;
-        if (!node->is_single)
-            continue;
-        node->single = node->ports[0].inlets[0];
-        ahead->edge = node->single.edge;
-        ahead->edge_stats = &node->single.edge->stats->messages;
-        /* the array has its first size now, so that its place is known; it seldom grows */
-        msgvec_grow(node->single.vec);
-        ahead->items = node->single.vec->item;
+        node->is_plain = (node->source || inlet) && !node->is_impure;
+        if (node->source) {
+            node->vec = &no_messages;
+            node->vec_wm = &node->source->out_wm;
+        } else if (inlet) {
+            node->vec = inlet->vec;
+            node->vec_wm = inlet->wm;
+            if (inlet->edge->kind == EDGE_FUSED)
+                inlet->edge->stats->counted_by_node = 1;
+        }
     }
 }
 
@@ -622,7 +633,7 @@ engine_build(struct engine *engine, struct err *err)
         return false;
     make_sequencer(&self);
     for (uint32_t i = 0; i < engine->n_actors; i++)
-        make_shortcuts(&self, engine->actors[i]);
+        find_plain_nodes(engine->actors[i]);
     atomic_store(&engine->actors_left, engine->n_actors);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (!watch_zmq(&self, engine->workers[i]))

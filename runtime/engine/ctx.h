@@ -14,9 +14,16 @@
 /* Where an output port sends: every target gets every message. A target is the input buffer of a
  * fused node, the pending batch of an edge, or the harness's queue. */
 struct outlet {
+    struct msgvec *only; /* the target, if there is one and no more */
     uint32_t n_targets;
     struct msgvec **targets;
 };
+
+static inline void
+outlet_set(struct outlet *outlet, uint32_t n, struct msgvec **targets)
+{
+    *outlet = (struct outlet){n == 1 ? targets[0] : NULL, n, targets};
+}
 
 struct host {
     void (*timer_at)(hde_ctx *ctx, uint32_t id, int64_t event_ns);
@@ -42,6 +49,12 @@ struct scratch_block {
     size_t size; /* of the memory behind this header */
 };
 
+/* The last reject, retry or fail. */
+struct said {
+    char event[64];
+    char text[512]; /* "event: text" */
+};
+
 struct hde_ctx {
     const struct host *host;
     void *owner; /* the host's */
@@ -49,6 +62,7 @@ struct hde_ctx {
     const char *node; /* name of the node */
     const char *graph;
     void *state;
+    hde_status (*batch)(hde_ctx *ctx, void *state, hde_batch *batch); /* op->batch */
     int64_t now_ns;           /* processing time of the current entry */
     int64_t watermark_ns;     /* INT64_MIN before the first */
     int64_t event_ns;         /* event time that new messages inherit outside of batch() */
@@ -58,8 +72,7 @@ struct hde_ctx {
     struct msg_pool *pool; /* of the thread that runs this instance; NULL: look it up */
     struct scratch_block *scratch;
     size_t scratch_used;
-    struct err said; /* code "" ; text "event: text" of the last reject, retry or fail */
-    char said_event[64];
+    struct said *said;
     _Atomic int log_level; /* hde_level: smaller ones are not written. Any thread may set it */
     uint64_t n_rejects, n_retries, n_fails;
 };
@@ -71,7 +84,7 @@ struct hde_counter {
 
 /* Calls batch() with everything around it that a host owes: event times, scratch. The messages are
  * lent; slots that were taken are NULL afterwards, batch->done tells how far it came. */
-hde_status ctx_batch(hde_ctx *ctx, struct inbatch *in);
+static inline hde_status ctx_batch(hde_ctx *ctx, struct inbatch *in);
 
 void ctx_scratch_rewind(hde_ctx *ctx);
 static inline void
@@ -81,5 +94,19 @@ ctx_scratch_reset(hde_ctx *ctx) /* after every callback */
         ctx_scratch_rewind(ctx);
 }
 void ctx_scratch_fini(hde_ctx *ctx);
+
+static inline hde_status
+ctx_batch(hde_ctx *ctx, struct inbatch *in)
+{
+    hde_status status;
+
+    in->batch.size = sizeof *in;
+    in->event_ns = ctx->event_ns;
+    ctx->in = in;
+    status = ctx->batch(ctx, ctx->state, &in->batch);
+    ctx->in = NULL;
+    ctx_scratch_reset(ctx);
+    return status;
+}
 
 #endif

@@ -158,7 +158,7 @@ open_nodes(struct engine *engine, struct err *err)
         if (status != HDE_OK)
             return err_set(err, "HDE-R001", "node '%s' (%s) does not open: %s", node->def->name,
                            node->def->op->name,
-                           node->ctx.said.text[0] ? node->ctx.said.text : "no reason given");
+                           node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
     }
     return true;
 }

@@ -31,13 +31,13 @@ static const int64_t default_max_backoff_ns = 10LL * NS_PER_S;
 static const char *
 said(const struct node *node)
 {
-    return node->ctx.said.text[0] ? node->ctx.said.text : "no reason given";
+    return node->ctx.said->text[0] ? node->ctx.said->text : "no reason given";
 }
 
 static void
 fail_engine(struct node *node)
 {
-    char text[sizeof node->ctx.said.text + 2 * STATS_NAME];
+    char text[sizeof node->ctx.said->text + 2 * STATS_NAME];
 
     STAT_SET(node->stats->state, NODE_FAILED);
     if (!node->source) /* a source may have a thread of its own */
@@ -66,7 +66,7 @@ plan_retry(struct node *node)
     return true;
 }
 
-static void
+static inline void
 forget_retries(struct node *node)
 {
     node->attempts = 0;
@@ -105,6 +105,7 @@ static bool
 park(struct node *node)
 {
     node->actor->state = ACTOR_PARKED;
+    node->actor->is_slow = true; /* for the rest of the tick */
     node->actor->resume_ns = node->retry_at_ns;
     if (!STAT_GET(node->actor->stuck_since_ns))
         STAT_SET(node->actor->stuck_since_ns, node->actor->worker->mono_ns);
@@ -262,8 +263,10 @@ note_passed(struct edge *edge, uint64_t tick, const struct msgvec *vec)
 {
     if (edge->kind != EDGE_FUSED)
         return; /* counted where it was put */
-    STAT_ADD(edge->stats->messages, vec->n);
-    STAT_ADD(edge->stats->batches, 1);
+    if (!edge->stats->counted_by_node) {
+        STAT_ADD(edge->stats->messages, vec->n);
+        STAT_ADD(edge->stats->batches, 1);
+    }
     if (unlikely(atomic_load_explicit(&edge->tap, memory_order_relaxed) != NULL))
         tap_record(edge, tick, vec->item, vec->n);
 }
@@ -301,24 +304,17 @@ port_watermark(const struct node *node, const struct port *port)
 }
 
 /* Puts the messages of node->port into node->in; false: there are none. */
-static inline bool
+static bool
 lend(struct actor *actor, struct node *node)
 {
     hde_batch *batch = &node->in.batch;
     struct msgvec *vec;
 
-    if (node->is_single) {
-        vec = node->single.vec;
-        if (!vec->n)
-            return false;
-        note_passed(node->single.edge, actor->tick, vec);
-        batch->watermark_ns = node->wm;
-    } else {
-        vec = join_inlets(actor, &node->ports[node->port]);
-        if (!vec->n)
-            return false;
-        batch->watermark_ns = port_watermark(node, &node->ports[node->port]);
-    }
+    vec = join_inlets(actor, &node->ports[node->port]);
+    if (!vec->n)
+        return false;
+    batch->watermark_ns = port_watermark(node, &node->ports[node->port]);
+    STAT_ADD(node->stats->batches, 1);
     node->taken = vec;
     batch->port = node->port;
     batch->n = vec->n;
@@ -332,10 +328,8 @@ lend(struct actor *actor, struct node *node)
 }
 
 static inline void
-take_back(struct node *node)
+take_back(struct node *node, struct msgvec *vec)
 {
-    struct msgvec *vec = node->taken;
-
     STAT_ADD(node->stats->messages, vec->n);
     for (uint32_t i = 0; i < vec->n; i++)
         if (vec->item[i])
@@ -362,7 +356,7 @@ call_batch(struct actor *actor, struct node *node)
     return status;
 }
 
-/* After a status other than HDE_OK: true: call again with what is left. */
+/* After a status other than HDE_OK. True: go on with what is left. */
 static bool
 settle_batch(struct actor *actor, struct node *node, hde_status status)
 {
@@ -387,7 +381,7 @@ settle_batch(struct actor *actor, struct node *node, hde_status status)
 }
 
 /* Calls batch() until all of node->in is done; false: parked or failed. */
-static inline bool
+static bool
 deliver(struct actor *actor, struct node *node)
 {
     hde_batch *batch = &node->in.batch;
@@ -415,14 +409,12 @@ deliver(struct actor *actor, struct node *node)
 
 /* ---- One node, one tick ------------------------------------------------------------------- */
 
-static inline void
+static void
 advance_watermark(struct node *node)
 {
     int64_t least;
 
-    if (node->is_single) {
-        least = *node->single.wm;
-    } else if (node->n_ports) {
+    if (node->n_ports) {
         bool has_inlets = false;
 
         least = WM_END;
@@ -519,7 +511,8 @@ run_after(struct actor *actor, struct node *node)
     return node->wm != WM_END || end_node(actor, node);
 }
 
-static inline bool
+/* Any node, in any tick, from where it stands. */
+static bool __attribute__((noinline))
 run_node(struct actor *actor, struct node *node)
 {
     if (unlikely(node->is_firing) && !fire(actor, node))
@@ -531,7 +524,7 @@ run_node(struct actor *actor, struct node *node)
         node->step = STEP_CALL;
         if (unlikely(!deliver(actor, node)))
             return false;
-        take_back(node);
+        take_back(node, node->taken);
         node->step = STEP_PORTS;
     }
     if (unlikely(node->event_timers.next_ns <= node->wm || node->wm == WM_END || actor->direct) &&
@@ -541,32 +534,76 @@ run_node(struct actor *actor, struct node *node)
     return true;
 }
 
-/* An operator that works through a snapshot of 40 kB pushes the next node out of the nearest cache:
- * its lines are fetched while this one works. */
-static inline void
-prefetch_node(const struct ahead *ahead)
+/* The call of a plain node did not just succeed: run_node() goes on behind it. */
+static bool __attribute__((noinline))
+run_rest(struct actor *actor, struct node *node, hde_status status)
 {
-    const char *node = (const char *)ahead->node;
+    node->taken = node->vec;
+    node->step = STEP_CALL;
+    if (status == HDE_OK) {
+        node->in.batch.done = node->in.batch.n;
+    } else if (!settle_batch(actor, node, status)) {
+        return false;
+    }
+    if (node->in.batch.done >= node->in.batch.n) {
+        take_back(node, node->vec);
+        node->step = STEP_PORTS;
+    }
+    return run_node(actor, node);
+}
 
-    __builtin_prefetch(node);
-    __builtin_prefetch(node + 64);
-    for (size_t at = offsetof(struct node, step); at < offsetof(struct node, def); at += 64)
-        __builtin_prefetch(node + at);
-    __builtin_prefetch(ahead->edge);
-    __builtin_prefetch(ahead->edge_stats);
-    __builtin_prefetch(ahead->node_stats);
-    __builtin_prefetch(ahead->state);
-    __builtin_prefetch(ahead->items);
+/* Most nodes in most ticks: one inlet, no timer is due, the call succeeds. The rest is run_node()'s.
+ */
+static inline bool
+run_plain(struct actor *actor, struct node *node, struct stats_worker *worker)
+{
+    struct msgvec *vec = node->vec;
+    struct stats_node *stats = node->stats;
+    int64_t wm = *node->vec_wm;
+    hde_batch *batch = &node->in.batch;
+    hde_status status;
+
+    if (unlikely(wm >= node->event_timers.next_ns || wm >= WM_IDLE))
+        return run_node(actor, node);
+    if (wm > node->wm) {
+        node->wm = wm;
+        STAT_SET(stats->watermark_ns, wm);
+    }
+    node->out_wm = node->wm;
+    if (!vec->n)
+        return true;
+    batch->n = vec->n;
+    batch->done = 0;
+    batch->msg = vec->item;
+    batch->tick = actor->tick;
+    batch->now_ns = node->ctx.now_ns = actor->now_ns;
+    batch->watermark_ns = node->ctx.watermark_ns = node->wm;
+    STAT_SET(worker->node, node->id + 1);
+    STAT_ADD(stats->calls, 1);
+    STAT_ADD(stats->batches, 1);
+    status = ctx_batch(&node->ctx, &node->in);
+    if (unlikely(status != HDE_OK || node->event_timers.next_ns <= node->wm))
+        return run_rest(actor, node, status);
+    take_back(node, vec);
+    return true;
 }
 
 bool
 exec_tick(struct actor *actor)
 {
-    for (; actor->at < actor->n_nodes; actor->at++) {
-        if (actor->at + 1 < actor->n_nodes)
-            prefetch_node(&actor->ahead[actor->at + 1]);
-        if (unlikely(!run_node(actor, actor->nodes[actor->at])))
+    struct stats_worker *worker = actor->worker->stats;
+    const bool is_slow = actor->is_slow || actor->direct;
+
+    for (uint32_t i = actor->at, n = actor->n_nodes; i < n; i++) {
+        struct node *node = actor->nodes[i];
+        bool is_done;
+
+        is_done = unlikely(is_slow || !node->is_plain) ? run_node(actor, node)
+                                                       : run_plain(actor, node, worker);
+        if (unlikely(!is_done)) {
+            actor->at = i;
             return false;
+        }
     }
     actor->at = 0;
     return true;

@@ -69,7 +69,7 @@ static void __attribute__((noreturn, cold)) no_such_output(const hde_ctx *ctx, u
     abort();
 }
 
-static void
+static void __attribute__((noinline))
 emit_many(const struct outlet *outlet, hde_msg *taken)
 {
     if (!outlet->n_targets) {
@@ -85,14 +85,16 @@ void
 hde_emit(hde_ctx *ctx, unsigned port, hde_msg *taken)
 {
     const struct outlet *outlet;
+    struct msgvec *vec;
 
     if (unlikely(port >= ctx->n_outlets))
         no_such_output(ctx, port);
     outlet = &ctx->outlets[port];
-    if (unlikely(outlet->n_targets != 1))
+    vec = outlet->only;
+    if (unlikely(!vec || vec->n == vec->cap))
         emit_many(outlet, taken);
     else
-        msgvec_push(outlet->targets[0], taken);
+        vec->item[vec->n++] = taken;
 }
 
 void
@@ -101,20 +103,6 @@ hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg)
     if (port < ctx->n_outlets && !ctx->outlets[port].n_targets)
         return; /* nobody listens: no need to count up and down */
     hde_emit(ctx, port, hde_msg_keep(msg));
-}
-
-hde_status
-ctx_batch(hde_ctx *ctx, struct inbatch *in)
-{
-    hde_status status;
-
-    in->batch.size = sizeof *in;
-    in->event_ns = ctx->event_ns;
-    ctx->in = in;
-    status = ctx->op->batch(ctx, ctx->state, &in->batch);
-    ctx->in = NULL;
-    ctx_scratch_reset(ctx);
-    return status;
 }
 
 /* ---- Scratch ------------------------------------------------------------------------------ */
@@ -282,11 +270,11 @@ hde_log(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
 static void __attribute__((format(printf, 4, 0)))
 say(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, va_list args)
 {
-    struct err *said = &ctx->said;
+    struct said *said = ctx->said;
     int n = snprintf(said->text, sizeof said->text, "%s: ", event);
     size_t at = n < 0 ? 0 : (size_t)n < sizeof said->text ? (size_t)n : sizeof said->text - 1;
 
-    snprintf(ctx->said_event, sizeof ctx->said_event, "%s", event);
+    snprintf(said->event, sizeof said->event, "%s", event);
     vsnprintf(said->text + at, sizeof said->text - at, fmt, args);
     log_redact(said->text);
     if (is_written(ctx, level))

@@ -102,7 +102,7 @@ counter_open(hde_ctx *ctx, const char *name, const char *help)
     struct node *node = node_of(ctx);
 
     for (unsigned i = 0; i < STATS_COUNTERS; i++) {
-        struct stats_counter *slot = &node->stats->counter[i];
+        struct stats_counter *slot = stats_counters_at(node->engine->stats, node->id) + i;
 
         if (!STAT_GET(slot->in_use)) {
             snprintf(slot->name, sizeof slot->name, "%s", name);

@@ -62,24 +62,24 @@ enum node_step { STEP_PORTS, STEP_CALL };
 struct node {
     hde_ctx ctx; /* first: an hde_ctx is its node */
 
-    /* hot: what every tick reads (prefetch_node() in exec.c knows these lines) */
-    _Alignas(64) enum node_step step; /* where the current tick stands; survives a retry */
-    uint32_t port;
-    uint32_t n_ports, id;
-    int64_t wm;     /* what the operator sees; never goes back */
-    int64_t out_wm; /* wm, WM_IDLE or WM_END */
-    struct port *ports;
-    struct msgvec *taken; /* the messages that `in` lends */
+    /* hot: what every tick reads */
+    _Alignas(64) struct msgvec *vec; /* of the only inlet of the only port, if there is one */
+    const int64_t *vec_wm;
     struct stats_node *stats;
-    struct source *source; /* NULL: not a source */
-
-    struct inlet single; /* the only inlet of the only port, if there is one */
-    struct timers event_timers;
-    bool is_single;
+    int64_t wm;      /* what the operator sees; never goes back */
+    int64_t out_wm;  /* wm, WM_IDLE or WM_END */
+    uint32_t n_ports, id;
+    enum node_step step; /* where the current tick stands; survives a retry */
+    uint32_t port;
+    bool is_plain;  /* one inlet, and what it emits belongs to the tick: run_plain() */
     bool is_impure; /* what it emits gets a tick of its own */
     bool is_firing, has_ended;
 
-    struct inbatch in;
+    _Alignas(64) struct inbatch in;
+    _Alignas(64) struct timers event_timers;
+    struct port *ports;
+    struct msgvec *taken;  /* the messages that `in` lends */
+    struct source *source; /* NULL: not a source */
     int64_t backoff_ns;
     uint32_t attempts;
 
@@ -97,7 +97,8 @@ struct node {
     struct timers clock_timers;
     struct timer firing; /* a timer whose call has to be repeated */
     int64_t retry_at_ns; /* monotonic */
-    hde_counter counters[STATS_COUNTERS], spare_counter;
+    hde_counter *counters; /* STATS_COUNTERS of them */
+    hde_counter spare_counter;
     _Atomic uint64_t spare_value;
 };
 
@@ -120,11 +121,6 @@ struct split { /* an output port of one instance towards the replicas of a node 
     struct edge **edges;
 };
 
-struct ahead { /* what the next node will touch: see prefetch_node() in exec.c */
-    const struct node *node;
-    const void *edge, *edge_stats, *node_stats, *state, *items;
-};
-
 enum actor_state { ACTOR_READY, ACTOR_IN_TICK, ACTOR_PARKED, ACTOR_FAILED };
 
 struct actor {
@@ -132,7 +128,6 @@ struct actor {
     struct worker *worker;
     uint32_t id, n_nodes;
     struct node **nodes; /* in topological order */
-    struct ahead *ahead; /* per node */
     bool is_sequenced;   /* the sequencing worker hands it entries itself */
 
     uint32_t n_in, n_out, n_splits, n_drops;
@@ -147,6 +142,7 @@ struct actor {
     uint32_t at;                 /* node that the tick has come to */
     bool is_ordered;             /* the current tick counts for progress (not so a view's) */
     bool is_sampled;             /* the current tick is timed */
+    bool is_slow;                /* run_node() alone: it is timed, tapped, or goes on after a retry */
     bool is_dirty;               /* something to publish */
     bool is_announced;           /* published since actor_wake_others() */
     bool is_blocked;             /* an output had no credit when it was last looked at */
@@ -306,6 +302,7 @@ struct engine {
 
     _Atomic uint32_t state; /* enum engine_state */
     _Atomic bool stopping, draining;
+    _Atomic uint32_t taps; /* that are open */
     _Atomic uint32_t actors_left;
     pthread_mutex_t lock; /* state changes, error */
     pthread_cond_t changed;

@@ -71,11 +71,11 @@ put_line(hde_text *text, const struct node *node, const char *port, uint64_t tic
          const hde_msg *msg)
 {
     const hde_ctx *ctx = &node->ctx;
-    const char *reason = ctx->said.text;
-    size_t event = strlen(ctx->said_event);
+    const char *reason = ctx->said->text;
+    size_t event = strlen(ctx->said->event);
 
     /* said is "event: text" */
-    if (event && !strncmp(reason, ctx->said_event, event) && reason[event] == ':')
+    if (event && !strncmp(reason, ctx->said->event, event) && reason[event] == ':')
         reason += event + 2;
     hde_text_puts(text, "{\"time\":");
     hde_json_time(text, ctx->now_ns);
@@ -86,7 +86,7 @@ put_line(hde_text *text, const struct node *node, const char *port, uint64_t tic
     hde_text_puts(text, ",\"port\":");
     hde_json_string(text, port);
     hde_text_printf(text, ",\"tick\":%llu,\"event\":", (unsigned long long)tick);
-    hde_json_string(text, ctx->said_event);
+    hde_json_string(text, ctx->said->event);
     hde_text_puts(text, ",\"reason\":");
     hde_json_string(text, reason);
     if (msg) {

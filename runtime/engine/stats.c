@@ -58,7 +58,9 @@ struct stats *
 stats_new(const struct stats_shape *shape, struct err *err)
 {
     uint64_t nodes_at = round64(sizeof(struct stats));
-    uint64_t edges_at = nodes_at + round64(shape->nodes * sizeof(struct stats_node));
+    uint64_t counters_at = nodes_at + round64(shape->nodes * sizeof(struct stats_node));
+    uint64_t edges_at =
+        counters_at + round64(shape->nodes * STATS_COUNTERS * sizeof(struct stats_counter));
     uint64_t workers_at = edges_at + round64(shape->edges * sizeof(struct stats_edge));
     uint64_t size = workers_at + round64(shape->workers * sizeof(struct stats_worker));
     int fd = segment_open(shape->path);
@@ -91,6 +93,7 @@ stats_new(const struct stats_shape *shape, struct err *err)
     stats->n_edges = shape->edges;
     stats->n_workers = shape->workers;
     stats->nodes_at = nodes_at;
+    stats->counters_at = counters_at;
     stats->edges_at = edges_at;
     stats->workers_at = workers_at;
     stats->magic = STATS_MAGIC;
@@ -153,6 +156,12 @@ stats_node_at(const struct stats *stats, uint32_t i)
     return (struct stats_node *)at_offset(stats, stats->nodes_at) + i;
 }
 
+struct stats_counter *
+stats_counters_at(const struct stats *stats, uint32_t node)
+{
+    return (struct stats_counter *)at_offset(stats, stats->counters_at) + node * STATS_COUNTERS;
+}
+
 struct stats_edge *
 stats_edge_at(const struct stats *stats, uint32_t i)
 {
@@ -187,10 +196,9 @@ state_of(const struct stats *stats, uint32_t i)
 }
 
 static void
-add_counters(struct node_view *out, struct stats_node *node)
+add_counters(struct node_view *out, struct stats_counter *counter)
 {
-    for (unsigned c = 0; c < STATS_COUNTERS; c++) {
-        struct stats_counter *counter = &node->counter[c];
+    for (unsigned c = 0; c < STATS_COUNTERS; c++, counter++) {
         unsigned at = 0;
 
         if (!atomic_load_explicit(&counter->in_use, memory_order_acquire))
@@ -242,7 +250,7 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
     out->skips += STAT_GET(node->skips);
     out->sampled_ns += STAT_GET(node->sampled_ns);
     out->sampled_messages += STAT_GET(node->sampled_messages);
-    add_counters(out, node);
+    add_counters(out, stats_counters_at(stats, i));
 }
 
 void
@@ -278,10 +286,17 @@ add_edge(const struct stats *stats, struct stats_edge *edge, int64_t now_ns, str
     /* read what was finished before what was put: never a negative depth */
     uint64_t done_messages = STAT_GET(edge->done_messages), done_bytes = STAT_GET(edge->done_bytes);
     uint64_t messages = atomic_load_explicit(&edge->messages, memory_order_acquire);
+    uint64_t batches = STAT_GET(edge->batches);
     uint64_t bytes = STAT_GET(edge->bytes), depth = 0;
     int64_t since_ns = STAT_GET(edge->blocked_since_ns);
     int64_t front_ns = STAT_GET(edge->front_ns), fill_ns = STAT_GET(edge->fill_ns);
 
+    if (edge->counted_by_node) {
+        const struct stats_node *node = stats_node_at(stats, edge->to_node);
+
+        messages = STAT_GET(node->messages);
+        batches = STAT_GET(node->batches);
+    }
     if (edge->kind != EDGE_FUSED && messages > done_messages) {
         depth = messages - done_messages;
         for (int r = 0; r < STATS_DROPS; r++)
@@ -296,7 +311,7 @@ add_edge(const struct stats *stats, struct stats_edge *edge, int64_t now_ns, str
     }
     out->depth_messages += depth;
     out->messages += messages;
-    out->batches += STAT_GET(edge->batches);
+    out->batches += batches;
     out->capacity_messages += edge->capacity_messages;
     out->capacity_bytes += edge->capacity_bytes;
     out->blocked_ns += STAT_GET(edge->blocked_ns);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * stats - the counters of a running graph, in memory that any process may map and read.
  *
- * One segment of fixed layout: a header, then arrays of node instances, edge instances and workers.
+ * One segment of fixed layout: a header, then arrays of node instances, their named counters, edge
+ * instances and workers: what every call counts lies close together.
  * Every field that changes has one writing thread and is stored relaxed: a reader sees each value
  * on its own, never torn, also while the process hangs. Readers use the views below, which add up
  * replicas; they need no engine, only the mapping. */
@@ -18,7 +19,7 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 2,
+    STATS_VERSION = 3,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
@@ -50,23 +51,26 @@ struct stats_counter {
 };
 
 struct stats_node {
-    char name[STATS_NAME], op[STATS_NAME], build_id[64];
-    uint32_t graph_node, replica, worker;
-    uint32_t blocking; /* has a thread of its own */
-    _Alignas(64) _Atomic uint64_t calls, messages;
+    /* the line of every call; batches and messages came in, or went out in a source's entries */
+    _Alignas(64) _Atomic uint64_t calls;
+    _Atomic uint64_t batches, messages;
     _Atomic int64_t watermark_ns;
     _Atomic uint64_t sampled_ns, sampled_messages; /* of the sampled ticks */
     _Atomic uint64_t rejects, retries, errors, restarts, skips;
     _Atomic uint32_t state; /* enum node_state, never NODE_RUNNING */
-    struct stats_counter counter[STATS_COUNTERS];
+    uint32_t graph_node, replica, worker;
+    uint32_t blocking; /* has a thread of its own */
+    char name[STATS_NAME], op[STATS_NAME], build_id[64];
 };
 
 struct stats_edge {
     char name[STATS_EDGE_NAME];
     uint32_t graph_edge, kind, from_node, to_node; /* indices of instances */
+    uint32_t counted_by_node; /* fused, and all that comes to to_node comes from here */
     int64_t capacity_messages, capacity_bytes;     /* 0: no bound of its own (fused) */
     /* the writer's line */
-    _Alignas(64) _Atomic uint64_t messages, batches, bytes; /* put by the writer */
+    _Alignas(64) _Atomic uint64_t messages; /* put by the writer */
+    _Atomic uint64_t batches, bytes;
     _Atomic uint64_t blocked_ns;
     _Atomic int64_t blocked_since_ns; /* monotonic clock; 0: not blocked */
     _Atomic int64_t fill_ns;          /* when the edge last became non-empty */
@@ -74,15 +78,16 @@ struct stats_edge {
     _Atomic uint64_t tap_dropped;
     _Atomic uint64_t dropped[STATS_DROPS];
     /* the reader's line */
-    _Alignas(64) _Atomic uint64_t done_messages, done_bytes;
+    _Alignas(64) _Atomic uint64_t done_messages;
+    _Atomic uint64_t done_bytes;
     _Atomic int64_t front_ns; /* when the batch taken last was put */
     _Atomic uint64_t corrupt; /* frames that could not be read */
 };
 
 struct stats_worker {
     char name[STATS_NAME];
-    _Alignas(64) _Atomic uint64_t turns, parks, spins, wakes;
-    _Atomic uint32_t node; /* instance that is being called + 1; 0: none */
+    _Alignas(64) _Atomic uint32_t node; /* instance that is being called + 1; 0: none */
+    _Atomic uint64_t turns, parks, spins, wakes;
 };
 
 struct stats {
@@ -93,7 +98,7 @@ struct stats {
     uint32_t virtual_clock;
     int64_t start_ns; /* wall clock */
     uint32_t n_graph_nodes, n_graph_edges, n_nodes, n_edges, n_workers;
-    uint64_t nodes_at, edges_at, workers_at; /* offsets */
+    uint64_t nodes_at, counters_at, edges_at, workers_at; /* offsets */
     _Alignas(64) _Atomic uint32_t state;     /* enum engine_state */
     _Atomic uint64_t tick;                   /* given last */
     _Atomic uint64_t entries;                /* given so far */
@@ -161,6 +166,7 @@ struct stats_shape {
 struct stats *stats_new(const struct stats_shape *shape, struct err *err);
 void stats_free(struct stats *stats, const char *path); /* removes the file too */
 struct stats_node *stats_node_at(const struct stats *stats, uint32_t i);
+struct stats_counter *stats_counters_at(const struct stats *stats, uint32_t node); /* all */
 struct stats_edge *stats_edge_at(const struct stats *stats, uint32_t i);
 struct stats_worker *stats_worker_at(const struct stats *stats, uint32_t i);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tap - copies of what passes an edge, for a viewer that may be slow.
  *
- *  (1) Off, a tap costs its edge one predicted branch.
+ *  (1) Off, a tap costs an edge one predicted branch, and fused edges one for all of a tick.
  *  (2) The worker packs the messages of the tapped edge and nothing else; when `depth` of them wait
  *      it drops the newest and counts. [test_a_slow_tap_drops_and_never_waits]
  *  (3) One lock a tap, held for some pointer moves; packing happens outside of it. */
@@ -158,6 +158,7 @@ engine_tap_open(struct engine *engine, size_t edge, size_t depth)
     pthread_mutex_lock(&list_lock);
     tap->next = list_of(engine, edge);
     set_list(engine, edge, tap);
+    atomic_fetch_add(&engine->taps, 1);
     pthread_mutex_unlock(&list_lock);
     return tap;
 }
@@ -233,6 +234,7 @@ hang_out(struct tap *tap)
             first = first->next;
         first->next = tap->next;
     }
+    atomic_fetch_sub(&tap->engine->taps, 1);
     pthread_mutex_unlock(&list_lock);
 }
 

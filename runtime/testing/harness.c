@@ -61,6 +61,7 @@ struct position {
 
 struct hde_harness {
     hde_ctx ctx;
+    struct said said;
     struct registry *registry;
     struct arena arena;    /* parameter texts, names */
     const char *params;    /* as the test wrote them */
@@ -326,14 +327,14 @@ open_instance(hde_harness *h, char *error, size_t size)
     ctx->state = xcalloc(1, ctx->op->state_size);
     if (!fill_params(h, error, size))
         return false;
-    ctx->said.text[0] = 0;
+    ctx->said->text[0] = 0;
     h->is_open = true; /* close() runs after a failed open() too */
     if (ctx->op->open)
         status = ctx->op->open(ctx, ctx->state);
     settle(h);
     if (status != HDE_OK)
         snprintf(error, size, "%s",
-                 ctx->said.text[0] ? ctx->said.text : "open() failed without saying why");
+                 ctx->said->text[0] ? ctx->said->text : "open() failed without saying why");
     return status == HDE_OK;
 }
 
@@ -362,7 +363,7 @@ make_outlets(hde_harness *h)
     h->queues = arena_alloc(&h->arena, ctx->n_outlets * sizeof *h->queues);
     for (uint32_t i = 0; i < ctx->n_outlets; i++) {
         h->queues[i].target = &h->queues[i].vec;
-        ctx->outlets[i] = (struct outlet){.n_targets = 1, .targets = &h->queues[i].target};
+        outlet_set(&ctx->outlets[i], 1, &h->queues[i].target);
     }
     h->n_inputs = count_ports(ctx->op->inputs);
     h->parked = arena_alloc(&h->arena, h->n_inputs * sizeof *h->parked);
@@ -395,6 +396,8 @@ hde_harness_try(const char *op, const char *params, char *error, size_t size)
     h->ctx = (hde_ctx){.host = &harness_host,
                        .owner = h,
                        .op = found->op,
+                       .batch = found->op->batch,
+                       .said = &h->said,
                        .node = strrchr(found->op->name, '/') + 1,
                        .graph = "test",
                        .watermark_ns = INT64_MIN,
@@ -765,7 +768,7 @@ hde_harness_reload(hde_harness *h)
 const char *
 hde_harness_said(const hde_harness *h)
 {
-    return h->ctx.said.text;
+    return h->ctx.said->text;
 }
 
 uint64_t

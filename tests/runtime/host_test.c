@@ -13,6 +13,7 @@
 static struct msgvec first, second;
 static struct msgvec *both[] = {&first, &second};
 static struct outlet outlets[3];
+static struct said said;
 static hde_ctx ctx;
 
 static void
@@ -24,13 +25,14 @@ quiet(void *arg, const char *line, size_t len)
 static int
 setup(void **state)
 {
-    outlets[0] = (struct outlet){1, both};
-    outlets[1] = (struct outlet){2, both};
-    outlets[2] = (struct outlet){0, NULL};
+    outlet_set(&outlets[0], 1, both);
+    outlet_set(&outlets[1], 2, both);
+    outlet_set(&outlets[2], 0, NULL);
     ctx = (hde_ctx){.node = "n",
                     .graph = "g",
                     .n_outlets = 3,
                     .outlets = outlets,
+                    .said = &said,
                     .event_ns = 5,
                     .log_level = HDE_INFO,
                     .now_ns = 77,
@@ -109,6 +111,7 @@ new_messages_get_the_event_time_of_the_message_being_worked_on(void **state)
         msg[i]->event_ns = 100 + i;
     }
     ctx.op = &op;
+    ctx.batch = op.batch;
     assert_int_equal(ctx_batch(&ctx, &in), HDE_OK);
     assert_int_equal(first.n, 6);
     assert_int_equal(first.item[0]->event_ns, 100);
@@ -148,16 +151,16 @@ what_went_wrong_is_kept_counted_and_free_of_secrets(void **state)
 
     log_hide("s3cr3t-token");
     assert_int_equal(hde_reject(&ctx, "a.b", "row %d with s3cr3t-token", 3), HDE_REJECT);
-    assert_string_equal(ctx.said.text, "a.b: row 3 with ***");
-    assert_string_equal(ctx.said_event, "a.b");
+    assert_string_equal(ctx.said->text, "a.b: row 3 with ***");
+    assert_string_equal(ctx.said->event, "a.b");
     assert_int_equal(hde_retry(&ctx, "a.c", "busy"), HDE_RETRY);
     assert_int_equal(hde_fail(&ctx, "a.d", "broken"), HDE_FAIL);
-    assert_string_equal(ctx.said.text, "a.d: broken");
+    assert_string_equal(ctx.said->text, "a.d: broken");
     assert_int_equal(ctx.n_rejects + ctx.n_retries + ctx.n_fails, 3);
     memset(long_text, 'x', sizeof long_text - 1);
     long_text[sizeof long_text - 1] = 0;
     hde_fail(&ctx, "a.d", "%s", long_text);
-    assert_int_equal(strlen(ctx.said.text), sizeof ctx.said.text - 1);
+    assert_int_equal(strlen(ctx.said->text), sizeof ctx.said->text - 1);
 }
 
 static int
