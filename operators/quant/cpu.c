@@ -4,8 +4,21 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-static const char *const names[QUANT_CPUS] = {
-    [QUANT_PORTABLE] = "portable", [QUANT_AVX2] = "avx2", [QUANT_AVX512] = "avx512"};
+#include "kernel.h"
+
+static const struct {
+    const char *name;
+    const struct quant_kernel *kernel;
+} levels[QUANT_CPUS] = {
+    [QUANT_PORTABLE] = {"portable", &quant_kernel_portable},
+#ifdef __x86_64__
+    [QUANT_AVX2] = {"avx2", &quant_kernel_avx2},
+    [QUANT_AVX512] = {"avx512", &quant_kernel_avx512},
+#else
+    [QUANT_AVX2] = {"avx2", NULL},
+    [QUANT_AVX512] = {"avx512", NULL},
+#endif
+};
 
 /* Level + 1; 0 before the first call. All threads find the same, so a race writes one value. */
 static atomic_int in_use;
@@ -50,5 +63,11 @@ quant_cpu_force(enum quant_cpu level)
 const char *
 quant_cpu_name(enum quant_cpu level)
 {
-    return (unsigned)level < QUANT_CPUS ? names[level] : NULL;
+    return (unsigned)level < QUANT_CPUS ? levels[level].name : NULL;
+}
+
+const struct quant_kernel *
+quant_kernel(void)
+{
+    return levels[quant_cpu()].kernel;
 }

@@ -27,16 +27,19 @@
 #include <immintrin.h>
 enum { VEC_LANES = 8 };
 typedef __m512d vd;
+typedef int vint __attribute__((vector_size(32)));
 typedef __mmask8 vm;
 #elif defined(VEC_AVX2)
 #include <immintrin.h>
 enum { VEC_LANES = 4 };
 typedef __m256d vd;
+typedef int vint __attribute__((vector_size(16)));
 typedef long long vm __attribute__((vector_size(32)));
 typedef unsigned long long vu __attribute__((vector_size(32)));
 #else
 enum { VEC_LANES = 2 };
 typedef double vd __attribute__((vector_size(16)));
+typedef int vint __attribute__((vector_size(8)));
 typedef long long vm __attribute__((vector_size(16)));
 typedef unsigned long long vu __attribute__((vector_size(16)));
 #endif
@@ -50,6 +53,16 @@ vd_load(const double *from)
 
     memcpy(&v, from, sizeof v);
     return v;
+}
+
+/* VEC_LANES ints. */
+VEC_FN vd
+vd_load_int(const void *from)
+{
+    vint v;
+
+    memcpy(&v, from, sizeof v);
+    return __builtin_convertvector(v, vd);
 }
 
 VEC_FN void
@@ -94,6 +107,12 @@ VEC_FN vm
 vm_or(vm a, vm b)
 {
     return a | b;
+}
+
+VEC_FN vm
+vm_xor(vm a, vm b)
+{
+    return a ^ b;
 }
 
 VEC_FN vm
@@ -210,6 +229,12 @@ VEC_FN vm
 vm_or(vm a, vm b)
 {
     return a | b;
+}
+
+VEC_FN vm
+vm_xor(vm a, vm b)
+{
+    return a ^ b;
 }
 
 VEC_FN vm
@@ -401,9 +426,10 @@ vd_horner(vd x, const double *c, int step, int terms)
 
 /* ---- exp ------------------------------------------------------------------------------------- */
 
-/* exp(high + low) = result 2^k, 0.7 < result < 1.42, 1.5 units; |high| < 1e6, |low| <= 1e-6. */
+/* exp(high + low) = (1 + result) 2^k, |result| < 0.42, 2 units; |high| < 1e6, |low| <= 1e-6; k is 0
+ * for |high| < 0.34. */
 VEC_FN vd
-vd_exp_parts(vd high, vd low, vd *k)
+vd_expm1_parts(vd high, vd low, vd *k)
 {
     /* (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2 */
     static const double c[] = {
@@ -419,7 +445,14 @@ vd_exp_parts(vd high, vd low, vd *k)
     r = (high - *k * ln2_high) + (low - *k * ln2_low); /* k ln2_high is exact for |k| < 2^16 */
     r2 = r * r;
     q = vd_fma(r, vd_horner(r2, c + 1, 2, 5), vd_horner(r2, c, 2, 5));
-    return 1.0 + vd_fma(r2, q, r);
+    return vd_fma(r2, q, r);
+}
+
+/* exp(high + low) = result 2^k, 0.7 < result < 1.42, 2 units; domain as above. */
+VEC_FN vd
+vd_exp_parts(vd high, vd low, vd *k)
+{
+    return 1.0 + vd_expm1_parts(high, low, k);
 }
 
 /* 2 units; 0 below -745.2, infinite above 709.8, rounded twice where denormal. */

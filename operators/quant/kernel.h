@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * kernel - the vector code of one level (quant/cpu.h). Each level is one translation unit,
+ * kernel_LEVEL.c, with compile flags of its own (CMakeLists.txt), that includes
+ * kernel_template.h; the kernels themselves are templates on vec.h. */
+#ifndef QUANT_KERNEL_H
+#define QUANT_KERNEL_H
+
+#include <stddef.h>
+
+#include "quant/bsm.h"
+
+struct quant_kernel {
+    size_t (*bsm)(const struct bsm_batch *in, const struct bsm_columns *out);
+};
+
+extern const struct quant_kernel quant_kernel_portable;
+extern const struct quant_kernel quant_kernel_avx2;
+extern const struct quant_kernel quant_kernel_avx512;
+
+/* That of the level in use. */
+const struct quant_kernel *quant_kernel(void);
+
+/* Writes the row of entry i of a batch that has no price by formula: an expired one gets its
+ * payoff, any other NaN. False with NaN. */
+bool bsm_settle(const struct bsm_batch *in, size_t i, const struct bsm_columns *out);
+
+#endif

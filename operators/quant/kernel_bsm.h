@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * kernel_bsm - price and Greeks of a batch (quant/bsm.h), a template on vec.h.
+ *
+ * With x = ln(F/K), sd = vol sqrt(T), h = -|x| / sd and t = sd / 2 the option that is out of the
+ * money is a call worth asset N(h+t) - cash N(h-t) where x <= 0, and a put worth
+ * cash N(h+t) - asset N(h-t) where x > 0. asset n(d1) = cash n(d2) = w, so with Y(z) = N(z)/n(z)
+ *
+ *     price = w (Y(h+t) - Y(h-t)),   asset N(+-d1) = w Y(..),   cash N(+-d2) = w Y(..)
+ *
+ * where nothing cancels and everything that can underflow is in w, which is kept as p 2^k. The
+ * side in the money is intrinsic value plus the other side, its N is 1 less the other's.
+ *
+ * The difference of two Y is taken in one of two ways.
+ * t < SMALL_T: with D = the derivatives of Y at h, which follow from D[0] = Y(h) by
+ * D[1] = 1 + h D[0], D[n+1] = h D[n] + n D[n-1], it is 2 sum D[n] t^n / n! over odd n, and their
+ * mean is the sum over even n. The rounding of D[1], of relative size h^2, is what half an ulp of
+ * vol does to the price as well.
+ * t >= SMALL_T: two Mills ratios. They differ by at least 2 t D[1], so at most three digits
+ * cancel before w underflows. h + t may be above 0 here; then 1 - N(-h-t) takes the place of
+ * N(h+t), and the price is asset (or cash) - w (Y(-h-t) + Y(h-t)). */
+#ifndef QUANT_KERNEL_BSM_H
+#define QUANT_KERNEL_BSM_H
+
+#include <stdbool.h>
+
+#include "kernel.h"
+#include "vec.h"
+
+#define SMALL_T 0x1p-4
+
+/* Below this vol sqrt(T) counts as 0: squares and quotients of it would leave the range. Above
+ * the other every N is 0 or 1. */
+#define SD_MIN 1e-100
+#define SD_MAX 1e6
+
+/* Beyond this h or t the density is 0. */
+#define FAR_OUT 1e5
+
+#define INVERSE_SQRT_2PI 0.39894228040143267794
+
+/* What the strikes of one expiry share. */
+struct market {
+    vm black76;
+    vd t, root_t, rate, yield;
+    vd carry;             /* rate - yield */
+    vd cash_df, asset_df; /* exp(-rate t), exp(-yield t) */
+    vd cash_fall, asset_fall; /* these less 1, where soon */
+    vm soon;                  /* |rate t| and |yield t| are small */
+    vm usable;
+};
+
+/* One option a lane. */
+struct option {
+    vd th, underlying, strike, vol;
+    vd asset, cash; /* discounted underlying, strike */
+    vd x, sd, inverse_sd;
+    vd d1, d2;
+    vm live;        /* n(d1) is not 0 */
+    vd density, k;  /* n(d1) = density 2^k */
+    vd n1, cash_n2; /* N(th d1), cash N(th d2) */
+    vd y_cash;      /* N(+-d2) / n(d2) */
+    vm flip_cash;   /* N(th d2) is 1 less that */
+    vd price;
+    vm usable;
+};
+
+/* exp(x), and exp(x) - 1 where *small, about |x| < 0.34. */
+VEC_FN vd
+discount(vd x, vd *less_1, vm *small)
+{
+    vd k;
+
+    x = vd_max(vd_set(-800), vd_min(vd_set(800), x));
+    *less_1 = vd_expm1_parts(x, vd_set(0), &k);
+    *small = vm_eq(k, vd_set(0));
+    return vd_scale(1.0 + *less_1, k);
+}
+
+VEC_FN struct market
+market_of(vd model, vd t, vd rate, vd yield)
+{
+    struct market m = {.t = t, .rate = rate};
+    vm soon;
+    vd zero;
+
+    m.black76 = vm_eq(model, vd_set(BSM_BLACK76));
+    m.yield = vd_pick(m.black76, rate, yield);
+    m.carry = rate - m.yield;
+    m.root_t = vd_sqrt(t);
+    m.cash_df = discount(-rate * t, &m.cash_fall, &soon);
+    m.asset_df = discount(-m.yield * t, &m.asset_fall, &m.soon);
+    m.soon = vm_and(m.soon, soon);
+    zero = 0.0 * t + 0.0 * rate + 0.0 * m.yield;
+    m.usable = vm_and(vm_and(vm_lt(vd_set(0), t), vm_eq(zero, vd_set(0))),
+                      vm_or(m.black76, vm_eq(model, vd_set(BSM_MERTON))));
+    return m;
+}
+
+/* Y(h+t), Y(h-t) and their difference. */
+struct ratios {
+    vd upper, lower, gap;
+};
+
+/* For t < SMALL_T; the sums end where a term is below 1e-16. */
+VEC_FN struct ratios
+ratios_small_t(vd h, vd t)
+{
+    vd d0 = vd_mills(-h), t2 = t * t, even, odd;
+    vd d1 = vd_fma(h, d0, vd_set(1)), d2 = vd_fma(h, d1, d0), d3 = vd_fma(h, d2, 2.0 * d1);
+    vd d4 = vd_fma(h, d3, 3.0 * d2), d5 = vd_fma(h, d4, 4.0 * d3), d6 = vd_fma(h, d5, 5.0 * d4);
+    vd d7 = vd_fma(h, d6, 6.0 * d5), d8 = vd_fma(h, d7, 7.0 * d6), d9 = vd_fma(h, d8, 8.0 * d7);
+    vd d10 = vd_fma(h, d9, 9.0 * d8);
+
+    even = vd_fma(t2 * (1.0 / 90), d10, d8);
+    even = vd_fma(t2 * (1.0 / 56), even, d6);
+    even = vd_fma(t2 * (1.0 / 30), even, d4);
+    even = vd_fma(t2 * (1.0 / 12), even, d2);
+    even = vd_fma(t2 * 0.5, even, d0);
+    odd = vd_fma(t2 * (1.0 / 72), d9, d7);
+    odd = vd_fma(t2 * (1.0 / 42), odd, d5);
+    odd = vd_fma(t2 * (1.0 / 20), odd, d3);
+    odd = t * vd_fma(t2 * (1.0 / 6), odd, d1);
+    return (struct ratios){even + odd, even - odd, 2.0 * odd};
+}
+
+/* For t >= SMALL_T; where h + t > 0 upper is Y(-h-t), and gap the sum of both. */
+VEC_FN struct ratios
+ratios_large_t(vd h, vd t, vm over)
+{
+    vd upper = vd_mills(vd_abs(h + t)), lower = vd_mills(t - h);
+
+    return (struct ratios){upper, lower, vd_pick(over, upper + lower, upper - lower)};
+}
+
+VEC_FN struct ratios
+ratios_of(vd h, vd t, vm small, vm over)
+{
+    struct ratios r, s;
+
+    if (vm_all(small))
+        return ratios_small_t(h, t);
+    r = ratios_large_t(h, t, over);
+    if (!vm_any(small))
+        return r;
+    s = ratios_small_t(h, vd_min(t, vd_set(SMALL_T)));
+    return (struct ratios){vd_pick(small, s.upper, r.upper), vd_pick(small, s.lower, r.lower),
+                           vd_pick(small, s.gap, r.gap)};
+}
+
+/* a n(d1) */
+VEC_FN vd
+weight(const struct option *o, vd a)
+{
+    return vd_scale(vd_pick(o->live, a * o->density, vd_set(0)), o->k);
+}
+
+/* d1, d2 and what belongs to them; h and t of the option that is out of the money. */
+VEC_FN void
+set_distance(struct option *o, const struct market *m, vm up, vd *h, vd *t)
+{
+    vd sd = vd_min(vd_max(o->vol, vd_set(0)) * m->root_t, vd_set(SD_MAX));
+    vm flat = vm_lt(sd, vd_set(SD_MIN));
+    vd away = vd_abs(o->x);
+
+    o->sd = vd_pick(flat, vd_set(1), sd);
+    o->inverse_sd = 1.0 / o->sd;
+    away = vd_pick(flat, away * 0x1p1000, away * o->inverse_sd);
+    *h = -vd_min(away, vd_set(FAR_OUT));
+    *t = vd_pick(flat, vd_set(0), 0.5 * o->sd);
+    o->d1 = vd_pick(up, *t - *h, *h + *t);
+    o->d2 = vd_pick(up, -*h - *t, *h - *t);
+    o->density = vd_exp_half_square(o->d1, &o->k) * INVERSE_SQRT_2PI;
+    o->live = vm_and(vm_lt(vd_set(0), o->density), vm_not(flat));
+}
+
+/* asset - cash. Near the money it must not lose what rounding takes from each of the two. */
+VEC_FN vd
+forward_value(const struct option *o, const struct market *m)
+{
+    vd apart = o->underlying - o->strike;
+    vd soon = apart + (o->underlying * m->asset_fall - o->strike * m->cash_fall);
+    vd value = vd_pick(m->soon, soon, o->asset - o->cash);
+
+    return vd_pick(vm_eq(m->carry, vd_set(0)), m->cash_df * apart, value);
+}
+
+/* Price and the two N. */
+VEC_FN struct option
+option_of(const struct market *m, vd th, vd underlying, vd strike, vd vol)
+{
+    struct option o = {.th = th, .underlying = underlying, .strike = strike, .vol = vol};
+    struct ratios y;
+    vm up, small, over, inside, flip_asset;
+    vd h, t, zero, w, y_asset, n1, cash_n2, intrinsic, gap, price;
+
+    o.asset = underlying * m->asset_df;
+    o.cash = strike * m->cash_df;
+    o.x = vd_log_ratio(underlying, strike) + m->carry * m->t;
+    up = vm_lt(vd_set(0), o.x);
+    set_distance(&o, m, up, &h, &t);
+    small = vm_lt(t, vd_set(SMALL_T));
+    over = vm_and(vm_not(small), vm_lt(vd_set(0), h + t));
+    y = ratios_of(h, t, small, over);
+
+    /* in the money: a call with x > 0, a put with x <= 0 */
+    inside = vm_lt(vd_set(0), vd_pick(up, th, -th));
+    y_asset = vd_pick(up, y.lower, y.upper);
+    o.y_cash = vd_pick(up, y.upper, y.lower);
+    flip_asset = vm_xor(inside, vm_and(over, vm_not(up)));
+    o.flip_cash = vm_xor(inside, vm_and(over, up));
+    w = o.asset * o.density;
+    n1 = vd_scale(o.density * y_asset, o.k);
+    o.n1 = vd_pick(flip_asset, 1.0 - n1, n1);
+    cash_n2 = vd_scale(w * o.y_cash, o.k);
+    o.cash_n2 = vd_pick(o.flip_cash, o.cash - cash_n2, cash_n2);
+
+    gap = vd_scale(w * y.gap, o.k);
+    intrinsic = vd_pick(inside, th * forward_value(&o, m), vd_set(0));
+    price = vd_pick(over, vd_pick(vm_lt(vd_set(0), th), o.asset, o.cash) - gap, intrinsic + gap);
+    o.price = vd_max(vd_set(0), price);
+
+    zero = 0.0 * underlying + 0.0 * strike + 0.0 * vol;
+    o.usable = vm_and(vm_and(m->usable, vm_eq(zero, vd_set(0))),
+                      vm_and(vm_lt(vd_set(0), underlying), vm_lt(vd_set(0), strike)));
+    o.usable = vm_and(o.usable, vm_eq(th * th, vd_set(1)));
+    return o;
+}
+
+/* A wanted column; *check stays 0 while all that is written is finite. */
+#define PUT(column, value)                                                                         \
+    do {                                                                                           \
+        if (out->column) {                                                                         \
+            vd put_value = (value);                                                                \
+                                                                                                   \
+            vd_store(out->column + i, put_value);                                                  \
+            check = vd_fma(put_value, vd_set(0), check);                                           \
+        }                                                                                          \
+    } while (0)
+
+VEC_FN vd
+put_first_order(const struct option *o, const struct market *m, const struct bsm_columns *out,
+                size_t i)
+{
+    vd check = vd_set(0), delta = o->th * m->asset_df * o->n1;
+
+    PUT(price, o->price);
+    PUT(delta, delta);
+    PUT(gamma, weight(o, m->asset_df * o->inverse_sd / o->underlying));
+    PUT(vega, weight(o, o->asset * m->root_t));
+    if (out->theta) { /* Black-76: th (q asset n1 - r cash n2) without its cancellation */
+        vd carried = o->th * (m->yield * o->asset * o->n1 - m->rate * o->cash_n2);
+        vd decay = weight(o, o->asset * o->vol * (-0.5 / m->root_t));
+
+        PUT(theta, vd_pick(m->black76, m->rate * o->price, carried) + decay);
+    }
+    PUT(rho, m->t * vd_pick(m->black76, -o->price, o->th * o->cash_n2));
+    PUT(dual_delta, -o->th * o->cash_n2 / o->strike);
+    if (out->dividend_rho) {
+        vd value = -m->t * o->asset * (o->th * o->n1);
+
+        vd_store(out->dividend_rho + i, vd_pick(m->black76, vd_set(NAN), value));
+        check = vd_fma(vd_pick(m->black76, vd_set(0), value), vd_set(0), check);
+    }
+    if (out->itm_prob) {
+        vd n2 = weight(o, o->asset / o->cash * o->y_cash);
+
+        PUT(itm_prob, vd_pick(o->flip_cash, 1.0 - n2, n2));
+    }
+    return check;
+}
+
+/* Formulas: Haug, as in quant/bsm.h. */
+VEC_FN vd
+put_second_order(const struct option *o, const struct market *m, const struct bsm_columns *out,
+                 size_t i)
+{
+    vd check = vd_set(0), d1 = o->d1, d2 = o->d2, d12 = d1 * d2;
+    vd inverse_vol = 1.0 / o->vol, inverse_2t = 0.5 / m->t;
+    vd gamma = m->asset_df * o->inverse_sd / o->underlying; /* / n(d1), as the next two */
+    vd vega = o->asset * m->root_t;
+    vd moved = 2.0 * m->carry * m->t - d2 * o->sd;
+
+    PUT(vanna, weight(o, -m->asset_df * d2 * inverse_vol));
+    PUT(charm, m->yield * (o->th * m->asset_df * o->n1) -
+                   weight(o, m->asset_df * moved * o->inverse_sd * inverse_2t));
+    PUT(vomma, weight(o, vega * d12 * inverse_vol));
+    PUT(veta, weight(o, vega * (m->yield + m->carry * d1 * o->inverse_sd -
+                                (1.0 + d12) * inverse_2t)));
+    PUT(speed, weight(o, -gamma / o->underlying * (d1 * o->inverse_sd + 1.0)));
+    PUT(zomma, weight(o, gamma * (d12 - 1.0) * inverse_vol));
+    PUT(color, weight(o, gamma * inverse_2t *
+                             (2.0 * m->yield * m->t + 1.0 + d1 * moved * o->inverse_sd)));
+    PUT(ultima, weight(o, -vega * inverse_vol * inverse_vol *
+                              (d12 * (1.0 - d12) + d1 * d1 + d2 * d2)));
+    /* K n(d2) = F n(d1) */
+    PUT(dual_gamma, weight(o, o->asset / o->strike / o->strike * o->inverse_sd));
+    return check;
+}
+
+#undef PUT
+
+/* An input as the loop reads it: entry i is at[i step], and a vector of the one value where step
+ * is 0. */
+struct stream {
+    const double *at;
+    size_t step;
+    double same[VEC_LANES];
+};
+
+VEC_FN void
+stream_open(struct stream *s, struct bsm_input in)
+{
+    s->at = in.at;
+    s->step = in.step;
+    if (in.step)
+        return;
+    vd_store(s->same, vd_set(*in.at));
+    s->at = s->same;
+}
+
+VEC_FN vd
+stream_at(const struct stream *s, size_t i)
+{
+    return vd_load(s->at + i * s->step);
+}
+
+/* Model or right: an enumeration, which is an int. */
+VEC_FN vd
+choice_at(const void *at, size_t step, size_t i)
+{
+    const char *from = (const char *)at + i * step * sizeof(int);
+    int one;
+
+    if (step)
+        return vd_load_int(from);
+    memcpy(&one, from, sizeof one);
+    return vd_set(one);
+}
+
+struct bsm_loop {
+    const struct bsm_batch *in;
+    const struct bsm_columns *out;
+    struct stream underlying, strike, t, rate, yield, vol;
+    bool second_order;
+};
+
+VEC_FN struct market
+market_at(const struct bsm_loop *l, size_t i)
+{
+    const struct bsm_batch *in = l->in;
+
+    return market_of(choice_at(in->model.at, in->model.step, i), stream_at(&l->t, i),
+                     stream_at(&l->rate, i), stream_at(&l->yield, i));
+}
+
+/* One vector of entries; a bit for each that has no result by formula. */
+VEC_FN unsigned
+bsm_block(const struct bsm_loop *l, const struct market *m, size_t i)
+{
+    vd th = choice_at(l->in->right.at, l->in->right.step, i);
+    struct option o = option_of(m, th, stream_at(&l->underlying, i), stream_at(&l->strike, i),
+                                stream_at(&l->vol, i));
+    vd check = put_first_order(&o, m, l->out, i);
+
+    if (l->second_order)
+        check = check + put_second_order(&o, m, l->out, i);
+    return vm_bits(vm_not(vm_and(o.usable, vm_eq(check, vd_set(0)))));
+}
+
+/* All entries, in whole vectors: columns are as long as that. */
+static size_t
+bsm_blocks(const struct bsm_batch *in, const struct bsm_columns *out)
+{
+    bool shared = !(in->model.step | in->t.step | in->rate.step | in->yield.step);
+    struct bsm_loop l = {.in = in, .out = out};
+    struct market m;
+    size_t refused = 0;
+
+    stream_open(&l.underlying, in->underlying);
+    stream_open(&l.strike, in->strike);
+    stream_open(&l.t, in->t);
+    stream_open(&l.rate, in->rate);
+    stream_open(&l.yield, in->yield);
+    stream_open(&l.vol, in->vol);
+    l.second_order = out->vanna || out->charm || out->vomma || out->veta || out->speed ||
+                     out->zomma || out->color || out->ultima || out->dual_gamma;
+    m = market_at(&l, 0);
+    for (size_t i = 0; i < in->n; i += VEC_LANES) {
+        unsigned special;
+
+        if (!shared)
+            m = market_at(&l, i);
+        special = bsm_block(&l, &m, i);
+        for (size_t k = i; special && k < in->n; k++, special >>= 1)
+            if (special & 1)
+                refused += !bsm_settle(in, k, out);
+    }
+    return refused;
+}
+
+/* The entries after the last whole vector: the same code on copies, filled up with the last. */
+static size_t
+bsm_tail(const struct bsm_batch *in, size_t from, const struct bsm_columns *out)
+{
+    enum { INPUTS = 6 };
+    struct bsm_batch tail = *in;
+    struct bsm_input *input[INPUTS] = {&tail.underlying, &tail.strike, &tail.t,
+                                       &tail.rate,       &tail.yield,  &tail.vol};
+    double copy[INPUTS][VEC_LANES], result[BSM_COLUMNS][VEC_LANES];
+    double *wanted[BSM_COLUMNS], *to[BSM_COLUMNS];
+    enum bsm_model model[VEC_LANES];
+    enum bsm_right right[VEC_LANES];
+    struct bsm_columns columns;
+    size_t refused;
+
+    tail.n = in->n - from;
+    for (size_t i = 0; i < VEC_LANES; i++) {
+        size_t at = i < tail.n ? from + i : in->n - 1;
+
+        for (size_t k = 0; k < INPUTS; k++)
+            copy[k][i] = input[k]->at[at * input[k]->step];
+        model[i] = in->model.at[at * in->model.step];
+        right[i] = in->right.at[at * in->right.step];
+    }
+    for (size_t k = 0; k < INPUTS; k++)
+        input[k]->at = copy[k];
+    tail.model.at = model;
+    tail.right.at = right;
+    memcpy(wanted, out, sizeof wanted);
+    for (size_t k = 0; k < BSM_COLUMNS; k++)
+        to[k] = wanted[k] ? result[k] : NULL;
+    memcpy(&columns, to, sizeof columns);
+    refused = bsm_blocks(&tail, &columns);
+    for (size_t k = 0; k < BSM_COLUMNS; k++)
+        if (wanted[k])
+            memcpy(wanted[k] + from, result[k], tail.n * sizeof *result[k]);
+    return refused;
+}
+
+static size_t
+kernel_bsm(const struct bsm_batch *in, const struct bsm_columns *out)
+{
+    struct bsm_batch whole = *in;
+    size_t refused = 0;
+
+    whole.n -= in->n % VEC_LANES;
+    if (whole.n > 0)
+        refused = bsm_blocks(&whole, out);
+    if (whole.n < in->n)
+        refused += bsm_tail(in, whole.n, out);
+    return refused;
+}
+
+#endif
