@@ -43,8 +43,9 @@ struct market {
     vm black76;
     vd t, root_t, rate, yield;
     vd carry;             /* rate - yield */
-    vd cash_df, asset_df; /* exp(-rate t), exp(-yield t) */
-    vd cash_fall, asset_fall; /* these less 1, where soon */
+    vd cash_df, asset_df;     /* exp(-rate t), exp(-yield t) */
+    vd growth;                /* asset_df / cash_df */
+    vd cash_fall, asset_fall; /* the two less 1, where soon */
     vm soon;                  /* |rate t| and |yield t| are small */
     vm usable;
 };
@@ -90,6 +91,7 @@ market_of(vd model, vd t, vd rate, vd yield)
     m.cash_df = discount(-rate * t, &m.cash_fall, &soon);
     m.asset_df = discount(-m.yield * t, &m.asset_fall, &m.soon);
     m.soon = vm_and(m.soon, soon);
+    m.growth = vd_pick(m.black76, vd_set(1), m.asset_df / m.cash_df);
     zero = 0.0 * t + 0.0 * rate + 0.0 * m.yield;
     m.usable = vm_and(vm_and(vm_lt(vd_set(0), t), vm_eq(zero, vd_set(0))),
                       vm_or(m.black76, vm_eq(model, vd_set(BSM_MERTON))));
@@ -254,17 +256,18 @@ put_first_order(const struct option *o, const struct market *m, const struct bsm
         PUT(theta, vd_pick(m->black76, m->rate * o->price, carried) + decay);
     }
     PUT(rho, m->t * vd_pick(m->black76, -o->price, o->th * o->cash_n2));
-    PUT(dual_delta, -o->th * o->cash_n2 / o->strike);
     if (out->dividend_rho) {
         vd value = -m->t * o->asset * (o->th * o->n1);
 
         vd_store(out->dividend_rho + i, vd_pick(m->black76, vd_set(NAN), value));
         check = vd_fma(vd_pick(m->black76, vd_set(0), value), vd_set(0), check);
     }
-    if (out->itm_prob) {
-        vd n2 = weight(o, o->asset / o->cash * o->y_cash);
+    if (out->dual_delta || out->itm_prob) { /* n(d2) = F/K n(d1) */
+        vd n2 = vd_scale(o->density * (m->growth * o->underlying / o->strike * o->y_cash), o->k);
 
-        PUT(itm_prob, vd_pick(o->flip_cash, 1.0 - n2, n2));
+        n2 = vd_pick(o->flip_cash, 1.0 - n2, n2);
+        PUT(dual_delta, -o->th * m->cash_df * n2);
+        PUT(itm_prob, n2);
     }
     return check;
 }

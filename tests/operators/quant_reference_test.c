@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "levels.h"
 #include "quant/black.h"
 #include "quant/bsm.h"
 #include "quant/iv.h"
@@ -367,5 +368,5 @@ main(void)
         cmocka_unit_test(test_ordinary_inputs_agree_with_quantlib),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_AT_EACH_LEVEL(tests);
 }
