@@ -11,13 +11,13 @@
  * side in the money is intrinsic value plus the other side, its N is 1 less the other's.
  *
  * The difference of two Y is taken in one of two ways.
- * t < SMALL_T: with D = the derivatives of Y at h, which follow from D[0] = Y(h) by
- * D[1] = 1 + h D[0], D[n+1] = h D[n] + n D[n-1], it is 2 sum D[n] t^n / n! over odd n, and their
- * mean is the sum over even n. The rounding of D[1], of relative size h^2, is what half an ulp of
- * vol does to the price as well.
- * t >= SMALL_T: two Mills ratios. They differ by at least 2 t D[1], so at most three digits
- * cancel before w underflows. h + t may be above 0 here; then 1 - N(-h-t) takes the place of
- * N(h+t), and the price is asset (or cash) - w (Y(-h-t) + Y(h-t)). */
+ * Near (t < NEAR_T, |h| t < NEAR_X): with D = the derivatives of Y at h, which follow from
+ * D[0] = Y(h) by D[1] = 1 + h D[0], D[n+1] = h D[n] + n D[n-1], it is 2 sum D[n] t^n / n! over odd
+ * n, and their mean is the sum over even n. The rounding of D[1], of relative size h^2, is what
+ * half an ulp of vol does to the price as well. NEAR_X keeps that of the higher ones below it.
+ * Else: two Mills ratios. They differ by at least 2 t D[1], so at most three digits cancel before
+ * w underflows. h + t may be above 0 here; then 1 - N(-h-t) takes the place of N(h+t), and the
+ * price is asset (or cash) - w (Y(-h-t) + Y(h-t)). */
 #ifndef QUANT_KERNEL_BSM_H
 #define QUANT_KERNEL_BSM_H
 
@@ -26,7 +26,8 @@
 #include "kernel.h"
 #include "vec.h"
 
-#define SMALL_T 0x1p-4
+#define NEAR_T 0.125
+#define NEAR_X 2.0
 
 /* Below this vol sqrt(T) counts as 0: squares and quotients of it would leave the range. Above
  * the other every N is 0 or 1. */
@@ -71,6 +72,11 @@ discount(vd x, vd *less_1, vm *small)
 {
     vd k;
 
+    if (vm_all(vm_eq(x, vd_set(0)))) { /* what follows would find the same: no yield is frequent */
+        *less_1 = vd_set(0);
+        *small = vm_eq(x, x);
+        return vd_set(1);
+    }
     x = vd_max(vd_set(-800), vd_min(vd_set(800), x));
     *less_1 = vd_expm1_parts(x, vd_set(0), &k);
     *small = vm_eq(k, vd_set(0));
@@ -103,31 +109,34 @@ struct ratios {
     vd upper, lower, gap;
 };
 
-/* For t < SMALL_T; the sums end where a term is below 1e-16. */
+/* The sums end where a term is below 1.2e-16. */
 VEC_FN struct ratios
-ratios_small_t(vd h, vd t)
+ratios_near(vd h, vd t)
 {
     vd d0 = vd_mills(-h), t2 = t * t, even, odd;
     vd d1 = vd_fma(h, d0, vd_set(1)), d2 = vd_fma(h, d1, d0), d3 = vd_fma(h, d2, 2.0 * d1);
     vd d4 = vd_fma(h, d3, 3.0 * d2), d5 = vd_fma(h, d4, 4.0 * d3), d6 = vd_fma(h, d5, 5.0 * d4);
     vd d7 = vd_fma(h, d6, 6.0 * d5), d8 = vd_fma(h, d7, 7.0 * d6), d9 = vd_fma(h, d8, 8.0 * d7);
-    vd d10 = vd_fma(h, d9, 9.0 * d8);
+    vd d10 = vd_fma(h, d9, 9.0 * d8), d11 = vd_fma(h, d10, 10.0 * d9);
+    vd d12 = vd_fma(h, d11, 11.0 * d10);
 
-    even = vd_fma(t2 * (1.0 / 90), d10, d8);
+    even = vd_fma(t2 * (1.0 / 132), d12, d10);
+    even = vd_fma(t2 * (1.0 / 90), even, d8);
     even = vd_fma(t2 * (1.0 / 56), even, d6);
     even = vd_fma(t2 * (1.0 / 30), even, d4);
     even = vd_fma(t2 * (1.0 / 12), even, d2);
     even = vd_fma(t2 * 0.5, even, d0);
-    odd = vd_fma(t2 * (1.0 / 72), d9, d7);
+    odd = vd_fma(t2 * (1.0 / 110), d11, d9);
+    odd = vd_fma(t2 * (1.0 / 72), odd, d7);
     odd = vd_fma(t2 * (1.0 / 42), odd, d5);
     odd = vd_fma(t2 * (1.0 / 20), odd, d3);
     odd = t * vd_fma(t2 * (1.0 / 6), odd, d1);
     return (struct ratios){even + odd, even - odd, 2.0 * odd};
 }
 
-/* For t >= SMALL_T; where h + t > 0 upper is Y(-h-t), and gap the sum of both. */
+/* Where h + t > 0 (over), upper is Y(-h-t), and gap the sum of both. */
 VEC_FN struct ratios
-ratios_large_t(vd h, vd t, vm over)
+ratios_apart(vd h, vd t, vm over)
 {
     vd upper = vd_mills(vd_abs(h + t)), lower = vd_mills(t - h);
 
@@ -135,18 +144,18 @@ ratios_large_t(vd h, vd t, vm over)
 }
 
 VEC_FN struct ratios
-ratios_of(vd h, vd t, vm small, vm over)
+ratios_of(vd h, vd t, vm near, vm over)
 {
     struct ratios r, s;
 
-    if (vm_all(small))
-        return ratios_small_t(h, t);
-    r = ratios_large_t(h, t, over);
-    if (!vm_any(small))
+    if (vm_all(near))
+        return ratios_near(h, t);
+    r = ratios_apart(h, t, over);
+    if (!vm_any(near))
         return r;
-    s = ratios_small_t(h, vd_min(t, vd_set(SMALL_T)));
-    return (struct ratios){vd_pick(small, s.upper, r.upper), vd_pick(small, s.lower, r.lower),
-                           vd_pick(small, s.gap, r.gap)};
+    s = ratios_near(vd_pick(near, h, vd_set(0)), vd_pick(near, t, vd_set(0)));
+    return (struct ratios){vd_pick(near, s.upper, r.upper), vd_pick(near, s.lower, r.lower),
+                           vd_pick(near, s.gap, r.gap)};
 }
 
 /* a n(d1) */
@@ -192,7 +201,7 @@ option_of(const struct market *m, vd th, vd underlying, vd strike, vd vol)
 {
     struct option o = {.th = th, .underlying = underlying, .strike = strike, .vol = vol};
     struct ratios y;
-    vm up, small, over, inside, flip_asset;
+    vm up, near, over, inside, flip_asset;
     vd h, t, zero, w, y_asset, n1, cash_n2, intrinsic, gap, price;
 
     o.asset = underlying * m->asset_df;
@@ -200,9 +209,9 @@ option_of(const struct market *m, vd th, vd underlying, vd strike, vd vol)
     o.x = vd_log_ratio(underlying, strike) + m->carry * m->t;
     up = vm_lt(vd_set(0), o.x);
     set_distance(&o, m, up, &h, &t);
-    small = vm_lt(t, vd_set(SMALL_T));
-    over = vm_and(vm_not(small), vm_lt(vd_set(0), h + t));
-    y = ratios_of(h, t, small, over);
+    near = vm_and(vm_lt(t, vd_set(NEAR_T)), vm_lt(-h * t, vd_set(NEAR_X)));
+    over = vm_and(vm_not(near), vm_lt(vd_set(0), h + t));
+    y = ratios_of(h, t, near, over);
 
     /* in the money: a call with x > 0, a put with x <= 0 */
     inside = vm_lt(vd_set(0), vd_pick(up, th, -th));
