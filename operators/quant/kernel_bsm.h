@@ -51,19 +51,27 @@ struct market {
     vm usable;
 };
 
-/* One option a lane. */
+/* Y(h+t), Y(h-t) and their difference; where h + t > 0 and the two are not near, Y(-h-t) and the
+ * sum of both. */
+struct ratios {
+    vd upper, lower, gap;
+};
+
+/* One option a lane, in the order in which it becomes known. */
 struct option {
     vd th, underlying, strike, vol;
-    vd asset, cash; /* discounted underlying, strike */
-    vd x, sd, inverse_sd;
-    vd d1, d2;
-    vm live;        /* n(d1) is not 0 */
-    vd density, k;  /* n(d1) = density 2^k */
-    vd n1, cash_n2; /* N(th d1), cash N(th d2) */
-    vd y_cash;      /* N(+-d2) / n(d2) */
-    vm flip_cash;   /* N(th d2) is 1 less that */
-    vd price;
     vm usable;
+    vm up, near, over; /* x > 0; which way to take the ratios; h + t > 0 and not near */
+    vd h, t;           /* of the option that is out of the money */
+    vd sd, inverse_sd, d1, d2;
+    vm live;          /* n(d1) is not 0, vol neither */
+    vd density, k;    /* n(d1) = density 2^k */
+    struct ratios y;  /* see there */
+    vd asset, cash;   /* discounted underlying and strike */
+    vd n1, cash_n2;   /* N(th d1), cash N(th d2) */
+    vd y_cash;        /* N(+-d2) / n(d2) */
+    vm flip_cash;     /* N(th d2) is 1 less that n(d2) */
+    vd price;
 };
 
 /* exp(x), and exp(x) - 1 where *small, about |x| < 0.34. */
@@ -83,31 +91,26 @@ discount(vd x, vd *less_1, vm *small)
     return vd_scale(1.0 + *less_1, k);
 }
 
-VEC_FN struct market
-market_of(vd model, vd t, vd rate, vd yield)
+VEC_FN void
+set_market(struct market *m, vd model, vd t, vd rate, vd yield)
 {
-    struct market m = {.t = t, .rate = rate};
-    vm soon;
+    vm black76 = vm_eq(model, vd_set(BSM_BLACK76)), soon;
     vd zero;
 
-    m.black76 = vm_eq(model, vd_set(BSM_BLACK76));
-    m.yield = vd_pick(m.black76, rate, yield);
-    m.carry = rate - m.yield;
-    m.root_t = vd_sqrt(t);
-    m.cash_df = discount(-rate * t, &m.cash_fall, &soon);
-    m.asset_df = discount(-m.yield * t, &m.asset_fall, &m.soon);
-    m.soon = vm_and(m.soon, soon);
-    m.growth = vd_pick(m.black76, vd_set(1), m.asset_df / m.cash_df);
-    zero = 0.0 * t + 0.0 * rate + 0.0 * m.yield;
-    m.usable = vm_and(vm_and(vm_lt(vd_set(0), t), vm_eq(zero, vd_set(0))),
-                      vm_or(m.black76, vm_eq(model, vd_set(BSM_MERTON))));
-    return m;
+    m->black76 = black76;
+    m->t = t;
+    m->rate = rate;
+    m->yield = yield = vd_pick(black76, rate, yield);
+    m->carry = rate - yield;
+    m->root_t = vd_sqrt(t);
+    m->cash_df = discount(-rate * t, &m->cash_fall, &soon);
+    m->asset_df = discount(-yield * t, &m->asset_fall, &m->soon);
+    m->soon = vm_and(m->soon, soon);
+    m->growth = vd_pick(black76, vd_set(1), m->asset_df / m->cash_df);
+    zero = 0.0 * t + 0.0 * rate + 0.0 * yield;
+    m->usable = vm_and(vm_and(vm_lt(vd_set(0), t), vm_eq(zero, vd_set(0))),
+                       vm_or(black76, vm_eq(model, vd_set(BSM_MERTON))));
 }
-
-/* Y(h+t), Y(h-t) and their difference. */
-struct ratios {
-    vd upper, lower, gap;
-};
 
 /* The sums end where a term is below 1.2e-16. */
 VEC_FN struct ratios
@@ -134,7 +137,6 @@ ratios_near(vd h, vd t)
     return (struct ratios){even + odd, even - odd, 2.0 * odd};
 }
 
-/* Where h + t > 0 (over), upper is Y(-h-t), and gap the sum of both. */
 VEC_FN struct ratios
 ratios_apart(vd h, vd t, vm over)
 {
@@ -143,19 +145,24 @@ ratios_apart(vd h, vd t, vm over)
     return (struct ratios){upper, lower, vd_pick(over, upper + lower, upper - lower)};
 }
 
-VEC_FN struct ratios
-ratios_of(vd h, vd t, vm near, vm over)
+/* Second stage. */
+VEC_FN void
+compare(struct option *o)
 {
-    struct ratios r, s;
+    vm near = o->near;
+    struct ratios s;
 
-    if (vm_all(near))
-        return ratios_near(h, t);
-    r = ratios_apart(h, t, over);
+    if (vm_all(near)) {
+        o->y = ratios_near(o->h, o->t);
+        return;
+    }
+    o->y = ratios_apart(o->h, o->t, o->over);
     if (!vm_any(near))
-        return r;
-    s = ratios_near(vd_pick(near, h, vd_set(0)), vd_pick(near, t, vd_set(0)));
-    return (struct ratios){vd_pick(near, s.upper, r.upper), vd_pick(near, s.lower, r.lower),
-                           vd_pick(near, s.gap, r.gap)};
+        return;
+    s = ratios_near(vd_pick(near, o->h, vd_set(0)), vd_pick(near, o->t, vd_set(0)));
+    o->y.upper = vd_pick(near, s.upper, o->y.upper);
+    o->y.lower = vd_pick(near, s.lower, o->y.lower);
+    o->y.gap = vd_pick(near, s.gap, o->y.gap);
 }
 
 /* a n(d1) */
@@ -165,21 +172,35 @@ weight(const struct option *o, vd a)
     return vd_scale(vd_pick(o->live, a * o->density, vd_set(0)), o->k);
 }
 
-/* d1, d2 and what belongs to them; h and t of the option that is out of the money. */
-VEC_FN void
-set_distance(struct option *o, const struct market *m, vm up, vd *h, vd *t)
+VEC_FN vm
+usable_of(const struct option *o, const struct market *m)
 {
-    vd sd = vd_min(vd_max(o->vol, vd_set(0)) * m->root_t, vd_set(SD_MAX));
-    vm flat = vm_lt(sd, vd_set(SD_MIN));
-    vd away = vd_abs(o->x);
+    vd zero = 0.0 * o->underlying + 0.0 * o->strike + 0.0 * o->vol;
+    vm positive = vm_and(vm_lt(vd_set(0), o->underlying), vm_lt(vd_set(0), o->strike));
 
+    return vm_and(vm_and(m->usable, positive),
+                  vm_and(vm_eq(zero, vd_set(0)), vm_eq(o->th * o->th, vd_set(1))));
+}
+
+/* First stage: the inputs are there; what follows from them up to n(d1). */
+VEC_FN void
+place(struct option *o, const struct market *m)
+{
+    vd x = vd_log_ratio(o->underlying, o->strike) + m->carry * m->t, away = vd_abs(x);
+    vd sd = vd_min(vd_max(o->vol, vd_set(0)) * m->root_t, vd_set(SD_MAX)), h, t;
+    vm flat = vm_lt(sd, vd_set(SD_MIN));
+
+    o->usable = usable_of(o, m);
+    o->up = vm_lt(vd_set(0), x);
     o->sd = vd_pick(flat, vd_set(1), sd);
     o->inverse_sd = 1.0 / o->sd;
     away = vd_pick(flat, away * 0x1p1000, away * o->inverse_sd);
-    *h = -vd_min(away, vd_set(FAR_OUT));
-    *t = vd_pick(flat, vd_set(0), 0.5 * o->sd);
-    o->d1 = vd_pick(up, *t - *h, *h + *t);
-    o->d2 = vd_pick(up, -*h - *t, *h - *t);
+    o->h = h = -vd_min(away, vd_set(FAR_OUT));
+    o->t = t = vd_pick(flat, vd_set(0), 0.5 * o->sd);
+    o->near = vm_and(vm_lt(t, vd_set(NEAR_T)), vm_lt(-h * t, vd_set(NEAR_X)));
+    o->over = vm_and(vm_not(o->near), vm_lt(vd_set(0), h + t));
+    o->d1 = vd_pick(o->up, t - h, h + t);
+    o->d2 = vd_pick(o->up, -h - t, h - t);
     o->density = vd_exp_half_square(o->d1, &o->k) * INVERSE_SQRT_2PI;
     o->live = vm_and(vm_lt(vd_set(0), o->density), vm_not(flat));
 }
@@ -195,46 +216,29 @@ forward_value(const struct option *o, const struct market *m)
     return vd_pick(vm_eq(m->carry, vd_set(0)), m->cash_df * apart, value);
 }
 
-/* Price and the two N. */
-VEC_FN struct option
-option_of(const struct market *m, vd th, vd underlying, vd strike, vd vol)
+/* Third stage: price and the two N. */
+VEC_FN void
+value(struct option *o, const struct market *m)
 {
-    struct option o = {.th = th, .underlying = underlying, .strike = strike, .vol = vol};
-    struct ratios y;
-    vm up, near, over, inside, flip_asset;
-    vd h, t, zero, w, y_asset, n1, cash_n2, intrinsic, gap, price;
+    vm call = vm_lt(vd_set(0), o->th), inside = vm_not(vm_xor(call, o->up));
+    vm flip_asset = vm_xor(inside, vm_and(o->over, vm_not(o->up)));
+    vd y_asset = vd_pick(o->up, o->y.lower, o->y.upper), w, n1, cash_n2, intrinsic, gap, price;
 
-    o.asset = underlying * m->asset_df;
-    o.cash = strike * m->cash_df;
-    o.x = vd_log_ratio(underlying, strike) + m->carry * m->t;
-    up = vm_lt(vd_set(0), o.x);
-    set_distance(&o, m, up, &h, &t);
-    near = vm_and(vm_lt(t, vd_set(NEAR_T)), vm_lt(-h * t, vd_set(NEAR_X)));
-    over = vm_and(vm_not(near), vm_lt(vd_set(0), h + t));
-    y = ratios_of(h, t, near, over);
+    o->asset = o->underlying * m->asset_df;
+    o->cash = o->strike * m->cash_df;
+    w = o->asset * o->density;
 
-    /* in the money: a call with x > 0, a put with x <= 0 */
-    inside = vm_lt(vd_set(0), vd_pick(up, th, -th));
-    y_asset = vd_pick(up, y.lower, y.upper);
-    o.y_cash = vd_pick(up, y.upper, y.lower);
-    flip_asset = vm_xor(inside, vm_and(over, vm_not(up)));
-    o.flip_cash = vm_xor(inside, vm_and(over, up));
-    w = o.asset * o.density;
-    n1 = vd_scale(o.density * y_asset, o.k);
-    o.n1 = vd_pick(flip_asset, 1.0 - n1, n1);
-    cash_n2 = vd_scale(w * o.y_cash, o.k);
-    o.cash_n2 = vd_pick(o.flip_cash, o.cash - cash_n2, cash_n2);
+    o->y_cash = vd_pick(o->up, o->y.upper, o->y.lower);
+    o->flip_cash = vm_xor(inside, vm_and(o->over, o->up));
+    n1 = vd_scale(o->density * y_asset, o->k);
+    o->n1 = vd_pick(flip_asset, 1.0 - n1, n1);
+    cash_n2 = vd_scale(w * o->y_cash, o->k);
+    o->cash_n2 = vd_pick(o->flip_cash, o->cash - cash_n2, cash_n2);
 
-    gap = vd_scale(w * y.gap, o.k);
-    intrinsic = vd_pick(inside, th * forward_value(&o, m), vd_set(0));
-    price = vd_pick(over, vd_pick(vm_lt(vd_set(0), th), o.asset, o.cash) - gap, intrinsic + gap);
-    o.price = vd_max(vd_set(0), price);
-
-    zero = 0.0 * underlying + 0.0 * strike + 0.0 * vol;
-    o.usable = vm_and(vm_and(m->usable, vm_eq(zero, vd_set(0))),
-                      vm_and(vm_lt(vd_set(0), underlying), vm_lt(vd_set(0), strike)));
-    o.usable = vm_and(o.usable, vm_eq(th * th, vd_set(1)));
-    return o;
+    gap = vd_scale(w * o->y.gap, o->k);
+    intrinsic = vd_pick(inside, o->th * forward_value(o, m), vd_set(0));
+    price = vd_pick(o->over, vd_pick(call, o->asset, o->cash) - gap, intrinsic + gap);
+    o->price = vd_max(vd_set(0), price);
 }
 
 /* A wanted column; *check stays 0 while all that is written is finite. */
@@ -356,28 +360,38 @@ struct bsm_loop {
     bool second_order;
 };
 
-VEC_FN struct market
-market_at(const struct bsm_loop *l, size_t i)
+VEC_FN void
+market_at(struct market *m, const struct bsm_loop *l, size_t i)
 {
     const struct bsm_batch *in = l->in;
 
-    return market_of(choice_at(in->model.at, in->model.step, i), stream_at(&l->t, i),
-                     stream_at(&l->rate, i), stream_at(&l->yield, i));
+    set_market(m, choice_at(in->model.at, in->model.step, i), stream_at(&l->t, i),
+               stream_at(&l->rate, i), stream_at(&l->yield, i));
 }
 
-/* One vector of entries; a bit for each that has no result by formula. */
-VEC_FN unsigned
-bsm_block(const struct bsm_loop *l, const struct market *m, size_t i)
+VEC_FN void
+option_at(struct option *o, const struct bsm_loop *l, size_t i)
 {
-    vd th = choice_at(l->in->right.at, l->in->right.step, i);
-    struct option o = option_of(m, th, stream_at(&l->underlying, i), stream_at(&l->strike, i),
-                                stream_at(&l->vol, i));
-    vd check = put_first_order(&o, m, l->out, i);
+    o->th = choice_at(l->in->right.at, l->in->right.step, i);
+    o->underlying = stream_at(&l->underlying, i);
+    o->strike = stream_at(&l->strike, i);
+    o->vol = stream_at(&l->vol, i);
+}
+
+/* The last stage; a bit for each entry that has no result by formula. */
+VEC_FN unsigned
+put_all(const struct option *o, const struct market *m, const struct bsm_loop *l, size_t i)
+{
+    vd check = put_first_order(o, m, l->out, i);
 
     if (l->second_order)
-        check = check + put_second_order(&o, m, l->out, i);
-    return vm_bits(vm_not(vm_and(o.usable, vm_eq(check, vd_set(0)))));
+        check = check + put_second_order(o, m, l->out, i);
+    return vm_bits(vm_not(vm_and(o->usable, vm_eq(check, vd_set(0)))));
 }
+
+/* A few vectors go through the stages together: the steps of one option wait for each other, those
+ * of different vectors do not. */
+enum { GROUP = 4 };
 
 /* All entries, in whole vectors: columns are as long as that. */
 static size_t
@@ -385,7 +399,8 @@ bsm_blocks(const struct bsm_batch *in, const struct bsm_columns *out)
 {
     bool shared = !(in->model.step | in->t.step | in->rate.step | in->yield.step);
     struct bsm_loop l = {.in = in, .out = out};
-    struct market m;
+    struct option o[GROUP];
+    struct market m[GROUP];
     size_t refused = 0;
 
     stream_open(&l.underlying, in->underlying);
@@ -396,16 +411,30 @@ bsm_blocks(const struct bsm_batch *in, const struct bsm_columns *out)
     stream_open(&l.vol, in->vol);
     l.second_order = out->vanna || out->charm || out->vomma || out->veta || out->speed ||
                      out->zomma || out->color || out->ultima || out->dual_gamma;
-    m = market_at(&l, 0);
-    for (size_t i = 0; i < in->n; i += VEC_LANES) {
-        unsigned special;
+    market_at(&m[0], &l, 0);
+    for (size_t i = 0; i < in->n; i += GROUP * VEC_LANES) {
+        size_t vectors = (in->n - i + VEC_LANES - 1) / VEC_LANES;
 
-        if (!shared)
-            m = market_at(&l, i);
-        special = bsm_block(&l, &m, i);
-        for (size_t k = i; special && k < in->n; k++, special >>= 1)
-            if (special & 1)
-                refused += !bsm_settle(in, k, out);
+        if (vectors > GROUP)
+            vectors = GROUP;
+        for (size_t v = 0; v < vectors; v++) {
+            if (!shared)
+                market_at(&m[v], &l, i + v * VEC_LANES);
+            option_at(&o[v], &l, i + v * VEC_LANES);
+            place(&o[v], &m[shared ? 0 : v]);
+        }
+        for (size_t v = 0; v < vectors; v++)
+            compare(&o[v]);
+        for (size_t v = 0; v < vectors; v++) {
+            size_t from = i + v * VEC_LANES;
+            unsigned special;
+
+            value(&o[v], &m[shared ? 0 : v]);
+            special = put_all(&o[v], &m[shared ? 0 : v], &l, from);
+            for (size_t k = from; special && k < in->n; k++, special >>= 1)
+                if (special & 1)
+                    refused += !bsm_settle(in, k, out);
+        }
     }
     return refused;
 }
