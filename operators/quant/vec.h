@@ -541,7 +541,7 @@ vd_log1p(vd x)
     return vd_pick(near, log, log + lost / sum);
 }
 
-/* ---- The normal distribution ------------------------------------------------------------------ */
+/* ---- The normal distribution ----------------------------------------------------------------- */
 
 /* N(-w) / n(w), the Mills ratio, 5 units; finite w >= 0. N(-w) = result x exp(-w^2/2) / sqrt(2 pi),
  * erfcx(x) = sqrt(2/pi) x result at w = sqrt(2) x. The fit is of (w + 1.109375) N(-w)/n(w) in

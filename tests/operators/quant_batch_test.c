@@ -175,7 +175,8 @@ test_one_value_for_all_is_the_same_as_a_column_of_it(void **state)
 {
     static struct rows r, s;
     struct bsm_batch columns = batch_of(&r, 0, N), shared = columns;
-    struct bsm_columns out = columns_of(r.result, 0, ALL), out_shared = columns_of(s.result, 0, ALL);
+    struct bsm_columns out = columns_of(r.result, 0, ALL);
+    struct bsm_columns out_shared = columns_of(s.result, 0, ALL);
 
     for (unsigned round = 0; round < 256; round++) {
         struct bsm_input *input[] = {&shared.underlying, &shared.strike, &shared.t,

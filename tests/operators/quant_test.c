@@ -312,6 +312,43 @@ test_price_is_monotone_and_convex_in_strike_and_within_bounds(void **state)
 }
 
 static void
+test_a_black76_call_is_the_put_with_forward_and_strike_exchanged(void **state)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct bsm o = near_option(), mirror;
+        double a, b;
+
+        o.model = BSM_BLACK76;
+        mirror = o;
+        mirror.right = o.right == BSM_CALL ? BSM_PUT : BSM_CALL;
+        mirror.underlying = o.strike;
+        mirror.strike = o.underlying;
+        assert_true(bsm_price(&o, &a) && bsm_price(&mirror, &b));
+        assert_near("mirror", b, a, 1e-12 * a + 1e-15 * (o.underlying + o.strike));
+    }
+}
+
+static void
+test_price_rises_with_vol_by_vega_and_delta_is_within_its_bounds(void **state)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct bsm o = near_option(), up = o;
+        double noise = 1e-13 * (o.underlying + o.strike), df;
+        struct bsm_greeks g, h;
+
+        up.vol *= 1 + 0x1p-12;
+        df = exp(-(o.model == BSM_BLACK76 ? o.rate : o.yield) * o.t);
+        assert_true(bsm_greeks(&o, &g) && bsm_greeks(&up, &h));
+        assert_true(h.price >= g.price - noise);
+        assert_near("rise", h.price - g.price, 0.5 * (g.vega + h.vega) * (up.vol - o.vol),
+                    1e-4 * (h.price - g.price) + noise);
+        assert_true(o.right * g.delta >= 0 && o.right * g.delta <= df * (1 + 1e-15));
+        assert_true(g.itm_prob >= 0 && g.itm_prob <= 1 && g.gamma >= 0 && g.vega >= 0);
+        assert_true(o.right * g.dual_delta <= 0 && g.dual_gamma >= 0);
+    }
+}
+
+static void
 test_implied_volatility_of_a_price_is_its_volatility(void **state)
 {
     unsigned solved = 0;
@@ -476,6 +513,8 @@ main(void)
         cmocka_unit_test(test_price_is_homogeneous_in_underlying_and_strike),
         cmocka_unit_test(test_theta_gamma_and_carry_keep_the_black_scholes_equation),
         cmocka_unit_test(test_price_is_monotone_and_convex_in_strike_and_within_bounds),
+        cmocka_unit_test(test_a_black76_call_is_the_put_with_forward_and_strike_exchanged),
+        cmocka_unit_test(test_price_rises_with_vol_by_vega_and_delta_is_within_its_bounds),
         cmocka_unit_test(test_implied_volatility_of_a_price_is_its_volatility),
         cmocka_unit_test(test_columns_are_the_scalar_results),
         cmocka_unit_test(test_at_expiry_the_price_is_the_payoff_and_delta_a_step),

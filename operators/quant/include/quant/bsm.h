@@ -16,12 +16,18 @@
  * 31,536,000 s; theta, charm, veta and color are per year of calendar time that passes (d/dt,
  * which is -d/dT). Prices are in the unit of underlying and strike.
  *
+ * Accuracy, of every result v and at every level of quant/cpu.h: within 1e-12 |v| + 4 times the
+ * sum over the inputs of the change of v for half an ulp of that input; a v below the smallest
+ * normal double may come out as anything below it. Far out-of-the-money values keep their relative
+ * accuracy down to there.
+ *
  * Edge cases: t <= 0: price is the payoff, delta 0 or th (th/2 at underlying = strike), itm_prob
- * |delta|, the others 0. vol <= 0 (or vol sqrt(t) below
- * 1e-100): the limit vol -> 0, price is the discounted intrinsic value. underlying or
- * strike <= 0, anything not finite, or a result beyond the range of a double: false, and every
- * result is NaN. Negative rate and
- * yield > rate are legal. Nothing here allocates, blocks or keeps state. */
+ * |delta|, the others 0. vol <= 0 (or vol sqrt(t) below 1e-100): the limit vol -> 0, price is the
+ * discounted intrinsic value. Refused are underlying or strike <= 0, anything not finite, a model
+ * or right that does not exist, and a wanted result beyond the range of a double: every wanted
+ * result is NaN then. Negative rate and yield > rate are legal.
+ *
+ * Nothing here allocates, blocks, keeps state or changes the rounding mode. */
 #ifndef QUANT_BSM_H
 #define QUANT_BSM_H
 
