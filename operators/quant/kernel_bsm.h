@@ -7,8 +7,9 @@
  *
  *     price = w (Y(h+t) - Y(h-t)),   asset N(+-d1) = w Y(..),   cash N(+-d2) = w Y(..)
  *
- * where nothing cancels and everything that can underflow is in w, which is kept as p 2^k. The
- * side in the money is intrinsic value plus the other side, its N is 1 less the other's.
+ * where nothing cancels and everything that can underflow is in w: n(d1) is kept as pdf rest, which
+ * reaches to 1e-609. The side in the money is intrinsic value plus the other side, its N is 1 less
+ * the other's.
  *
  * The difference of two Y is taken in one of two ways.
  * Near (t < NEAR_T, |h| t < NEAR_X): with D = the derivatives of Y at h, which follow from
@@ -43,9 +44,9 @@
 struct market {
     vm black76;
     vd t, root_t, rate, yield;
-    vd carry;             /* rate - yield */
+    vd decay;                 /* -1 / (2 root_t) */
+    vd carry;                 /* rate - yield */
     vd cash_df, asset_df;     /* exp(-rate t), exp(-yield t) */
-    vd growth;                /* asset_df / cash_df */
     vd cash_fall, asset_fall; /* the two less 1, where soon */
     vm soon;                  /* |rate t| and |yield t| are small */
     vm usable;
@@ -64,13 +65,13 @@ struct option {
     vm up, near, over; /* x > 0; which way to take the ratios; h + t > 0 and not near */
     vd h, t;           /* of the option that is out of the money */
     vd sd, inverse_sd, d1, d2;
-    vm live;          /* n(d1) is not 0, vol neither */
-    vd density, k;    /* n(d1) = density 2^k */
-    struct ratios y;  /* see there */
-    vd asset, cash;   /* discounted underlying and strike */
-    vd n1, cash_n2;   /* N(th d1), cash N(th d2) */
-    vd y_cash;        /* N(+-d2) / n(d2) */
-    vm flip_cash;     /* N(th d2) is 1 less that n(d2) */
+    vd pdf, rest; /* n(d1) = pdf rest, where rest is 1 unless pdf would be denormal */
+    vd slope;     /* pdf, or 0 without volatility: no price bends there */
+    struct ratios y;
+    vd asset, cash; /* discounted underlying and strike */
+    vd n1, cash_n2; /* N(th d1), cash N(th d2) */
+    vd y_cash;      /* N(+-d2) / n(d2) */
+    vm flip_cash;   /* N(th d2) is 1 less y_cash n(d2) */
     vd price;
 };
 
@@ -103,10 +104,10 @@ set_market(struct market *m, vd model, vd t, vd rate, vd yield)
     m->yield = yield = vd_pick(black76, rate, yield);
     m->carry = rate - yield;
     m->root_t = vd_sqrt(t);
+    m->decay = -0.5 / m->root_t;
     m->cash_df = discount(-rate * t, &m->cash_fall, &soon);
     m->asset_df = discount(-yield * t, &m->asset_fall, &m->soon);
     m->soon = vm_and(m->soon, soon);
-    m->growth = vd_pick(black76, vd_set(1), m->asset_df / m->cash_df);
     zero = 0.0 * t + 0.0 * rate + 0.0 * yield;
     m->usable = vm_and(vm_and(vm_lt(vd_set(0), t), vm_eq(zero, vd_set(0))),
                        vm_or(black76, vm_eq(model, vd_set(BSM_MERTON))));
@@ -165,11 +166,11 @@ compare(struct option *o)
     o->y.gap = vd_pick(near, s.gap, o->y.gap);
 }
 
-/* a n(d1) */
+/* a n(d1): in this order nothing underflows before the result does. */
 VEC_FN vd
 weight(const struct option *o, vd a)
 {
-    return vd_scale(vd_pick(o->live, a * o->density, vd_set(0)), o->k);
+    return a * o->slope * o->rest;
 }
 
 VEC_FN vm
@@ -180,6 +181,15 @@ usable_of(const struct option *o, const struct market *m)
 
     return vm_and(vm_and(m->usable, positive),
                   vm_and(vm_eq(zero, vd_set(0)), vm_eq(o->th * o->th, vd_set(1))));
+}
+
+VEC_FN void
+set_pdf(struct option *o)
+{
+    vd k, p = vd_exp_half_square(o->d1, &k), most = vd_max(vd_set(-1020), k);
+
+    o->pdf = p * INVERSE_SQRT_2PI * vd_power_of_2(most);
+    o->rest = vd_power_of_2(k - most);
 }
 
 /* First stage: the inputs are there; what follows from them up to n(d1). */
@@ -201,8 +211,8 @@ place(struct option *o, const struct market *m)
     o->over = vm_and(vm_not(o->near), vm_lt(vd_set(0), h + t));
     o->d1 = vd_pick(o->up, t - h, h + t);
     o->d2 = vd_pick(o->up, -h - t, h - t);
-    o->density = vd_exp_half_square(o->d1, &o->k) * INVERSE_SQRT_2PI;
-    o->live = vm_and(vm_lt(vd_set(0), o->density), vm_not(flat));
+    set_pdf(o);
+    o->slope = vd_pick(flat, vd_set(0), o->pdf);
 }
 
 /* asset - cash. Near the money it must not lose what rounding takes from each of the two. */
@@ -226,16 +236,16 @@ value(struct option *o, const struct market *m)
 
     o->asset = o->underlying * m->asset_df;
     o->cash = o->strike * m->cash_df;
-    w = o->asset * o->density;
+    w = o->asset * o->pdf;
 
     o->y_cash = vd_pick(o->up, o->y.upper, o->y.lower);
     o->flip_cash = vm_xor(inside, vm_and(o->over, o->up));
-    n1 = vd_scale(o->density * y_asset, o->k);
+    n1 = y_asset * o->pdf * o->rest;
     o->n1 = vd_pick(flip_asset, 1.0 - n1, n1);
-    cash_n2 = vd_scale(w * o->y_cash, o->k);
+    cash_n2 = w * o->y_cash * o->rest;
     o->cash_n2 = vd_pick(o->flip_cash, o->cash - cash_n2, cash_n2);
 
-    gap = vd_scale(w * o->y.gap, o->k);
+    gap = w * o->y.gap * o->rest;
     intrinsic = vd_pick(inside, o->th * forward_value(o, m), vd_set(0));
     price = vd_pick(o->over, vd_pick(call, o->asset, o->cash) - gap, intrinsic + gap);
     o->price = vd_max(vd_set(0), price);
@@ -264,7 +274,7 @@ put_first_order(const struct option *o, const struct market *m, const struct bsm
     PUT(vega, weight(o, o->asset * m->root_t));
     if (out->theta) { /* Black-76: th (q asset n1 - r cash n2) without its cancellation */
         vd carried = o->th * (m->yield * o->asset * o->n1 - m->rate * o->cash_n2);
-        vd decay = weight(o, o->asset * o->vol * (-0.5 / m->root_t));
+        vd decay = weight(o, o->asset * o->vol * m->decay);
 
         PUT(theta, vd_pick(m->black76, m->rate * o->price, carried) + decay);
     }
@@ -276,7 +286,8 @@ put_first_order(const struct option *o, const struct market *m, const struct bsm
         check = vd_fma(vd_pick(m->black76, vd_set(0), value), vd_set(0), check);
     }
     if (out->dual_delta || out->itm_prob) { /* n(d2) = F/K n(d1) */
-        vd n2 = vd_scale(o->density * (m->growth * o->underlying / o->strike * o->y_cash), o->k);
+        vd growth = vd_pick(m->black76, vd_set(1), m->asset_df / m->cash_df);
+        vd n2 = growth * o->underlying / o->strike * o->y_cash * o->pdf * o->rest;
 
         n2 = vd_pick(o->flip_cash, 1.0 - n2, n2);
         PUT(dual_delta, -o->th * m->cash_df * n2);
@@ -291,7 +302,8 @@ put_second_order(const struct option *o, const struct market *m, const struct bs
                  size_t i)
 {
     vd check = vd_set(0), d1 = o->d1, d2 = o->d2, d12 = d1 * d2;
-    vd inverse_vol = 1.0 / o->vol, inverse_2t = 0.5 / m->t;
+    vd vol = vd_pick(vm_lt(vd_set(0), o->slope), o->vol, vd_set(1)); /* elsewhere all is 0 */
+    vd inverse_vol = 1.0 / vol, inverse_2t = 0.5 / m->t;
     vd gamma = m->asset_df * o->inverse_sd / o->underlying; /* / n(d1), as the next two */
     vd vega = o->asset * m->root_t;
     vd moved = 2.0 * m->carry * m->t - d2 * o->sd;

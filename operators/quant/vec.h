@@ -174,6 +174,13 @@ vd_min(vd a, vd b)
     return _mm512_min_pd(a, b);
 }
 
+/* 2^k for whole k of -1022..1023 */
+VEC_FN vd
+vd_power_of_2(vd k)
+{
+    return _mm512_scalef_pd(_mm512_set1_pd(1), k);
+}
+
 /* a 2^k rounded once or, away from AVX-512, twice where it is denormal; k whole, |k| <= 2044 */
 VEC_FN vd
 vd_scale(vd a, vd k)
@@ -364,7 +371,7 @@ vd_copysign(vd a, vd b)
     return (vd)(((vu)a & ~(1ull << 63)) | ((vu)b & (1ull << 63)));
 }
 
-/* 2^k for whole k of -1022..1023, by writing the exponent. */
+/* By writing the exponent. */
 VEC_FN vd
 vd_power_of_2(vd k)
 {
@@ -442,7 +449,8 @@ vd_expm1_parts(vd high, vd low, vd *k)
     vd r, r2, q;
 
     *k = vd_round(high * 0x1.71547652b82fep0);
-    r = (high - *k * ln2_high) + (low - *k * ln2_low); /* k ln2_high is exact for |k| < 2^16 */
+    /* k ln2_high is exact for |k| < 2^16 */
+    r = vd_fma(-*k, vd_set(ln2_high), high) + vd_fma(-*k, vd_set(ln2_low), low);
     r2 = r * r;
     q = vd_fma(r, vd_horner(r2, c + 1, 2, 5), vd_horner(r2, c, 2, 5));
     return vd_fma(r2, q, r);
@@ -493,7 +501,7 @@ vd_log_near(vd difference, vd sum, vd k)
     vd s = difference / sum, z = s * s, z2 = z * z;
     vd p = vd_fma(z, vd_horner(z2, c + 1, 2, 3), vd_horner(z2, c, 2, 4));
 
-    return k * ln2_high + ((s + s) + vd_fma(s * z, p, k * ln2_low));
+    return vd_fma(k, vd_set(ln2_high), (s + s) + vd_fma(s * z, p, k * ln2_low));
 }
 
 /* x = m 2^e with 0.7 < m < 1.42. */
