@@ -88,12 +88,13 @@ static void
 check_greeks(const struct bsm *o, const struct bsm_greeks *g)
 {
     double q = o->model == BSM_BLACK76 ? o->rate : o->yield, t = fmax(o->t, 0);
-    double most = o->right == BSM_CALL ? o->underlying * exp(-q * t) : o->strike * exp(-o->rate * t);
+    double asset = o->underlying * exp(-q * t), cash = o->strike * exp(-o->rate * t);
+    double most = o->right == BSM_CALL ? asset : cash;
 
     require(usable(o), "a price of unusable input", o, g->price);
     require(g->price >= 0 && g->price <= most * (1 + 1e-12) + DBL_MIN, "price out of bounds", o,
             g->price);
-    require(o->right * g->delta >= 0, "sign of delta", o, g->delta);
+    require((o->right == BSM_CALL ? g->delta : -g->delta) >= 0, "sign of delta", o, g->delta);
     require(g->gamma >= 0 && g->vega >= 0 && g->dual_gamma >= 0, "negative curvature", o, g->gamma);
     require(g->itm_prob >= 0 && g->itm_prob <= 1, "no probability", o, g->itm_prob);
 }
