@@ -62,8 +62,9 @@ struct ratios {
 struct option {
     vd th, underlying, strike, vol;
     vm usable;
-    vm up, near, over; /* x > 0; which way to take the ratios; h + t > 0 and not near */
-    vd h, t;           /* of the option that is out of the money */
+    vd x;                    /* ln(F/K) */
+    vm flat, up, near, over; /* no volatility; x > 0; which ratios to take; h + t > 0, not near */
+    vd h, t;                 /* of the option that is out of the money */
     vd sd, inverse_sd, d1, d2;
     vd pdf, rest; /* n(d1) = pdf rest, where rest is 1 unless pdf would be denormal */
     vd slope;     /* pdf, or 0 without volatility: no price bends there */
@@ -146,9 +147,8 @@ ratios_apart(vd h, vd t, vm over)
     return (struct ratios){upper, lower, vd_pick(over, upper + lower, upper - lower)};
 }
 
-/* Second stage. */
 VEC_FN void
-compare(struct option *o)
+set_ratios(struct option *o)
 {
     vm near = o->near;
     struct ratios s;
@@ -183,6 +183,26 @@ usable_of(const struct option *o, const struct market *m)
                   vm_and(vm_eq(zero, vd_set(0)), vm_eq(o->th * o->th, vd_set(1))));
 }
 
+/* From x to d1 and d2. */
+VEC_FN void
+place(struct option *o, const struct market *m)
+{
+    vd sd = vd_min(vd_max(o->vol, vd_set(0)) * m->root_t, vd_set(SD_MAX)), h, t;
+    vd away = vd_abs(o->x);
+
+    o->flat = vm_lt(sd, vd_set(SD_MIN));
+    o->up = vm_lt(vd_set(0), o->x);
+    o->sd = vd_pick(o->flat, vd_set(1), sd);
+    o->inverse_sd = 1.0 / o->sd;
+    away = vd_pick(o->flat, away * 0x1p1000, away * o->inverse_sd);
+    o->h = h = -vd_min(away, vd_set(FAR_OUT));
+    o->t = t = vd_pick(o->flat, vd_set(0), 0.5 * o->sd);
+    o->near = vm_and(vm_lt(t, vd_set(NEAR_T)), vm_lt(-h * t, vd_set(NEAR_X)));
+    o->over = vm_and(vm_not(o->near), vm_lt(vd_set(0), h + t));
+    o->d1 = vd_pick(o->up, t - h, h + t);
+    o->d2 = vd_pick(o->up, -h - t, h - t);
+}
+
 VEC_FN void
 set_pdf(struct option *o)
 {
@@ -190,29 +210,7 @@ set_pdf(struct option *o)
 
     o->pdf = p * INVERSE_SQRT_2PI * vd_power_of_2(most);
     o->rest = vd_power_of_2(k - most);
-}
-
-/* First stage: the inputs are there; what follows from them up to n(d1). */
-VEC_FN void
-place(struct option *o, const struct market *m)
-{
-    vd x = vd_log_ratio(o->underlying, o->strike) + m->carry * m->t, away = vd_abs(x);
-    vd sd = vd_min(vd_max(o->vol, vd_set(0)) * m->root_t, vd_set(SD_MAX)), h, t;
-    vm flat = vm_lt(sd, vd_set(SD_MIN));
-
-    o->usable = usable_of(o, m);
-    o->up = vm_lt(vd_set(0), x);
-    o->sd = vd_pick(flat, vd_set(1), sd);
-    o->inverse_sd = 1.0 / o->sd;
-    away = vd_pick(flat, away * 0x1p1000, away * o->inverse_sd);
-    o->h = h = -vd_min(away, vd_set(FAR_OUT));
-    o->t = t = vd_pick(flat, vd_set(0), 0.5 * o->sd);
-    o->near = vm_and(vm_lt(t, vd_set(NEAR_T)), vm_lt(-h * t, vd_set(NEAR_X)));
-    o->over = vm_and(vm_not(o->near), vm_lt(vd_set(0), h + t));
-    o->d1 = vd_pick(o->up, t - h, h + t);
-    o->d2 = vd_pick(o->up, -h - t, h - t);
-    set_pdf(o);
-    o->slope = vd_pick(flat, vd_set(0), o->pdf);
+    o->slope = vd_pick(o->flat, vd_set(0), o->pdf);
 }
 
 /* asset - cash. Near the money it must not lose what rounding takes from each of the two. */
@@ -226,9 +224,9 @@ forward_value(const struct option *o, const struct market *m)
     return vd_pick(vm_eq(m->carry, vd_set(0)), m->cash_df * apart, value);
 }
 
-/* Third stage: price and the two N. */
+/* Price and the two N. */
 VEC_FN void
-value(struct option *o, const struct market *m)
+set_price(struct option *o, const struct market *m)
 {
     vm call = vm_lt(vd_set(0), o->th), inside = vm_not(vm_xor(call, o->up));
     vm flip_asset = vm_xor(inside, vm_and(o->over, vm_not(o->up)));
@@ -382,15 +380,17 @@ market_at(struct market *m, const struct bsm_loop *l, size_t i)
 }
 
 VEC_FN void
-option_at(struct option *o, const struct bsm_loop *l, size_t i)
+option_at(struct option *o, const struct market *m, const struct bsm_loop *l, size_t i)
 {
     o->th = choice_at(l->in->right.at, l->in->right.step, i);
     o->underlying = stream_at(&l->underlying, i);
     o->strike = stream_at(&l->strike, i);
     o->vol = stream_at(&l->vol, i);
+    o->usable = usable_of(o, m);
+    o->x = vd_log_ratio(o->underlying, o->strike) + m->carry * m->t;
 }
 
-/* The last stage; a bit for each entry that has no result by formula. */
+/* A bit for each entry that has no result by formula. */
 VEC_FN unsigned
 put_all(const struct option *o, const struct market *m, const struct bsm_loop *l, size_t i)
 {
@@ -405,15 +405,44 @@ put_all(const struct option *o, const struct market *m, const struct bsm_loop *l
  * of different vectors do not. */
 enum { GROUP = 4 };
 
+/* The next `vectors` vectors, at most GROUP, from entry i on; m is one market for all, or own. */
+VEC_FN size_t
+bsm_group(const struct bsm_loop *l, struct market m[GROUP], bool own, size_t i, size_t vectors)
+{
+    struct option o[GROUP];
+    size_t refused = 0;
+
+    for (size_t v = 0; own && v < vectors; v++)
+        market_at(&m[v], l, i + v * VEC_LANES);
+    for (size_t v = 0; v < vectors; v++)
+        option_at(&o[v], &m[own * v], l, i + v * VEC_LANES);
+    for (size_t v = 0; v < vectors; v++)
+        place(&o[v], &m[own * v]);
+    for (size_t v = 0; v < vectors; v++)
+        set_pdf(&o[v]);
+    for (size_t v = 0; v < vectors; v++)
+        set_ratios(&o[v]);
+    for (size_t v = 0; v < vectors; v++) {
+        size_t from = i + v * VEC_LANES;
+        unsigned special;
+
+        set_price(&o[v], &m[own * v]);
+        special = put_all(&o[v], &m[own * v], l, from);
+        for (size_t k = from; special && k < l->in->n; k++, special >>= 1)
+            if (special & 1)
+                refused += !bsm_settle(l->in, k, l->out);
+    }
+    return refused;
+}
+
 /* All entries, in whole vectors: columns are as long as that. */
 static size_t
 bsm_blocks(const struct bsm_batch *in, const struct bsm_columns *out)
 {
-    bool shared = !(in->model.step | in->t.step | in->rate.step | in->yield.step);
+    bool own = in->model.step | in->t.step | in->rate.step | in->yield.step;
+    size_t vectors = (in->n + VEC_LANES - 1) / VEC_LANES, refused = 0;
     struct bsm_loop l = {.in = in, .out = out};
-    struct option o[GROUP];
     struct market m[GROUP];
-    size_t refused = 0;
 
     stream_open(&l.underlying, in->underlying);
     stream_open(&l.strike, in->strike);
@@ -424,30 +453,8 @@ bsm_blocks(const struct bsm_batch *in, const struct bsm_columns *out)
     l.second_order = out->vanna || out->charm || out->vomma || out->veta || out->speed ||
                      out->zomma || out->color || out->ultima || out->dual_gamma;
     market_at(&m[0], &l, 0);
-    for (size_t i = 0; i < in->n; i += GROUP * VEC_LANES) {
-        size_t vectors = (in->n - i + VEC_LANES - 1) / VEC_LANES;
-
-        if (vectors > GROUP)
-            vectors = GROUP;
-        for (size_t v = 0; v < vectors; v++) {
-            if (!shared)
-                market_at(&m[v], &l, i + v * VEC_LANES);
-            option_at(&o[v], &l, i + v * VEC_LANES);
-            place(&o[v], &m[shared ? 0 : v]);
-        }
-        for (size_t v = 0; v < vectors; v++)
-            compare(&o[v]);
-        for (size_t v = 0; v < vectors; v++) {
-            size_t from = i + v * VEC_LANES;
-            unsigned special;
-
-            value(&o[v], &m[shared ? 0 : v]);
-            special = put_all(&o[v], &m[shared ? 0 : v], &l, from);
-            for (size_t k = from; special && k < in->n; k++, special >>= 1)
-                if (special & 1)
-                    refused += !bsm_settle(in, k, out);
-        }
-    }
+    for (size_t v = 0; v < vectors; v += GROUP)
+        refused += bsm_group(&l, m, own, v * VEC_LANES, vectors - v < GROUP ? vectors - v : GROUP);
     return refused;
 }
 
