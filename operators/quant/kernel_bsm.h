@@ -70,9 +70,9 @@ struct option {
     vd slope;     /* pdf, or 0 without volatility: no price bends there */
     struct ratios y;
     vd asset, cash; /* discounted underlying and strike */
-    vd n1, cash_n2; /* N(th d1), cash N(th d2) */
-    vd y_cash;      /* N(+-d2) / n(d2) */
-    vm flip_cash;   /* N(th d2) is 1 less y_cash n(d2) */
+    /* N(th d1) is y_asset n(d1), or where flipped 1 less that; so for cash and d2. */
+    vd y_asset, y_cash;
+    vm flip_asset, flip_cash;
     vd price;
 };
 
@@ -224,29 +224,41 @@ forward_value(const struct option *o, const struct market *m)
     return vd_pick(vm_eq(m->carry, vd_set(0)), m->cash_df * apart, value);
 }
 
-/* Price and the two N. */
 VEC_FN void
 set_price(struct option *o, const struct market *m)
 {
     vm call = vm_lt(vd_set(0), o->th), inside = vm_not(vm_xor(call, o->up));
-    vm flip_asset = vm_xor(inside, vm_and(o->over, vm_not(o->up)));
-    vd y_asset = vd_pick(o->up, o->y.lower, o->y.upper), w, n1, cash_n2, intrinsic, gap, price;
+    vd gap, intrinsic, price;
 
     o->asset = o->underlying * m->asset_df;
     o->cash = o->strike * m->cash_df;
-    w = o->asset * o->pdf;
-
+    o->y_asset = vd_pick(o->up, o->y.lower, o->y.upper);
     o->y_cash = vd_pick(o->up, o->y.upper, o->y.lower);
+    o->flip_asset = vm_xor(inside, vm_and(o->over, vm_not(o->up)));
     o->flip_cash = vm_xor(inside, vm_and(o->over, o->up));
-    n1 = y_asset * o->pdf * o->rest;
-    o->n1 = vd_pick(flip_asset, 1.0 - n1, n1);
-    cash_n2 = w * o->y_cash * o->rest;
-    o->cash_n2 = vd_pick(o->flip_cash, o->cash - cash_n2, cash_n2);
 
-    gap = w * o->y.gap * o->rest;
+    gap = o->asset * o->pdf * o->y.gap * o->rest;
     intrinsic = vd_pick(inside, o->th * forward_value(o, m), vd_set(0));
     price = vd_pick(o->over, vd_pick(call, o->asset, o->cash) - gap, intrinsic + gap);
     o->price = vd_max(vd_set(0), price);
+}
+
+/* a N(th d1) */
+VEC_FN vd
+times_n1(const struct option *o, vd a)
+{
+    vd part = a * o->pdf * o->y_asset * o->rest;
+
+    return vd_pick(o->flip_asset, a - part, part);
+}
+
+/* cash N(th d2), where cash n(d2) = asset n(d1) */
+VEC_FN vd
+cash_n2(const struct option *o)
+{
+    vd part = o->asset * o->pdf * o->y_cash * o->rest;
+
+    return vd_pick(o->flip_cash, o->cash - part, part);
 }
 
 /* A wanted column; *check stays 0 while all that is written is finite. */
@@ -264,28 +276,28 @@ VEC_FN vd
 put_first_order(const struct option *o, const struct market *m, const struct bsm_columns *out,
                 size_t i)
 {
-    vd check = vd_set(0), delta = o->th * m->asset_df * o->n1;
+    vd check = vd_set(0);
 
     PUT(price, o->price);
-    PUT(delta, delta);
+    PUT(delta, o->th * times_n1(o, m->asset_df));
     PUT(gamma, weight(o, m->asset_df * o->inverse_sd / o->underlying));
     PUT(vega, weight(o, o->asset * m->root_t));
     if (out->theta) { /* Black-76: th (q asset n1 - r cash n2) without its cancellation */
-        vd carried = o->th * (m->yield * o->asset * o->n1 - m->rate * o->cash_n2);
+        vd carried = o->th * (m->yield * times_n1(o, o->asset) - m->rate * cash_n2(o));
         vd decay = weight(o, o->asset * o->vol * m->decay);
 
         PUT(theta, vd_pick(m->black76, m->rate * o->price, carried) + decay);
     }
-    PUT(rho, m->t * vd_pick(m->black76, -o->price, o->th * o->cash_n2));
+    PUT(rho, m->t * vd_pick(m->black76, -o->price, o->th * cash_n2(o)));
     if (out->dividend_rho) {
-        vd value = -m->t * o->asset * (o->th * o->n1);
+        vd value = -m->t * o->th * times_n1(o, o->asset);
 
         vd_store(out->dividend_rho + i, vd_pick(m->black76, vd_set(NAN), value));
         check = vd_fma(vd_pick(m->black76, vd_set(0), value), vd_set(0), check);
     }
     if (out->dual_delta || out->itm_prob) { /* n(d2) = F/K n(d1) */
         vd growth = vd_pick(m->black76, vd_set(1), m->asset_df / m->cash_df);
-        vd n2 = growth * o->underlying / o->strike * o->y_cash * o->pdf * o->rest;
+        vd n2 = growth * o->underlying / o->strike * o->pdf * o->y_cash * o->rest;
 
         n2 = vd_pick(o->flip_cash, 1.0 - n2, n2);
         PUT(dual_delta, -o->th * m->cash_df * n2);
@@ -307,7 +319,7 @@ put_second_order(const struct option *o, const struct market *m, const struct bs
     vd moved = 2.0 * m->carry * m->t - d2 * o->sd;
 
     PUT(vanna, weight(o, -m->asset_df * d2 * inverse_vol));
-    PUT(charm, m->yield * (o->th * m->asset_df * o->n1) -
+    PUT(charm, m->yield * o->th * times_n1(o, m->asset_df) -
                    weight(o, m->asset_df * moved * o->inverse_sd * inverse_2t));
     PUT(vomma, weight(o, vega * d12 * inverse_vol));
     PUT(veta, weight(o, vega * (m->yield + m->carry * d1 * o->inverse_sd -

@@ -69,8 +69,10 @@ def scattered(r, width=3.0):
 
 
 def deep(r):
-    """Up to where n(d1) underflows."""
-    return scattered(r, 38.0)
+    """Up to where n(d1) underflows, in small and large units."""
+    s, strike, *others = scattered(r, 38.0)
+    unit = 10.0 ** r.randint(-8, 8)
+    return s * unit, strike * unit, *others
 
 
 def nifty(r):
