@@ -19,7 +19,7 @@ static const struct {
     const char *bad_param;
 } operators[] = {
     {"processing/clean", "max_spread: -1"},
-    {"processing/forward", "expiry_time: noon"},
+    {"processing/forward", "calendar: moon"},
     {"processing/implied_volatility", "price: best"},
     {"processing/greeks", "model: heston"},
     {"processing/theoretical_price", "width: 0"},

@@ -29,50 +29,6 @@ assert_near(const char *name, double value, double expected, double tolerance)
 /* ---- Time ---------------------------------------------------------------------------------- */
 
 static void
-test_dates_become_days_since_1970(void **state)
-{
-    static const struct {
-        const char *text;
-        int64_t days; /* INT64_MIN: refused */
-    } rows[] = {
-        {"1970-01-01", 0},          {"1969-12-31", -1},        {"2000-02-29", 11016},
-        {"2026-08-25", 20690},      {"2100-03-01", 47541},     {"0001-01-01", -719162},
-        {"9999-12-31", 2932896},    {"2026-02-29", INT64_MIN}, {"2026-13-01", INT64_MIN},
-        {"2026-00-10", INT64_MIN},  {"2026-8-25", INT64_MIN},  {"2026-08-251", INT64_MIN},
-        {"25-Aug-2026", INT64_MIN}, {"", INT64_MIN},           {"2026-08-00", INT64_MIN},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t days = INT64_MIN;
-        bool read = years_date(rows[i].text, &days);
-
-        if (read != (rows[i].days != INT64_MIN) || days != rows[i].days)
-            fail_msg("%s: %lld", rows[i].text, (long long)days);
-    }
-}
-
-static void
-test_a_time_of_day_with_its_zone_becomes_seconds_utc(void **state)
-{
-    static const struct {
-        const char *text;
-        int64_t seconds;
-    } rows[] = {
-        {"15:30+05:30", 36000},     {"08:00+00:00", 28800}, {"16:00-05:00", 75600},
-        {"00:00+05:30", -19800},    {"15:30", INT64_MIN},   {"15:60+05:30", INT64_MIN},
-        {"15:30 05:30", INT64_MIN}, {"noon", INT64_MIN},    {"15:30+05:30x", INT64_MIN},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t seconds = INT64_MIN;
-        bool read = years_time_of_day(rows[i].text, &seconds);
-
-        if (read != (rows[i].seconds != INT64_MIN) || (read && seconds != rows[i].seconds))
-            fail_msg("%s: %lld", rows[i].text, (long long)seconds);
-    }
-}
-
-static void
 test_years_count_seconds_without_a_floor(void **state)
 {
     assert_near("a second", years_between(0, 1000000000), 1 / 31536000.0, 1e-24);
@@ -262,8 +218,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dates_become_days_since_1970),
-        cmocka_unit_test(test_a_time_of_day_with_its_zone_becomes_seconds_utc),
         cmocka_unit_test(test_years_count_seconds_without_a_floor),
         cmocka_unit_test(test_the_put_call_ratio_of_1500_and_1000_is_one_and_a_half),
         cmocka_unit_test(test_the_neighbourhood_of_a_strike_ends_where_the_chain_does),
