@@ -30,7 +30,8 @@ open_forward(hde_ctx *ctx, void *state)
     if (!s->sessions)
         return hde_fail(ctx, "forward.calendar", "%s", error);
     s->rule = chain_price_rule(s->price);
-    s->no_expiry = hde_counter_open(ctx, "no_expiry", "chains without an expiry that is a trading day of the calendar");
+    s->no_expiry = hde_counter_open(
+        ctx, "no_expiry", "chains without an expiry that is a trading day of the calendar");
     s->expired = hde_counter_open(ctx, "expired", "chains stamped after their expiry");
     s->no_forward = hde_counter_open(ctx, "no_forward", "chains that give no forward");
     return HDE_OK;
@@ -60,6 +61,27 @@ time_left(const struct state *s, const hde_msg *msg, const Hde__RawChain *raw)
     return years_between(now_ns, expiry_ns);
 }
 
+/* One side's prices, and the variance of each price added to noise. A last price is older the less
+ * a leg trades, and what it is off grows with the root of its age: the volume says how much,
+ * against that of the busiest leg. */
+static void
+read_side(const struct state *s, const Hde__Quotes *side, size_t n, double *price, double *noise)
+{
+    bool known = side && side->n_volume == n;
+    double busiest = 0;
+
+    for (size_t i = 0; known && i < n; i++)
+        busiest = fmax(busiest, side->volume[i]);
+    for (size_t i = 0; i < n; i++) {
+        struct chain_price p = chain_price_of(side, n, i, s->rule, s->traded_only);
+        bool aged = p.source == HDE__PRICE_SOURCE__PRICE_SOURCE_LAST && known;
+        double age = aged && side->volume[i] > 0 ? busiest / side->volume[i] : 1;
+
+        price[i] = p.price;
+        noise[i] += p.noise * p.noise * age;
+    }
+}
+
 /* Prices of both sides, and how far each strike's parity can be trusted. */
 static void
 read_prices(const struct state *s, const Hde__RawChain *raw, double *call, double *put,
@@ -67,16 +89,12 @@ read_prices(const struct state *s, const Hde__RawChain *raw, double *call, doubl
 {
     size_t n = raw->n_strike;
 
-    for (size_t i = 0; i < n; i++) {
-        struct chain_price c = chain_price_of(raw->calls, n, i, s->rule, s->traded_only);
-        struct chain_price p = chain_price_of(raw->puts, n, i, s->rule, s->traded_only);
-        double floor = 1e-5 * raw->strike[i];
-        double noise = c.noise * c.noise + p.noise * p.noise + floor * floor;
-
-        call[i] = c.price;
-        put[i] = p.price;
-        weight[i] = noise > 0 && isfinite(noise) ? 1 / noise : 1;
-    }
+    for (size_t i = 0; i < n; i++)
+        weight[i] = 1e-10 * raw->strike[i] * raw->strike[i]; /* no price is better than this */
+    read_side(s, raw->calls, n, call, weight);
+    read_side(s, raw->puts, n, put, weight);
+    for (size_t i = 0; i < n; i++)
+        weight[i] = weight[i] > 0 && isfinite(weight[i]) ? 1 / weight[i] : 1;
 }
 
 static void

@@ -116,6 +116,7 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
                              CHAIN_COLUMN(ctx, raw->calls, oi, n)};
     struct gex_side puts = {BSM_PUT, s->put_weight, put_vol, CHAIN_COLUMN(ctx, raw->puts, oi, n)};
     struct gex_sums call_sums, put_sums;
+    struct gex_curve curve;
     double spot = CHAIN_GET(raw, spot), call_wall, put_wall;
     Hde__ChainMetrics *metrics;
     Hde__GammaExposure *out;
@@ -144,9 +145,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     CHAIN_PUT(out, chex, both(call_sums.chex, put_sums.chex));
     CHAIN_PUT(out, call_wall, call_wall);
     CHAIN_PUT(out, put_wall, put_wall);
+    curve = gex_curve(&c, &calls, &puts, chain_scratch(ctx, 6 * n));
     CHAIN_PUT(out, flip,
               (spot > 0 ? spot : c.forward) *
-                  gex_flip(&c, &calls, &puts, s->flip_width.value, (size_t)s->flip_steps));
+                  gex_flip(&curve, s->flip_width.value, (size_t)s->flip_steps));
 }
 
 static hde_status
@@ -173,7 +175,7 @@ static const hde_param params[] = {
     HDE_PARAM(struct state, flip_width, .fallback = "10%", .min = 0.001, .max = 0.5,
               .flags = HDE_PARAM_LIVE, .help = "how far from the spot the flip is looked for"),
     HDE_PARAM(struct state, flip_steps, .fallback = "40", .unit = "grid points each way", .min = 2,
-              .max = 1000, .flags = HDE_PARAM_LIVE, .help = "how finely"),
+              .max = GEX_STEPS_MAX, .flags = HDE_PARAM_LIVE, .help = "how finely"),
     {0},
 };
 

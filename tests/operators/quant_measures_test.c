@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "quant/basis.h"
 #include "quant/bsm.h"
@@ -196,12 +197,90 @@ test_gamma_of_one_sign_has_no_flip(void **state)
     double column[4][1];
     struct gex_columns out = {column[0], column[1], column[2], column[3]};
     struct gex_sums sums;
+    double room[6];
+    struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
 
-    assert_true(gex_at(&chain, &calls, &puts, 1) > 0);
-    assert_true(isnan(gex_flip(&chain, &calls, &puts, 0.1, 40)));
+    assert_true(gex_at(&curve, 0) > 0);
+    assert_true(isnan(gex_flip(&curve, 0.1, 40)));
+    chain.t = 1e-8; /* at the ends of the grid the sum is too small for a double */
+    curve = gex_curve(&chain, &calls, &puts, room);
+    assert_true(gex_at(&curve, 0.1) == 0);
+    assert_true(isnan(gex_flip(&curve, 0.1, 40)));
+    puts.sign = 0;
+    calls.oi = absent;
+    curve = gex_curve(&chain, &calls, &puts, room);
+    assert_true(isnan(gex_at(&curve, 0)) && isnan(gex_flip(&curve, 0.1, 40)));
+    chain.t = 0.1;
+    puts.sign = -1;
     gex_side(&chain, &puts, &out, &sums);
     assert_true(isnan(sums.gex) && isnan(column[0][0]));
     assert_true(isnan(gex_wall(1, strike, out.gex)));
+}
+
+/* The flip by looking at every cell of the grid, nearest first. */
+static double
+plain_flip(const struct gex_curve *curve, double width, size_t steps, double *low, double *high)
+{
+    for (size_t k = 1; k <= steps; k++)
+        for (int way = 1; way >= -1; way -= 2) {
+            double near = 1 + way * width * (double)(k - 1) / (double)steps;
+            double far = 1 + way * width * (double)k / (double)steps;
+
+            if (gex_at(curve, log(near)) * gex_at(curve, log(far)) < 0) {
+                *low = fmin(near, far);
+                *high = fmax(near, far);
+                return near;
+            }
+        }
+    return NAN;
+}
+
+static void
+test_the_flip_is_the_root_in_the_nearest_cell_that_has_one(void **state)
+{
+    enum { STRIKES = 60 };
+    double strike[STRIKES], iv[2][STRIKES], oi[2][STRIKES], room[6 * STRIKES];
+    unsigned seed = 20260819, found = 0, absent = 0;
+
+    print_message("seed %u\n", seed);
+    srand(seed);
+    for (int round = 0; round < 3000; round++) {
+        double t = exp(-11.5 * rand() / RAND_MAX); /* minutes to a year */
+        struct gex_chain chain = {STRIKES, strike, 1000, t, 0.05, 1};
+        struct gex_side calls = {BSM_CALL, 1, iv[0], oi[0]}, puts = {BSM_PUT, -1, iv[1], oi[1]};
+        double low, high, flip;
+
+        for (int i = 0; i < STRIKES; i++) {
+            strike[i] = 850 + 5 * i;
+            iv[0][i] = iv[1][i] = 0.1 + 0.2 * rand() / RAND_MAX;
+            if (rand() % 8 == 0)
+                iv[1][i] *= 1.01; /* strikes whose legs do not agree */
+            for (int side = 0; side < 2; side++)
+                oi[side][i] = rand() % 5 == 0 ? (double)NAN : rand() % 1000;
+        }
+        struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
+        size_t steps = 1 + (size_t)rand() % 60;
+        flip = gex_flip(&curve, 0.1, steps);
+        if (isnan(plain_flip(&curve, 0.1, steps, &low, &high))) {
+            absent++;
+            if (!isnan(flip))
+                fail_msg("round %d: a flip at %.17g where no cell has one", round, flip);
+            continue;
+        }
+        found++;
+        /* both sides may have one at the same distance in cells: the nearer root wins */
+        double away = fmax(high, 2 - low) - 1;
+        if (!(fabs(flip - 1) <= away + 1e-12) ||
+            !(fabs(flip - 1) >= fmin(fabs(low - 1), fabs(high - 1)) - 1e-12))
+            fail_msg("round %d: flip %.17g is not in %.17g to %.17g", round, flip, low, high);
+        double size = 0;
+        for (size_t i = 0; i < curve.n; i++)
+            size += fabs(curve.weight[i]) * curve.scale;
+        if (!(fabs(gex_at(&curve, log(flip))) <= 1e-9 * size))
+            fail_msg("round %d: gex %.3g of %.3g at the flip", round, gex_at(&curve, log(flip)),
+                     size);
+    }
+    assert_true(found > 500 && absent > 100);
 }
 
 static void
@@ -229,6 +308,7 @@ main(void)
         cmocka_unit_test(test_one_bad_pair_of_three_does_not_move_the_forward),
         cmocka_unit_test(test_a_smile_of_too_few_strikes_has_no_fit),
         cmocka_unit_test(test_gamma_of_one_sign_has_no_flip),
+        cmocka_unit_test(test_the_flip_is_the_root_in_the_nearest_cell_that_has_one),
         cmocka_unit_test(test_levels_are_where_at_least_two_candidates_meet),
     };
 
