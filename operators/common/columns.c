@@ -51,6 +51,25 @@ chain_column(hde_ctx *ctx, const double *column, size_t n_column, size_t n)
     return absent;
 }
 
+const double *
+chain_oi_change(hde_ctx *ctx, const Hde__Quotes *side, size_t n)
+{
+    const double *given = CHAIN_COLUMN(ctx, side, oi_change, n), *oi, *before;
+    double *change;
+    bool all = true;
+
+    for (size_t i = 0; i < n; i++)
+        all = all && !isnan(given[i]);
+    if (all)
+        return given;
+    oi = CHAIN_COLUMN(ctx, side, oi, n);
+    before = CHAIN_COLUMN(ctx, side, prev_oi, n);
+    change = chain_scratch(ctx, n);
+    for (size_t i = 0; i < n; i++)
+        change[i] = isnan(given[i]) ? oi[i] - before[i] : given[i];
+    return change;
+}
+
 void
 chain_put(protobuf_c_boolean *has, double *field, double value)
 {

@@ -61,12 +61,3 @@ pcr_near(size_t n, const double *strike, double centre, size_t each_side, size_t
     *count = last - *first + 1;
     return true;
 }
-
-void
-pcr_intensity(size_t n, const double *column, double *rank)
-{
-    double largest = n > 0 ? column[pcr_largest(n, column)] : NAN;
-
-    for (size_t i = 0; i < n; i++)
-        rank[i] = largest > 0 ? 100 * column[i] / largest : NAN;
-}

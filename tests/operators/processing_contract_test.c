@@ -29,6 +29,7 @@ static const struct {
     {"processing/vix_divergence", "max_age: -1s"},
     {"processing/iv_skew", "atm_away: 300%"},
     {"processing/gamma_exposure", "sign: guess"},
+    {"processing/ranking", "top: -1"},
     {"processing/reversal", "tolerance: 5"},
     {"processing/reversal_legacy", "anything: 1"},
 };

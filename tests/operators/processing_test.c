@@ -537,6 +537,30 @@ test_open_interest_in_lots_needs_a_lot_size(void **state)
 }
 
 static void
+test_ranking_compares_every_strike_with_the_largest_of_its_side(void **state)
+{
+    hde_msg *msg = through("processing/ranking", "top: 3", NULL);
+    Hde__EnrichedChain *chain = chain_of(msg);
+    double largest = 0;
+    int at = 0, ranked = 0;
+
+    for (int i = 0; i < MARKET_STRIKES; i++)
+        if (market_oi(BSM_CALL, i) > largest) {
+            largest = market_oi(BSM_CALL, i);
+            at = i;
+        }
+    assert_int_equal(chain->calls->n_oi_intensity_pct, MARKET_STRIKES);
+    for (int i = 0; i < MARKET_STRIKES; i++) {
+        assert_near("intensity", chain->calls->oi_intensity_pct[i],
+                    100 * market_oi(BSM_CALL, i) / largest, 1e-12);
+        ranked += !isnan(chain->calls->oi_rank[i]);
+    }
+    assert_true(chain->calls->oi_rank[at] == 1 && ranked == 3);
+    assert_int_equal(chain->puts->n_volume_rank, MARKET_STRIKES);
+    hde_msg_drop(msg);
+}
+
+static void
 test_vix_is_interpolated_to_30_days_between_the_expiries(void **state)
 {
     hde_harness *h = hde_harness_open("processing/vix_divergence", NULL);
@@ -554,6 +578,7 @@ test_vix_is_interpolated_to_30_days_between_the_expiries(void **state)
     assert_in_range((int)(1000 * v->model_free), 11000, 12500); /* the smile lifts it */
     flat = v->model_free;
     hde_msg_drop(out);
+    assert_true(hde_harness_reload(h)); /* which forgets nothing */
 
     /* The same chain as if it had 60 days: the prices then say sqrt(T/60 days) of the variance. */
     chain->forward->t_years = 60.0 / 365;
@@ -726,6 +751,7 @@ main(void)
         cmocka_unit_test(test_skew_gives_back_the_smile),
         cmocka_unit_test(test_gamma_exposure_is_signed_sums_and_the_flip_is_a_root),
         cmocka_unit_test(test_open_interest_in_lots_needs_a_lot_size),
+        cmocka_unit_test(test_ranking_compares_every_strike_with_the_largest_of_its_side),
         cmocka_unit_test(test_vix_is_interpolated_to_30_days_between_the_expiries),
         cmocka_unit_test(test_reversal_gives_bands_and_the_levels_where_walls_meet),
         cmocka_unit_test(test_legacy_reversal_keeps_its_formulas),

@@ -15,6 +15,7 @@
 #include "quant/gex.h"
 #include "quant/max_pain.h"
 #include "quant/pcr.h"
+#include "quant/ranking.h"
 #include "quant/reversal.h"
 #include "quant/skew.h"
 #include "quant/vix.h"
@@ -64,13 +65,22 @@ test_the_neighbourhood_of_a_strike_ends_where_the_chain_does(void **state)
 }
 
 static void
-test_intensity_is_a_percentage_of_the_largest(void **state)
+test_intensity_is_a_percentage_of_the_largest_and_ranks_start_there(void **state)
 {
-    static const double oi[] = {5, NAN, 20, 0};
-    double rank[4];
+    static const double oi[] = {50, NAN, 200, -20, 0, 200}, none[] = {0, -3, NAN};
+    double out[6];
 
-    pcr_intensity(4, oi, rank);
-    assert_true(rank[0] == 25 && isnan(rank[1]) && rank[2] == 100 && rank[3] == 0);
+    ranking_intensity(6, oi, out);
+    assert_true(out[0] == 25 && isnan(out[1]) && out[2] == 100 && out[3] == -10 && out[4] == 0);
+    ranking_intensity(3, none, out);
+    assert_true(isnan(out[0]) && isnan(out[1]) && isnan(out[2]));
+    ranking_top(6, oi, 9, out);
+    assert_true(out[2] == 1 && out[5] == 2 && out[0] == 3);
+    assert_true(isnan(out[1]) && isnan(out[3]) && isnan(out[4]));
+    ranking_top(6, oi, 1, out);
+    assert_true(out[2] == 1 && isnan(out[5]));
+    ranking_top(3, none, 3, out);
+    assert_true(isnan(out[0]) && isnan(out[1]) && isnan(out[2]));
 }
 
 static void
@@ -300,7 +310,7 @@ main(void)
         cmocka_unit_test(test_years_count_seconds_without_a_floor),
         cmocka_unit_test(test_the_put_call_ratio_of_1500_and_1000_is_one_and_a_half),
         cmocka_unit_test(test_the_neighbourhood_of_a_strike_ends_where_the_chain_does),
-        cmocka_unit_test(test_intensity_is_a_percentage_of_the_largest),
+        cmocka_unit_test(test_intensity_is_a_percentage_of_the_largest_and_ranks_start_there),
         cmocka_unit_test(test_max_pain_ties_go_to_the_lowest_strike),
         cmocka_unit_test(test_model_free_variance_of_a_flat_smile_is_its_variance),
         cmocka_unit_test(test_total_variance_is_linear_between_expiries_and_flat_outside),

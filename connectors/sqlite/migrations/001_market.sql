@@ -33,6 +33,8 @@ CREATE TABLE option_chain_snapshots (
   vanna REAL, charm REAL, vomma REAL, veta REAL, speed REAL, zomma REAL, color REAL, ultima REAL,
   dual_delta REAL, dual_gamma REAL, itm_prob REAL,
   gex REAL, dex REAL, vex REAL, chex REAL,
+  oi_intensity_pct REAL, volume_intensity_pct REAL, oi_change_intensity_pct REAL,
+  oi_rank REAL, volume_rank REAL,
   PRIMARY KEY (feed, expiry, event_ns, strike, type)
 ) WITHOUT ROWID;
 
