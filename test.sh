@@ -66,8 +66,10 @@ for preset in "${presets[@]}"; do
   [ "$preset" = clang ] && only=(-LE install)
   [ "$preset" = asan ] && only=(-LE install)
   echo "== test: $preset"
+  rm -rf "build-$preset/reports"
   ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error \
     ${only[@]+"${only[@]}"} ${filter:+-R "$filter"} || failed+=("$preset")
+  [ -n "$filter" ] && cat "build-$preset"/reports/* 2>/dev/null # tables that tests leave there
 done
 if [ ${#failed[@]} -gt 0 ]; then
   echo "test.sh: failed in: ${failed[*]}" >&2
