@@ -33,6 +33,12 @@ chain_each(hde_ctx *ctx, void *state, hde_batch *batch, chain_work *work)
 }
 
 double *
+chain_column_new(hde_msg *msg, size_t n)
+{
+    return hde_msg_alloc(msg, (n ? n : 1) * sizeof(double));
+}
+
+double *
 chain_scratch(hde_ctx *ctx, size_t n)
 {
     return hde_scratch(ctx, (n ? n : 1) * sizeof(double));

@@ -79,8 +79,8 @@ measure_side(hde_msg *msg, const struct gex_chain *chain, const struct gex_side 
              Hde__ModelColumns *model, struct gex_sums *sums)
 {
     size_t n = chain->n;
-    struct gex_columns out = {hde_msg_doubles(msg, n), hde_msg_doubles(msg, n),
-                              hde_msg_doubles(msg, n), hde_msg_doubles(msg, n)};
+    struct gex_columns out = {chain_column_new(msg, n), chain_column_new(msg, n),
+                              chain_column_new(msg, n), chain_column_new(msg, n)};
 
     gex_side(chain, side, &out, sums);
     CHAIN_SET(model, gex, out.gex, n);

@@ -58,7 +58,7 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
         hde_count(s->no_smile, 1);
         return;
     }
-    smile = hde_msg_doubles(msg, n);
+    smile = chain_column_new(msg, n);
     skew_smile(n, raw->strike, forward, call_iv, put_iv, smile);
     atm = skew_atm(n, raw->strike, forward, call_iv, put_iv, s->atm_away.value);
     skew_measure(n, raw->strike, smile, forward, t, atm, s->width, &skew);

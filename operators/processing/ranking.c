@@ -9,7 +9,7 @@ struct state {
     int64_t top;
 };
 
-#define NEW_COLUMN(field) (out->n_##field = n, out->field = hde_msg_doubles(msg, n))
+#define NEW_COLUMN(field) (out->n_##field = n, out->field = chain_column_new(msg, n))
 
 static void
 rank_side(hde_ctx *ctx, const struct state *s, hde_msg *msg, const Hde__Quotes *quotes, size_t n,
@@ -41,7 +41,7 @@ batch(hde_ctx *ctx, void *state, hde_batch *batch)
 }
 
 static const hde_param params[] = {
-    HDE_PARAM(struct state, top, .fallback = "5", .unit = "strikes", .min = 0, .max = 100,
+    HDE_PARAM(struct state, top, .fallback = "5", .unit = "strikes", .min = 0, .max = RANKING_TOP_MAX,
               .flags = HDE_PARAM_LIVE, .help = "how many strikes of a side get a rank"),
     {0},
 };

@@ -9,17 +9,21 @@ pcr(double puts, double calls)
     return calls > 0 && !isnan(puts) ? puts / calls : NAN;
 }
 
-/* Adds the entries that are present; how many there were. */
+/* Adds the entries that are present; how many there were. Four sums side by side, because one is
+ * as slow as its chain of additions. */
 static size_t
 add_present(size_t n, const double *column, double *sum)
 {
+    double part[4] = {0};
     size_t present = 0;
 
-    for (size_t i = 0; column && i < n; i++)
-        if (!isnan(column[i])) {
-            *sum += column[i];
-            present++;
-        }
+    for (size_t i = 0; column && i < n; i++) {
+        bool here = !isnan(column[i]);
+
+        part[i % 4] += here ? column[i] : 0;
+        present += here;
+    }
+    *sum += (part[0] + part[1]) + (part[2] + part[3]);
     return present;
 }
 

@@ -17,19 +17,21 @@ ranking_intensity(size_t n, const double *value, double *out)
 void
 ranking_top(size_t n, const double *value, size_t top, double *out)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = NAN;
-    for (size_t rank = 1; rank <= top; rank++) {
-        size_t best = n;
-        double largest = 0;
+    size_t best[RANKING_TOP_MAX], found = 0;
 
-        for (size_t i = 0; i < n; i++)
-            if (value[i] > largest && isnan(out[i])) {
-                largest = value[i];
-                best = i;
-            }
-        if (best == n)
-            return;
-        out[best] = (double)rank;
+    top = top < RANKING_TOP_MAX ? top : RANKING_TOP_MAX;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = found;
+
+        out[i] = NAN;
+        if (top == 0 || !(value[i] > (found == top ? value[best[found - 1]] : 0)))
+            continue;
+        found += found < top;
+        at = at < found ? at : found - 1;
+        for (; at > 0 && value[i] > value[best[at - 1]]; at--)
+            best[at] = best[at - 1];
+        best[at] = i;
     }
+    for (size_t rank = 0; rank < found; rank++)
+        out[best[rank]] = (double)(rank + 1);
 }

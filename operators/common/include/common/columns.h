@@ -23,6 +23,9 @@ const double *chain_column(hde_ctx *ctx, const double *column, size_t n_column, 
     ((side) ? chain_column((ctx), (side)->field, (side)->n_##field, (n))                           \
             : chain_column((ctx), NULL, 0, (n)))
 
+/* A new column of the message, not cleared: for what is then filled from end to end. */
+double *chain_column_new(hde_msg *msg, size_t n);
+
 /* A scratch column, not cleared. */
 double *chain_scratch(hde_ctx *ctx, size_t n);
 

@@ -11,7 +11,8 @@
 void ranking_intensity(size_t n, const double *value, double *out);
 
 /* out[i] is 1 for the largest value, 2 for the next, to `top`; NaN for the rest and for what is not
- * above 0. Ties: the lower index first. O(n top). */
+ * above 0. Ties: the lower index first. top at most RANKING_TOP_MAX. */
+#define RANKING_TOP_MAX 100
 void ranking_top(size_t n, const double *value, size_t top, double *out);
 
 #endif
