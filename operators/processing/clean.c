@@ -55,11 +55,11 @@ limits_of(const struct state *s, enum kind kind)
 static bool
 is_sound(const double *value, size_t n, struct limits limits)
 {
-    int sound = 1;
+    int beyond = 0;
 
-    for (size_t i = 0; i < n; i++) /* no branch: nearly every column is */
-        sound &= isnan(value[i]) | ((value[i] >= limits.low) & (value[i] <= limits.high));
-    return sound;
+    for (size_t i = 0; i < n; i++) /* without a branch; NaN is never beyond */
+        beyond |= (value[i] < limits.low) | (value[i] > limits.high);
+    return !beyond;
 }
 
 /* The column without impossible values: itself where there are none. A price of 0 is absent. */

@@ -41,11 +41,14 @@ pcr_of(size_t n, const double *calls, const double *puts)
 size_t
 pcr_largest(size_t n, const double *column)
 {
+    double largest = column[0] > 0 || column[0] < 0 ? column[0] : 0;
     size_t best = 0;
 
     for (size_t i = 1; i < n; i++)
-        if (column[i] > (isnan(column[best]) ? 0 : column[best]))
+        if (column[i] > largest) {
+            largest = column[i];
             best = i;
+        }
     return best;
 }
 
