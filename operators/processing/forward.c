@@ -178,11 +178,12 @@ static const hde_operator forward_operator = {
     .name = "processing/forward",
     .summary = "forward by put-call parity, discount factor and seconds-exact time to expiry",
     .help =
-        "Weighted robust fit of call - put = D (F - K) over the strikes near the money; with\n"
-        "fewer than three pairs the strike with the smallest |call - put| alone; then the listed\n"
-        "future; then the spot carried with rate and yield. forward.source tells which, residual\n"
-        "how well parity holds. Time is ACT/365F to the chain's expiry instant, else to that of\n"
-        "the calendar for its expiry date. Expired chains get no forward. Sets forward.",
+        "Weighted robust fit of call - put = D (F - K) over the strikes near the money, which\n"
+        "count by distance, spread and, for last trades, volume; with fewer than three\n"
+        "pairs the strike with the smallest |call - put| alone; then the listed future; then the\n"
+        "spot carried with rate and yield. forward.source tells which, residual how well parity\n"
+        "holds. Time is ACT/365F to the chain's expiry instant, else to that of the calendar for\n"
+        "its expiry date. Expired chains get no forward. Sets forward.",
     .inputs = chain_inputs,
     .outputs = chain_outputs,
     .params = params,

@@ -42,7 +42,8 @@ batch(hde_ctx *ctx, void *state, hde_batch *batch)
 
 static const hde_param params[] = {
     HDE_PARAM(struct state, top, .fallback = "5", .unit = "strikes", .min = 0,
-              .max = RANKING_TOP_MAX, .flags = HDE_PARAM_LIVE, .help = "how many strikes of a side get a rank"),
+              .max = RANKING_TOP_MAX, .flags = HDE_PARAM_LIVE,
+              .help = "how many strikes of a side get a rank"),
     {0},
 };
 

@@ -63,6 +63,29 @@ skew_atm(size_t n, const double *strike, double forward, const double *call_iv,
     return sqrt(below * below * (1 - part) + above * above * part);
 }
 
+double
+skew_gap(size_t n, const double *strike, double forward, const double *call_iv,
+         const double *put_iv, double away)
+{
+    double sorted[SKEW_GAP_MAX];
+    size_t found = 0;
+
+    for (size_t i = 0; i < n && found < SKEW_GAP_MAX; i++) {
+        double gap = fabs(call_iv[i] - put_iv[i]);
+        size_t at = found;
+
+        if (isnan(gap) || !(fabs(strike[i] / forward - 1) <= away))
+            continue;
+        for (; at > 0 && sorted[at - 1] > gap; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = gap;
+        found++;
+    }
+    if (found == 0)
+        return NAN;
+    return found % 2 ? sorted[found / 2] : 0.5 * (sorted[found / 2 - 1] + sorted[found / 2]);
+}
+
 static double
 forward_delta(double strike, double iv, double forward, double root_t)
 {

@@ -277,6 +277,11 @@ def check_skew(chain, tally):
     call, put = at_delta(chain, 0.25), at_delta(chain, 0.75)
     tally.take("rr25", skew.get("rr25"), call - put, 1, 1e-12, chain.where)
     tally.take("bf25", skew.get("bf25"), (call + put) / 2 - atm, 1, 1e-12, chain.where)
+    near = np.abs(chain.strike / chain.forward - 1) <= 0.01
+    gaps = np.abs(chain.sides[0]["iv"] - chain.sides[1]["iv"])[near]
+    gaps = gaps[np.isfinite(gaps)]
+    want = np.median(gaps) if len(gaps) else math.nan
+    tally.take("iv gap", skew.get("iv_gap"), want, 1, 1e-14, chain.where)
     tally.take("expected move", skew.get("expected_move"), chain.forward * chain.sd(atm),
                chain.forward, 1e-13, chain.where)
     x = np.log(chain.strike / chain.forward)

@@ -178,6 +178,45 @@ test_forward_falls_back_and_says_so(void **state)
 }
 
 static void
+expire_on_a_holiday(Hde__RawChain *raw)
+{
+    raw->expiry = (char *)"2026-11-10";
+}
+
+static void
+test_an_expiry_without_a_session_gives_no_forward(void **state)
+{
+    hde_msg *msg = forward_of(expire_on_a_holiday);
+
+    assert_null(chain_of(msg)->forward);
+    hde_msg_drop(msg);
+}
+
+static void
+flag_stale(Hde__RawChain *raw)
+{
+    static Hde__ChainFlag flag[] = {HDE__CHAIN_FLAG__CHAIN_FLAG_STALE};
+
+    raw->flags = flag;
+    raw->n_flags = 1;
+}
+
+static void
+test_a_stale_chain_has_no_volatilities_unless_asked_for(void **state)
+{
+    hde_msg *msg = through("processing/implied_volatility", NULL, forward_of(flag_stale));
+    Hde__ModelColumns *calls = chain_of(msg)->calls;
+
+    for (int i = 0; i < MARKET_STRIKES; i++) {
+        assert_true(isnan(calls->iv[i]) && isnan(calls->iv_conditioning[i]));
+        assert_int_equal(calls->iv_status[i], HDE__IV_STATUS__IV_STATUS_STALE);
+    }
+    msg = through("processing/implied_volatility", "stale: use", msg);
+    assert_int_equal(chain_of(msg)->calls->iv_status[60], HDE__IV_STATUS__IV_STATUS_OK);
+    hde_msg_drop(msg);
+}
+
+static void
 test_implied_volatility_is_the_smile_on_both_sides(void **state)
 {
     hde_msg *msg = with_iv();
@@ -461,6 +500,7 @@ test_skew_gives_back_the_smile(void **state)
     assert_true(s->atm_strike == 24100);
     assert_near("straddle", s->straddle, market_price(BSM_CALL, 60) + market_price(BSM_PUT, 60),
                 1e-9);
+    assert_near("gap", s->iv_gap, 0, 1e-7);
     assert_near("legacy", s->legacy_skew, market_vol(22900) - market_vol(25300), 1e-7);
     hde_msg_drop(msg);
 }
@@ -737,6 +777,8 @@ main(void)
         cmocka_unit_test(test_forward_is_that_of_parity_with_time_to_the_second),
         cmocka_unit_test(test_forward_can_fit_the_discount_factor),
         cmocka_unit_test(test_forward_falls_back_and_says_so),
+        cmocka_unit_test(test_an_expiry_without_a_session_gives_no_forward),
+        cmocka_unit_test(test_a_stale_chain_has_no_volatilities_unless_asked_for),
         cmocka_unit_test(test_implied_volatility_is_the_smile_on_both_sides),
         cmocka_unit_test(test_a_leg_without_a_believable_price_says_why_it_has_no_volatility),
         cmocka_unit_test(test_greeks_are_those_of_the_smile),

@@ -199,6 +199,17 @@ test_a_smile_of_too_few_strikes_has_no_fit(void **state)
 }
 
 static void
+test_the_gap_between_the_sides_is_a_median_near_the_forward(void **state)
+{
+    static const double strike[] = {90, 99, 100, 101, 110}, call[] = {1, 0.20, 0.21, 0.2, NAN};
+    static const double put[] = {2, 0.21, NAN, 0.23, 0.3};
+
+    assert_near("two", skew_gap(5, strike, 100, call, put, 0.011), 0.02, 1e-15);
+    assert_near("three", skew_gap(5, strike, 100, call, put, 0.1), 0.03, 1e-15);
+    assert_true(isnan(skew_gap(5, strike, 130, call, put, 0.01)));
+}
+
+static void
 test_gamma_of_one_sign_has_no_flip(void **state)
 {
     static const double strike[] = {100}, iv[] = {0.2}, oi[] = {10}, absent[] = {NAN};
@@ -317,6 +328,7 @@ main(void)
         cmocka_unit_test(test_a_basis_below_one_day_is_not_annualised),
         cmocka_unit_test(test_one_bad_pair_of_three_does_not_move_the_forward),
         cmocka_unit_test(test_a_smile_of_too_few_strikes_has_no_fit),
+        cmocka_unit_test(test_the_gap_between_the_sides_is_a_median_near_the_forward),
         cmocka_unit_test(test_gamma_of_one_sign_has_no_flip),
         cmocka_unit_test(test_the_flip_is_the_root_in_the_nearest_cell_that_has_one),
         cmocka_unit_test(test_levels_are_where_at_least_two_candidates_meet),

@@ -57,7 +57,7 @@ CREATE TABLE chain_metrics (
   vix_own_divergence REAL,
   skew_atm_iv REAL, skew_rr25 REAL, skew_bf25 REAL, skew_slope REAL, skew_curvature REAL,
   skew_fit TEXT, skew_fit_residual REAL, skew_legacy_skew REAL, skew_atm_strike REAL,
-  skew_straddle REAL, skew_expected_move REAL,
+  skew_straddle REAL, skew_expected_move REAL, skew_iv_gap REAL,
   gex_sign TEXT, gex_net REAL, gex_call REAL, gex_put REAL, gex_dex REAL, gex_vex REAL,
   gex_chex REAL, gex_flip REAL, gex_call_wall REAL, gex_put_wall REAL,
   reversal_lower REAL, reversal_upper REAL, reversal_move_lower REAL, reversal_move_upper REAL,
