@@ -69,15 +69,13 @@ solve_side(hde_ctx *ctx, const struct state *s, hde_msg *msg, const struct bsm *
     for (size_t i = 0; i < n; i++) {
         struct chain_price p = chain_price_of(quotes, n, i, s->rule, s->traded_only);
 
-        c.price[i] = p.price;
-        c.source[i] = p.source;
+        c.price[i] = refused ? NAN : p.price;
+        c.source[i] = refused ? HDE__PRICE_SOURCE__PRICE_SOURCE_NONE : p.source;
         stale[i] = p.stale || (refused && !isnan(p.price));
     }
     iv_column(shared, n, raw->strike, c.price, iv);
     for (size_t i = 0; i < n; i++) {
         c.status[i] = stale[i] ? HDE__IV_STATUS__IV_STATUS_STALE : (Hde__IvStatus)iv[i].status;
-        if (stale[i])
-            continue;
         c.conditioning[i] = iv[i].conditioning;
         if (iv[i].status == IV_OK)
             c.iv[i] = iv[i].vol;
