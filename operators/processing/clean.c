@@ -51,15 +51,18 @@ limits_of(const struct state *s, enum kind kind)
                               : (struct limits){-SIGNED_MAX, SIGNED_MAX};
 }
 
-/* Whether all values are absent or within the limits. */
+/* Whether all values are absent or within the limits. Nearly every column is, so no branch asks
+ * about a single value: the least and the largest tell. NaN is neither. */
 static bool
 is_sound(const double *value, size_t n, struct limits limits)
 {
-    int beyond = 0;
+    double least = limits.low, largest = limits.high;
 
-    for (size_t i = 0; i < n; i++) /* without a branch; NaN is never beyond */
-        beyond |= (value[i] < limits.low) | (value[i] > limits.high);
-    return !beyond;
+    for (size_t i = 0; i < n; i++) {
+        least = value[i] < least ? value[i] : least;
+        largest = value[i] > largest ? value[i] : largest;
+    }
+    return least == limits.low && largest == limits.high;
 }
 
 /* The column without impossible values: itself where there are none. A price of 0 is absent. */
