@@ -145,7 +145,7 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     CHAIN_PUT(out, chex, both(call_sums.chex, put_sums.chex));
     CHAIN_PUT(out, call_wall, call_wall);
     CHAIN_PUT(out, put_wall, put_wall);
-    curve = gex_curve(&c, &calls, &puts, chain_scratch(ctx, 6 * n));
+    curve = gex_curve(&c, &calls, &puts, chain_scratch(ctx, GEX_ROOM(n)));
     CHAIN_PUT(out, flip,
               (spot > 0 ? spot : c.forward) *
                   gex_flip(&curve, s->flip_width.value, (size_t)s->flip_steps));

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "kernel.h"
+
 void
 gex_side(const struct gex_chain *c, const struct gex_side *side, const struct gex_columns *out,
          struct gex_sums *sums)
@@ -67,7 +69,8 @@ struct gex_curve
 gex_curve(const struct gex_chain *c, const struct gex_side *calls, const struct gex_side *puts,
           double *room)
 {
-    struct terms t = {0, room, room + 2 * c->n, room + 4 * c->n};
+    size_t most = GEX_ROOM(c->n) / 3;
+    struct terms t = {0, room, room + most, room + 2 * most};
     double root_t = sqrt(c->t), bend = 0;
 
     for (size_t i = 0; i < c->n; i++) {
@@ -81,6 +84,10 @@ gex_curve(const struct gex_chain *c, const struct gex_side *calls, const struct 
             add_term(&t, call, calls->iv[i], log_ratio, root_t);
             add_term(&t, put, puts->iv[i], log_ratio, root_t);
         }
+    }
+    while (t.n % QUANT_LANES_MAX != 0) {
+        t.weight[t.n] = t.offset[t.n] = t.slope[t.n] = 0;
+        t.n++;
     }
     for (size_t i = 0; i < t.n; i++)
         bend += fabs(t.weight[i]) * t.slope[i] * t.slope[i];
@@ -98,14 +105,7 @@ gex_curve(const struct gex_chain *c, const struct gex_side *calls, const struct 
 static double
 sum_at(const struct gex_curve *c, double u)
 {
-    double sum = 0;
-
-    for (size_t i = 0; i < c->n; i++) {
-        double z = c->offset[i] + c->slope[i] * u;
-
-        sum += c->weight[i] * exp(-0.5 * z * z);
-    }
-    return sum;
+    return quant_kernel()->gamma_sum(c->n, c->weight, c->offset, c->slope, u);
 }
 
 double

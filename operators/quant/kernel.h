@@ -11,12 +11,17 @@
 #include "iv_block.h"
 #include "quant/bsm.h"
 
+#define QUANT_LANES_MAX 8 /* entries of the widest vector */
+
 struct quant_kernel {
     size_t (*bsm)(const struct bsm_batch *in, const struct bsm_columns *out);
     /* The factors of the first n lanes, which are filled up to whole vectors, and their results.
      * Bit i says that lane i has one; the others are for iv_solve(). */
     void (*iv_expiries)(struct iv_block *b, size_t n);
     uint64_t (*iv)(struct iv_block *b, size_t n);
+    /* Sum of weight exp(-(offset + slope u)^2 / 2); n is a multiple of QUANT_LANES_MAX. */
+    double (*gamma_sum)(size_t n, const double *weight, const double *offset, const double *slope,
+                        double u);
 };
 
 extern const struct quant_kernel quant_kernel_portable;

@@ -3,6 +3,7 @@
  * QUANT_KERNEL, the name of its table, and VEC_AVX2, VEC_AVX512 or VEC_PORTABLE. */
 #include "kernel_bsm.h"
 #include "kernel_iv.h"
+#include "kernel_gex.h"
 
 #include "kernel.h"
 
@@ -10,4 +11,5 @@ const struct quant_kernel QUANT_KERNEL = {
     .bsm = kernel_bsm,
     .iv_expiries = kernel_iv_expiries,
     .iv = kernel_iv,
+    .gamma_sum = kernel_gamma_sum,
 };

@@ -11,6 +11,7 @@
 
 #include "quant/basis.h"
 #include "quant/bsm.h"
+#include "quant/cpu.h"
 #include "quant/forward.h"
 #include "quant/gex.h"
 #include "quant/max_pain.h"
@@ -218,7 +219,7 @@ test_gamma_of_one_sign_has_no_flip(void **state)
     double column[4][1];
     struct gex_columns out = {column[0], column[1], column[2], column[3]};
     struct gex_sums sums;
-    double room[6];
+    double room[GEX_ROOM(1)];
     struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
 
     assert_true(gex_at(&curve, 0) > 0);
@@ -260,7 +261,7 @@ static void
 test_the_flip_is_the_root_in_the_nearest_cell_that_has_one(void **state)
 {
     enum { STRIKES = 60 };
-    double strike[STRIKES], iv[2][STRIKES], oi[2][STRIKES], room[6 * STRIKES];
+    double strike[STRIKES], iv[2][STRIKES], oi[2][STRIKES], room[GEX_ROOM(STRIKES)];
     unsigned seed = 20260819, found = 0, absent = 0;
 
     print_message("seed %u\n", seed);
@@ -305,6 +306,41 @@ test_the_flip_is_the_root_in_the_nearest_cell_that_has_one(void **state)
 }
 
 static void
+test_the_gamma_of_a_chain_is_the_same_at_every_level_of_the_machine(void **state)
+{
+    enum { STRIKES = 13 };
+    double strike[STRIKES], iv[STRIKES], oi[STRIKES], room[GEX_ROOM(STRIKES)];
+    struct gex_chain chain = {STRIKES, strike, 1000, 0.02, 0.05, 3};
+    struct gex_side calls = {BSM_CALL, 1, iv, oi}, puts = {BSM_PUT, -0.3, iv, oi};
+    enum quant_cpu before = quant_cpu();
+
+    for (int i = 0; i < STRIKES; i++) {
+        strike[i] = 940 + 10 * i;
+        iv[i] = 0.2 + 0.001 * i;
+        oi[i] = 100 + 7 * i;
+    }
+    struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
+    for (double u = -0.2; u <= 0.2; u += 0.01) {
+        double sum = 0, size = 0;
+
+        for (int i = 0; i < STRIKES; i++) {
+            struct bsm o = {.model = BSM_BLACK76, .right = BSM_CALL, .underlying = 1000 * exp(u),
+                            .strike = strike[i], .t = 0.02, .rate = 0.05, .vol = iv[i]};
+            struct bsm_greeks g;
+
+            assert_true(bsm_greeks(&o, &g));
+            sum += 0.7 * 3 * oi[i] * g.gamma * o.underlying * o.underlying * 0.01;
+            size += fabs(curve.scale * curve.weight[i]);
+        }
+        for (int level = 0; level < QUANT_CPUS; level++)
+            if (quant_cpu_force((enum quant_cpu)level))
+                assert_near(quant_cpu_name((enum quant_cpu)level), gex_at(&curve, u), sum,
+                            1e-13 * size);
+    }
+    assert_true(quant_cpu_force(before));
+}
+
+static void
 test_levels_are_where_at_least_two_candidates_meet(void **state)
 {
     double candidate[] = {200, NAN, 100, 101, 150, 199.5, 102}, level[7];
@@ -331,6 +367,7 @@ main(void)
         cmocka_unit_test(test_the_gap_between_the_sides_is_a_median_near_the_forward),
         cmocka_unit_test(test_gamma_of_one_sign_has_no_flip),
         cmocka_unit_test(test_the_flip_is_the_root_in_the_nearest_cell_that_has_one),
+        cmocka_unit_test(test_the_gamma_of_a_chain_is_the_same_at_every_level_of_the_machine),
         cmocka_unit_test(test_levels_are_where_at_least_two_candidates_meet),
     };
 

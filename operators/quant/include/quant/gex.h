@@ -51,14 +51,15 @@ void gex_side(const struct gex_chain *chain, const struct gex_side *side,
  *
  * Strikes that have one volatility for both legs are one term: w is signed. */
 struct gex_curve {
-    size_t n;
+    size_t n; /* padded with terms of weight 0 */
     const double *weight, *offset, *slope; /* w, a, b */
     double scale;                          /* G = scale exp(u) S */
     double bend;                           /* sum of |w| b^2: no |S''| is larger */
 };
 
-/* room: 6 chain->n doubles, which the curve points into. Legs without volatility or open interest
+/* room: GEX_ROOM(chain->n) doubles, which the curve points into. Legs without volatility or open interest
  * are no part of it. */
+#define GEX_ROOM(n) (3 * (2 * (n) + 8))
 struct gex_curve gex_curve(const struct gex_chain *chain, const struct gex_side *calls,
                            const struct gex_side *puts, double *room);
 /* G(u); NaN where the curve has no legs. */
