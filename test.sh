@@ -66,8 +66,11 @@ for preset in "${presets[@]}"; do
   [ "$preset" = clang ] && only=(-LE install)
   [ "$preset" = asan ] && only=(-LE install)
   echo "== test: $preset"
+  rm -rf "build-$preset/reports"
   ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error \
     ${only[@]+"${only[@]}"} ${filter:+-R "$filter"} || failed+=("$preset")
+  # Tables that tests leave there are of interest to who asked for them.
+  if [ -n "$filter" ]; then cat "build-$preset"/reports/* 2>/dev/null || true; fi
 done
 if [ ${#failed[@]} -gt 0 ]; then
   echo "test.sh: failed in: ${failed[*]}" >&2

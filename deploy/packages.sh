@@ -6,7 +6,8 @@ build_packages=(
   protobuf-c-compiler protobuf-compiler libprotobuf-c-dev
   libyaml-dev libzmq3-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev
 )
-test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db)
+test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
+  python3-mpmath python3-scipy)
 
 # install_packages NAME...: installs what is missing, through sudo where the user is not root
 install_packages() {

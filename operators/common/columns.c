@@ -33,6 +33,12 @@ chain_each(hde_ctx *ctx, void *state, hde_batch *batch, chain_work *work)
 }
 
 double *
+chain_column_new(hde_msg *msg, size_t n)
+{
+    return hde_msg_alloc(msg, (n ? n : 1) * sizeof(double));
+}
+
+double *
 chain_scratch(hde_ctx *ctx, size_t n)
 {
     return hde_scratch(ctx, (n ? n : 1) * sizeof(double));
@@ -49,6 +55,25 @@ chain_column(hde_ctx *ctx, const double *column, size_t n_column, size_t n)
     for (size_t i = 0; i < n; i++)
         absent[i] = NAN;
     return absent;
+}
+
+const double *
+chain_oi_change(hde_ctx *ctx, const Hde__Quotes *side, size_t n)
+{
+    const double *given = CHAIN_COLUMN(ctx, side, oi_change, n), *oi, *before;
+    double *change;
+    bool all = true;
+
+    for (size_t i = 0; i < n; i++)
+        all = all && !isnan(given[i]);
+    if (all)
+        return given;
+    oi = CHAIN_COLUMN(ctx, side, oi, n);
+    before = CHAIN_COLUMN(ctx, side, prev_oi, n);
+    change = chain_scratch(ctx, n);
+    for (size_t i = 0; i < n; i++)
+        change[i] = isnan(given[i]) ? oi[i] - before[i] : given[i];
+    return change;
 }
 
 void

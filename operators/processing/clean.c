@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * clean - takes out of a raw chain what cannot be true. It removes and flags; it invents nothing.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -32,54 +33,70 @@ struct found {
     hde_msg *msg;
     size_t n;
     uint64_t bad, zero, crossed, wide;
-    bool missing_leg;
 };
 
 enum kind { PRICE, QUANTITY, SIGNED };
+#define SIGNED_MAX 1e15
 
-/* Whether a value of its kind can be true; absent values are not asked about. */
-static bool
-possible(const struct state *s, enum kind kind, double value)
+/* What values of a kind may be, ends included. A price of 0 is none. */
+struct limits {
+    double low, high;
+};
+
+static struct limits
+limits_of(const struct state *s, enum kind kind)
 {
-    double most = kind == QUANTITY ? s->quantity_max : kind == PRICE ? s->price_max : 1e15;
+    return kind == PRICE      ? (struct limits){DBL_TRUE_MIN, s->price_max}
+           : kind == QUANTITY ? (struct limits){0, s->quantity_max}
+                              : (struct limits){-SIGNED_MAX, SIGNED_MAX};
+}
 
-    return fabs(value) <= most && (kind == SIGNED || value >= 0);
+/* Whether all values are absent or within the limits. Nearly every column is, so no branch asks
+ * about a single value: the least and the largest tell. NaN is neither. */
+static bool
+is_sound(const double *value, size_t n, struct limits limits)
+{
+    double least = limits.low, largest = limits.high;
+
+    for (size_t i = 0; i < n; i++) {
+        least = value[i] < least ? value[i] : least;
+        largest = value[i] > largest ? value[i] : largest;
+    }
+    return least == limits.low && largest == limits.high;
 }
 
 /* The column without impossible values: itself where there are none. A price of 0 is absent. */
 static void
 clean_column(const struct state *s, struct found *f, enum kind kind, size_t *count, double **column)
 {
-    double *copy = NULL;
+    struct limits limits = limits_of(s, kind);
+    double *copy;
 
     if (*count != f->n) {
         f->bad += *count;
         *count = 0;
         return;
     }
+    if (is_sound(*column, f->n, limits))
+        return;
+    copy = chain_column_new(f->msg, f->n);
     for (size_t i = 0; i < f->n; i++) {
         double value = (*column)[i];
-        bool bad = !isnan(value) && !possible(s, kind, value), zero = kind == PRICE && value == 0;
+        bool zero = kind == PRICE && value == 0;
+        bool bad = !zero && (value < limits.low || value > limits.high);
 
-        if (!bad && !zero)
-            continue;
-        if (!copy) {
-            copy = hde_msg_doubles(f->msg, f->n);
-            memcpy(copy, *column, f->n * sizeof *copy);
-        }
-        copy[i] = NAN;
+        copy[i] = bad || zero ? NAN : value;
         f->bad += bad;
         f->zero += zero;
     }
-    if (copy)
-        *column = copy;
+    *column = copy;
 }
 
 /* Takes crossed and too wide quotes out; bid and ask go together. */
 static void
 clean_quotes(const struct state *s, struct found *f, Hde__Quotes *side)
 {
-    double *bid = NULL, *ask = NULL;
+    double *bid = side->bid, *ask = side->ask;
 
     if (side->n_bid != f->n || side->n_ask != f->n)
         return;
@@ -90,9 +107,9 @@ clean_quotes(const struct state *s, struct found *f, Hde__Quotes *side)
 
         if (!crossed && !wide)
             continue;
-        if (!bid) {
-            bid = hde_msg_doubles(f->msg, f->n);
-            ask = hde_msg_doubles(f->msg, f->n);
+        if (bid == side->bid) {
+            bid = chain_column_new(f->msg, f->n);
+            ask = chain_column_new(f->msg, f->n);
             memcpy(bid, side->bid, f->n * sizeof *bid);
             memcpy(ask, side->ask, f->n * sizeof *ask);
         }
@@ -100,10 +117,8 @@ clean_quotes(const struct state *s, struct found *f, Hde__Quotes *side)
         f->crossed += crossed;
         f->wide += wide;
     }
-    if (bid) {
-        side->bid = bid;
-        side->ask = ask;
-    }
+    side->bid = bid;
+    side->ask = ask;
 }
 
 #define CLEAN(field, kind) clean_column(s, f, kind, &side->n_##field, &side->field)
@@ -138,13 +153,28 @@ clean_side(const struct state *s, struct found *f, Hde__Quotes **slot)
     clean_quotes(s, f, side);
 }
 
-/* A strike of which one side says nothing at all. */
+/* Whether one side says nothing at all of some strike. */
 static bool
-leg_is_missing(const Hde__Quotes *side, size_t n, size_t i)
+misses_a_leg(const Hde__Quotes *side, size_t n)
 {
-    return !side || (isnan(CHAIN_AT(side, last, n, i)) && isnan(CHAIN_AT(side, bid, n, i)) &&
-                     isnan(CHAIN_AT(side, ask, n, i)) && isnan(CHAIN_AT(side, oi, n, i)) &&
-                     isnan(CHAIN_AT(side, volume, n, i)));
+    const struct {
+        size_t n;
+        const double *value;
+    } columns[] = {{side ? side->n_last : 0, side ? side->last : NULL},
+                   {side ? side->n_oi : 0, side ? side->oi : NULL},
+                   {side ? side->n_volume : 0, side ? side->volume : NULL},
+                   {side ? side->n_bid : 0, side ? side->bid : NULL},
+                   {side ? side->n_ask : 0, side ? side->ask : NULL}};
+
+    for (size_t i = 0; i < n; i++) {
+        bool said = false;
+
+        for (size_t k = 0; k < sizeof columns / sizeof *columns && !said; k++)
+            said = columns[k].n == n && !isnan(columns[k].value[i]);
+        if (!said)
+            return true;
+    }
+    return false;
 }
 
 static bool
@@ -194,11 +224,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     clean_price(s, &raw->has_future, &raw->future);
     clean_price(s, &raw->has_vix, &raw->vix);
     clean_price(s, &raw->has_lot_size, &raw->lot_size);
-    for (size_t i = 0; i < f.n && !f.missing_leg; i++)
-        f.missing_leg = leg_is_missing(raw->calls, f.n, i) || leg_is_missing(raw->puts, f.n, i);
     add_flag(msg, raw, f.bad > 0, HDE__CHAIN_FLAG__CHAIN_FLAG_BAD_VALUES);
     add_flag(msg, raw, f.crossed > 0, HDE__CHAIN_FLAG__CHAIN_FLAG_CROSSED);
-    add_flag(msg, raw, f.missing_leg, HDE__CHAIN_FLAG__CHAIN_FLAG_MISSING_LEGS);
+    add_flag(msg, raw, misses_a_leg(raw->calls, f.n) || misses_a_leg(raw->puts, f.n),
+             HDE__CHAIN_FLAG__CHAIN_FLAG_MISSING_LEGS);
     add_flag(msg, raw, !raw->has_spot, HDE__CHAIN_FLAG__CHAIN_FLAG_NO_SPOT);
     hde_count(s->bad, f.bad);
     hde_count(s->zero, f.zero);

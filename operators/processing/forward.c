@@ -3,21 +3,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/calendar.h"
 #include "common/columns.h"
 #include "quant/forward.h"
 #include "quant/years.h"
 
-#define SECOND_NS INT64_C(1000000000)
-
 struct state {
     double rate, yield;
     int64_t near;
-    const char *price, *discount, *expiry_time;
+    const char *price, *discount, *calendar;
     bool traded_only;
     hde_ratio away_max;
 
     enum chain_price_rule rule;
-    int64_t expiry_seconds; /* after midnight UTC of the expiry's date */
+    struct calendar *sessions;
     hde_counter *no_expiry, *expired, *no_forward;
 };
 
@@ -25,32 +24,62 @@ static hde_status
 open_forward(hde_ctx *ctx, void *state)
 {
     struct state *s = state;
+    char error[256];
 
-    if (!years_time_of_day(s->expiry_time, &s->expiry_seconds))
-        return hde_fail(ctx, "forward.expiry-time",
-                        "expiry_time: \"%s\" is not of the form HH:MM+HH:MM, as in 15:30+05:30",
-                        s->expiry_time);
+    s->sessions = calendar_load(s->calendar, error, sizeof error);
+    if (!s->sessions)
+        return hde_fail(ctx, "forward.calendar", "%s", error);
     s->rule = chain_price_rule(s->price);
-    s->no_expiry = hde_counter_open(ctx, "no_expiry", "chains without a readable expiry or time");
+    s->no_expiry = hde_counter_open(
+        ctx, "no_expiry", "chains without an expiry that is a trading day of the calendar");
     s->expired = hde_counter_open(ctx, "expired", "chains stamped after their expiry");
     s->no_forward = hde_counter_open(ctx, "no_forward", "chains that give no forward");
     return HDE_OK;
+}
+
+static void
+close_forward(hde_ctx *ctx, void *state)
+{
+    struct state *s = state;
+
+    (void)ctx;
+    calendar_free(s->sessions);
 }
 
 /* Years to expiry; NaN where the chain does not tell. */
 static double
 time_left(const struct state *s, const hde_msg *msg, const Hde__RawChain *raw)
 {
-    int64_t now_ns = raw->has_event_ns ? raw->event_ns : msg->event_ns, days, seconds;
+    int64_t now_ns = raw->has_event_ns ? raw->event_ns : msg->event_ns, expiry_ns;
+    int32_t day;
 
     if (raw->has_expiry_ns)
         return years_between(now_ns, raw->expiry_ns);
-    if (!raw->expiry || !years_date(raw->expiry, &days))
+    if (!raw->expiry || !when_parse_day(raw->expiry, &day) ||
+        !calendar_expiry(s->sessions, day, &expiry_ns))
         return NAN;
-    seconds = days * 86400 + s->expiry_seconds;
-    if (seconds > INT64_MAX / SECOND_NS || seconds < INT64_MIN / SECOND_NS)
-        return NAN;
-    return years_between(now_ns, seconds * SECOND_NS);
+    return years_between(now_ns, expiry_ns);
+}
+
+/* One side's prices, and the variance of each price added to noise. A last price is older the less
+ * a leg trades, and what it is off grows with the root of its age: the volume says how much,
+ * against that of the busiest leg. */
+static void
+read_side(const struct state *s, const Hde__Quotes *side, size_t n, double *price, double *noise)
+{
+    bool known = side && side->n_volume == n;
+    double busiest = 0;
+
+    for (size_t i = 0; known && i < n; i++)
+        busiest = fmax(busiest, side->volume[i]);
+    for (size_t i = 0; i < n; i++) {
+        struct chain_price p = chain_price_of(side, n, i, s->rule, s->traded_only);
+        bool aged = p.source == HDE__PRICE_SOURCE__PRICE_SOURCE_LAST && known;
+        double age = aged && side->volume[i] > 0 ? busiest / side->volume[i] : 1;
+
+        price[i] = p.price;
+        noise[i] += p.noise * p.noise * age;
+    }
 }
 
 /* Prices of both sides, and how far each strike's parity can be trusted. */
@@ -60,16 +89,12 @@ read_prices(const struct state *s, const Hde__RawChain *raw, double *call, doubl
 {
     size_t n = raw->n_strike;
 
-    for (size_t i = 0; i < n; i++) {
-        struct chain_price c = chain_price_of(raw->calls, n, i, s->rule, s->traded_only);
-        struct chain_price p = chain_price_of(raw->puts, n, i, s->rule, s->traded_only);
-        double floor = 1e-5 * raw->strike[i];
-        double noise = c.noise * c.noise + p.noise * p.noise + floor * floor;
-
-        call[i] = c.price;
-        put[i] = p.price;
-        weight[i] = noise > 0 && isfinite(noise) ? 1 / noise : 1;
-    }
+    for (size_t i = 0; i < n; i++)
+        weight[i] = 1e-10 * raw->strike[i] * raw->strike[i]; /* no price is better than this */
+    read_side(s, raw->calls, n, call, weight);
+    read_side(s, raw->puts, n, put, weight);
+    for (size_t i = 0; i < n; i++)
+        weight[i] = weight[i] > 0 && isfinite(weight[i]) ? 1 / weight[i] : 1;
 }
 
 static void
@@ -139,9 +164,9 @@ static const hde_param params[] = {
               .help = "refuse a last price where the day's volume is known to be 0"),
     HDE_PARAM(struct state, discount, .fallback = "rate", .choices = "rate|fitted",
               .help = "discount factor from the rate, or from the slope of the parity fit"),
-    HDE_PARAM(struct state, expiry_time, .fallback = "15:30+05:30",
-              .help =
-                  "time of day and zone at which options expire, where the chain has no instant"),
+    HDE_PARAM(struct state, calendar, .fallback = "nse",
+              .help = "shipped calendar (nse, always) or the path of a file: the instant of expiry "
+                      "where the chain has none"),
     HDE_PARAM(struct state, away_max, .fallback = "10%", .min = 0, .max = 1,
               .flags = HDE_PARAM_LIVE,
               .help = "a parity forward further than this from the spot is not believed"),
@@ -153,17 +178,19 @@ static const hde_operator forward_operator = {
     .name = "processing/forward",
     .summary = "forward by put-call parity, discount factor and seconds-exact time to expiry",
     .help =
-        "Weighted robust fit of call - put = D (F - K) over the strikes near the money; with\n"
-        "fewer than three pairs the strike with the smallest |call - put| alone; then the listed\n"
-        "future; then the spot carried with rate and yield. forward.source tells which, residual\n"
-        "how well parity holds. Time is ACT/365F to the chain's expiry instant, else to\n"
-        "expiry_time on its expiry date. Expired chains get no forward. Sets forward.",
+        "Weighted robust fit of call - put = D (F - K) over the strikes near the money, which\n"
+        "count by distance, spread and, for last trades, volume; with fewer than three\n"
+        "pairs the strike with the smallest |call - put| alone; then the listed future; then the\n"
+        "spot carried with rate and yield. forward.source tells which, residual how well parity\n"
+        "holds. Time is ACT/365F to the chain's expiry instant, else to that of the calendar for\n"
+        "its expiry date. Expired chains get no forward. Sets forward.",
     .inputs = chain_inputs,
     .outputs = chain_outputs,
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_forward,
     .batch = batch,
+    .close = close_forward,
 };
 
 _Static_assert((int)FORWARD_SPOT_CARRY == (int)HDE__FORWARD_SOURCE__FORWARD_SOURCE_SPOT_CARRY,

@@ -3,17 +3,19 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/calendar.h"
 #include "common/columns.h"
 #include "quant/gex.h"
 #include "quant/skew.h"
 
 struct state {
-    const char *sign;
+    const char *sign, *calendar;
     double call_weight, put_weight, lot_size;
     hde_ratio flip_width;
     int64_t flip_steps;
 
     Hde__GexSign model;
+    struct calendar *sessions;
     hde_counter *no_inputs, *no_lot_size;
 };
 
@@ -21,7 +23,11 @@ static hde_status
 open_gex(hde_ctx *ctx, void *state)
 {
     struct state *s = state;
+    char error[256];
 
+    s->sessions = calendar_load(s->calendar, error, sizeof error);
+    if (!s->sessions)
+        return hde_fail(ctx, "gex.calendar", "%s", error);
     if (!strcmp(s->sign, "naive")) {
         s->model = HDE__GEX_SIGN__GEX_SIGN_NAIVE;
         s->call_weight = 1;
@@ -42,13 +48,29 @@ open_gex(hde_ctx *ctx, void *state)
     return HDE_OK;
 }
 
-/* Units of the underlying per unit of open interest; NaN where the chain does not tell. */
+static void
+close_gex(hde_ctx *ctx, void *state)
+{
+    struct state *s = state;
+
+    (void)ctx;
+    calendar_free(s->sessions);
+}
+
+/* Units of the underlying per unit of open interest; NaN where nothing tells. */
 static double
 multiplier_of(const struct state *s, const Hde__RawChain *raw)
 {
+    int32_t expiry;
+
     if (!raw->has_oi_unit || raw->oi_unit != HDE__QUANTITY_UNIT__QUANTITY_UNIT_LOTS)
         return 1;
-    return raw->has_lot_size && raw->lot_size > 0 ? raw->lot_size : s->lot_size;
+    if (raw->has_lot_size && raw->lot_size > 0)
+        return raw->lot_size;
+    if (!isnan(s->lot_size) || !raw->underlying || !raw->expiry ||
+        !when_parse_day(raw->expiry, &expiry))
+        return s->lot_size;
+    return calendar_lot(s->sessions, raw->underlying, expiry);
 }
 
 /* Exposures of one side into its columns; gives the wall. */
@@ -57,8 +79,8 @@ measure_side(hde_msg *msg, const struct gex_chain *chain, const struct gex_side 
              Hde__ModelColumns *model, struct gex_sums *sums)
 {
     size_t n = chain->n;
-    struct gex_columns out = {hde_msg_doubles(msg, n), hde_msg_doubles(msg, n),
-                              hde_msg_doubles(msg, n), hde_msg_doubles(msg, n)};
+    struct gex_columns out = {chain_column_new(msg, n), chain_column_new(msg, n),
+                              chain_column_new(msg, n), chain_column_new(msg, n)};
 
     gex_side(chain, side, &out, sums);
     CHAIN_SET(model, gex, out.gex, n);
@@ -94,6 +116,7 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
                              CHAIN_COLUMN(ctx, raw->calls, oi, n)};
     struct gex_side puts = {BSM_PUT, s->put_weight, put_vol, CHAIN_COLUMN(ctx, raw->puts, oi, n)};
     struct gex_sums call_sums, put_sums;
+    struct gex_curve curve;
     double spot = CHAIN_GET(raw, spot), call_wall, put_wall;
     Hde__ChainMetrics *metrics;
     Hde__GammaExposure *out;
@@ -122,9 +145,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     CHAIN_PUT(out, chex, both(call_sums.chex, put_sums.chex));
     CHAIN_PUT(out, call_wall, call_wall);
     CHAIN_PUT(out, put_wall, put_wall);
+    curve = gex_curve(&c, &calls, &puts, chain_scratch(ctx, GEX_ROOM(n)));
     CHAIN_PUT(out, flip,
               (spot > 0 ? spot : c.forward) *
-                  gex_flip(&c, &calls, &puts, s->flip_width.value, (size_t)s->flip_steps));
+                  gex_flip(&curve, s->flip_width.value, (size_t)s->flip_steps));
 }
 
 static hde_status
@@ -144,11 +168,14 @@ static const hde_param params[] = {
     HDE_PARAM(struct state, put_weight, .fallback = "-1", .unit = "signed part", .min = -1,
               .max = 1, .help = "dealers' net part of the puts, for participant_weighted"),
     HDE_PARAM(struct state, lot_size, .fallback = "", .unit = "units a contract", .min = 1e-9,
-              .max = 1e9, .help = "for chains that count in lots without saying how large"),
+              .max = 1e9,
+              .help = "for chains that count in lots without saying how large; absent: calendar's"),
+    HDE_PARAM(struct state, calendar, .fallback = "nse",
+              .help = "shipped calendar (nse, always) or the path of a file: lot sizes"),
     HDE_PARAM(struct state, flip_width, .fallback = "10%", .min = 0.001, .max = 0.5,
               .flags = HDE_PARAM_LIVE, .help = "how far from the spot the flip is looked for"),
     HDE_PARAM(struct state, flip_steps, .fallback = "40", .unit = "grid points each way", .min = 2,
-              .max = 1000, .flags = HDE_PARAM_LIVE, .help = "how finely"),
+              .max = GEX_STEPS_MAX, .flags = HDE_PARAM_LIVE, .help = "how finely"),
     {0},
 };
 
@@ -169,6 +196,7 @@ static const hde_operator gamma_exposure = {
     .state_size = sizeof(struct state),
     .open = open_gex,
     .batch = batch,
+    .close = close_gex,
 };
 
 HDE_PLUGIN(&gamma_exposure);

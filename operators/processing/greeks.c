@@ -25,7 +25,7 @@ open_greeks(hde_ctx *ctx, void *state)
 
 /* A new column of the message that is also one of the side. */
 #define NEW_COLUMN(field)                                                                          \
-    (out.field = hde_msg_doubles(msg, n), CHAIN_SET(side, field, out.field, n))
+    (out.field = chain_column_new(msg, n), CHAIN_SET(side, field, out.field, n))
 
 /* price stays with theoretical_price. */
 static struct bsm_columns

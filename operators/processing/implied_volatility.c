@@ -7,7 +7,7 @@
 #include "quant/iv.h"
 
 struct state {
-    const char *price;
+    const char *price, *stale;
     bool traded_only;
 
     enum chain_price_rule rule;
@@ -45,30 +45,41 @@ columns_new(hde_msg *msg, size_t n)
     };
 }
 
+/* Whether the whole chain is refused: its values are those of an earlier session or capture. */
+static bool
+is_refused(const struct state *s, const Hde__RawChain *raw)
+{
+    for (size_t i = 0; i < raw->n_flags && !strcmp(s->stale, "refuse"); i++)
+        if (raw->flags[i] == HDE__CHAIN_FLAG__CHAIN_FLAG_STALE)
+            return true;
+    return false;
+}
+
 static void
 solve_side(hde_ctx *ctx, const struct state *s, hde_msg *msg, const struct bsm *shared,
            const Hde__RawChain *raw, const Hde__Quotes *quotes, Hde__ModelColumns *out)
 {
     size_t n = raw->n_strike;
     struct columns c = columns_new(msg, n);
-    struct iv *iv = hde_scratch(ctx, n * sizeof *iv);
+    enum iv_status *status = hde_scratch(ctx, n * sizeof *status);
     bool *stale = hde_scratch(ctx, n * sizeof *stale);
+    bool refused = is_refused(s, raw);
     uint64_t unsolved = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct chain_price p = chain_price_of(quotes, n, i, s->rule, s->traded_only);
 
-        c.price[i] = p.price;
-        c.source[i] = p.source;
-        stale[i] = p.stale;
+        c.price[i] = refused ? NAN : p.price;
+        c.source[i] = refused ? HDE__PRICE_SOURCE__PRICE_SOURCE_NONE : p.source;
+        stale[i] = p.stale || (refused && !isnan(p.price));
     }
-    iv_column(shared, n, raw->strike, c.price, iv);
+    iv_column(shared, n, raw->strike, c.price,
+              &(struct iv_columns){.vol = c.iv, .conditioning = c.conditioning, .status = status});
     for (size_t i = 0; i < n; i++) {
-        c.status[i] = stale[i] ? HDE__IV_STATUS__IV_STATUS_STALE : (Hde__IvStatus)iv[i].status;
-        c.conditioning[i] = iv[i].conditioning;
-        if (iv[i].status == IV_OK)
-            c.iv[i] = iv[i].vol;
-        unsolved += iv[i].status != IV_OK && !isnan(c.price[i]);
+        c.status[i] = stale[i] ? HDE__IV_STATUS__IV_STATUS_STALE : (Hde__IvStatus)status[i];
+        if (status[i] != IV_OK)
+            c.iv[i] = NAN;
+        unsolved += status[i] != IV_OK && !isnan(c.price[i]);
     }
     hde_count(s->unsolved, unsolved);
     CHAIN_SET(out, input_price, c.price, n);
@@ -111,6 +122,8 @@ static const hde_param params[] = {
               .help = "price of a leg: quote midpoint, last trade, or the first where quoted"),
     HDE_PARAM(struct state, traded_only, .fallback = "true",
               .help = "refuse a last price where the day's volume is known to be 0 (status stale)"),
+    HDE_PARAM(struct state, stale, .fallback = "refuse", .choices = "refuse|use",
+              .help = "chains with the flag STALE: their prices are of another time than theirs"),
     {0},
 };
 

@@ -7,7 +7,7 @@
 
 struct state {
     double width;
-    hde_ratio atm_away;
+    hde_ratio atm_away, gap_away;
     hde_counter *no_smile;
 };
 
@@ -58,7 +58,7 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
         hde_count(s->no_smile, 1);
         return;
     }
-    smile = hde_msg_doubles(msg, n);
+    smile = chain_column_new(msg, n);
     skew_smile(n, raw->strike, forward, call_iv, put_iv, smile);
     atm = skew_atm(n, raw->strike, forward, call_iv, put_iv, s->atm_away.value);
     skew_measure(n, raw->strike, smile, forward, t, atm, s->width, &skew);
@@ -72,6 +72,8 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     CHAIN_PUT(out, fit_residual, skew.fit_residual);
     CHAIN_PUT(out, expected_move, skew.expected_move);
     CHAIN_PUT(out, legacy_skew, skew_legacy(n, raw->strike, CHAIN_GET(raw, spot), call_iv, put_iv));
+    CHAIN_PUT(out, iv_gap,
+              skew_gap(n, raw->strike, forward, call_iv, put_iv, s->gap_away.value));
     CHAIN_SET(out, smile_iv, smile, n);
     CHAIN_SET(out, fit, NULL, 0);
     if (!isnan(skew.fit[0])) {
@@ -97,6 +99,8 @@ static const hde_param params[] = {
     HDE_PARAM(struct state, atm_away, .fallback = "5%", .min = 0, .max = 1, .flags = HDE_PARAM_LIVE,
               .help =
                   "strikes further than this from the forward do not tell the money's volatility"),
+    HDE_PARAM(struct state, gap_away, .fallback = "1%", .min = 0, .max = 1, .flags = HDE_PARAM_LIVE,
+              .help = "strikes within this of the forward enter iv_gap"),
     {0},
 };
 
@@ -108,7 +112,8 @@ static const hde_operator iv_skew = {
         "The smile is the out-of-the-money side's volatility; atm_iv is at the forward, between\n"
         "the two strikes around it. fit is quadratic in ln(K/F), weighted by vega. rr25 and bf25\n"
         "take undiscounted forward deltas, call less put. legacy_skew is iv(put near 0.95 spot) -\n"
-        "iv(call near 1.05 spot). Sets metrics.skew.",
+        "iv(call near 1.05 spot). iv_gap is the median difference between the two sides of a\n"
+        "strike, which says how good forward and prices are. Sets metrics.skew.",
     .inputs = chain_inputs,
     .outputs = chain_outputs,
     .params = params,

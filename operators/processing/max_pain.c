@@ -15,8 +15,8 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     const struct state *s = state;
     const Hde__RawChain *raw = chain->raw;
     size_t n = raw->n_strike;
-    double *calls = s->columns ? hde_msg_doubles(msg, n) : chain_scratch(ctx, n);
-    double *puts = s->columns ? hde_msg_doubles(msg, n) : chain_scratch(ctx, n);
+    double *calls = s->columns ? chain_column_new(msg, n) : chain_scratch(ctx, n);
+    double *puts = s->columns ? chain_column_new(msg, n) : chain_scratch(ctx, n);
     Hde__ChainMetrics *metrics;
     struct max_pain pain;
     Hde__MaxPain *out;

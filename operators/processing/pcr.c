@@ -39,20 +39,6 @@ scope_of(const struct state *s, const Hde__EnrichedChain *chain, size_t *first, 
                     count);
 }
 
-/* Against the previous day's close: as the feed gave it, else made of its two parts. */
-static const double *
-oi_changes(hde_ctx *ctx, const Hde__Quotes *side, size_t n)
-{
-    const double *given = CHAIN_COLUMN(ctx, side, oi_change, n);
-    const double *oi = CHAIN_COLUMN(ctx, side, oi, n);
-    const double *before = CHAIN_COLUMN(ctx, side, prev_oi, n);
-    double *change = chain_scratch(ctx, n);
-
-    for (size_t i = 0; i < n; i++)
-        change[i] = isnan(given[i]) ? oi[i] - before[i] : given[i];
-    return change;
-}
-
 static void
 measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
 {
@@ -72,8 +58,8 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     oi = pcr_of(count, call_oi + first, put_oi + first);
     volume = pcr_of(count, CHAIN_COLUMN(ctx, raw->calls, volume, n) + first,
                     CHAIN_COLUMN(ctx, raw->puts, volume, n) + first);
-    change = pcr_of(count, oi_changes(ctx, raw->calls, n) + first,
-                    oi_changes(ctx, raw->puts, n) + first);
+    change = pcr_of(count, chain_oi_change(ctx, raw->calls, n) + first,
+                    chain_oi_change(ctx, raw->puts, n) + first);
     metrics = chain_metrics(msg);
     out = hde_msg_edit(msg, &metrics->pcr, &hde__pcr__descriptor);
     CHAIN_PUT(out, oi, oi.ratio);

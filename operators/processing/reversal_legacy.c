@@ -33,7 +33,7 @@ side_at(const Hde__Quotes *quotes, const Hde__ModelColumns *model, size_t n, siz
     };
 }
 
-#define NEW_COLUMN(field) CHAIN_SET(out, field, hde_msg_doubles(msg, n), n)
+#define NEW_COLUMN(field) CHAIN_SET(out, field, chain_column_new(msg, n), n)
 
 static void
 measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)

@@ -51,8 +51,8 @@ price_side(hde_ctx *ctx, hde_msg *msg, const struct bsm *shared, const Hde__RawC
            const double *vol, Hde__ModelColumns *side)
 {
     size_t n = raw->n_strike;
-    struct bsm_columns out = {.price = hde_msg_doubles(msg, n)};
-    double *mispricing = hde_msg_doubles(msg, n);
+    struct bsm_columns out = {.price = chain_column_new(msg, n)};
+    double *mispricing = chain_column_new(msg, n);
     const double *paid = CHAIN_COLUMN(ctx, side, input_price, n);
 
     bsm_column(shared, n, raw->strike, vol, &out);

@@ -129,6 +129,53 @@ batch(hde_ctx *ctx, void *state, hde_batch *batch)
     return chain_each(ctx, state, batch, measure);
 }
 
+static hde_status
+save_vix(hde_ctx *ctx, const void *state, hde_msg *out)
+{
+    const struct state *s = state;
+    Hde__VixTerms *saved = (Hde__VixTerms *)out->body;
+
+    (void)ctx;
+    saved->terms = hde_msg_alloc(out, (s->n ? s->n : 1) * sizeof *saved->terms);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct term *t = &s->term[i];
+        Hde__VixTerm *term;
+
+        saved->terms[i] = NULL;
+        term = hde_msg_edit(out, &saved->terms[i], &hde__vix_term__descriptor);
+        term->feed = hde_msg_text(out, t->feed);
+        term->expiry = hde_msg_text(out, t->expiry);
+        term->has_event_ns = true;
+        term->event_ns = t->event_ns;
+        CHAIN_PUT(term, t_years, t->t);
+        CHAIN_PUT(term, model_free, t->model_free);
+        CHAIN_PUT(term, at_the_money, t->at_the_money);
+    }
+    saved->n_terms = s->n;
+    return HDE_OK;
+}
+
+static hde_status
+load_vix(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t schema)
+{
+    const Hde__VixTerms *terms = (const Hde__VixTerms *)saved;
+    struct state *s = state;
+
+    (void)ctx;
+    (void)schema;
+    for (size_t i = 0; i < terms->n_terms; i++) {
+        const Hde__VixTerm *from = terms->terms[i];
+        struct term *t =
+            find_term(s, from->feed ? from->feed : "", from->expiry ? from->expiry : "");
+
+        t->event_ns = from->has_event_ns ? from->event_ns : 0;
+        t->t = CHAIN_GET(from, t_years);
+        t->model_free = CHAIN_GET(from, model_free);
+        t->at_the_money = CHAIN_GET(from, at_the_money);
+    }
+    return HDE_OK;
+}
+
 static const hde_param params[] = {
     HDE_PARAM(struct state, max_age, .fallback = "5m", .min = 0, .max = 86400,
               .flags = HDE_PARAM_LIVE,
@@ -144,14 +191,17 @@ static const hde_operator vix_divergence = {
         "Remembers the last chain of each expiry of a feed and interpolates total variance to 30\n"
         "days between the two around it (flat outside of them). model_free follows the Cboe\n"
         "method. divergence is the at-the-money volatility less the published index, and absent\n"
-        "where the feed has none: no constant stands in for it. What it remembers is\n"
-        "refilled by the first snapshot after a restart. Sets metrics.vix.",
+        "where the feed has none: no constant stands in for it. Sets metrics.vix.",
     .inputs = chain_inputs,
     .outputs = chain_outputs,
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_vix,
     .batch = batch,
+    .state_type = &hde__vix_terms__descriptor,
+    .state_schema = 1,
+    .save = save_vix,
+    .load = load_vix,
 };
 
 HDE_PLUGIN(&vix_divergence);

@@ -9,17 +9,21 @@ pcr(double puts, double calls)
     return calls > 0 && !isnan(puts) ? puts / calls : NAN;
 }
 
-/* Adds the entries that are present; how many there were. */
+/* Adds the entries that are present; how many there were. Four sums side by side, because one is
+ * as slow as its chain of additions. */
 static size_t
 add_present(size_t n, const double *column, double *sum)
 {
+    double part[4] = {0};
     size_t present = 0;
 
-    for (size_t i = 0; column && i < n; i++)
-        if (!isnan(column[i])) {
-            *sum += column[i];
-            present++;
-        }
+    for (size_t i = 0; column && i < n; i++) {
+        bool here = !isnan(column[i]);
+
+        part[i % 4] += here ? column[i] : 0;
+        present += here;
+    }
+    *sum += (part[0] + part[1]) + (part[2] + part[3]);
     return present;
 }
 
@@ -37,11 +41,14 @@ pcr_of(size_t n, const double *calls, const double *puts)
 size_t
 pcr_largest(size_t n, const double *column)
 {
+    double largest = column[0] > 0 || column[0] < 0 ? column[0] : 0;
     size_t best = 0;
 
     for (size_t i = 1; i < n; i++)
-        if (column[i] > (isnan(column[best]) ? 0 : column[best]))
+        if (column[i] > largest) {
+            largest = column[i];
             best = i;
+        }
     return best;
 }
 
@@ -60,13 +67,4 @@ pcr_near(size_t n, const double *strike, double centre, size_t each_side, size_t
     last = each_side < n - 1 - nearest ? nearest + each_side : n - 1;
     *count = last - *first + 1;
     return true;
-}
-
-void
-pcr_intensity(size_t n, const double *column, double *rank)
-{
-    double largest = n > 0 ? column[pcr_largest(n, column)] : NAN;
-
-    for (size_t i = 0; i < n; i++)
-        rank[i] = largest > 0 ? 100 * column[i] / largest : NAN;
 }

@@ -63,6 +63,29 @@ skew_atm(size_t n, const double *strike, double forward, const double *call_iv,
     return sqrt(below * below * (1 - part) + above * above * part);
 }
 
+double
+skew_gap(size_t n, const double *strike, double forward, const double *call_iv,
+         const double *put_iv, double away)
+{
+    double sorted[SKEW_GAP_MAX];
+    size_t found = 0;
+
+    for (size_t i = 0; i < n && found < SKEW_GAP_MAX; i++) {
+        double gap = fabs(call_iv[i] - put_iv[i]);
+        size_t at = found;
+
+        if (isnan(gap) || !(fabs(strike[i] / forward - 1) <= away))
+            continue;
+        for (; at > 0 && sorted[at - 1] > gap; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = gap;
+        found++;
+    }
+    if (found == 0)
+        return NAN;
+    return found % 2 ? sorted[found / 2] : 0.5 * (sorted[found / 2 - 1] + sorted[found / 2]);
+}
+
 static double
 forward_delta(double strike, double iv, double forward, double root_t)
 {
@@ -75,21 +98,25 @@ double
 skew_at_delta(size_t n, const double *strike, const double *smile, double forward, double t,
               double delta)
 {
-    double root_t = sqrt(t), last_delta = NAN, last_iv = NAN;
+    double root_t = sqrt(t), before = NAN;
     bool up = delta < 0.5; /* calls lie above the forward */
+    size_t last = n;       /* the strike before this one */
 
     for (size_t k = 0; k < n; k++) {
         size_t i = up ? k : n - 1 - k;
-        double iv = smile[i], here;
 
-        if (isnan(iv) || !(iv > 0))
+        if (!(smile[i] > 0))
             continue;
-        here = forward_delta(strike[i], iv, forward, root_t);
-        if ((up ? strike[i] > forward : strike[i] < forward) &&
-            (last_delta - delta) * (here - delta) <= 0 && last_delta != here)
-            return last_iv + (iv - last_iv) * (delta - last_delta) / (here - last_delta);
-        last_delta = here; /* on this side of the forward: where the search starts */
-        last_iv = iv;
+        if (last < n && (up ? strike[i] > forward : strike[i] < forward)) {
+            double here = forward_delta(strike[i], smile[i], forward, root_t);
+
+            if (isnan(before)) /* the last one that is not beyond the forward */
+                before = forward_delta(strike[last], smile[last], forward, root_t);
+            if ((before - delta) * (here - delta) <= 0 && before != here)
+                return smile[last] + (smile[i] - smile[last]) * (delta - before) / (here - before);
+            before = here;
+        }
+        last = i;
     }
     return NAN;
 }
@@ -123,11 +150,16 @@ static bool
 fit_point(double strike, double iv, double forward, double root_t, double width, double *z,
           double *weight)
 {
-    double x = -bsm_log_ratio(forward, strike), sd = iv * root_t;
+    double x, sd = iv * root_t;
 
+    if (!(iv > 0))
+        return false;
+    x = -bsm_log_ratio(forward, strike);
     *z = x / width;
+    if (!(fabs(*z) <= 1))
+        return false;
     *weight = normal_pdf(-x / sd + 0.5 * sd);
-    return iv > 0 && fabs(*z) <= 1 && *weight > 0;
+    return *weight > 0;
 }
 
 static void
@@ -135,9 +167,14 @@ fit_smile(size_t n, const double *strike, const double *smile, double forward, d
           double width, struct skew *out)
 {
     double a[3][3] = {{0}}, b[3] = {0}, c[3], z, w, sum = 0, all = 0;
-    size_t used = 0;
+    double lowest = forward * exp(-1.01 * width), highest = forward * exp(1.01 * width);
+    size_t used = 0, first = 0, end = n;
 
-    for (size_t i = 0; i < n; i++) {
+    while (first < n && strike[first] < lowest)
+        first++;
+    while (end > first && strike[end - 1] > highest)
+        end--;
+    for (size_t i = first; i < end; i++) {
         if (!fit_point(strike[i], smile[i], forward, root_t, width, &z, &w))
             continue;
         double power[3] = {1, z, z * z};
@@ -159,7 +196,7 @@ fit_smile(size_t n, const double *strike, const double *smile, double forward, d
     }
     if (!solve3(a, b, c))
         return;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = first; i < end; i++)
         if (fit_point(strike[i], smile[i], forward, root_t, width, &z, &w)) {
             double e = smile[i] - (c[0] + z * (c[1] + z * c[2]));
 

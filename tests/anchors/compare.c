@@ -8,7 +8,7 @@
  * Ratios agree when they are equal to 12 significant digits; an empty cell is an absent value;
  * sums of nothing are 0. Exit code: 0 all equal, 1 not, 65 unreadable input. */
 #include "number.h"
-#include "when.h"
+#include "common/when.h"
 
 #include <jansson.h>
 #include <math.h>

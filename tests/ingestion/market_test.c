@@ -160,33 +160,6 @@ open_interest_moves_and_knows_the_day_before(void **state)
 }
 
 static void
-sessions_are_data(void **state)
-{
-    struct calendar *calendar = calendar_of("nse");
-    struct session s;
-    int64_t ns;
-
-    assert_true(calendar_day(calendar, when_day(2019, 5, 23), &s));
-    assert_true(s.open_ns == at("2019-05-23T09:15:00") && s.close_ns == at("2019-05-23T15:30:00"));
-    assert_true(calendar_day(calendar, when_day(2026, 8, 19), &s));
-    assert_true(s.close_ns == at("2026-08-19T15:40:00")); /* longer since the 3rd of August */
-    assert_false(calendar_day(calendar, when_day(2026, 8, 22), &s));  /* Saturday */
-    assert_false(calendar_day(calendar, when_day(2026, 11, 10), &s)); /* holiday */
-    assert_true(calendar_day(calendar, when_day(2026, 11, 8), &s));   /* special Sunday */
-    assert_true(s.open_ns == at("2026-11-08T18:00:00"));
-    assert_true(calendar_session(calendar, at("2026-08-23T12:00:00"), &s));
-    assert_int_equal(s.day, when_day(2026, 8, 21));
-    assert_true(calendar_next_open(calendar, at("2026-08-21T09:15:00"), &s));
-    assert_int_equal(s.day, when_day(2026, 8, 24));
-    assert_true(calendar_expiry(calendar, when_day(2026, 8, 25), &ns));
-    assert_true(ns == at("2026-08-25T15:30:00"));
-    assert_true(calendar_lot(calendar, "NIFTY", when_day(2019, 5, 23)) == 75);
-    assert_true(calendar_lot(calendar, "NIFTY", when_day(2026, 8, 25)) == 65);
-    assert_true(isnan(calendar_lot(calendar, "GOLD", when_day(2026, 8, 25))));
-    calendar_free(calendar);
-}
-
-static void
 a_holiday_moves_an_expiry_to_the_day_before(void **state)
 {
     struct calendar *calendar = calendar_of("nse");
@@ -252,7 +225,7 @@ numbers_are_those_of_strtod(void **state)
 }
 
 static void
-bad_fault_scripts_and_calendars_are_refused(void **state)
+bad_fault_scripts_are_refused(void **state)
 {
     static const char *const scripts[] = {
         "429", "429@", "429@0", "429@x", "moon@1", "429@3-2", "429@1,", "@1", "429@1;", "429@-1",
@@ -292,10 +265,9 @@ main(void)
         cmocka_unit_test(prices_allow_no_arbitrage),
         cmocka_unit_test(volume_grows_within_a_session_and_starts_anew_with_the_next),
         cmocka_unit_test(open_interest_moves_and_knows_the_day_before),
-        cmocka_unit_test(sessions_are_data),
         cmocka_unit_test(a_holiday_moves_an_expiry_to_the_day_before),
         cmocka_unit_test(numbers_are_those_of_strtod),
-        cmocka_unit_test(bad_fault_scripts_and_calendars_are_refused),
+        cmocka_unit_test(bad_fault_scripts_are_refused),
         cmocka_unit_test(the_simulator_operator_serves_without_ports),
     };
 

@@ -19,7 +19,7 @@ static const struct {
     const char *bad_param;
 } operators[] = {
     {"processing/clean", "max_spread: -1"},
-    {"processing/forward", "expiry_time: noon"},
+    {"processing/forward", "calendar: moon"},
     {"processing/implied_volatility", "price: best"},
     {"processing/greeks", "model: heston"},
     {"processing/theoretical_price", "width: 0"},
@@ -29,6 +29,7 @@ static const struct {
     {"processing/vix_divergence", "max_age: -1s"},
     {"processing/iv_skew", "atm_away: 300%"},
     {"processing/gamma_exposure", "sign: guess"},
+    {"processing/ranking", "top: -1"},
     {"processing/reversal", "tolerance: 5"},
     {"processing/reversal_legacy", "anything: 1"},
 };

@@ -178,6 +178,45 @@ test_forward_falls_back_and_says_so(void **state)
 }
 
 static void
+expire_on_a_holiday(Hde__RawChain *raw)
+{
+    raw->expiry = (char *)"2026-11-10";
+}
+
+static void
+test_an_expiry_without_a_session_gives_no_forward(void **state)
+{
+    hde_msg *msg = forward_of(expire_on_a_holiday);
+
+    assert_null(chain_of(msg)->forward);
+    hde_msg_drop(msg);
+}
+
+static void
+flag_stale(Hde__RawChain *raw)
+{
+    static Hde__ChainFlag flag[] = {HDE__CHAIN_FLAG__CHAIN_FLAG_STALE};
+
+    raw->flags = flag;
+    raw->n_flags = 1;
+}
+
+static void
+test_a_stale_chain_has_no_volatilities_unless_asked_for(void **state)
+{
+    hde_msg *msg = through("processing/implied_volatility", NULL, forward_of(flag_stale));
+    Hde__ModelColumns *calls = chain_of(msg)->calls;
+
+    for (int i = 0; i < MARKET_STRIKES; i++) {
+        assert_true(isnan(calls->iv[i]) && isnan(calls->iv_conditioning[i]));
+        assert_int_equal(calls->iv_status[i], HDE__IV_STATUS__IV_STATUS_STALE);
+    }
+    msg = through("processing/implied_volatility", "stale: use", msg);
+    assert_int_equal(chain_of(msg)->calls->iv_status[60], HDE__IV_STATUS__IV_STATUS_OK);
+    hde_msg_drop(msg);
+}
+
+static void
 test_implied_volatility_is_the_smile_on_both_sides(void **state)
 {
     hde_msg *msg = with_iv();
@@ -461,6 +500,7 @@ test_skew_gives_back_the_smile(void **state)
     assert_true(s->atm_strike == 24100);
     assert_near("straddle", s->straddle, market_price(BSM_CALL, 60) + market_price(BSM_PUT, 60),
                 1e-9);
+    assert_near("gap", s->iv_gap, 0, 1e-7);
     assert_near("legacy", s->legacy_skew, market_vol(22900) - market_vol(25300), 1e-7);
     hde_msg_drop(msg);
 }
@@ -498,7 +538,7 @@ test_gamma_exposure_is_signed_sums_and_the_flip_is_a_root(void **state)
     assert_near("vex", x->vex, vex, 1e-5 * fabs(vex));
     assert_near("chex", x->chex, chex, 1e-5 * fabs(chex));
     assert_true(x->has_flip && x->call_wall == wall);
-    assert_near("sum at the flip", flip, 0, 0.01 * size);
+    assert_near("sum at the flip", flip, 0, 1e-6 * size);
     assert_int_equal(x->sign, HDE__GEX_SIGN__GEX_SIGN_NAIVE);
     hde_msg_drop(msg);
 
@@ -526,8 +566,38 @@ test_open_interest_in_lots_needs_a_lot_size(void **state)
     assert_near("75 units a lot", chain_of(lots)->metrics->gex->net,
                 75 * chain_of(units)->metrics->gex->net,
                 1e-9 * fabs(chain_of(units)->metrics->gex->call) * 75);
+    raw = hde_msg_edit(lots, &chain_of(lots)->raw, &hde__raw_chain__descriptor);
+    raw->underlying = hde_msg_text(lots, "NIFTY");
+    lots = through("processing/gamma_exposure", NULL, lots);
+    assert_near("65 units a lot, as the calendar says", chain_of(lots)->metrics->gex->net,
+                65 * chain_of(units)->metrics->gex->net,
+                1e-9 * fabs(chain_of(units)->metrics->gex->call) * 75);
     hde_msg_drop(units);
     hde_msg_drop(lots);
+}
+
+static void
+test_ranking_compares_every_strike_with_the_largest_of_its_side(void **state)
+{
+    hde_msg *msg = through("processing/ranking", "top: 3", NULL);
+    Hde__EnrichedChain *chain = chain_of(msg);
+    double largest = 0;
+    int at = 0, ranked = 0;
+
+    for (int i = 0; i < MARKET_STRIKES; i++)
+        if (market_oi(BSM_CALL, i) > largest) {
+            largest = market_oi(BSM_CALL, i);
+            at = i;
+        }
+    assert_int_equal(chain->calls->n_oi_intensity_pct, MARKET_STRIKES);
+    for (int i = 0; i < MARKET_STRIKES; i++) {
+        assert_near("intensity", chain->calls->oi_intensity_pct[i],
+                    100 * market_oi(BSM_CALL, i) / largest, 1e-12);
+        ranked += !isnan(chain->calls->oi_rank[i]);
+    }
+    assert_true(chain->calls->oi_rank[at] == 1 && ranked == 3);
+    assert_int_equal(chain->puts->n_volume_rank, MARKET_STRIKES);
+    hde_msg_drop(msg);
 }
 
 static void
@@ -548,6 +618,7 @@ test_vix_is_interpolated_to_30_days_between_the_expiries(void **state)
     assert_in_range((int)(1000 * v->model_free), 11000, 12500); /* the smile lifts it */
     flat = v->model_free;
     hde_msg_drop(out);
+    assert_true(hde_harness_reload(h)); /* which forgets nothing */
 
     /* The same chain as if it had 60 days: the prices then say sqrt(T/60 days) of the variance. */
     chain->forward->t_years = 60.0 / 365;
@@ -706,6 +777,8 @@ main(void)
         cmocka_unit_test(test_forward_is_that_of_parity_with_time_to_the_second),
         cmocka_unit_test(test_forward_can_fit_the_discount_factor),
         cmocka_unit_test(test_forward_falls_back_and_says_so),
+        cmocka_unit_test(test_an_expiry_without_a_session_gives_no_forward),
+        cmocka_unit_test(test_a_stale_chain_has_no_volatilities_unless_asked_for),
         cmocka_unit_test(test_implied_volatility_is_the_smile_on_both_sides),
         cmocka_unit_test(test_a_leg_without_a_believable_price_says_why_it_has_no_volatility),
         cmocka_unit_test(test_greeks_are_those_of_the_smile),
@@ -720,6 +793,7 @@ main(void)
         cmocka_unit_test(test_skew_gives_back_the_smile),
         cmocka_unit_test(test_gamma_exposure_is_signed_sums_and_the_flip_is_a_root),
         cmocka_unit_test(test_open_interest_in_lots_needs_a_lot_size),
+        cmocka_unit_test(test_ranking_compares_every_strike_with_the_largest_of_its_side),
         cmocka_unit_test(test_vix_is_interpolated_to_30_days_between_the_expiries),
         cmocka_unit_test(test_reversal_gives_bands_and_the_levels_where_walls_meet),
         cmocka_unit_test(test_legacy_reversal_keeps_its_formulas),

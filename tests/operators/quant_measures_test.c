@@ -7,13 +7,16 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "quant/basis.h"
 #include "quant/bsm.h"
+#include "quant/cpu.h"
 #include "quant/forward.h"
 #include "quant/gex.h"
 #include "quant/max_pain.h"
 #include "quant/pcr.h"
+#include "quant/ranking.h"
 #include "quant/reversal.h"
 #include "quant/skew.h"
 #include "quant/vix.h"
@@ -27,50 +30,6 @@ assert_near(const char *name, double value, double expected, double tolerance)
 }
 
 /* ---- Time ---------------------------------------------------------------------------------- */
-
-static void
-test_dates_become_days_since_1970(void **state)
-{
-    static const struct {
-        const char *text;
-        int64_t days; /* INT64_MIN: refused */
-    } rows[] = {
-        {"1970-01-01", 0},          {"1969-12-31", -1},        {"2000-02-29", 11016},
-        {"2026-08-25", 20690},      {"2100-03-01", 47541},     {"0001-01-01", -719162},
-        {"9999-12-31", 2932896},    {"2026-02-29", INT64_MIN}, {"2026-13-01", INT64_MIN},
-        {"2026-00-10", INT64_MIN},  {"2026-8-25", INT64_MIN},  {"2026-08-251", INT64_MIN},
-        {"25-Aug-2026", INT64_MIN}, {"", INT64_MIN},           {"2026-08-00", INT64_MIN},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t days = INT64_MIN;
-        bool read = years_date(rows[i].text, &days);
-
-        if (read != (rows[i].days != INT64_MIN) || days != rows[i].days)
-            fail_msg("%s: %lld", rows[i].text, (long long)days);
-    }
-}
-
-static void
-test_a_time_of_day_with_its_zone_becomes_seconds_utc(void **state)
-{
-    static const struct {
-        const char *text;
-        int64_t seconds;
-    } rows[] = {
-        {"15:30+05:30", 36000},     {"08:00+00:00", 28800}, {"16:00-05:00", 75600},
-        {"00:00+05:30", -19800},    {"15:30", INT64_MIN},   {"15:60+05:30", INT64_MIN},
-        {"15:30 05:30", INT64_MIN}, {"noon", INT64_MIN},    {"15:30+05:30x", INT64_MIN},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t seconds = INT64_MIN;
-        bool read = years_time_of_day(rows[i].text, &seconds);
-
-        if (read != (rows[i].seconds != INT64_MIN) || (read && seconds != rows[i].seconds))
-            fail_msg("%s: %lld", rows[i].text, (long long)seconds);
-    }
-}
 
 static void
 test_years_count_seconds_without_a_floor(void **state)
@@ -107,13 +66,22 @@ test_the_neighbourhood_of_a_strike_ends_where_the_chain_does(void **state)
 }
 
 static void
-test_intensity_is_a_percentage_of_the_largest(void **state)
+test_intensity_is_a_percentage_of_the_largest_and_ranks_start_there(void **state)
 {
-    static const double oi[] = {5, NAN, 20, 0};
-    double rank[4];
+    static const double oi[] = {50, NAN, 200, -20, 0, 200}, none[] = {0, -3, NAN};
+    double out[6];
 
-    pcr_intensity(4, oi, rank);
-    assert_true(rank[0] == 25 && isnan(rank[1]) && rank[2] == 100 && rank[3] == 0);
+    ranking_intensity(6, oi, out);
+    assert_true(out[0] == 25 && isnan(out[1]) && out[2] == 100 && out[3] == -10 && out[4] == 0);
+    ranking_intensity(3, none, out);
+    assert_true(isnan(out[0]) && isnan(out[1]) && isnan(out[2]));
+    ranking_top(6, oi, 9, out);
+    assert_true(out[2] == 1 && out[5] == 2 && out[0] == 3);
+    assert_true(isnan(out[1]) && isnan(out[3]) && isnan(out[4]));
+    ranking_top(6, oi, 1, out);
+    assert_true(out[2] == 1 && isnan(out[5]));
+    ranking_top(3, none, 3, out);
+    assert_true(isnan(out[0]) && isnan(out[1]) && isnan(out[2]));
 }
 
 static void
@@ -232,6 +200,17 @@ test_a_smile_of_too_few_strikes_has_no_fit(void **state)
 }
 
 static void
+test_the_gap_between_the_sides_is_a_median_near_the_forward(void **state)
+{
+    static const double strike[] = {90, 99, 100, 101, 110}, call[] = {1, 0.20, 0.21, 0.2, NAN};
+    static const double put[] = {2, 0.21, NAN, 0.23, 0.3};
+
+    assert_near("two", skew_gap(5, strike, 100, call, put, 0.011), 0.02, 1e-15);
+    assert_near("three", skew_gap(5, strike, 100, call, put, 0.1), 0.03, 1e-15);
+    assert_true(isnan(skew_gap(5, strike, 130, call, put, 0.01)));
+}
+
+static void
 test_gamma_of_one_sign_has_no_flip(void **state)
 {
     static const double strike[] = {100}, iv[] = {0.2}, oi[] = {10}, absent[] = {NAN};
@@ -240,12 +219,125 @@ test_gamma_of_one_sign_has_no_flip(void **state)
     double column[4][1];
     struct gex_columns out = {column[0], column[1], column[2], column[3]};
     struct gex_sums sums;
+    double room[GEX_ROOM(1)];
+    struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
 
-    assert_true(gex_at(&chain, &calls, &puts, 1) > 0);
-    assert_true(isnan(gex_flip(&chain, &calls, &puts, 0.1, 40)));
+    assert_true(gex_at(&curve, 0) > 0);
+    assert_true(isnan(gex_flip(&curve, 0.1, 40)));
+    chain.t = 1e-8; /* at the ends of the grid the sum is too small for a double */
+    curve = gex_curve(&chain, &calls, &puts, room);
+    assert_true(gex_at(&curve, 0.1) == 0);
+    assert_true(isnan(gex_flip(&curve, 0.1, 40)));
+    puts.sign = 0;
+    calls.oi = absent;
+    curve = gex_curve(&chain, &calls, &puts, room);
+    assert_true(isnan(gex_at(&curve, 0)) && isnan(gex_flip(&curve, 0.1, 40)));
+    chain.t = 0.1;
+    puts.sign = -1;
     gex_side(&chain, &puts, &out, &sums);
     assert_true(isnan(sums.gex) && isnan(column[0][0]));
     assert_true(isnan(gex_wall(1, strike, out.gex)));
+}
+
+/* The flip by looking at every cell of the grid, nearest first. */
+static double
+plain_flip(const struct gex_curve *curve, double width, size_t steps, double *low, double *high)
+{
+    for (size_t k = 1; k <= steps; k++)
+        for (int way = 1; way >= -1; way -= 2) {
+            double near = 1 + way * width * (double)(k - 1) / (double)steps;
+            double far = 1 + way * width * (double)k / (double)steps;
+
+            if (gex_at(curve, log(near)) * gex_at(curve, log(far)) < 0) {
+                *low = fmin(near, far);
+                *high = fmax(near, far);
+                return near;
+            }
+        }
+    return NAN;
+}
+
+static void
+test_the_flip_is_the_root_in_the_nearest_cell_that_has_one(void **state)
+{
+    enum { STRIKES = 60 };
+    double strike[STRIKES], iv[2][STRIKES], oi[2][STRIKES], room[GEX_ROOM(STRIKES)];
+    unsigned seed = 20260819, found = 0, absent = 0;
+
+    print_message("seed %u\n", seed);
+    srand(seed);
+    for (int round = 0; round < 3000; round++) {
+        double t = exp(-11.5 * rand() / RAND_MAX); /* minutes to a year */
+        struct gex_chain chain = {STRIKES, strike, 1000, t, 0.05, 1};
+        struct gex_side calls = {BSM_CALL, 1, iv[0], oi[0]}, puts = {BSM_PUT, -1, iv[1], oi[1]};
+        double low, high, flip;
+
+        for (int i = 0; i < STRIKES; i++) {
+            strike[i] = 850 + 5 * i;
+            iv[0][i] = iv[1][i] = 0.1 + 0.2 * rand() / RAND_MAX;
+            if (rand() % 8 == 0)
+                iv[1][i] *= 1.01; /* strikes whose legs do not agree */
+            for (int side = 0; side < 2; side++)
+                oi[side][i] = rand() % 5 == 0 ? (double)NAN : rand() % 1000;
+        }
+        struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
+        size_t steps = 1 + (size_t)rand() % 60;
+        flip = gex_flip(&curve, 0.1, steps);
+        if (isnan(plain_flip(&curve, 0.1, steps, &low, &high))) {
+            absent++;
+            if (!isnan(flip))
+                fail_msg("round %d: a flip at %.17g where no cell has one", round, flip);
+            continue;
+        }
+        found++;
+        /* both sides may have one at the same distance in cells: the nearer root wins */
+        double away = fmax(high, 2 - low) - 1;
+        if (!(fabs(flip - 1) <= away + 1e-12) ||
+            !(fabs(flip - 1) >= fmin(fabs(low - 1), fabs(high - 1)) - 1e-12))
+            fail_msg("round %d: flip %.17g is not in %.17g to %.17g", round, flip, low, high);
+        double size = 0;
+        for (size_t i = 0; i < curve.n; i++)
+            size += fabs(curve.weight[i]) * curve.scale;
+        if (!(fabs(gex_at(&curve, log(flip))) <= 1e-9 * size))
+            fail_msg("round %d: gex %.3g of %.3g at the flip", round, gex_at(&curve, log(flip)),
+                     size);
+    }
+    assert_true(found > 500 && absent > 100);
+}
+
+static void
+test_the_gamma_of_a_chain_is_the_same_at_every_level_of_the_machine(void **state)
+{
+    enum { STRIKES = 13 };
+    double strike[STRIKES], iv[STRIKES], oi[STRIKES], room[GEX_ROOM(STRIKES)];
+    struct gex_chain chain = {STRIKES, strike, 1000, 0.02, 0.05, 3};
+    struct gex_side calls = {BSM_CALL, 1, iv, oi}, puts = {BSM_PUT, -0.3, iv, oi};
+    enum quant_cpu before = quant_cpu();
+
+    for (int i = 0; i < STRIKES; i++) {
+        strike[i] = 940 + 10 * i;
+        iv[i] = 0.2 + 0.001 * i;
+        oi[i] = 100 + 7 * i;
+    }
+    struct gex_curve curve = gex_curve(&chain, &calls, &puts, room);
+    for (double u = -0.2; u <= 0.2; u += 0.01) {
+        double sum = 0, size = 0;
+
+        for (int i = 0; i < STRIKES; i++) {
+            struct bsm o = {.model = BSM_BLACK76, .right = BSM_CALL, .underlying = 1000 * exp(u),
+                            .strike = strike[i], .t = 0.02, .rate = 0.05, .vol = iv[i]};
+            struct bsm_greeks g;
+
+            assert_true(bsm_greeks(&o, &g));
+            sum += 0.7 * 3 * oi[i] * g.gamma * o.underlying * o.underlying * 0.01;
+            size += fabs(curve.scale * curve.weight[i]);
+        }
+        for (int level = 0; level < QUANT_CPUS; level++)
+            if (quant_cpu_force((enum quant_cpu)level))
+                assert_near(quant_cpu_name((enum quant_cpu)level), gex_at(&curve, u), sum,
+                            1e-13 * size);
+    }
+    assert_true(quant_cpu_force(before));
 }
 
 static void
@@ -262,19 +354,20 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dates_become_days_since_1970),
-        cmocka_unit_test(test_a_time_of_day_with_its_zone_becomes_seconds_utc),
         cmocka_unit_test(test_years_count_seconds_without_a_floor),
         cmocka_unit_test(test_the_put_call_ratio_of_1500_and_1000_is_one_and_a_half),
         cmocka_unit_test(test_the_neighbourhood_of_a_strike_ends_where_the_chain_does),
-        cmocka_unit_test(test_intensity_is_a_percentage_of_the_largest),
+        cmocka_unit_test(test_intensity_is_a_percentage_of_the_largest_and_ranks_start_there),
         cmocka_unit_test(test_max_pain_ties_go_to_the_lowest_strike),
         cmocka_unit_test(test_model_free_variance_of_a_flat_smile_is_its_variance),
         cmocka_unit_test(test_total_variance_is_linear_between_expiries_and_flat_outside),
         cmocka_unit_test(test_a_basis_below_one_day_is_not_annualised),
         cmocka_unit_test(test_one_bad_pair_of_three_does_not_move_the_forward),
         cmocka_unit_test(test_a_smile_of_too_few_strikes_has_no_fit),
+        cmocka_unit_test(test_the_gap_between_the_sides_is_a_median_near_the_forward),
         cmocka_unit_test(test_gamma_of_one_sign_has_no_flip),
+        cmocka_unit_test(test_the_flip_is_the_root_in_the_nearest_cell_that_has_one),
+        cmocka_unit_test(test_the_gamma_of_a_chain_is_the_same_at_every_level_of_the_machine),
         cmocka_unit_test(test_levels_are_where_at_least_two_candidates_meet),
     };
 

@@ -33,6 +33,8 @@ CREATE TABLE option_chain_snapshots (
   vanna REAL, charm REAL, vomma REAL, veta REAL, speed REAL, zomma REAL, color REAL, ultima REAL,
   dual_delta REAL, dual_gamma REAL, itm_prob REAL,
   gex REAL, dex REAL, vex REAL, chex REAL,
+  oi_intensity_pct REAL, volume_intensity_pct REAL, oi_change_intensity_pct REAL,
+  oi_rank REAL, volume_rank REAL,
   PRIMARY KEY (feed, expiry, event_ns, strike, type)
 ) WITHOUT ROWID;
 
@@ -55,7 +57,7 @@ CREATE TABLE chain_metrics (
   vix_own_divergence REAL,
   skew_atm_iv REAL, skew_rr25 REAL, skew_bf25 REAL, skew_slope REAL, skew_curvature REAL,
   skew_fit TEXT, skew_fit_residual REAL, skew_legacy_skew REAL, skew_atm_strike REAL,
-  skew_straddle REAL, skew_expected_move REAL,
+  skew_straddle REAL, skew_expected_move REAL, skew_iv_gap REAL,
   gex_sign TEXT, gex_net REAL, gex_call REAL, gex_put REAL, gex_dex REAL, gex_vex REAL,
   gex_chex REAL, gex_flip REAL, gex_call_wall REAL, gex_put_wall REAL,
   reversal_lower REAL, reversal_upper REAL, reversal_move_lower REAL, reversal_move_upper REAL,

@@ -13,7 +13,7 @@
 #ifndef INGESTION_DHAN_PLAN_H
 #define INGESTION_DHAN_PLAN_H
 
-#include "calendar.h"
+#include "common/calendar.h"
 
 #define PLAN_UNDERLYINGS 16
 #define PLAN_EXPIRIES 16

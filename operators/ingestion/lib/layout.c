@@ -2,12 +2,14 @@
  * layout - what the columns of a CSV file of chains mean, as data. */
 #include "layout.h"
 
-#include "shipped.h"
+#include "common/shipped.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+extern const struct shipped_file layout_files[]; /* made by CMake; ended by {0} */
 
 static const char *const column_names[COLUMN_COUNT] = {
     "stamp", "symbol", "expiry", "strike", "type", "spot", "future", "vix", "lot_size",
@@ -241,7 +243,7 @@ read_layout(struct layout *layout, struct doc *doc, char *error, size_t size)
 bool
 layout_load(struct layout *layout, const char *name, char *error, size_t size)
 {
-    const struct shipped_file *file = shipped_find("layouts", name);
+    const struct shipped_file *file = shipped_find(layout_files, name);
     struct doc doc;
 
     if (file ? !doc_parse(&doc, file->name, file->bytes, file->size, error, size)
@@ -405,12 +407,11 @@ layout_detect(struct layout *layout, const struct field *header, int n,
     const char *best = NULL;
     int most = 0;
 
-    for (const struct shipped_file *f = shipped_files; f->name; f++) {
-        if (strncmp(f->name, "layouts/", 8) != 0 ||
-            !layout_load(layout, f->name + 8, error, size) ||
+    for (const struct shipped_file *f = layout_files; f->name; f++) {
+        if (!layout_load(layout, f->name, error, size) ||
             !layout_bind(layout, header, n, binding, error, size) || bound(binding) <= most)
             continue;
-        best = f->name + 8;
+        best = f->name;
         most = bound(binding);
     }
     if (best)

@@ -9,7 +9,7 @@
 #ifndef INGESTION_MARKET_H
 #define INGESTION_MARKET_H
 
-#include "calendar.h"
+#include "common/calendar.h"
 
 #define MARKET_TICK 0.05
 #define MARKET_STRIKES_MAX 161

@@ -6,7 +6,7 @@
 #ifndef INGESTION_SNAPSHOT_H
 #define INGESTION_SNAPSHOT_H
 
-#include "calendar.h"
+#include "common/calendar.h"
 
 #include <hde/operator.h>
 #include <hde/schemas/market.pb-c.h>

@@ -23,8 +23,15 @@ const double *chain_column(hde_ctx *ctx, const double *column, size_t n_column, 
     ((side) ? chain_column((ctx), (side)->field, (side)->n_##field, (n))                           \
             : chain_column((ctx), NULL, 0, (n)))
 
+/* A new column of the message, not cleared: for what is then filled from end to end. */
+double *chain_column_new(hde_msg *msg, size_t n);
+
 /* A scratch column, not cleared. */
 double *chain_scratch(hde_ctx *ctx, size_t n);
+
+/* The change of open interest against the previous day's close: as the feed gave it, else made of
+ * its two parts. n entries, read only; side may be NULL. */
+const double *chain_oi_change(hde_ctx *ctx, const Hde__Quotes *side, size_t n);
 
 /* An optional field that is absent unless the value is finite. */
 #define CHAIN_PUT(message, field, value)                                                           \

@@ -16,12 +16,18 @@
  * 31,536,000 s; theta, charm, veta and color are per year of calendar time that passes (d/dt,
  * which is -d/dT). Prices are in the unit of underlying and strike.
  *
+ * Accuracy, of every result v and at every level of quant/cpu.h: within 1e-12 |v| + 4 times the
+ * sum over the inputs of the change of v for half an ulp of that input; a v below the smallest
+ * normal double may come out as anything below it. Far out-of-the-money values keep their relative
+ * accuracy down to there.
+ *
  * Edge cases: t <= 0: price is the payoff, delta 0 or th (th/2 at underlying = strike), itm_prob
- * |delta|, the others 0. vol <= 0 (or vol sqrt(t) below
- * 1e-100): the limit vol -> 0, price is the discounted intrinsic value. underlying or
- * strike <= 0, anything not finite, or a result beyond the range of a double: false, and every
- * result is NaN. Negative rate and
- * yield > rate are legal. Nothing here allocates, blocks or keeps state. */
+ * |delta|, the others 0. vol <= 0 (or vol sqrt(t) below 1e-100): the limit vol -> 0, price is the
+ * discounted intrinsic value. Refused are underlying or strike <= 0, anything not finite, a model
+ * or right that does not exist, and a wanted result beyond the range of a double: every wanted
+ * result is NaN then. Negative rate and yield > rate are legal.
+ *
+ * Nothing here allocates, blocks, keeps state or changes the rounding mode. */
 #ifndef QUANT_BSM_H
 #define QUANT_BSM_H
 
@@ -62,16 +68,50 @@ struct bsm_greeks {
     double itm_prob;     /* N(th d2) */
 };
 
+/* ---- Batches --------------------------------------------------------------------------------- */
+
+/* An input of a batch: entry i reads at[i x step]. step is 1 for a column, 0 for one value that
+ * all entries share, which is faster where model, t, rate and yield are all shared. */
+struct bsm_input {
+    const double *at;
+    size_t step;
+};
+struct bsm_models {
+    const enum bsm_model *at;
+    size_t step;
+};
+struct bsm_rights {
+    const enum bsm_right *at;
+    size_t step;
+};
+
+struct bsm_batch {
+    size_t n;
+    struct bsm_models model;
+    struct bsm_rights right;
+    struct bsm_input underlying, strike, t, rate, yield, vol; /* yield.at NULL: 0 */
+};
+
+/* Where results go, n entries each, in the order of struct bsm_greeks; NULL is not wanted and
+ * costs nothing. Columns overlap neither each other nor inputs. */
+struct bsm_columns {
+    double *price, *delta, *gamma, *vega, *theta, *rho, *dividend_rho, *vanna, *charm, *vomma,
+        *veta, *speed, *zomma, *color, *ultima, *dual_delta, *dual_gamma, *itm_prob;
+};
+#define BSM_COLUMNS 18
+
+/* Prices every entry with the vector code of quant_cpu(). Refused entries, whose wanted results
+ * all become NaN, do not disturb the others; their number is returned. The results of an entry are
+ * the same bits at any place of any batch, at one level. */
+size_t bsm_batch(const struct bsm_batch *in, const struct bsm_columns *out);
+
+/* A batch of one: the same bits as the entry would have in a larger one. False where it is
+ * refused. */
 bool bsm_price(const struct bsm *o, double *price);
 bool bsm_greeks(const struct bsm *o, struct bsm_greeks *g);
 
-/* One side of one expiry. right, strike[i] and vol[i] vary by entry, all else is `shared` (whose
- * strike and vol are not read). Entries whose strike or vol is not usable become NaN. Columns
- * that are NULL are not wanted. The results are those of bsm_greeks(), whatever n is. */
-struct bsm_columns {
-    double *price, *delta, *gamma, *vega, *theta, *rho, *vanna, *charm, *vomma, *veta, *speed,
-        *zomma, *color, *ultima, *dual_delta, *dual_gamma, *itm_prob;
-};
+/* One side of one expiry: strike[i] and vol[i] vary by entry, all else is `shared` (whose strike
+ * and vol are not read). */
 void bsm_column(const struct bsm *shared, size_t n, const double *strike, const double *vol,
                 const struct bsm_columns *out);
 

@@ -28,7 +28,4 @@ size_t pcr_largest(size_t n, const double *column);
 bool pcr_near(size_t n, const double *strike, double centre, size_t each_side, size_t *first,
               size_t *count);
 
-/* rank[i] = 100 x column[i] / largest; NaN where absent or nothing is above 0. */
-void pcr_intensity(size_t n, const double *column, double *rank);
-
 #endif

@@ -34,6 +34,12 @@ void skew_vols(size_t n, const double *strike, double forward, const double *cal
 double skew_atm(size_t n, const double *strike, double forward, const double *call_iv,
                 const double *put_iv, double away);
 
+/* Median of |call_iv - put_iv| over the strikes no further than `away` from the forward, the lowest
+ * SKEW_GAP_MAX of them: on the right forward both sides of a strike agree. */
+#define SKEW_GAP_MAX 64
+double skew_gap(size_t n, const double *strike, double forward, const double *call_iv,
+                const double *put_iv, double away);
+
 /* smile as by skew_smile(). The fit takes the strikes within `width` standard deviations
  * (|x| <= width atm_iv sqrt(t)), weighted by vega. */
 void skew_measure(size_t n, const double *strike, const double *smile, double forward, double t,

@@ -4,7 +4,6 @@
 #ifndef QUANT_YEARS_H
 #define QUANT_YEARS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define YEARS_SECONDS 31536000.0
@@ -12,12 +11,5 @@
 
 /* Negative where `to` is before `from`. */
 double years_between(int64_t from_ns, int64_t to_ns);
-
-/* Days since 1970-01-01 of "YYYY-MM-DD" (proleptic Gregorian); false for anything else. */
-bool years_date(const char *text, int64_t *days);
-
-/* "HH:MM+HH:MM", a time of day and the zone's offset to UTC ("15:30+05:30"; the sign may be '-'):
- * seconds after midnight UTC, which may be negative. False for anything else. */
-bool years_time_of_day(const char *text, int64_t *seconds);
 
 #endif

@@ -3,8 +3,8 @@
  *
  * A day is a number of days since 1970-01-01 in the proleptic Gregorian calendar; an instant is ns
  * since 1970 UTC; an offset is seconds east of UTC. */
-#ifndef INGESTION_WHEN_H
-#define INGESTION_WHEN_H
+#ifndef COMMON_WHEN_H
+#define COMMON_WHEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +24,7 @@ int64_t when_midnight(int32_t day, int32_t offset_s);
 
 /* "2026-08-19"; out has 16 bytes. */
 void when_print_day(int32_t day, char *out);
+bool when_parse_day(const char *text, int32_t *day);
 
 /* "+05:30", "-0300", "Z", "UTC". False when it is none of these. */
 bool when_parse_offset(const char *text, int32_t *offset_s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * when - dates and instants as text. */
-#include "when.h"
+#include "common/when.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -216,5 +216,16 @@ when_parse(const char *pattern, const char *text, size_t size, int32_t offset_s,
         return false;
     *ns = when_midnight(when_day(year, month, day), offset_s) +
           (h * 3600 + m * 60 + s) * WHEN_SECOND + fraction;
+    return true;
+}
+
+bool
+when_parse_day(const char *text, int32_t *day)
+{
+    int64_t ns;
+
+    if (!when_parse("%Y-%m-%d", text, strlen(text), 0, &ns))
+        return false;
+    *day = when_day_of(ns, 0);
     return true;
 }

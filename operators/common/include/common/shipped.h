@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shipped - the YAML files of this folder (layouts, calendars), built into the plugins, and the
- * reading of such files. */
-#ifndef INGESTION_SHIPPED_H
-#define INGESTION_SHIPPED_H
+ * shipped - YAML files that are built into plugins (calendars, layouts), and the reading of such
+ * files. */
+#ifndef COMMON_SHIPPED_H
+#define COMMON_SHIPPED_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,15 +10,15 @@
 
 #include <yaml.h>
 
+/* hde_shipped() of CMake makes tables of these, ended by {0}. */
 struct shipped_file {
-    const char *name; /* "layouts/nse_leg" */
+    const char *name; /* "nse" */
     const unsigned char *bytes;
     size_t size;
 };
-extern const struct shipped_file shipped_files[]; /* made by CMake; ended by {0} */
 
-/* NULL if there is none. kind is "layouts" or "calendars". */
-const struct shipped_file *shipped_find(const char *kind, const char *name);
+/* NULL if there is none. */
+const struct shipped_file *shipped_find(const struct shipped_file *table, const char *name);
 
 /* One mapping of scalars, lists and mappings. what is put in front of error texts. */
 struct doc {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shipped - the YAML files of this folder, and the reading of such files. */
-#include "shipped.h"
+ * shipped - YAML files that are built in, and the reading of such files. */
+#include "common/shipped.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,14 +9,11 @@
 #include <string.h>
 
 const struct shipped_file *
-shipped_find(const char *kind, const char *name)
+shipped_find(const struct shipped_file *table, const char *name)
 {
-    size_t n = strlen(kind);
-
-    for (const struct shipped_file *f = shipped_files; f->name; f++)
-        if (strncmp(f->name, kind, n) == 0 && f->name[n] == '/' &&
-            strcmp(f->name + n + 1, name) == 0)
-            return f;
+    for (; table->name; table++)
+        if (strcmp(table->name, name) == 0)
+            return table;
     return NULL;
 }
 
