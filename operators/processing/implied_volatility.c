@@ -51,7 +51,7 @@ solve_side(hde_ctx *ctx, const struct state *s, hde_msg *msg, const struct bsm *
 {
     size_t n = raw->n_strike;
     struct columns c = columns_new(msg, n);
-    struct iv *iv = hde_scratch(ctx, n * sizeof *iv);
+    enum iv_status *status = hde_scratch(ctx, n * sizeof *status);
     bool *stale = hde_scratch(ctx, n * sizeof *stale);
     uint64_t unsolved = 0;
 
@@ -62,13 +62,13 @@ solve_side(hde_ctx *ctx, const struct state *s, hde_msg *msg, const struct bsm *
         c.source[i] = p.source;
         stale[i] = p.stale;
     }
-    iv_column(shared, n, raw->strike, c.price, iv);
+    iv_column(shared, n, raw->strike, c.price,
+              &(struct iv_columns){.vol = c.iv, .conditioning = c.conditioning, .status = status});
     for (size_t i = 0; i < n; i++) {
-        c.status[i] = stale[i] ? HDE__IV_STATUS__IV_STATUS_STALE : (Hde__IvStatus)iv[i].status;
-        c.conditioning[i] = iv[i].conditioning;
-        if (iv[i].status == IV_OK)
-            c.iv[i] = iv[i].vol;
-        unsolved += iv[i].status != IV_OK && !isnan(c.price[i]);
+        c.status[i] = stale[i] ? HDE__IV_STATUS__IV_STATUS_STALE : (Hde__IvStatus)status[i];
+        if (status[i] != IV_OK)
+            c.iv[i] = NAN;
+        unsolved += status[i] != IV_OK && !isnan(c.price[i]);
     }
     hde_count(s->unsolved, unsolved);
     CHAIN_SET(out, input_price, c.price, n);

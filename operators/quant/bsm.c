@@ -90,8 +90,8 @@ bsm_column(const struct bsm *shared, size_t n, const double *strike, const doubl
 
 /* ---- Entries without a formula --------------------------------------------------------------- */
 
-static struct bsm
-entry(const struct bsm_batch *in, size_t i)
+struct bsm
+bsm_entry(const struct bsm_batch *in, size_t i)
 {
     return (struct bsm){
         .model = in->model.at[i * in->model.step],
@@ -129,7 +129,7 @@ at_expiry(const struct bsm *o)
 bool
 bsm_settle(const struct bsm_batch *in, size_t i, const struct bsm_columns *out)
 {
-    struct bsm o = entry(in, i);
+    struct bsm o = bsm_entry(in, i);
     bool expired = usable(&o) && o.t <= 0;
     struct bsm_greeks payoff = at_expiry(&o);
     double value[BSM_COLUMNS], *column[BSM_COLUMNS];

@@ -4,13 +4,13 @@
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
+#include "dd.h"
+#include "kernel.h"
 #include "quant/black.h"
 #include "quant/normal.h"
 
-/* The price that was rounded may have had half the sensitivity of the rounded one, so 2 % at the
- * solution stands for the 1 % of iv.h. */
-#define ILL_CONDITIONED 0.02
 #define STEPS_MAX 60
 /* Doubles below have fewer digits. */
 #define PRECISE_MIN 1e-290
@@ -141,6 +141,16 @@ struct objective {
     double third;  /* g''' / g' */
 };
 
+/* ln of the target over what it is at s, by the logarithm of one quotient: two that are large and
+ * near to each other would lose digits. ln_target: of a target that is too small for a double. */
+static double
+log_gap(double target, double ln_target, double ratio, double exponent)
+{
+    if (target > PRECISE_MIN)
+        return log(target / ratio * NORMAL_SQRT_2PI) + exponent;
+    return ln_target - log(ratio * NORMAL_1_SQRT_2PI) + exponent;
+}
+
 static struct objective
 evaluate(const struct target *g, double s, enum branch branch)
 {
@@ -150,12 +160,12 @@ evaluate(const struct target *g, double s, enum branch branch)
     double exponent = 0.5 * (h * h + t * t);
 
     if (branch == LOWER) { /* 1/ln b */
-        double ratio = black_ratio(h, t);
-        double ln_b = log(ratio * NORMAL_1_SQRT_2PI) - exponent;
-        double p = 1 / ratio, lambda = 1 / ln_b;
+        double ratio = black_ratio(h, t), p = 1 / ratio;
+        double gap = log_gap(g->price, g->ln_price, ratio, exponent); /* ln(price / b) */
+        double ln_b = g->ln_price - gap, lambda = 1 / ln_b;
 
         return (struct objective){
-            .newton = (g->ln_price - ln_b) * ln_b / g->ln_price * ratio,
+            .newton = gap * ln_b / g->ln_price * ratio,
             .second = b2 - p * (1 + 2 * lambda),
             .third =
                 b3 + 2 * p * p * (1 + 3 * lambda * (1 + lambda)) - 3 * b2 * p * (1 + 2 * lambda),
@@ -163,10 +173,9 @@ evaluate(const struct target *g, double s, enum branch branch)
     }
     if (branch == UPPER) { /* ln(max - b) */
         double ratio = black_complement_ratio(h, t), p = 1 / ratio;
-        double ln_missing = log(ratio * NORMAL_1_SQRT_2PI) - exponent;
 
         return (struct objective){
-            .newton = (ln_missing - log(g->missing)) * ratio,
+            .newton = -log_gap(g->missing, log(g->missing), ratio, exponent) * ratio,
             .second = b2 + p,
             .third = b3 + p * (2 * p + 3 * b2),
         };
@@ -228,26 +237,41 @@ iv_normalised(double x, double price, double missing)
 
 /* What one expiry has in common. */
 struct expiry {
-    long double asset_df, cash_df; /* exp(-qT), exp(-rT) */
-    long double gain;              /* exp((r-q)T) - 1 */
-    double carry;                  /* (r-q) T */
+    struct dd asset_df, cash_df; /* exp(-qT), exp(-rT) */
+    struct dd carry;             /* (r - q) T */
+    struct dd gain;              /* exp(carry) - 1 */
     double root_t;
 };
 
 static struct expiry
 expiry_of(const struct bsm *o)
 {
-    bool black76 = o->model == BSM_BLACK76;
-    long double t = o->t, carry = black76 ? 0 : ((long double)o->rate - o->yield) * t;
-    long double cash_df = expl(-o->rate * t);
+    struct expiry e = {.root_t = sqrt(o->t)};
 
-    return (struct expiry){
-        .asset_df = black76 ? cash_df : expl(-o->yield * t),
-        .cash_df = cash_df,
-        .gain = expm1l(carry),
-        .carry = (double)carry,
-        .root_t = sqrt(o->t),
-    };
+    e.cash_df = dd_exp(dd_product(-o->rate, o->t)).exp;
+    e.asset_df = e.cash_df;
+    if (o->model == BSM_MERTON) {
+        e.asset_df = dd_exp(dd_product(-o->yield, o->t)).exp;
+        e.carry = dd_scale(dd_sum(o->rate, -o->yield), o->t);
+        e.gain = dd_exp(e.carry).expm1;
+    }
+    return e;
+}
+
+/* ln(F/K) to the last digit, also where ln(S/K) and carry nearly cancel: a first value l of
+ * ln(S/K) is off by ln(1 + ((S - K) + S (exp(-l) - 1)) / K). */
+static double
+log_forward_ratio(const struct expiry *e, double underlying, double strike, double time_value)
+{
+    double l = bsm_log_ratio(underlying, strike), x = l + e->carry.hi;
+
+    if (fabs(x) > 2 * fabs(e->carry.hi) || time_value > 2 * fabs(e->carry.hi))
+        return x;
+    struct dd back = dd_exp((struct dd){-l, 0}).expm1;
+    struct dd off = dd_add(dd_sum(underlying, -strike), dd_scale(back, underlying));
+    struct dd exact = dd_add(e->carry, dd_sum(l, off.hi / strike));
+
+    return exact.hi;
 }
 
 static struct iv
@@ -262,76 +286,210 @@ half_ulp(double price)
     return 0.5 * (nextafter(price, INFINITY) - price);
 }
 
+static double
+log_quotient(double a, double b)
+{
+    return a / b > PRECISE_MIN ? log(a / b) : log(a * 0x1p300 / b) - 300 * M_LN2;
+}
+
 static struct iv
 solve(const struct expiry *e, enum bsm_right right, double underlying, double strike, double price)
 {
-    long double asset = underlying * e->asset_df, cash = strike * e->cash_df;
-    double th = right; /* intrinsic: th (asset - cash), with the digits that this would cancel */
-    long double intrinsic =
-        th * (((long double)underlying - strike) * e->asset_df + cash * e->gain);
-    long double most = right == BSM_CALL ? asset : cash;
-    long double time_value = intrinsic > 0 ? price - intrinsic : price;
-    long double scale = sqrtl(asset) * sqrtl(cash);
-    double x = -fabs(bsm_log_ratio(underlying, strike) + e->carry), s;
+    struct dd asset = dd_scale(e->asset_df, underlying), cash = dd_scale(e->cash_df, strike);
+    /* asset - cash, with the digits that this would cancel */
+    struct dd parity =
+        dd_add(dd_mul(dd_sum(underlying, -strike), e->asset_df), dd_mul(cash, e->gain));
+    struct dd most = right == BSM_CALL ? asset : cash, quoted = {price, 0};
+    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing, s, spread;
 
-    if (isnan(price))
-        return no_iv(IV_NO_QUOTE);
-    if (price >= most)
+    if (!(scale > 0) || !isfinite(parity.hi + parity.lo + most.hi + most.lo))
+        return no_iv(IV_BAD_INPUT);
+    missing = dd_add(most, dd_neg(quoted)).hi;
+    if (missing <= 0)
         return no_iv(IV_ABOVE_MAXIMUM);
+    if ((right == BSM_CALL ? parity.hi : -parity.hi) > 0)
+        time_value = dd_add(quoted, right == BSM_CALL ? dd_neg(parity) : parity).hi;
     if (!(time_value > 0))
-        return no_iv(price < 0 || time_value < -4 * (long double)half_ulp(price)
-                         ? IV_BELOW_INTRINSIC
-                         : IV_NO_TIME_VALUE);
-    struct target target = {x, (double)(time_value / scale), (double)((most - price) / scale), 0};
-    target.ln_price =
-        target.price > PRECISE_MIN ? log(target.price) : (double)logl(time_value / scale);
+        return no_iv(price < 0 || time_value < -4 * half_ulp(price) ? IV_BELOW_INTRINSIC
+                                                                    : IV_NO_TIME_VALUE);
+    struct target target = {.price = time_value / scale,
+                            .missing = missing / scale,
+                            .ln_price = log_quotient(time_value, scale)};
+    target.x = -fabs(log_forward_ratio(e, underlying, strike, target.price));
     s = find(&target);
     if (!(s > 0))
         return no_iv(IV_NO_TIME_VALUE);
-    struct iv iv = {.vol = s / e->root_t, .status = IV_OK};
+    struct iv iv = {.vol = s / e->root_t};
 
     if (!(iv.vol > 0) || !isfinite(iv.vol))
         return no_iv(IV_BAD_INPUT);
-    iv.conditioning = half_ulp(price) / (double)time_value * black_ratio(x / s, 0.5 * s) / s;
-    if (!(iv.conditioning <= ILL_CONDITIONED))
-        iv.status = IV_ILL_CONDITIONED;
+    iv.conditioning = half_ulp(price) / time_value * black_ratio(target.x / s, 0.5 * s) / s;
+    /* The price that was rounded was up to half an ulp farther from the nearer bound. */
+    spread = 1 + half_ulp(price) / fmin(time_value, missing);
+    iv.status = iv.conditioning <= ILL_CONDITIONED * spread ? IV_OK : IV_ILL_CONDITIONED;
     return iv;
 }
 
 static bool
 usable(const struct bsm *o)
 {
-    return o->underlying > 0 && o->strike > 0 && isfinite(o->underlying) && isfinite(o->strike) &&
-           isfinite(o->t) && isfinite(o->rate) && (o->model == BSM_BLACK76 || isfinite(o->yield));
+    return (o->model == BSM_BLACK76 || (o->model == BSM_MERTON && isfinite(o->yield))) &&
+           (o->right == BSM_CALL || o->right == BSM_PUT) && o->underlying > 0 && o->strike > 0 &&
+           isfinite(o->underlying) && isfinite(o->strike) && isfinite(o->t) && isfinite(o->rate);
 }
 
 struct iv
 iv_solve(const struct bsm *o, double price)
 {
-    struct iv iv;
+    struct expiry e;
 
-    iv_column(o, 1, &o->strike, &price, &iv);
-    return iv;
+    if (!usable(o) || isinf(price))
+        return no_iv(IV_BAD_INPUT);
+    if (isnan(price))
+        return no_iv(IV_NO_QUOTE);
+    if (o->t <= 0)
+        return no_iv(IV_NO_TIME_VALUE);
+    e = expiry_of(o);
+    return solve(&e, o->right, o->underlying, o->strike, price);
+}
+
+/* ---- Batches ------------------------------------------------------------------------------- */
+
+static bool
+one_expiry(const struct bsm_batch *in)
+{
+    return !in->model.step && !in->t.step && !in->rate.step && !in->yield.step;
+}
+
+static size_t
+whole_vectors(size_t n)
+{
+    return (n + IV_LANES - 1) / IV_LANES * IV_LANES;
+}
+
+/* n lanes get the factors of lane 0. */
+static void
+share(struct iv_block *b, size_t n)
+{
+    struct iv_pairs *factor[] = {&b->asset_df, &b->cash_df, &b->carry, &b->gain};
+
+    for (size_t k = 0; k < sizeof factor / sizeof *factor; k++)
+        for (size_t i = 1; i < n; i++) {
+            factor[k]->hi[i] = factor[k]->hi[0];
+            factor[k]->lo[i] = factor[k]->lo[0];
+        }
+    for (size_t i = 1; i < n; i++)
+        b->root_t[i] = b->root_t[0];
+}
+
+/* Entries from `at` on, and nothing in the lanes of filling up. */
+static void
+load_input(double *to, size_t n, struct bsm_input from, size_t at)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = from.at[(at + i) * from.step];
+    for (size_t i = n; i < whole_vectors(n); i++)
+        to[i] = NAN;
+}
+
+static void
+load(struct iv_block *b, size_t n, const struct bsm_batch *in, struct bsm_input price, size_t at)
+{
+    load_input(b->underlying, n, in->underlying, at);
+    load_input(b->strike, n, in->strike, at);
+    load_input(b->price, n, price, at);
+    for (size_t i = 0; i < whole_vectors(n); i++) {
+        size_t k = at + (i < n ? i : n - 1);
+        enum bsm_right right = in->right.at[k * in->right.step];
+        enum bsm_model model = in->model.at[k * in->model.step];
+
+        b->th[i] = right;
+        if ((right != BSM_CALL && right != BSM_PUT) ||
+            (model != BSM_MERTON && model != BSM_BLACK76))
+            b->price[i] = NAN; /* for iv_solve() to refuse */
+    }
+}
+
+static void
+load_expiries(struct iv_block *b, size_t n, const struct bsm_batch *in, size_t at)
+{
+    load_input(b->t, n, in->t, at);
+    load_input(b->rate, n, in->rate, at);
+    load_input(b->yield, n, in->yield, at);
+    for (size_t i = 0; i < n; i++)
+        if (in->model.at[(at + i) * in->model.step] == BSM_BLACK76)
+            b->yield[i] = b->rate[i];
+}
+
+/* What the kernel left. */
+static struct iv
+settle(const struct bsm_batch *in, size_t i, double price)
+{
+    struct bsm o = bsm_entry(in, i);
+
+    return iv_solve(&o, price);
+}
+
+static void
+put(const struct iv_columns *out, size_t i, struct iv iv)
+{
+    if (out->vol)
+        out->vol[i] = iv.vol;
+    if (out->conditioning)
+        out->conditioning[i] = iv.conditioning;
+    if (out->status)
+        out->status[i] = iv.status;
+}
+
+void
+iv_batch(const struct bsm_batch *batch, struct bsm_input price, const struct iv_columns *out)
+{
+    static const double none = 0;
+    const struct quant_kernel *kernel = quant_kernel();
+    struct bsm_batch in = *batch;
+    struct iv_block b;
+    bool shared;
+
+    if (!in.yield.at)
+        in.yield = (struct bsm_input){&none, 0};
+    in.vol = (struct bsm_input){&none, 0};
+    shared = in.n > 0 && one_expiry(&in);
+    if (shared) {
+        load_expiries(&b, 1, &in, 0);
+        kernel->iv_expiries(&b, 1);
+        share(&b, in.n < IV_BLOCK ? whole_vectors(in.n) : IV_BLOCK);
+    }
+    for (size_t at = 0; at < in.n; at += IV_BLOCK) {
+        size_t n = in.n - at < IV_BLOCK ? in.n - at : IV_BLOCK;
+        uint64_t solved;
+
+        load(&b, n, &in, price, at);
+        if (!shared) {
+            load_expiries(&b, n, &in, at);
+            kernel->iv_expiries(&b, n);
+        }
+        solved = kernel->iv(&b, n);
+        for (size_t i = 0; i < n; i++)
+            put(out, at + i,
+                solved >> i & 1 ? (struct iv){b.vol[i], b.conditioning[i], IV_OK}
+                                : settle(&in, at + i, b.price[i]));
+    }
 }
 
 void
 iv_column(const struct bsm *shared, size_t n, const double *strike, const double *price,
-          struct iv *out)
+          const struct iv_columns *out)
 {
-    struct bsm o = *shared;
-    struct expiry e = {0};
+    struct bsm_batch batch = {
+        .n = n,
+        .model = {&shared->model, 0},
+        .right = {&shared->right, 0},
+        .underlying = {&shared->underlying, 0},
+        .strike = {strike, 1},
+        .t = {&shared->t, 0},
+        .rate = {&shared->rate, 0},
+        .yield = {&shared->yield, 0},
+    };
 
-    if (o.t > 0)
-        e = expiry_of(&o);
-    for (size_t i = 0; i < n; i++) {
-        o.strike = strike[i];
-        if (!usable(&o) || (!isnan(price[i]) && !isfinite(price[i])))
-            out[i] = no_iv(IV_BAD_INPUT);
-        else if (isnan(price[i]))
-            out[i] = no_iv(IV_NO_QUOTE);
-        else if (o.t <= 0)
-            out[i] = no_iv(IV_NO_TIME_VALUE);
-        else
-            out[i] = solve(&e, o.right, o.underlying, o.strike, price[i]);
-    }
+    iv_batch(&batch, (struct bsm_input){price, 1}, out);
 }

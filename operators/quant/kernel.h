@@ -6,11 +6,18 @@
 #define QUANT_KERNEL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
+#include "iv_block.h"
 #include "quant/bsm.h"
 
 struct quant_kernel {
     size_t (*bsm)(const struct bsm_batch *in, const struct bsm_columns *out);
+    /* The factors of the first n lanes, which are filled up to whole vectors, and their
+     * volatilities. Bit i of the result says that lane i is solved, and IV_OK; the others are for
+     * iv_solve(). */
+    void (*iv_expiries)(struct iv_block *b, size_t n);
+    uint64_t (*iv)(struct iv_block *b, size_t n);
 };
 
 extern const struct quant_kernel quant_kernel_portable;
@@ -19,6 +26,9 @@ extern const struct quant_kernel quant_kernel_avx512;
 
 /* That of the level in use. */
 const struct quant_kernel *quant_kernel(void);
+
+/* Entry i of a batch that has all inputs. */
+struct bsm bsm_entry(const struct bsm_batch *in, size_t i);
 
 /* Writes the row of entry i of a batch that has no price by formula: an expired one gets its
  * payoff, any other NaN. False with NaN. */

@@ -10,11 +10,9 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "levels.h"
 #include "quant/bsm.h"
-#include "quant/iv.h"
 
 static void
 assert_near(const char *name, double value, double expected, double tolerance)
@@ -350,33 +348,10 @@ test_price_rises_with_vol_by_vega_and_delta_is_within_its_bounds(void **state)
 }
 
 static void
-test_implied_volatility_of_a_price_is_its_volatility(void **state)
-{
-    unsigned solved = 0;
-
-    for (int i = 0; i < ROUNDS; i++) {
-        struct bsm o = near_option();
-        double price, tolerance;
-        struct iv iv;
-
-        assert_true(bsm_price(&o, &price));
-        iv = iv_solve(&o, price);
-        /* in the money the price carries the rounding of underlying and strike */
-        tolerance = 2e-13 + 8 * iv.conditioning * (1 + (o.underlying + o.strike) / price);
-        if (iv.status != IV_OK || !(tolerance < 1e-3))
-            continue;
-        solved++;
-        assert_near("vol", iv.vol / o.vol, 1, tolerance);
-    }
-    assert_true(solved > ROUNDS / 2);
-}
-
-static void
 test_columns_are_the_scalar_results(void **state)
 {
     enum { N = 64 };
     double strike[N], vol[N], price[N], theta[N];
-    struct iv iv[N];
     struct bsm o = {BSM_MERTON, BSM_PUT, 24212.8, 0, 0.02, 0.065, 0.012, 0};
     struct bsm_columns out = {.price = price, .theta = theta};
 
@@ -386,20 +361,15 @@ test_columns_are_the_scalar_results(void **state)
     }
     strike[5] = NAN;
     bsm_column(&o, N, strike, vol, &out);
-    iv_column(&o, N, strike, price, iv);
-    assert_true(isnan(price[5]) && isnan(theta[5]) && iv[5].status == IV_BAD_INPUT);
+    assert_true(isnan(price[5]) && isnan(theta[5]));
     for (int i = 0; i < N; i++) {
         struct bsm_greeks g;
-        struct iv one;
 
         o.strike = strike[i];
         o.vol = vol[i];
         if (!bsm_greeks(&o, &g))
             continue;
-        one = iv_solve(&o, price[i]);
         assert_true(g.price == price[i] && g.theta == theta[i]);
-        assert_true(one.status == iv[i].status &&
-                    memcmp(&one.vol, &iv[i].vol, sizeof one.vol) == 0);
     }
 }
 
@@ -459,48 +429,13 @@ test_hostile_input_is_refused_or_finite(void **state)
                         uniform(0, 1) < 0.8 ? 0.065 : hostile[(int)uniform(0, H)],
                         uniform(0, 1) < 0.8 ? 0.0 : hostile[(int)uniform(0, H)],
                         hostile[(int)uniform(0, H)]};
-        double price = NAN, quote = hostile[(int)uniform(0, H)];
+        double price = NAN;
         struct bsm_greeks g;
         bool priced = bsm_price(&o, &price), greeked = bsm_greeks(&o, &g);
-        struct iv iv = iv_solve(&o, quote);
 
         assert_int_equal(priced, isfinite(price) != 0);
         assert_int_equal(greeked, isfinite(g.price) != 0);
         assert_true(!greeked || !isnan(g.delta + g.theta + g.gamma + g.vega + g.ultima));
-        if (iv.status == IV_OK || iv.status == IV_ILL_CONDITIONED)
-            assert_true(iv.vol > 0 && isfinite(iv.vol));
-        else
-            assert_true(isnan(iv.vol) && isnan(iv.conditioning));
-    }
-}
-
-static void
-test_implied_volatility_says_why_there_is_none(void **state)
-{
-    static const struct {
-        const char *name;
-        int right;
-        double price;
-        enum iv_status status;
-    } rows[] = {
-        {"absent", 1, NAN, IV_NO_QUOTE},
-        {"a fair price", 1, 60, IV_OK},
-        {"0", -1, 0, IV_NO_TIME_VALUE},
-        {"negative", -1, -1, IV_BELOW_INTRINSIC},
-        {"under intrinsic", 1, 49, IV_BELOW_INTRINSIC},
-        {"intrinsic", 1, 50, IV_NO_TIME_VALUE},
-        {"the forward", 1, 1000, IV_ABOVE_MAXIMUM},
-        {"the strike", -1, 950, IV_ABOVE_MAXIMUM},
-        {"infinite", 1, INFINITY, IV_BAD_INPUT},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct bsm o = {BSM_BLACK76, rows[i].right, 1000, 950, 0.1, 0, 0, 0};
-        struct iv iv = iv_solve(&o, rows[i].price);
-
-        if (iv.status != rows[i].status)
-            fail_msg("%s: status %d", rows[i].name, (int)iv.status);
-        assert_int_equal(isnan(iv.vol), iv.status != IV_OK);
     }
 }
 
@@ -516,12 +451,10 @@ main(void)
         cmocka_unit_test(test_price_is_monotone_and_convex_in_strike_and_within_bounds),
         cmocka_unit_test(test_a_black76_call_is_the_put_with_forward_and_strike_exchanged),
         cmocka_unit_test(test_price_rises_with_vol_by_vega_and_delta_is_within_its_bounds),
-        cmocka_unit_test(test_implied_volatility_of_a_price_is_its_volatility),
         cmocka_unit_test(test_columns_are_the_scalar_results),
         cmocka_unit_test(test_at_expiry_the_price_is_the_payoff_and_delta_a_step),
         cmocka_unit_test(test_without_volatility_the_price_is_the_discounted_intrinsic_value),
         cmocka_unit_test(test_hostile_input_is_refused_or_finite),
-        cmocka_unit_test(test_implied_volatility_says_why_there_is_none),
     };
 
     print_message("seed %llu\n", (unsigned long long)seed);

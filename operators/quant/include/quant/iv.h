@@ -3,7 +3,8 @@
  *
  * Method: P. Jaeckel, "Let's Be Rational" (2013, revised 2016). The price is turned into the
  * normalised price b(x,s) of the out-of-the-money side (black.h) by taking the intrinsic value
- * off, in long double, because that difference is where in-the-money quotes lose their digits.
+ * off with twice the digits of a double, because that difference is where in-the-money quotes
+ * lose theirs.
  * The start comes from four branches split at the inflection point s_c = sqrt(2|x|) and the two
  * points where the tangent there meets b = 0 and b = max; rational cubic interpolation (Delbourgo
  * and Gregory 1985) of a map of the price; then third-order Householder steps on 1/ln b, b, or
@@ -22,7 +23,9 @@ enum iv_status {
     IV_BELOW_INTRINSIC = 2, /* price under the discounted intrinsic value by more than rounding */
     IV_ABOVE_MAXIMUM = 3,   /* price at or above the discounted underlying (call), strike (put) */
     IV_NO_TIME_VALUE = 4,   /* price is the intrinsic value, or 0, or nothing is left to expiry */
-    IV_ILL_CONDITIONED = 5, /* vol is given, but half an ulp of price moves it by over 1 % */
+    /* vol is given, but half an ulp of price moves it by over 1 %, and would have at every price
+     * that rounds to this one */
+    IV_ILL_CONDITIONED = 5,
     IV_NO_QUOTE = 6,        /* the price is absent (NaN) */
     IV_STALE = 7,           /* never made here: for callers that know the age of a quote */
 };
@@ -36,9 +39,21 @@ struct iv {
 /* o->vol is not read. t <= 0 is IV_NO_TIME_VALUE. */
 struct iv iv_solve(const struct bsm *o, double price);
 
-/* One side of one expiry; shared as in bsm_column(). The results are those of iv_solve(). */
+/* Where results go, n entries each; NULL is not wanted. Columns overlap no input. */
+struct iv_columns {
+    double *vol, *conditioning;
+    enum iv_status *status;
+};
+
+/* Every entry of a batch (whose vol is not read) at its price: vector code of quant_cpu() for the
+ * entries that it can do, iv_solve() for the others. The accuracy is that of iv_solve(), whose
+ * volatility differs by at most 2e-15 + 8 conditioning, relatively. The results of an entry are
+ * the same bits at any place of any batch, at one level. */
+void iv_batch(const struct bsm_batch *in, struct bsm_input price, const struct iv_columns *out);
+
+/* One side of one expiry; shared as in bsm_column(). */
 void iv_column(const struct bsm *shared, size_t n, const double *strike, const double *price,
-               struct iv *out);
+               const struct iv_columns *out);
 
 /* s with b(x,s) = price for x <= 0 and 0 < price < exp(x/2); missing = exp(x/2) - price, given
  * apart because the caller may know it to more digits. NaN outside of the domain. */

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * kernel_iv - implied volatility of a block of options (quant/iv.h), a template on vec.h.
+ *
+ * The method is that of iv.h but for the start and the objective. In a = |x| and the normalised
+ * price b, the start is exact for Bachelier's model, b = s n(a/s) - a N(-a/s), with the first
+ * corrections for Black's; so one or two third-order Householder steps on ln b (on the logarithm
+ * of what is missing to the maximum above half of it) are what most options need. A lane that has
+ * converged stands still while others go on: its result does not depend on them. */
+#ifndef QUANT_KERNEL_IV_H
+#define QUANT_KERNEL_IV_H
+
+#include "kernel.h"
+#include "vec_dd.h"
+
+enum { IV_STEPS_MAX = 6, IV_TERMS_MAX = 40 };
+
+/* The steps are of order four: one that moved s by less than this leaves nothing to do. */
+#define IV_LAST_STEP 3e-5
+/* Prices under this, and discounted underlyings and strikes not within it and its
+ * inverse, are left to the scalar code. */
+#define IV_PRICE_MIN 1e-290
+#define IV_SIZE_MAX 1e140
+/* So is a forward that is nearer to the strike than this share of the carry: vdd_exp() has digits
+ * for 24 bits of cancellation. */
+#define IV_CANCELS 0x1p-24
+
+VEC_FN struct vdd
+iv_load(const struct iv_pairs *from, size_t i)
+{
+    return (struct vdd){vd_load(from->hi + i), vd_load(from->lo + i)};
+}
+
+VEC_FN void
+iv_store(struct iv_pairs *to, size_t i, struct vdd v)
+{
+    vd_store(to->hi + i, v.hi);
+    vd_store(to->lo + i, v.lo);
+}
+
+static void
+kernel_iv_expiries(struct iv_block *b, size_t n)
+{
+    for (size_t i = 0; i < n; i += VEC_LANES) {
+        vd t = vd_load(b->t + i), rate = vd_load(b->rate + i), yield = vd_load(b->yield + i);
+        struct vdd carry = vdd_scale(vdd_sum(rate, -yield), t), gain = vdd_set(0, 0);
+        struct vdd cash_df = vdd_exp(vdd_product(-rate, t)).exp, asset_df = cash_df;
+
+        if (!vm_all(vm_eq(carry.hi, vd_set(0)))) {
+            struct vdd_exp growth = vdd_exp(carry);
+
+            gain = growth.expm1;
+            asset_df = vdd_mul(cash_df, growth.exp);
+        }
+        iv_store(&b->asset_df, i, asset_df);
+        iv_store(&b->cash_df, i, cash_df);
+        iv_store(&b->carry, i, carry);
+        iv_store(&b->gain, i, gain);
+        vd_store(b->root_t + i, vd_sqrt(t));
+    }
+}
+
+/* ---- The normalised problem ----------------------------------------------------------------- */
+
+struct iv_lanes {
+    vd a;              /* |ln(F/K)| */
+    vd price, missing; /* b, and the maximum less b */
+    vm upper;          /* b is above half of the maximum: the target is `missing` */
+    vd target;
+};
+
+/* Bachelier's model first: there G = s z / a with z = ln(1 + a/b) is a function of z alone, and
+ * `bachelier` is G / (w + 5/2), w = sqrt(z) < 27, as polynomial of
+ * y = (10 (w - 3)/(w + 3) + 1) / 9 with relative error 7e-6. Black's s is larger by the factor
+ * 1 + d + 2.1 d^2 + ..., d = k (s/2)^2; `black` is k(z), to 2e-4, in y as well. */
+VEC_FN vd
+iv_start(const struct iv_lanes *l)
+{
+    static const double bachelier[] = {
+        0x1.1e74134a92e0cp-1,  -0x1.8810b188bfe72p-3, 0x1.e4a3ba4716222p-2,  0x1.a11f361d7e9edp-7,
+        -0x1.52c4c2b3098abp-1, 0x1.80a3974f2bd63p-4,  0x1.9e9ebce699d5ep+0,  -0x1.c36ea6694b703p-2,
+        -0x1.d3c86bf8aef4cp+1, 0x1.33a673ec264efp+0,  0x1.91e9337c827c0p+2,  -0x1.18f066dd03fefp+1,
+        -0x1.ddefb68091b0cp+2, 0x1.548c72573d419p+1,  0x1.6caa1b8e406c3p+2,  -0x1.05082a5e27315p+1,
+        -0x1.3ee9e5c00305bp+1, 0x1.c84c3b8558e25p-1,  0x1.e44b4f0828dd6p-2,  -0x1.59a7bbfd27f80p-3,
+    };
+    static const double black[] = {
+        0x1.cf34e39fda810p-5,  -0x1.9cb278c3c71a0p-3, 0x1.c4cf8bd311ba0p-3,  0x1.ee09e2b439da9p-3,
+        -0x1.6cd4c8b3fdca8p-1, -0x1.43946c97a5e14p-4, 0x1.2470207b50f8ep+0,  -0x1.f7ac01a4149bcp-3,
+        -0x1.ce9fba227adffp-1, 0x1.45f7051639dfcp-2,  0x1.1e7e8acb4b02bp-2,  -0x1.dc6f668b32691p-4,
+    };
+    vd quotient = l->a / l->price, z = vd_log1p(quotient), w = vd_sqrt(z);
+    vd y = (w - 3.0) / (w + 3.0) * (10. / 9) + 1. / 9, y2 = y * y;
+    vd g = vd_fma(y, vd_horner(y2, bachelier + 1, 2, 10), vd_horner(y2, bachelier, 2, 10));
+    vd k = vd_fma(y, vd_horner(y2, black + 1, 2, 6), vd_horner(y2, black, 2, 6));
+    vd s = g * (w + 2.5) * vd_pick(vm_lt(quotient, vd_set(1e-8)), l->price, l->a / z);
+    vd d = 0.25 * k * s * s;
+
+    return s + s * d / (1.0 - 2.2 * d);
+}
+
+/* black_ratio() for small t: see there. Lanes not in `wanted` get any number. */
+VEC_FN vd
+iv_small_t(vd h, vd t, vm wanted)
+{
+    vd even = vd_mills(-h), odd = vd_fma(h, even, vd_set(1));
+    vd t2 = t * t, power = t, sum = odd * t;
+
+    for (int n = 1; n < IV_TERMS_MAX && vm_any(wanted); n += 2) {
+        vd term;
+
+        even = vd_fma(h, odd, (double)n * even);
+        odd = vd_fma(h, even, (double)(n + 1) * odd);
+        power = power * (t2 * (1. / ((n + 1) * (n + 2))));
+        term = odd * power;
+        sum = vd_pick(wanted, sum + term, sum);
+        wanted = vm_and(wanted, vm_lt(1e-17 * sum, term));
+    }
+    return sum + sum;
+}
+
+/* b / b', or where `upper` -missing / b': black_ratio() and black_complement_ratio(). */
+VEC_FN vd
+iv_ratio(const struct iv_lanes *l, vd h, vd t)
+{
+    vm small = vm_and(vm_lt(t, vd_set(0.6)), vm_lt(l->a, vd_set(1))), series, plain;
+    vd r = vd_set(0);
+
+    series = vm_and(small, vm_not(l->upper));
+    plain = vm_not(series);
+    if (vm_any(series))
+        r = iv_small_t(h, t, series);
+    if (vm_any(plain)) {
+        vd z = h + t, near = vd_mills(vd_abs(z)), far = vd_mills(t - h), k;
+        vd full = vd_exp_half_square(z, &k);
+        vm above = vm_lt(vd_set(0), z);
+        vd lower_ratio, upper_ratio;
+
+        full = 2.50662827463100050242 / vd_scale(full, k); /* sqrt(2 pi) exp(z^2/2) */
+        lower_ratio = vd_pick(above, full - near, near) - far;
+        upper_ratio = -(vd_pick(above, near, full - near) + far);
+        r = vd_pick(plain, vd_pick(l->upper, upper_ratio, lower_ratio), r);
+    }
+    return r;
+}
+
+/* Householder's step of order four on ln(b / price) or ln(missing(s) / missing). */
+VEC_FN vd
+iv_step(const struct iv_lanes *l, vd s, vd *r)
+{
+    vd h = -(l->a / s), t = 0.5 * s, bend = h / s, p, gap, newton, second, third, b2;
+
+    *r = iv_ratio(l, h, t);
+    p = 1.0 / *r;
+    gap = vd_log(vd_abs(l->target * p) * 2.50662827463100050242) + 0.5 * vd_fma(h, h, t * t);
+    newton = gap * *r;
+    b2 = h * bend - 0.5 * t;
+    second = b2 - p;
+    third = b2 * b2 - 3.0 * bend * bend - 0.25 + p * (2.0 * p - 3.0 * b2);
+    return newton * (1.0 + 0.5 * second * newton) /
+           (1.0 + newton * (second + third * newton * (1. / 6)));
+}
+
+/* s with b(x,s) = price, and b / (b' s) there, in the lanes of `wanted`; returns those of them
+ * that converged. */
+VEC_FN vm
+iv_find(const struct iv_lanes *l, vm wanted, vd *s, vd *elasticity)
+{
+    vm moving = wanted;
+    vd r = vd_set(0);
+
+    *s = iv_start(l);
+    for (int i = 0; i < IV_STEPS_MAX && vm_any(moving); i++) {
+        vd now, move = iv_step(l, *s, &now);
+        vm last = vm_le(vd_abs(move), IV_LAST_STEP * *s);
+
+        move = vd_max(-0.6 * *s, vd_min(2.0 * *s, move));
+        *s = vd_pick(moving, *s + move, *s);
+        r = vd_pick(moving, now, r);
+        moving = vm_and(moving, vm_not(last));
+    }
+    *elasticity = vd_abs(r) / *s * (l->price / l->target);
+    return vm_and(wanted, vm_not(moving));
+}
+
+/* ---- From the prices of the market ---------------------------------------------------------- */
+
+/* log_forward_ratio() of iv.c. */
+VEC_FN vd
+iv_log_forward_ratio(vd underlying, vd strike, struct vdd carry, vd price, vm wanted)
+{
+    vd l = vd_log_ratio(underlying, strike), x = l + carry.hi, most = 2.0 * vd_abs(carry.hi);
+    vm cancels = vm_and(wanted, vm_and(vm_le(vd_abs(x), most), vm_le(price, most)));
+
+    if (vm_any(cancels)) {
+        struct vdd back = vdd_exp((struct vdd){-l, vd_set(0)}).expm1;
+        struct vdd off = vdd_add(vdd_sum(underlying, -strike), vdd_scale(back, underlying));
+
+        x = vd_pick(cancels, vdd_add(carry, vdd_sum(l, off.hi / strike)).hi, x);
+    }
+    return x;
+}
+
+VEC_FN vm
+iv_ordinary(vd size)
+{
+    return vm_and(vm_lt(vd_set(1 / IV_SIZE_MAX), size), vm_lt(size, vd_set(IV_SIZE_MAX)));
+}
+
+VEC_FN unsigned
+iv_solve_vector(struct iv_block *b, size_t i)
+{
+    vd th = vd_load(b->th + i), underlying = vd_load(b->underlying + i);
+    vd strike = vd_load(b->strike + i), price = vd_load(b->price + i), e;
+    vd root_t = vd_load(b->root_t + i);
+    struct vdd asset_df = iv_load(&b->asset_df, i), carry = iv_load(&b->carry, i);
+    struct vdd asset = vdd_scale(asset_df, underlying);
+    struct vdd cash = vdd_scale(iv_load(&b->cash_df, i), strike);
+    struct vdd gain = vdd_mul(cash, iv_load(&b->gain, i));
+    struct vdd parity = vdd_add(vdd_mul(vdd_sum(underlying, -strike), asset_df), gain);
+    vm call = vm_lt(vd_set(0), th), inside = vm_lt(vd_set(0), th * parity.hi), wanted;
+    vd over = vdd_add((struct vdd){price, vd_set(0)},
+                      (struct vdd){-th * parity.hi, -th * parity.lo})
+                  .hi;
+    vd left = vdd_add((struct vdd){vd_pick(call, asset.hi, cash.hi),
+                                   vd_pick(call, asset.lo, cash.lo)},
+                      (struct vdd){-price, vd_set(0)})
+                  .hi;
+    vd time_value = vd_pick(inside, over, price), scale = vd_sqrt(asset.hi * cash.hi), s, el;
+    struct iv_lanes l = {.price = time_value / scale, .missing = left / scale};
+
+    wanted = vm_and(iv_ordinary(underlying), iv_ordinary(strike));
+    wanted = vm_and(wanted, vm_and(iv_ordinary(asset.hi), iv_ordinary(cash.hi)));
+    wanted = vm_and(wanted, vm_lt(vd_set(IV_PRICE_MIN), vd_min(price, l.price)));
+    wanted = vm_and(wanted, vm_lt(vd_set(IV_PRICE_MIN), l.missing));
+    wanted = vm_and(wanted, vm_lt(vd_set(0), root_t));
+    wanted = vm_and(wanted, vm_le(IV_CANCELS * vd_abs(gain.hi), vd_abs(parity.hi)));
+    if (!vm_any(wanted))
+        return 0;
+    l.a = vd_abs(iv_log_forward_ratio(underlying, strike, carry, l.price, wanted));
+    l.upper = vm_lt(l.missing, l.price);
+    l.target = vd_pick(l.upper, l.missing, l.price);
+    wanted = iv_find(&l, wanted, &s, &el);
+    vd_split(price, &e);
+    vd_store(b->vol + i, s / root_t);
+    el = vd_scale(vd_set(1), e - 53.0) / time_value * el;
+    vd_store(b->conditioning + i, el);
+    return vm_bits(vm_and(wanted, vm_le(el, vd_set(ILL_CONDITIONED))));
+}
+
+static uint64_t
+kernel_iv(struct iv_block *b, size_t n)
+{
+    uint64_t solved = 0;
+
+    for (size_t i = 0; i < n; i += VEC_LANES)
+        solved |= (uint64_t)iv_solve_vector(b, i) << i;
+    return solved;
+}
+
+#endif
