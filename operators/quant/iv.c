@@ -223,14 +223,49 @@ find(const struct target *target)
     return s;
 }
 
-double
-iv_normalised(double x, double price, double missing)
+static struct iv
+no_iv(enum iv_status status)
 {
+    return (struct iv){.vol = NAN, .conditioning = NAN, .status = status};
+}
+
+static double
+half_ulp(double price)
+{
+    return 0.5 * (nextafter(price, INFINITY) - price);
+}
+
+/* The result of a problem whose price comes from `quote`, of which time_value is a part and missing
+ * is left to the maximum. */
+static struct iv
+solve_normalised(const struct target *target, double quote, double time_value, double missing)
+{
+    double s = find(target), conditioning, spread;
+
+    if (!(s > 0) || !isfinite(s))
+        return no_iv(IV_NO_TIME_VALUE);
+    conditioning = half_ulp(quote) / time_value * black_ratio(target->x / s, 0.5 * s) / s;
+    /* The price that was rounded was up to half an ulp farther from the nearer bound. */
+    spread = 1 + half_ulp(quote) / fmin(time_value, missing);
+    return (struct iv){s, conditioning,
+                       conditioning <= ILL_CONDITIONED * spread ? IV_OK : IV_ILL_CONDITIONED};
+}
+
+struct iv
+iv_normalised(double x, double price)
+{
+    double missing = dd_add(dd_exp((struct dd){0.5 * x, 0}).exp, (struct dd){-price, 0}).hi;
     struct target target = {x, price, missing, log(price)};
 
-    if (!(x <= 0) || !(price > 0) || !(missing > 0) || !isfinite(x))
-        return NAN;
-    return find(&target);
+    if (!(x <= 0) || isinf(x) || isinf(price))
+        return no_iv(IV_BAD_INPUT);
+    if (isnan(price))
+        return no_iv(IV_NO_QUOTE);
+    if (!(price > 0))
+        return no_iv(price < 0 ? IV_BELOW_INTRINSIC : IV_NO_TIME_VALUE);
+    if (!(missing > 0))
+        return no_iv(IV_ABOVE_MAXIMUM);
+    return solve_normalised(&target, price, price, missing);
 }
 
 /* ---- Prices of the market ------------------------------------------------------------------ */
@@ -274,18 +309,6 @@ log_forward_ratio(const struct expiry *e, double underlying, double strike, doub
     return exact.hi;
 }
 
-static struct iv
-no_iv(enum iv_status status)
-{
-    return (struct iv){.vol = NAN, .conditioning = NAN, .status = status};
-}
-
-static double
-half_ulp(double price)
-{
-    return 0.5 * (nextafter(price, INFINITY) - price);
-}
-
 static double
 log_quotient(double a, double b)
 {
@@ -300,7 +323,8 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     struct dd parity =
         dd_add(dd_mul(dd_sum(underlying, -strike), e->asset_df), dd_mul(cash, e->gain));
     struct dd most = right == BSM_CALL ? asset : cash, quoted = {price, 0};
-    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing, s, spread;
+    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing;
+    struct iv iv;
 
     if (!(scale > 0) || !isfinite(parity.hi + parity.lo + most.hi + most.lo))
         return no_iv(IV_BAD_INPUT);
@@ -316,18 +340,11 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
                             .missing = missing / scale,
                             .ln_price = log_quotient(time_value, scale)};
     target.x = -fabs(log_forward_ratio(e, underlying, strike, target.price));
-    s = find(&target);
-    if (!(s > 0))
-        return no_iv(IV_NO_TIME_VALUE);
-    struct iv iv = {.vol = s / e->root_t};
-
-    if (!(iv.vol > 0) || !isfinite(iv.vol))
-        return no_iv(IV_BAD_INPUT);
-    iv.conditioning = half_ulp(price) / time_value * black_ratio(target.x / s, 0.5 * s) / s;
-    /* The price that was rounded was up to half an ulp farther from the nearer bound. */
-    spread = 1 + half_ulp(price) / fmin(time_value, missing);
-    iv.status = iv.conditioning <= ILL_CONDITIONED * spread ? IV_OK : IV_ILL_CONDITIONED;
-    return iv;
+    iv = solve_normalised(&target, price, time_value, missing);
+    if (isnan(iv.vol))
+        return iv;
+    iv.vol /= e->root_t;
+    return iv.vol > 0 && isfinite(iv.vol) ? iv : no_iv(IV_BAD_INPUT);
 }
 
 static bool

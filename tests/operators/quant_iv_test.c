@@ -187,25 +187,23 @@ share_of_bound(double vol, double exact, double conditioning)
     return fabs(vol / exact - 1) / (4 * (2.3e-16 + conditioning));
 }
 
+/* Whether a result is what a row says: its status word, exact volatility and conditioning. */
 static bool
-row_fits(const struct results *r, size_t i)
+fits(struct iv iv, const char *word, double exact, double conditioning)
 {
-    enum iv_status status = r->status[i];
-    bool solved = status == IV_OK || status == IV_ILL_CONDITIONED;
+    bool solved = iv.status == IV_OK || iv.status == IV_ILL_CONDITIONED;
+    bool right = share_of_bound(iv.vol, exact, conditioning) <= 1;
 
-    if (isnan(r->vol[i]) != !solved || isnan(r->conditioning[i]) != !solved)
+    if (isnan(iv.vol) != !solved || isnan(iv.conditioning) != !solved)
         return false;
-    if (!strcmp(rows[i].status, "ok"))
-        return status == IV_OK &&
-               share_of_bound(r->vol[i], rows[i].exact, rows[i].conditioning) <= 1;
-    if (!strcmp(rows[i].status, "ill_conditioned"))
-        return status == IV_ILL_CONDITIONED ||
-               (status == IV_OK &&
-                share_of_bound(r->vol[i], rows[i].exact, rows[i].conditioning) <= 1);
-    if (strstr(rows[i].status, "maximum"))
-        return status == IV_ABOVE_MAXIMUM;
-    return status == IV_NO_TIME_VALUE || status == IV_BELOW_INTRINSIC ||
-           status == IV_ILL_CONDITIONED;
+    if (!strcmp(word, "ok"))
+        return iv.status == IV_OK && right;
+    if (!strcmp(word, "ill_conditioned"))
+        return iv.status == IV_ILL_CONDITIONED || (iv.status == IV_OK && right);
+    if (strstr(word, "maximum"))
+        return iv.status == IV_ABOVE_MAXIMUM;
+    return iv.status == IV_NO_TIME_VALUE || iv.status == IV_BELOW_INTRINSIC ||
+           iv.status == IV_ILL_CONDITIONED;
 }
 
 static void
@@ -215,7 +213,9 @@ check_rows(const char *way, const struct results *r)
     size_t missed = 0, solved = 0;
 
     for (size_t i = 0; i < options.n; i++) {
-        if (!row_fits(r, i)) {
+        struct iv iv = {r->vol[i], r->conditioning[i], r->status[i]};
+
+        if (!fits(iv, rows[i].status, rows[i].exact, rows[i].conditioning)) {
             missed++;
             print_message("%s, %s, %s: status %d, vol %.17g, exact %.17g, off by %.3g, %.3g is "
                           "attainable\n",
@@ -276,18 +276,17 @@ check_normalised(struct table *t)
 
     while (table_next(t)) {
         double x = number(t, "x"), s = number(t, "s"), b = number(t, "b");
-        double given = number(t, "b_double"), most = (double)expl(0.5L * x), solved, here;
+        double exact = number(t, "s_exact_for_b_double");
+        double conditioning = number(t, "ds_over_s_per_half_ulp_b");
+        struct iv iv = iv_normalised(x, number(t, "b_double"));
 
         worst = fmax(worst, fabs(black_price(x, s, 1) / b - 1));
-        if (strcmp(text(t, "status"), "ok"))
+        if (!strcmp(text(t, "status"), "ok"))
+            share = fmax(share, share_of_bound(iv.vol, exact, conditioning));
+        if (fits(iv, text(t, "status"), exact, conditioning))
             continue;
-        solved = iv_normalised(x, given, most - given);
-        here = share_of_bound(solved, number(t, "s_exact_for_b_double"),
-                              number(t, "ds_over_s_per_half_ulp_b"));
-        share = fmax(share, here);
-        if (here <= 1)
-            continue;
-        print_message("%s: %.17g is %.3g times the bound off\n", text(t, "id"), solved, here);
+        print_message("%s, %s: status %d, %.17g, exact %.17g\n", text(t, "id"), text(t, "status"),
+                      (int)iv.status, iv.vol, exact);
         missed++;
     }
     print_message("b: worst relative error %.2e; s: worst error %.3f of the bound, %u missed\n",

@@ -55,8 +55,7 @@ void iv_batch(const struct bsm_batch *in, struct bsm_input price, const struct i
 void iv_column(const struct bsm *shared, size_t n, const double *strike, const double *price,
                const struct iv_columns *out);
 
-/* s with b(x,s) = price for x <= 0 and 0 < price < exp(x/2); missing = exp(x/2) - price, given
- * apart because the caller may know it to more digits. NaN outside of the domain. */
-double iv_normalised(double x, double price, double missing);
+/* The s with b(x,s) = price as `vol`, for x <= 0. */
+struct iv iv_normalised(double x, double price);
 
 #endif
