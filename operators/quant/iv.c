@@ -438,6 +438,12 @@ load_expiries(struct iv_block *b, size_t n, const struct bsm_batch *in, size_t a
             b->yield[i] = b->rate[i];
 }
 
+static struct iv
+lane(const struct iv_block *b, size_t i)
+{
+    return (struct iv){b->vol[i], b->conditioning[i], (enum iv_status)(int)b->status[i]};
+}
+
 /* What the kernel left. */
 static struct iv
 settle(const struct bsm_batch *in, size_t i, double price)
@@ -487,9 +493,7 @@ iv_batch(const struct bsm_batch *batch, struct bsm_input price, const struct iv_
         }
         solved = kernel->iv(&b, n);
         for (size_t i = 0; i < n; i++)
-            put(out, at + i,
-                solved >> i & 1 ? (struct iv){b.vol[i], b.conditioning[i], IV_OK}
-                                : settle(&in, at + i, b.price[i]));
+            put(out, at + i, solved >> i & 1 ? lane(&b, i) : settle(&in, at + i, b.price[i]));
     }
 }
 

@@ -26,7 +26,7 @@ struct iv_block {
     struct iv_pairs asset_df, cash_df, carry, gain;
     double root_t[IV_BLOCK];
     /* out of .iv */
-    double vol[IV_BLOCK], conditioning[IV_BLOCK];
+    double vol[IV_BLOCK], conditioning[IV_BLOCK], status[IV_BLOCK];
 };
 
 #endif

@@ -13,9 +13,8 @@
 
 struct quant_kernel {
     size_t (*bsm)(const struct bsm_batch *in, const struct bsm_columns *out);
-    /* The factors of the first n lanes, which are filled up to whole vectors, and their
-     * volatilities. Bit i of the result says that lane i is solved, and IV_OK; the others are for
-     * iv_solve(). */
+    /* The factors of the first n lanes, which are filled up to whole vectors, and their results.
+     * Bit i says that lane i has one; the others are for iv_solve(). */
     void (*iv_expiries)(struct iv_block *b, size_t n);
     uint64_t (*iv)(struct iv_block *b, size_t n);
 };

@@ -10,19 +10,21 @@
 #define QUANT_KERNEL_IV_H
 
 #include "kernel.h"
+#include "quant/iv.h"
 #include "vec_dd.h"
 
 enum { IV_STEPS_MAX = 6, IV_TERMS_MAX = 40 };
 
 /* The steps are of order four: one that moved s by less than this leaves nothing to do. */
 #define IV_LAST_STEP 3e-5
-/* Prices under this, and discounted underlyings and strikes not within it and its
- * inverse, are left to the scalar code. */
+/* What is left to the scalar code: prices and volatilities under IV_PRICE_MIN; underlyings and
+ * strikes, discounted or not, over IV_SIZE_MAX or under its inverse; forwards nearer to the strike
+ * than IV_CANCELS of the carry, since vdd_exp() has digits for 24 bits of cancellation; and prices
+ * nearer to intrinsic value or maximum than IV_DOUBT of it, unless they turn out well. */
 #define IV_PRICE_MIN 1e-290
 #define IV_SIZE_MAX 1e140
-/* So is a forward that is nearer to the strike than this share of the carry: vdd_exp() has digits
- * for 24 bits of cancellation. */
 #define IV_CANCELS 0x1p-24
+#define IV_DOUBT 0x1p-54
 
 VEC_FN struct vdd
 iv_load(const struct iv_pairs *from, size_t i)
@@ -205,45 +207,76 @@ iv_ordinary(vd size)
     return vm_and(vm_lt(vd_set(1 / IV_SIZE_MAX), size), vm_lt(size, vd_set(IV_SIZE_MAX)));
 }
 
-VEC_FN unsigned
-iv_solve_vector(struct iv_block *b, size_t i)
+/* What a price is made of, in units of the market. */
+struct iv_quotes {
+    vd price, half_ulp;
+    vd time_value, missing; /* over intrinsic value, to the maximum */
+    vd scale;               /* sqrt of discounted underlying x discounted strike */
+    struct vdd carry;
+    vm ordinary; /* these numbers can be relied on */
+    vm none;     /* no time value: `time_value` <= 0 for sure */
+    vm excess;   /* `missing` <= 0 for sure */
+};
+
+VEC_FN struct iv_quotes
+iv_quotes(const struct iv_block *b, size_t i, vd underlying, vd strike)
 {
-    vd th = vd_load(b->th + i), underlying = vd_load(b->underlying + i);
-    vd strike = vd_load(b->strike + i), price = vd_load(b->price + i), e;
-    vd root_t = vd_load(b->root_t + i);
-    struct vdd asset_df = iv_load(&b->asset_df, i), carry = iv_load(&b->carry, i);
+    vd price = vd_load(b->price + i), th = vd_load(b->th + i), over, e;
+    struct vdd asset_df = iv_load(&b->asset_df, i), quote = {price, vd_set(0)};
     struct vdd asset = vdd_scale(asset_df, underlying);
     struct vdd cash = vdd_scale(iv_load(&b->cash_df, i), strike);
     struct vdd gain = vdd_mul(cash, iv_load(&b->gain, i));
     struct vdd parity = vdd_add(vdd_mul(vdd_sum(underlying, -strike), asset_df), gain);
-    vm call = vm_lt(vd_set(0), th), inside = vm_lt(vd_set(0), th * parity.hi), wanted;
-    vd over = vdd_add((struct vdd){price, vd_set(0)},
-                      (struct vdd){-th * parity.hi, -th * parity.lo})
-                  .hi;
-    vd left = vdd_add((struct vdd){vd_pick(call, asset.hi, cash.hi),
-                                   vd_pick(call, asset.lo, cash.lo)},
-                      (struct vdd){-price, vd_set(0)})
-                  .hi;
-    vd time_value = vd_pick(inside, over, price), scale = vd_sqrt(asset.hi * cash.hi), s, el;
-    struct iv_lanes l = {.price = time_value / scale, .missing = left / scale};
+    vm call = vm_lt(vd_set(0), th), inside = vm_lt(vd_set(0), th * parity.hi);
+    struct vdd most = {vd_pick(call, asset.hi, cash.hi), vd_pick(call, asset.lo, cash.lo)};
+    struct iv_quotes q = {.price = price, .carry = iv_load(&b->carry, i)};
 
-    wanted = vm_and(iv_ordinary(underlying), iv_ordinary(strike));
-    wanted = vm_and(wanted, vm_and(iv_ordinary(asset.hi), iv_ordinary(cash.hi)));
-    wanted = vm_and(wanted, vm_lt(vd_set(IV_PRICE_MIN), vd_min(price, l.price)));
-    wanted = vm_and(wanted, vm_lt(vd_set(IV_PRICE_MIN), l.missing));
-    wanted = vm_and(wanted, vm_lt(vd_set(0), root_t));
-    wanted = vm_and(wanted, vm_le(IV_CANCELS * vd_abs(gain.hi), vd_abs(parity.hi)));
-    if (!vm_any(wanted))
-        return 0;
-    l.a = vd_abs(iv_log_forward_ratio(underlying, strike, carry, l.price, wanted));
-    l.upper = vm_lt(l.missing, l.price);
-    l.target = vd_pick(l.upper, l.missing, l.price);
-    wanted = iv_find(&l, wanted, &s, &el);
-    vd_split(price, &e);
-    vd_store(b->vol + i, s / root_t);
-    el = vd_scale(vd_set(1), e - 53.0) / time_value * el;
-    vd_store(b->conditioning + i, el);
-    return vm_bits(vm_and(wanted, vm_le(el, vd_set(ILL_CONDITIONED))));
+    over = vdd_add(quote, (struct vdd){-th * parity.hi, -th * parity.lo}).hi;
+    q.time_value = vd_pick(inside, over, price);
+    q.missing = vdd_add(most, (struct vdd){-price, vd_set(0)}).hi;
+    q.scale = vd_sqrt(asset.hi * cash.hi);
+    vd_split(vd_max(price, vd_set(IV_PRICE_MIN)), &e);
+    q.half_ulp = vd_scale(vd_set(1), e - 53.0);
+    q.ordinary = vm_and(iv_ordinary(underlying), iv_ordinary(strike));
+    q.ordinary = vm_and(q.ordinary, vm_and(iv_ordinary(asset.hi), iv_ordinary(cash.hi)));
+    q.ordinary = vm_and(q.ordinary, vm_lt(vd_abs(price), vd_set(IV_SIZE_MAX)));
+    q.ordinary = vm_and(q.ordinary, vm_lt(vd_set(0), vd_load(b->root_t + i)));
+    q.ordinary = vm_and(q.ordinary, vm_le(IV_CANCELS * vd_abs(gain.hi), vd_abs(parity.hi)));
+    q.excess = vm_and(q.ordinary, vm_lt(q.missing, -IV_DOUBT * most.hi));
+    q.none = vm_or(vm_and(inside, vm_lt(over, -IV_DOUBT * most.hi)),
+                   vm_and(vm_not(inside), vm_le(price, vd_set(0))));
+    q.none = vm_and(vm_and(q.ordinary, vm_not(q.excess)), q.none);
+    return q;
+}
+
+VEC_FN unsigned
+iv_solve_vector(struct iv_block *b, size_t i)
+{
+    vd underlying = vd_load(b->underlying + i), strike = vd_load(b->strike + i);
+    struct iv_quotes q = iv_quotes(b, i, underlying, strike);
+    struct iv_lanes l = {.price = q.time_value / q.scale, .missing = q.missing / q.scale};
+    vd s = vd_set(NAN), elasticity = vd_set(NAN), vol, conditioning, status, least;
+    vm solved, below;
+
+    least = vd_min(vd_min(q.price, l.price), l.missing);
+    solved = vm_and(q.ordinary, vm_lt(vd_set(IV_PRICE_MIN), least));
+    if (vm_any(solved)) {
+        l.a = vd_abs(iv_log_forward_ratio(underlying, strike, q.carry, l.price, solved));
+        l.upper = vm_lt(l.missing, l.price);
+        l.target = vd_pick(l.upper, l.missing, l.price);
+        solved = iv_find(&l, solved, &s, &elasticity);
+    }
+    vol = s / vd_load(b->root_t + i);
+    conditioning = q.half_ulp / q.time_value * elasticity;
+    solved = vm_and(solved, vm_lt(vd_set(IV_PRICE_MIN), vol));
+    solved = vm_and(solved, vm_le(conditioning, vd_set(ILL_CONDITIONED)));
+    below = vm_or(vm_lt(q.price, vd_set(0)), vm_lt(q.time_value, -4.0 * q.half_ulp));
+    status = vd_pick(below, vd_set(IV_BELOW_INTRINSIC), vd_set(IV_NO_TIME_VALUE));
+    status = vd_pick(q.excess, vd_set(IV_ABOVE_MAXIMUM), vd_pick(solved, vd_set(IV_OK), status));
+    vd_store(b->status + i, status);
+    vd_store(b->vol + i, vd_pick(solved, vol, vd_set(NAN)));
+    vd_store(b->conditioning + i, vd_pick(solved, conditioning, vd_set(NAN)));
+    return vm_bits(vm_or(solved, vm_or(q.none, q.excess)));
 }
 
 static uint64_t

@@ -339,16 +339,22 @@ test_the_volatility_of_a_price_is_the_one_that_made_it(void **state)
     every_way(check_round_trip);
 }
 
-/* A price a little off, or anywhere from 0 to the maximum. */
+/* A price a little off, anywhere from 0 to the maximum, or within ulps of intrinsic value or of
+ * the maximum. */
 static double
 near_price(const struct bsm *o)
 {
-    double price;
+    double yield = o->model == BSM_BLACK76 ? o->rate : o->yield, kind = uniform(0, 1), price;
+    double asset = o->underlying * exp(-yield * o->t), cash = o->strike * exp(-o->rate * o->t);
+    double most = o->right == BSM_CALL ? asset : cash;
 
     assert_true(bsm_price(o, &price));
-    if (uniform(0, 1) < 0.5)
+    if (kind < 0.4)
         return price * (1 + 1e-3 * uniform(-1, 1));
-    return uniform(0, 1) * (o->right == BSM_CALL ? o->underlying : o->strike);
+    if (kind < 0.8)
+        return uniform(0, 1) * most;
+    price = kind < 0.9 ? fabs(asset - cash) : most;
+    return price + floor(uniform(-4, 5)) * (nextafter(price, INFINITY) - price);
 }
 
 static void
@@ -500,6 +506,7 @@ static const struct {
     {"time is NaN", {B, 1, 1000, 950, NAN, 0, 0, 0}, 60, IV_BAD_INPUT},
     {"time is infinite", {B, 1, 1000, 950, INFINITY, 0, 0, 0}, 60, IV_BAD_INPUT},
     {"the least time", {B, 1, 1000, 950, 5e-324, 0, 0, 0}, 60, IV_OK},
+    {"the longest time", {B, 1, 1000, 950, 1e308, 0, 0, 0}, 60, IV_OK},
     {"no underlying", {B, 1, 0, 950, .1, 0, 0, 0}, 60, IV_BAD_INPUT},
     {"a negative underlying", {B, 1, -1, 950, .1, 0, 0, 0}, 60, IV_BAD_INPUT},
     {"an infinite underlying", {B, 1, INFINITY, 950, .1, 0, 0, 0}, 60, IV_BAD_INPUT},
