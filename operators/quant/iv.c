@@ -60,8 +60,9 @@ enum branch { LOWER, MIDDLE, UPPER };
 
 /* What b(x,s) has to reach. */
 struct target {
-    double x, price, missing; /* as in iv_normalised() */
-    double ln_price;          /* also right where price is too small for a double */
+    double x, price, missing; /* missing = exp(x/2) - price */
+    double share, rest;       /* the same two as shares of their maximum, exp(x/2) */
+    double ln_share;          /* also right where share is too small for a double */
 };
 
 /* Below the lower tangent point: the price is nearly a straight line in
@@ -143,7 +144,7 @@ struct objective {
     double third;  /* n^2 g''' / g' */
 };
 
-/* ln of the target over what it is at s, by the logarithm of one quotient: two that are large and
+/* ln of the target over what it is at s, where b' = maximum x exp(-exponent) / sqrt(2 pi), by the logarithm of one quotient: two that are large and
  * near to each other would lose digits. ln_target: of a target that is too small for a double. */
 static double
 log_gap(double target, double ln_target, double ratio, double exponent)
@@ -156,19 +157,19 @@ log_gap(double target, double ln_target, double ratio, double exponent)
 static struct objective
 evaluate(const struct target *g, double s, enum branch branch)
 {
-    double h = g->x / s, t = 0.5 * s, exponent = 0.5 * (h * h + t * t);
+    double h = g->x / s, t = 0.5 * s, exponent = 0.5 * (h + t) * (h + t);
     double ratio = branch == UPPER ? black_complement_ratio(h, t) : black_ratio(h, t);
     double n, lambda = 0, turned, b2, b3, q;
 
-    if (branch == LOWER) { /* 1/ln b */
-        double gap = log_gap(g->price, g->ln_price, ratio, exponent);
+    if (branch == LOWER) { /* 1/ln of the share */
+        double gap = log_gap(g->share, g->ln_share, ratio, exponent);
 
-        lambda = 1 / (g->ln_price - gap);
-        n = gap / (lambda * g->ln_price) * ratio;
+        lambda = 1 / (g->ln_share - gap);
+        n = gap / (lambda * g->ln_share) * ratio;
     } else if (branch == UPPER) { /* ln(max - b) */
-        n = -log_gap(g->missing, log(g->missing), ratio, exponent) * ratio;
+        n = -log_gap(g->rest, log(g->rest), ratio, exponent) * ratio;
     } else {
-        n = g->price * NORMAL_SQRT_2PI * exp(exponent) - ratio;
+        n = g->share * NORMAL_SQRT_2PI * exp(exponent) - ratio;
     }
     turned = h / s * n;
     b2 = h * turned - 0.5 * t * n;                     /* n b'' / b' */
@@ -249,8 +250,9 @@ solve_normalised(const struct target *target, double quote, double time_value, d
 struct iv
 iv_normalised(double x, double price)
 {
-    double missing = dd_add(dd_exp((struct dd){0.5 * x, 0}).exp, (struct dd){-price, 0}).hi;
-    struct target target = {x, price, missing, log(price)};
+    struct dd most = dd_exp((struct dd){0.5 * x, 0}).exp;
+    double missing = dd_add(most, (struct dd){-price, 0}).hi, share = price / most.hi;
+    struct target target = {x, price, missing, share, missing / most.hi, log(share)};
 
     if (!(x <= 0) || isinf(x) || isinf(price))
         return no_iv(IV_BAD_INPUT);
@@ -318,7 +320,7 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     struct dd parity =
         dd_add(dd_mul(dd_sum(underlying, -strike), e->asset_df), dd_mul(cash, e->gain));
     struct dd most = right == BSM_CALL ? asset : cash, quoted = {price, 0};
-    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing;
+    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing, lesser;
     struct iv iv;
 
     if (!(scale > 0) || !isfinite(parity.hi + parity.lo + most.hi + most.lo))
@@ -331,9 +333,12 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     if (!(time_value > 0))
         return no_iv(price < 0 || time_value < -4 * half_ulp(price) ? IV_BELOW_INTRINSIC
                                                                     : IV_NO_TIME_VALUE);
+    lesser = fmin(asset.hi, cash.hi);
     struct target target = {.price = time_value / scale,
                             .missing = missing / scale,
-                            .ln_price = log_quotient(time_value, scale)};
+                            .share = time_value / lesser,
+                            .rest = missing / lesser,
+                            .ln_share = log_quotient(time_value, lesser)};
     target.x = -fabs(log_forward_ratio(e, underlying, strike, target.price));
     iv = solve_normalised(&target, price, time_value, missing);
     if (isnan(iv.vol))
