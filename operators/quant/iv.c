@@ -144,8 +144,9 @@ struct objective {
     double third;  /* n^2 g''' / g' */
 };
 
-/* ln of the target over what it is at s, where b' = maximum x exp(-exponent) / sqrt(2 pi), by the logarithm of one quotient: two that are large and
- * near to each other would lose digits. ln_target: of a target that is too small for a double. */
+/* ln of the target over what it is at s, where b' = maximum x exp(-exponent) / sqrt(2 pi), by the
+ * logarithm of one quotient: two that are large and near to each other would lose digits.
+ * ln_target: of a target that is too small for a double. */
 static double
 log_gap(double target, double ln_target, double ratio, double exponent)
 {

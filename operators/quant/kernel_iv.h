@@ -146,8 +146,8 @@ iv_ratio(const struct iv_lanes *l, vd h, vd t)
 }
 
 /* Householder's step of order four on g = ln(b / price) or ln(missing(s) / missing). With
- * b' = maximum x exp(-z^2/2) / sqrt(2 pi) and n = -g/g', `second` is n g''/g' and `third` n^2 g'''/g', formed without the square of a
- * reciprocal, which could overflow. */
+ * b' = maximum x exp(-z^2/2) / sqrt(2 pi) and n = -g/g', `second` is n g''/g' and `third`
+ * n^2 g'''/g', formed without the square of a reciprocal, which could overflow. */
 VEC_FN vd
 iv_step(const struct iv_lanes *l, vd s, vd *r)
 {
