@@ -60,8 +60,9 @@ enum branch { LOWER, MIDDLE, UPPER };
 
 /* What b(x,s) has to reach. */
 struct target {
-    double x, price, missing; /* as in iv_normalised() */
-    double ln_price;          /* also right where price is too small for a double */
+    double x, price, missing; /* missing = exp(x/2) - price */
+    double share, rest;       /* the same two as shares of their maximum, exp(x/2) */
+    double ln_share;          /* also right where share is too small for a double */
 };
 
 /* Below the lower tangent point: the price is nearly a straight line in
@@ -111,7 +112,8 @@ start(const struct target *g, enum branch *branch)
 
     *branch = MIDDLE;
     if (price < b_c) {
-        double s_l = s_c - b_c / v_c, h_l = -ax / s_l;
+        /* s_c - b_c / v_c is sqrt(pi/2) |x| to first order, and nothing of it is left near 0 */
+        double s_l = s_c < 1e-4 ? 0.5 * NORMAL_SQRT_2PI * ax : s_c - b_c / v_c, h_l = -ax / s_l;
         double v_l = black_vega(h_l, 0.5 * s_l), b_l = v_l * black_ratio(h_l, 0.5 * s_l);
         struct end l = {b_l, s_l, 1 / v_l};
 
@@ -134,15 +136,17 @@ start(const struct target *g, enum branch *branch)
 
 /* ---- The steps ----------------------------------------------------------------------------- */
 
-/* The objective g at s by the three numbers that a step needs. */
+/* The objective g at s by the three numbers that a step needs; products, because the derivatives
+ * alone leave the range of a double where s is tiny. */
 struct objective {
-    double newton; /* -g / g'; positive where s is too small */
-    double second; /* g'' / g' */
-    double third;  /* g''' / g' */
+    double newton; /* n = -g / g'; positive where s is too small */
+    double second; /* n g'' / g' */
+    double third;  /* n^2 g''' / g' */
 };
 
-/* ln of the target over what it is at s, by the logarithm of one quotient: two that are large and
- * near to each other would lose digits. ln_target: of a target that is too small for a double. */
+/* ln of the target over what it is at s, where b' = maximum x exp(-exponent) / sqrt(2 pi), by the
+ * logarithm of one quotient: two that are large and near to each other would lose digits.
+ * ln_target: of a target that is too small for a double. */
 static double
 log_gap(double target, double ln_target, double ratio, double exponent)
 {
@@ -154,46 +158,39 @@ log_gap(double target, double ln_target, double ratio, double exponent)
 static struct objective
 evaluate(const struct target *g, double s, enum branch branch)
 {
-    double h = g->x / s, t = 0.5 * s;
-    double b2 = h * h / s - 0.25 * s;                   /* b'' / b' */
-    double b3 = b2 * b2 - 3 * (h / s) * (h / s) - 0.25; /* b''' / b' */
-    double exponent = 0.5 * (h * h + t * t);
+    double h = g->x / s, t = 0.5 * s, exponent = 0.5 * (h + t) * (h + t);
+    double ratio = branch == UPPER ? black_complement_ratio(h, t) : black_ratio(h, t);
+    double n, lambda = 0, turned, b2, b3, q;
 
-    if (branch == LOWER) { /* 1/ln b */
-        double ratio = black_ratio(h, t), p = 1 / ratio;
-        double gap = log_gap(g->price, g->ln_price, ratio, exponent); /* ln(price / b) */
-        double ln_b = g->ln_price - gap, lambda = 1 / ln_b;
+    if (branch == LOWER) { /* 1/ln of the share */
+        double gap = log_gap(g->share, g->ln_share, ratio, exponent);
 
-        return (struct objective){
-            .newton = gap * ln_b / g->ln_price * ratio,
-            .second = b2 - p * (1 + 2 * lambda),
-            .third =
-                b3 + 2 * p * p * (1 + 3 * lambda * (1 + lambda)) - 3 * b2 * p * (1 + 2 * lambda),
-        };
+        lambda = 1 / (g->ln_share - gap);
+        n = gap / (lambda * g->ln_share) * ratio;
+    } else if (branch == UPPER) { /* ln(max - b) */
+        n = -log_gap(g->rest, log(g->rest), ratio, exponent) * ratio;
+    } else {
+        n = g->share * NORMAL_SQRT_2PI * exp(exponent) - ratio;
     }
-    if (branch == UPPER) { /* ln(max - b) */
-        double ratio = black_complement_ratio(h, t), p = 1 / ratio;
-
-        return (struct objective){
-            .newton = -log_gap(g->missing, log(g->missing), ratio, exponent) * ratio,
-            .second = b2 + p,
-            .third = b3 + p * (2 * p + 3 * b2),
-        };
-    }
-    return (struct objective){
-        .newton = g->price * NORMAL_SQRT_2PI * exp(exponent) - black_ratio(h, t),
-        .second = b2,
-        .third = b3,
-    };
+    turned = h / s * n;
+    b2 = h * turned - 0.5 * t * n;                     /* n b'' / b' */
+    b3 = b2 * b2 - 3 * turned * turned - 0.25 * n * n; /* n^2 b''' / b' */
+    q = n / ratio;
+    if (branch == LOWER)
+        return (struct objective){n, b2 - q * (1 + 2 * lambda),
+                                  b3 + 2 * q * q * (1 + 3 * lambda * (1 + lambda)) -
+                                      3 * b2 * q * (1 + 2 * lambda)};
+    if (branch == UPPER)
+        return (struct objective){n, b2 + q, b3 + q * (2 * q + 3 * b2)};
+    return (struct objective){n, b2, b3};
 }
 
 static double
 householder(struct objective g)
 {
-    double step = g.newton * (1 + 0.5 * g.second * g.newton) /
-                  (1 + g.newton * (g.second + g.third * g.newton / 6));
+    double factor = (1 + 0.5 * g.second) / (1 + g.second + g.third / 6);
 
-    return step * g.newton > 0 ? step : g.newton;
+    return factor > 0 ? g.newton * factor : g.newton;
 }
 
 static double
@@ -254,8 +251,9 @@ solve_normalised(const struct target *target, double quote, double time_value, d
 struct iv
 iv_normalised(double x, double price)
 {
-    double missing = dd_add(dd_exp((struct dd){0.5 * x, 0}).exp, (struct dd){-price, 0}).hi;
-    struct target target = {x, price, missing, log(price)};
+    struct dd most = dd_exp((struct dd){0.5 * x, 0}).exp;
+    double missing = dd_add(most, (struct dd){-price, 0}).hi, share = price / most.hi;
+    struct target target = {x, price, missing, share, missing / most.hi, log(share)};
 
     if (!(x <= 0) || isinf(x) || isinf(price))
         return no_iv(IV_BAD_INPUT);
@@ -323,7 +321,7 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     struct dd parity =
         dd_add(dd_mul(dd_sum(underlying, -strike), e->asset_df), dd_mul(cash, e->gain));
     struct dd most = right == BSM_CALL ? asset : cash, quoted = {price, 0};
-    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing;
+    double scale = sqrt(asset.hi) * sqrt(cash.hi), time_value = price, missing, lesser;
     struct iv iv;
 
     if (!(scale > 0) || !isfinite(parity.hi + parity.lo + most.hi + most.lo))
@@ -336,9 +334,12 @@ solve(const struct expiry *e, enum bsm_right right, double underlying, double st
     if (!(time_value > 0))
         return no_iv(price < 0 || time_value < -4 * half_ulp(price) ? IV_BELOW_INTRINSIC
                                                                     : IV_NO_TIME_VALUE);
+    lesser = fmin(asset.hi, cash.hi);
     struct target target = {.price = time_value / scale,
                             .missing = missing / scale,
-                            .ln_price = log_quotient(time_value, scale)};
+                            .share = time_value / lesser,
+                            .rest = missing / lesser,
+                            .ln_share = log_quotient(time_value, lesser)};
     target.x = -fabs(log_forward_ratio(e, underlying, strike, target.price));
     iv = solve_normalised(&target, price, time_value, missing);
     if (isnan(iv.vol))

@@ -64,10 +64,11 @@ kernel_iv_expiries(struct iv_block *b, size_t n)
 /* ---- The normalised problem ----------------------------------------------------------------- */
 
 struct iv_lanes {
-    vd a;              /* |ln(F/K)| */
-    vd price, missing; /* b, and the maximum less b */
-    vm upper;          /* b is above half of the maximum: the target is `missing` */
-    vd target;
+    vd a;      /* |ln(F/K)| */
+    vd price;  /* b */
+    vm upper;  /* b is above half of its maximum, exp(-a/2) */
+    vd target; /* b, or where `upper` what is missing to the maximum, as share of the maximum */
+    vd share;  /* b as that */
 };
 
 /* Bachelier's model first: there G = s z / a with z = ln(1 + a/b) is a function of z alone, and
@@ -144,21 +145,24 @@ iv_ratio(const struct iv_lanes *l, vd h, vd t)
     return r;
 }
 
-/* Householder's step of order four on ln(b / price) or ln(missing(s) / missing). */
+/* Householder's step of order four on g = ln(b / price) or ln(missing(s) / missing). With
+ * b' = maximum x exp(-z^2/2) / sqrt(2 pi) and n = -g/g', `second` is n g''/g' and `third`
+ * n^2 g'''/g', formed without the square of a reciprocal, which could overflow. */
 VEC_FN vd
 iv_step(const struct iv_lanes *l, vd s, vd *r)
 {
-    vd h = -(l->a / s), t = 0.5 * s, bend = h / s, p, gap, newton, second, third, b2;
+    vd h = -(l->a / s), t = 0.5 * s, bend = h / s, z = h + t;
+    vd gap, newton, bent, turned, second, third;
 
     *r = iv_ratio(l, h, t);
-    p = 1.0 / *r;
-    gap = vd_log(vd_abs(l->target * p) * 2.50662827463100050242) + 0.5 * vd_fma(h, h, t * t);
+    gap = vd_log(l->target / vd_abs(*r) * 2.50662827463100050242) + 0.5 * z * z;
     newton = gap * *r;
-    b2 = h * bend - 0.5 * t;
-    second = b2 - p;
-    third = b2 * b2 - 3.0 * bend * bend - 0.25 + p * (2.0 * p - 3.0 * b2);
-    return newton * (1.0 + 0.5 * second * newton) /
-           (1.0 + newton * (second + third * newton * (1. / 6)));
+    turned = bend * newton;
+    bent = h * turned - 0.5 * t * newton;
+    second = bent - gap;
+    third = bent * bent - 3.0 * turned * turned - 0.25 * newton * newton +
+            gap * (2.0 * gap - 3.0 * bent);
+    return newton * (1.0 + 0.5 * second) / (1.0 + second + third * (1. / 6));
 }
 
 /* s with b(x,s) = price, and b / (b' s) there, in the lanes of `wanted`; returns those of them
@@ -179,7 +183,7 @@ iv_find(const struct iv_lanes *l, vm wanted, vd *s, vd *elasticity)
         r = vd_pick(moving, now, r);
         moving = vm_and(moving, vm_not(last));
     }
-    *elasticity = vd_abs(r) / *s * (l->price / l->target);
+    *elasticity = vd_abs(r) / *s * (l->share / l->target);
     return vm_and(wanted, vm_not(moving));
 }
 
@@ -212,6 +216,7 @@ struct iv_quotes {
     vd price, half_ulp;
     vd time_value, missing; /* over intrinsic value, to the maximum */
     vd scale;               /* sqrt of discounted underlying x discounted strike */
+    vd lesser;              /* the lesser of the two: the maximum of time_value */
     struct vdd carry;
     vm ordinary; /* these numbers can be relied on */
     vm none;     /* no time value: `time_value` <= 0 for sure */
@@ -235,6 +240,7 @@ iv_quotes(const struct iv_block *b, size_t i, vd underlying, vd strike)
     q.time_value = vd_pick(inside, over, price);
     q.missing = vdd_add(most, (struct vdd){-price, vd_set(0)}).hi;
     q.scale = vd_sqrt(asset.hi * cash.hi);
+    q.lesser = vd_min(asset.hi, cash.hi);
     vd_split(vd_max(price, vd_set(IV_PRICE_MIN)), &e);
     q.half_ulp = vd_scale(vd_set(1), e - 53.0);
     q.ordinary = vm_and(iv_ordinary(underlying), iv_ordinary(strike));
@@ -254,16 +260,16 @@ iv_solve_vector(struct iv_block *b, size_t i)
 {
     vd underlying = vd_load(b->underlying + i), strike = vd_load(b->strike + i);
     struct iv_quotes q = iv_quotes(b, i, underlying, strike);
-    struct iv_lanes l = {.price = q.time_value / q.scale, .missing = q.missing / q.scale};
+    struct iv_lanes l = {.price = q.time_value / q.scale, .share = q.time_value / q.lesser};
     vd s = vd_set(NAN), elasticity = vd_set(NAN), vol, conditioning, status, least;
     vm solved, below;
 
-    least = vd_min(vd_min(q.price, l.price), l.missing);
+    least = vd_min(vd_min(q.price, l.price), q.missing / q.lesser);
     solved = vm_and(q.ordinary, vm_lt(vd_set(IV_PRICE_MIN), least));
     if (vm_any(solved)) {
         l.a = vd_abs(iv_log_forward_ratio(underlying, strike, q.carry, l.price, solved));
-        l.upper = vm_lt(l.missing, l.price);
-        l.target = vd_pick(l.upper, l.missing, l.price);
+        l.upper = vm_lt(q.missing, q.time_value);
+        l.target = vd_pick(l.upper, q.missing / q.lesser, l.share);
         solved = iv_find(&l, solved, &s, &elasticity);
     }
     vol = s / vd_load(b->root_t + i);
