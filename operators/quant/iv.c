@@ -111,7 +111,8 @@ start(const struct target *g, enum branch *branch)
 
     *branch = MIDDLE;
     if (price < b_c) {
-        double s_l = s_c - b_c / v_c, h_l = -ax / s_l;
+        /* s_c - b_c / v_c is sqrt(pi/2) |x| to first order, and nothing of it is left near 0 */
+        double s_l = s_c < 1e-4 ? 0.5 * NORMAL_SQRT_2PI * ax : s_c - b_c / v_c, h_l = -ax / s_l;
         double v_l = black_vega(h_l, 0.5 * s_l), b_l = v_l * black_ratio(h_l, 0.5 * s_l);
         struct end l = {b_l, s_l, 1 / v_l};
 
@@ -134,11 +135,12 @@ start(const struct target *g, enum branch *branch)
 
 /* ---- The steps ----------------------------------------------------------------------------- */
 
-/* The objective g at s by the three numbers that a step needs. */
+/* The objective g at s by the three numbers that a step needs; products, because the derivatives
+ * alone leave the range of a double where s is tiny. */
 struct objective {
-    double newton; /* -g / g'; positive where s is too small */
-    double second; /* g'' / g' */
-    double third;  /* g''' / g' */
+    double newton; /* n = -g / g'; positive where s is too small */
+    double second; /* n g'' / g' */
+    double third;  /* n^2 g''' / g' */
 };
 
 /* ln of the target over what it is at s, by the logarithm of one quotient: two that are large and
@@ -154,46 +156,39 @@ log_gap(double target, double ln_target, double ratio, double exponent)
 static struct objective
 evaluate(const struct target *g, double s, enum branch branch)
 {
-    double h = g->x / s, t = 0.5 * s;
-    double b2 = h * h / s - 0.25 * s;                   /* b'' / b' */
-    double b3 = b2 * b2 - 3 * (h / s) * (h / s) - 0.25; /* b''' / b' */
-    double exponent = 0.5 * (h * h + t * t);
+    double h = g->x / s, t = 0.5 * s, exponent = 0.5 * (h * h + t * t);
+    double ratio = branch == UPPER ? black_complement_ratio(h, t) : black_ratio(h, t);
+    double n, lambda = 0, turned, b2, b3, q;
 
     if (branch == LOWER) { /* 1/ln b */
-        double ratio = black_ratio(h, t), p = 1 / ratio;
-        double gap = log_gap(g->price, g->ln_price, ratio, exponent); /* ln(price / b) */
-        double ln_b = g->ln_price - gap, lambda = 1 / ln_b;
+        double gap = log_gap(g->price, g->ln_price, ratio, exponent);
 
-        return (struct objective){
-            .newton = gap * ln_b / g->ln_price * ratio,
-            .second = b2 - p * (1 + 2 * lambda),
-            .third =
-                b3 + 2 * p * p * (1 + 3 * lambda * (1 + lambda)) - 3 * b2 * p * (1 + 2 * lambda),
-        };
+        lambda = 1 / (g->ln_price - gap);
+        n = gap / (lambda * g->ln_price) * ratio;
+    } else if (branch == UPPER) { /* ln(max - b) */
+        n = -log_gap(g->missing, log(g->missing), ratio, exponent) * ratio;
+    } else {
+        n = g->price * NORMAL_SQRT_2PI * exp(exponent) - ratio;
     }
-    if (branch == UPPER) { /* ln(max - b) */
-        double ratio = black_complement_ratio(h, t), p = 1 / ratio;
-
-        return (struct objective){
-            .newton = -log_gap(g->missing, log(g->missing), ratio, exponent) * ratio,
-            .second = b2 + p,
-            .third = b3 + p * (2 * p + 3 * b2),
-        };
-    }
-    return (struct objective){
-        .newton = g->price * NORMAL_SQRT_2PI * exp(exponent) - black_ratio(h, t),
-        .second = b2,
-        .third = b3,
-    };
+    turned = h / s * n;
+    b2 = h * turned - 0.5 * t * n;                     /* n b'' / b' */
+    b3 = b2 * b2 - 3 * turned * turned - 0.25 * n * n; /* n^2 b''' / b' */
+    q = n / ratio;
+    if (branch == LOWER)
+        return (struct objective){n, b2 - q * (1 + 2 * lambda),
+                                  b3 + 2 * q * q * (1 + 3 * lambda * (1 + lambda)) -
+                                      3 * b2 * q * (1 + 2 * lambda)};
+    if (branch == UPPER)
+        return (struct objective){n, b2 + q, b3 + q * (2 * q + 3 * b2)};
+    return (struct objective){n, b2, b3};
 }
 
 static double
 householder(struct objective g)
 {
-    double step = g.newton * (1 + 0.5 * g.second * g.newton) /
-                  (1 + g.newton * (g.second + g.third * g.newton / 6));
+    double factor = (1 + 0.5 * g.second) / (1 + g.second + g.third / 6);
 
-    return step * g.newton > 0 ? step : g.newton;
+    return factor > 0 ? g.newton * factor : g.newton;
 }
 
 static double

@@ -144,21 +144,24 @@ iv_ratio(const struct iv_lanes *l, vd h, vd t)
     return r;
 }
 
-/* Householder's step of order four on ln(b / price) or ln(missing(s) / missing). */
+/* Householder's step of order four on g = ln(b / price) or ln(missing(s) / missing). With
+ * n = -g/g', `second` is n g''/g' and `third` n^2 g'''/g', formed without the square of a
+ * reciprocal, which could overflow. */
 VEC_FN vd
 iv_step(const struct iv_lanes *l, vd s, vd *r)
 {
-    vd h = -(l->a / s), t = 0.5 * s, bend = h / s, p, gap, newton, second, third, b2;
+    vd h = -(l->a / s), t = 0.5 * s, bend = h / s, exponent = 0.5 * vd_fma(h, h, t * t);
+    vd gap, newton, bent, turned, second, third;
 
     *r = iv_ratio(l, h, t);
-    p = 1.0 / *r;
-    gap = vd_log(vd_abs(l->target * p) * 2.50662827463100050242) + 0.5 * vd_fma(h, h, t * t);
+    gap = vd_log(l->target / vd_abs(*r) * 2.50662827463100050242) + exponent;
     newton = gap * *r;
-    b2 = h * bend - 0.5 * t;
-    second = b2 - p;
-    third = b2 * b2 - 3.0 * bend * bend - 0.25 + p * (2.0 * p - 3.0 * b2);
-    return newton * (1.0 + 0.5 * second * newton) /
-           (1.0 + newton * (second + third * newton * (1. / 6)));
+    turned = bend * newton;
+    bent = h * turned - 0.5 * t * newton;
+    second = bent - gap;
+    third = bent * bent - 3.0 * turned * turned - 0.25 * newton * newton +
+            gap * (2.0 * gap - 3.0 * bent);
+    return newton * (1.0 + 0.5 * second) / (1.0 + second + third * (1. / 6));
 }
 
 /* s with b(x,s) = price, and b / (b' s) there, in the lanes of `wanted`; returns those of them
