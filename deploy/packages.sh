@@ -7,6 +7,9 @@ build_packages=(
   libyaml-dev libzmq3-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev
 )
 test_packages=(clang libcmocka-dev python3-mpmath curl jq sqlite3 graphviz bash-completion procps man-db)
+# What `hde bench quant` compares with; without them it says what is missing.
+# shellcheck disable=SC2034
+bench_packages=(g++ libquantlib0-dev python3-numpy python3-scipy)
 
 # install_packages NAME...: installs what is missing, through sudo where the user is not root
 install_packages() {

@@ -42,10 +42,9 @@ static const struct {
 };
 
 static const char *const column_names[BSM_COLUMNS] = {
-    "price", "delta", "gamma", "vega",  "theta", "rho",    "dividend_rho", "vanna",      "charm",
-    "vomma", "veta",  "speed", "zomma", "color", "ultima", "dual_delta",   "dual_gamma", "itm_prob"};
-
-enum status { BAD_ROW = -1 }; /* beside enum iv_status */
+    "price", "delta",  "gamma",      "vega",       "theta",   "rho",   "dividend_rho",
+    "vanna", "charm",  "vomma",      "veta",       "speed",   "zomma", "color",
+    "ultima", "dual_delta", "dual_gamma", "itm_prob"};
 
 struct rows { /* columns of one batch */
     size_t n;
@@ -259,7 +258,8 @@ take_json(struct run *run, const char *line, size_t len)
 {
     size_t i = run->rows.n;
     json_error_t error;
-    json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
+    json_t *object = json_loadb(line, len, flags, &error);
     bool good = json_is_object(object);
     const json_t *id = json_object_get(object, "id");
 
@@ -393,8 +393,8 @@ print_head(struct run *run)
     run->headed = true;
     if (run->cmd->json)
         return;
-    hde_text_puts(&run->out, run->has_id ? "id,status,sigma,conditioning" :
-                                           "line,status,sigma,conditioning");
+    hde_text_puts(&run->out, run->has_id ? "id" : "line");
+    hde_text_puts(&run->out, ",status,sigma,conditioning");
     for (size_t c = 0; c < run->n_greeks; c++)
         hde_text_printf(&run->out, ",%s", column_names[c]);
     hde_text_puts(&run->out, "\n");

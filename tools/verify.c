@@ -25,9 +25,10 @@ enum { FIELDS_MAX = 64, REGIONS_MAX = 40, MISSES_SHOWN = 20 };
 enum { IV = BSM_COLUMNS, IV_STATUS, NORMALISED_B, NORMALISED_S, MEASURES };
 
 static const char *const measure_names[MEASURES] = {
-    "price", "delta", "gamma", "vega",   "theta",      "rho",        "dividend_rho", "vanna",
-    "charm", "vomma", "veta",  "speed",  "zomma",      "color",      "ultima",       "dual_delta",
-    "dual_gamma",     "itm_prob",        "iv",         "iv_status",  "b",            "s"};
+    "price",  "delta",      "gamma",      "vega",     "theta", "rho",       "dividend_rho",
+    "vanna",  "charm",      "vomma",      "veta",     "speed", "zomma",     "color",
+    "ultima", "dual_delta", "dual_gamma", "itm_prob", "iv",    "iv_status", "b",
+    "s"};
 
 struct row {
     const char *id, *region, *status;
@@ -583,8 +584,8 @@ print_json(const struct table *t, hde_text *out)
                 continue;
             hde_text_printf(out, "%s{\"column\":\"%s\",\"region\":", comma, measure_names[m]);
             hde_json_string(out, t->region[r]);
-            hde_text_printf(out, ",\"checked\":%lu,\"missed\":%lu,\"error_of_allowed\":", c->checked,
-                            c->missed);
+            hde_text_printf(out, ",\"checked\":%lu,\"missed\":%lu,\"error_of_allowed\":",
+                            c->checked, c->missed);
             hde_json_number(out, (double)c->of_bound);
             hde_text_puts(out, ",\"relative_error\":");
             hde_json_number(out, (double)c->relative);
