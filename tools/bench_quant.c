@@ -277,17 +277,91 @@ static const char *const stages[] = {"clean",          "forward",      "implied_
 #define STAGES (sizeof stages / sizeof *stages)
 
 static struct {
-    hde_harness *source, *stage[STAGES_MAX];
+    hde_harness *stage[STAGES_MAX];
     double *total, *each[STAGES_MAX]; /* CHAINS_MAX entries, ns */
-    size_t n, legs;
+    size_t n, made;
 } line;
+
+enum { STRIKES = 200 };
+
+/* A column of n values of a message. */
+static double *
+fill(hde_msg *msg, size_t *n, const double *values)
+{
+    double *column = hde_msg_doubles(msg, STRIKES);
+
+    memcpy(column, values, STRIKES * sizeof *values);
+    *n = STRIKES;
+    return column;
+}
+
+/* One side at tick prices around Black-76 with a smile, spread and open interest as traded. */
+static void
+fill_side(hde_msg *msg, Hde__Quotes *q, struct bsm o, const double *at)
+{
+    double smile[STRIKES], model_price[STRIKES], bid[STRIKES], ask[STRIKES], oi[STRIKES];
+
+    for (int i = 0; i < STRIKES; i++) {
+        double x = log(at[i] / o.underlying), away = (at[i] - o.underlying) / 900;
+
+        smile[i] = 0.13 - 0.25 * x + 1.6 * x * x;
+        oi[i] = 75 * floor(40000 / (1 + away * away) + 100 * (i % 7));
+    }
+    bsm_column(&o, STRIKES, at, smile, &(struct bsm_columns){.price = model_price});
+    for (int i = 0; i < STRIKES; i++) {
+        bid[i] = 0.05 * floor(model_price[i] * 0.998 / 0.05);
+        ask[i] = 0.05 * ceil(model_price[i] * 1.002 / 0.05);
+    }
+    q->last = fill(msg, &q->n_last, ask);
+    q->bid = fill(msg, &q->n_bid, bid);
+    q->ask = fill(msg, &q->n_ask, ask);
+    q->oi = fill(msg, &q->n_oi, oi);
+    q->volume = fill(msg, &q->n_volume, oi);
+    q->prev_oi = fill(msg, &q->n_prev_oi, oi);
+}
+
+/* 200 strikes, 30 days; the spot wanders with the number of the chain. */
+static hde_msg *
+next_chain(void)
+{
+    const int64_t second = 1000000000, day = 86400 * second;
+    hde_msg *msg = hde_harness_new(line.stage[0], &hde__raw_chain__descriptor);
+    Hde__RawChain *c = (Hde__RawChain *)msg->body;
+    double at[STRIKES];
+    struct bsm o = {.model = BSM_BLACK76, .right = BSM_CALL, .t = 30.0 / 365, .rate = rate};
+
+    c->has_spot = c->has_event_ns = c->has_expiry_ns = c->has_session_open_ns = true;
+    c->has_session_close_ns = c->has_lot_size = true;
+    c->session_open_ns = INT64_C(1787111100) * second; /* 2026-08-19 09:15 in India */
+    c->session_close_ns = c->session_open_ns + 22500 * second;
+    c->event_ns = c->session_open_ns + (int64_t)(line.made % 20000) * second;
+    c->expiry_ns = c->event_ns + 30 * day;
+    c->spot = 24200 + 40 * sin(0.01 * (double)line.made++);
+    c->lot_size = 75;
+    c->feed = hde_msg_text(msg, "NSE:NIFTY@bench");
+    c->venue = hde_msg_text(msg, "NSE");
+    c->underlying = hde_msg_text(msg, "NIFTY");
+    c->source = hde_msg_text(msg, "bench");
+    c->session = hde_msg_text(msg, "2026-08-19");
+    c->expiry = hde_msg_text(msg, "2026-09-18");
+    msg->event_ns = c->event_ns;
+    for (int i = 0; i < STRIKES; i++)
+        at[i] = 19250 + 50 * i;
+    c->strike = fill(msg, &c->n_strike, at);
+    o.underlying = c->spot * exp(rate * o.t);
+    hde_msg_edit(msg, &c->calls, &hde__quotes__descriptor);
+    hde_msg_edit(msg, &c->puts, &hde__quotes__descriptor);
+    fill_side(msg, c->calls, o, at);
+    o.right = BSM_PUT;
+    fill_side(msg, c->puts, o, at);
+    return msg;
+}
 
 static void
 open_stages(void)
 {
     char name[80];
 
-    line.source = hde_harness_open("ingestion/synthetic", "ready: 64");
     line.total = xcalloc(CHAINS_MAX, sizeof *line.total);
     for (size_t i = 0; i < STAGES; i++) {
         snprintf(name, sizeof name, "processing/%s", stages[i]);
@@ -303,18 +377,7 @@ close_stages(void)
         hde_harness_close(line.stage[i]);
         free(line.each[i]);
     }
-    hde_harness_close(line.source);
     free(line.total);
-}
-
-static hde_msg *
-next_chain(void)
-{
-    hde_msg *chain = hde_harness_pull(line.source, "chains");
-
-    while (!chain && hde_harness_poll(line.source) == HDE_OK)
-        chain = hde_harness_pull(line.source, "chains");
-    return chain;
 }
 
 /* One chain through all stages. Gives false where one of them gave nothing. */
@@ -353,7 +416,16 @@ run_chains(int n, bool keep)
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
-enum { QL_PRICE, QL_IV, NUMPY_PRICE, NUMPY_IV, NUMPY_STAGES, OTHERS };
+enum {
+    QL_PRICE,
+    QL_IV,
+    NUMPY_PRICE,
+    NUMPY_IV,
+    FLOATS_IV,
+    NUMPY_STAGES,
+    FLOATS_STAGES,
+    OTHERS
+};
 
 static struct series ours_price[QUANT_CPUS], ours_iv[QUANT_CPUS], others[OTHERS];
 static bool has[QUANT_CPUS];
@@ -381,7 +453,9 @@ run_round(long repeat, enum quant_cpu best)
     if (python.to) {
         add(&others[NUMPY_PRICE], ask_python("price", (int)(repeat / 20) + 1) / N);
         add(&others[NUMPY_IV], ask_python("iv", 1) / N);
+        add(&others[FLOATS_IV], ask_python("iv_floats", 1) / N);
         add(&others[NUMPY_STAGES], ask_python("stages", 1));
+        add(&others[FLOATS_STAGES], ask_python("stages_floats", 1));
     }
     quant_cpu_force(best);
     return run_chains(50, false) && run_chains((int)repeat, true);
@@ -469,7 +543,8 @@ report_batches(struct report *r, enum quant_cpu best)
         print_side(r, name, &ours_iv[i], 1, "ns");
     }
     print_side(r, "iv, QuantLib blackFormulaImpliedStdDev 1e-10", &others[QL_IV], 1, "ns");
-    print_side(r, "iv, scipy brentq", &others[NUMPY_IV], 1, "ns");
+    print_side(r, "iv, scipy brentq on numpy and scipy.special", &others[NUMPY_IV], 1, "ns");
+    print_side(r, "iv, scipy brentq on Python's own floats and math", &others[FLOATS_IV], 1, "ns");
     print_goal(r, "iv, against QuantLib", median(&others[QL_IV]) / median(&ours_iv[best]), 15);
     print_goal(r, "iv, against brentq", median(&others[NUMPY_IV]) / median(&ours_iv[best]), 700);
 }
@@ -492,13 +567,15 @@ report_stages(struct report *r)
     }
     if (r->cmd->json)
         hde_text_printf(r->out,
-                        ",{\"side\":\"chain\",\"legs\":%zu,\"chains\":%zu,\"median_ns\":%.0f,"
+                        ",{\"side\":\"chain\",\"legs\":%d,\"chains\":%zu,\"median_ns\":%.0f,"
                         "\"p99_ns\":%.0f}",
-                        line.legs, line.n, half, p99);
+                        2 * STRIKES, line.n, half, p99);
     else
-        hde_text_printf(r->out, "  %-52s %10.2f us (p99 %.2f us, %zu chains of %zu legs)\n",
-                        "all stages", half / 1e3, p99 / 1e3, line.n, line.legs);
+        hde_text_printf(r->out, "  %-52s %10.2f us (p99 %.2f us, %zu chains of %d legs)\n",
+                        "all stages", half / 1e3, p99 / 1e3, line.n, 2 * STRIKES);
     print_side(r, "chain, numpy with brentq a leg", &others[NUMPY_STAGES], 1e3, "us");
+    print_side(r, "chain, the same with brentq on Python's own floats", &others[FLOATS_STAGES], 1e3,
+               "us");
     print_goal(r, "chain, median of numpy against our p99", median(&others[NUMPY_STAGES]) / p99,
                300);
 }
@@ -552,10 +629,7 @@ run_bench(const struct cmd *cmd, const void *options)
     send_options();
     open_stages();
     chain = next_chain();
-    if (chain) {
-        line.legs = 2 * ((const Hde__RawChain *)chain->body)->n_strike;
-        send_chain((const Hde__RawChain *)chain->body);
-    }
+    send_chain((const Hde__RawChain *)chain->body);
     hde_msg_drop(chain);
     for (int i = 0; i < rounds && exit == CMD_OK; i++)
         if (!run_round(repeat, best))
@@ -577,9 +651,11 @@ static const struct command bench_quant = {
     .summary = "what prices, implied volatilities and the processing chain cost",
     .help = "Batches of 400 out-of-the-money options (1 to 60 days, 8 to 48 %) at every level of "
             "this machine, against QuantLib and numpy with scipy; then the operators of "
-            "graphs/processing.yaml on chains of the synthetic market, stage by stage, against "
+            "graphs/processing.yaml on chains of 200 strikes with both legs, stage by stage, against "
             "the same stages in numpy with scipy's brentq for every leg and the same grid for the "
-            "gamma flip. One thread, sides by turns, medians of the rounds with the smallest and "
+            "gamma flip. The goals are about brentq on the numpy functions of the other stages; "
+            "Python's own floats and math, which are faster one at a time, are shown beside it. "
+            "One thread, sides by turns, medians of the rounds with the smallest and "
             "the largest. A side that is not installed is named and left out.",
     .examples = (const struct cmd_example[]){{"hde bench quant", "all of it, about a minute"},
                                              {"hde bench quant -- --quick",
@@ -588,7 +664,7 @@ static const struct command bench_quant = {
                                              {0}},
     .options =
         (const struct cmd_option[]){{CMD_OPTION("rounds", struct bench_quant_options, rounds),
-                                     .value = "N", .fallback = "15", .min = 1, .max = ROUNDS_MAX,
+                                     .value = "N", .fallback = "31", .min = 1, .max = ROUNDS_MAX,
                                      .help = "rounds"},
                                     {CMD_OPTION("quick", struct bench_quant_options, quick),
                                      .help = "one short round, to see that it works"},
