@@ -268,16 +268,10 @@ send_chain(const Hde__RawChain *c)
 
 /* ---- The processing chain -------------------------------------------------------------------- */
 
-/* As in graphs/processing.yaml, with its parameters. */
-static const char *const stages[] = {"clean",          "forward",      "implied_volatility",
-                                     "greeks",         "theoretical_price", "pcr",
-                                     "max_pain",       "futures_basis", "iv_skew",
-                                     "vix_divergence", "gamma_exposure", "ranking",
-                                     "reversal"};
-#define STAGES (sizeof stages / sizeof *stages)
-
 static struct {
+    char name[STAGES_MAX][60]; /* of operators */
     hde_harness *stage[STAGES_MAX];
+    size_t n_stages;
     double *total, *each[STAGES_MAX]; /* CHAINS_MAX entries, ns */
     size_t n, made;
 } line;
@@ -357,15 +351,32 @@ next_chain(void)
     return msg;
 }
 
+/* The operators of graphs/processing.yaml, whose nodes stand in the order of its one path; they
+ * get their default parameters. */
+static bool
+read_stages(void)
+{
+    bool installed = access(BENCH_INSTALLED_GRAPH, R_OK) == 0;
+    FILE *file = fopen(installed ? BENCH_INSTALLED_GRAPH : BENCH_GRAPH, "r");
+    char text[500];
+
+    while (file && line.n_stages < STAGES_MAX && fgets(text, sizeof text, file)) {
+        const char *op = strstr(text, "op: processing/");
+
+        if (op && sscanf(op, "op: %59[a-z_/]", line.name[line.n_stages]) == 1)
+            line.n_stages++;
+    }
+    if (file)
+        fclose(file);
+    return line.n_stages > 0;
+}
+
 static void
 open_stages(void)
 {
-    char name[80];
-
     line.total = xcalloc(CHAINS_MAX, sizeof *line.total);
-    for (size_t i = 0; i < STAGES; i++) {
-        snprintf(name, sizeof name, "processing/%s", stages[i]);
-        line.stage[i] = hde_harness_open(name, NULL);
+    for (size_t i = 0; i < line.n_stages; i++) {
+        line.stage[i] = hde_harness_open(line.name[i], NULL);
         line.each[i] = xcalloc(CHAINS_MAX, sizeof *line.each[i]);
     }
 }
@@ -373,7 +384,7 @@ open_stages(void)
 static void
 close_stages(void)
 {
-    for (size_t i = 0; i < STAGES; i++) {
+    for (size_t i = 0; i < line.n_stages; i++) {
         hde_harness_close(line.stage[i]);
         free(line.each[i]);
     }
@@ -388,7 +399,7 @@ run_chain(bool keep)
     double begin = now_ns(), last = begin, each[STAGES_MAX];
     bool fits = keep && line.n < CHAINS_MAX;
 
-    for (size_t i = 0; i < STAGES && chain; i++) {
+    for (size_t i = 0; i < line.n_stages && chain; i++) {
         hde_harness_push(line.stage[i], "in", chain);
         chain = hde_harness_pull(line.stage[i], "out");
         each[i] = now_ns() - last;
@@ -397,7 +408,7 @@ run_chain(bool keep)
     if (!chain)
         return false;
     if (fits) {
-        for (size_t i = 0; i < STAGES; i++)
+        for (size_t i = 0; i < line.n_stages; i++)
             line.each[i][line.n] = each[i];
         line.total[line.n++] = last - begin;
     }
@@ -555,14 +566,14 @@ report_stages(struct report *r)
     double p99 = quantile(line.total, line.n, 0.99), half = quantile(line.total, line.n, 0.5);
 
     title(r, "processing chain, clean to reversal, one chain");
-    for (size_t i = 0; i < STAGES; i++) {
+    for (size_t i = 0; i < line.n_stages; i++) {
         double middle = quantile(line.each[i], line.n, 0.5);
 
         if (r->cmd->json)
             hde_text_printf(r->out, "%s{\"stage\":\"%s\",\"median_ns\":%.0f,\"p99_ns\":%.0f}",
-                            r->comma, stages[i], middle, quantile(line.each[i], line.n, 0.99));
+                            r->comma, line.name[i], middle, quantile(line.each[i], line.n, 0.99));
         else
-            hde_text_printf(r->out, "  %-52s %10.2f us\n", stages[i], middle / 1e3);
+            hde_text_printf(r->out, "  %-52s %10.2f us\n", line.name[i], middle / 1e3);
         r->comma = ",";
     }
     if (r->cmd->json)
@@ -624,6 +635,9 @@ run_bench(const struct cmd *cmd, const void *options)
     for (int i = 0; i < QUANT_CPUS; i++)
         has[i] = quant_cpu_force((enum quant_cpu)i);
     quant_cpu_force(best);
+    if (!read_stages())
+        return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C050", "the installed hde brings it along",
+                         "%s cannot be read", BENCH_INSTALLED_GRAPH);
     make_options();
     say_missing(cmd);
     send_options();

@@ -485,16 +485,11 @@ static void
 judge_normalised(struct table *t, const struct row *row)
 {
     struct exact_black e = exact_black(row->x, row->s);
-    long double missing = expl(row->x / 2.0L) - row->price;
-    double s = iv_normalised(row->x, row->price, (double)missing);
+    struct iv iv = iv_normalised(row->x, row->price);
 
     judge(t, row, NORMALISED_B, "scalar", black_price(row->x, row->s, 1), row->value[0],
           1e-12L * fabsl(row->value[0]) + 4 * e.change);
-    judge_iv(t, row, "scalar", s,
-             !isnan(s)      ? IV_OK
-             : missing <= 0 ? IV_ABOVE_MAXIMUM
-                            : IV_BAD_INPUT,
-             row->iv);
+    judge_iv(t, row, "scalar", iv.vol, iv.status, row->iv);
 }
 
 static void
