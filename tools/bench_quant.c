@@ -25,6 +25,7 @@ enum { N = 400, ROUNDS_MAX = 99, STAGES_MAX = 24, CHAINS_MAX = 100000 };
 
 struct bench_quant_options {
     int64_t rounds;
+    const char *python;
     bool quick;
 };
 
@@ -612,15 +613,15 @@ print_report(const struct cmd *cmd, enum quant_cpu best)
 /* ---- The command ----------------------------------------------------------------------------- */
 
 static void
-say_missing(const struct cmd *cmd)
+say_missing(const struct cmd *cmd, const char *program)
 {
 #ifndef BENCH_QUANTLIB
     cmd_error(cmd, EX_UNAVAILABLE, "HDE-C054", "install g++ and libquantlib0-dev, build again",
               "built without QuantLib: nothing is compared with it");
 #endif
-    if (!start_python("python3") && !start_python("/usr/bin/python3"))
+    if (!start_python(program))
         cmd_error(cmd, EX_UNAVAILABLE, "HDE-C054", "install python3-numpy and python3-scipy",
-                  "python3 with numpy and scipy does not run: nothing is compared with it");
+                  "%s with numpy and scipy does not run: nothing is compared with it", program);
 }
 
 static int
@@ -639,7 +640,7 @@ run_bench(const struct cmd *cmd, const void *options)
         return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C050", "the installed hde brings it along",
                          "%s cannot be read", BENCH_INSTALLED_GRAPH);
     make_options();
-    say_missing(cmd);
+    say_missing(cmd, opt->python);
     send_options();
     open_stages();
     chain = next_chain();
@@ -680,6 +681,9 @@ static const struct command bench_quant = {
         (const struct cmd_option[]){{CMD_OPTION("rounds", struct bench_quant_options, rounds),
                                      .value = "N", .fallback = "31", .min = 1, .max = ROUNDS_MAX,
                                      .help = "rounds"},
+                                    {CMD_OPTION("python", struct bench_quant_options, python),
+                                     .value = "PROGRAM", .fallback = "/usr/bin/python3",
+                                     .help = "a Python with numpy and scipy"},
                                     {CMD_OPTION("quick", struct bench_quant_options, quick),
                                      .help = "one short round, to see that it works"},
                                     {0}},

@@ -412,23 +412,37 @@ crossing_above(const struct walk *w, double slope)
     return w->y != 0 && slope != 0 && (w->y > 0) != (slope > 0) ? w->x - w->y / slope : NAN;
 }
 
-bool
-strategy_shape(const struct strategy *s, struct strategy_shape *out, size_t room, double *breakeven)
+/* The last three points of a walk. */
+struct trail {
+    double x[3], y[3];
+};
+
+static void
+trail_add(struct trail *t, const struct walk *w)
 {
-    double x[3] = {0}, y[3] = {0}, last;
-    struct extremes e;
+    for (int i = 0; i < 2; i++) {
+        t->x[i] = t->x[i + 1];
+        t->y[i] = t->y[i + 1];
+    }
+    t->x[2] = w->x;
+    t->y[2] = w->y;
+}
+
+/* Goes along the curve; gives the extremes at its nodes, and its break-evens in *out. */
+static struct extremes
+follow(const struct strategy *s, struct strategy_shape *out, size_t room, double *breakeven)
+{
     struct walk w, ahead;
+    struct extremes e;
+    struct trail trail;
+    double last;
     bool more;
 
-    *out = (struct strategy_shape){.max_profit = NAN, .max_loss = NAN, .slope = NAN};
-    if (!strategy_valid(s))
-        return false;
     walk_start(&w, s);
     out->model_dependent = w.curved;
     out->slope = slope_above(&w);
     e = (struct extremes){w.y, w.y};
-    x[1] = x[2] = w.x;
-    y[1] = y[2] = w.y;
+    trail = (struct trail){{w.x, w.x, w.x}, {w.y, w.y, w.y}};
     ahead = w;
     more = walk_next(&ahead);
     if (w.y == 0 && !(more ? ahead.y == 0 : out->slope == 0))
@@ -437,25 +451,37 @@ strategy_shape(const struct strategy *s, struct strategy_shape *out, size_t room
         w = ahead;
         more = walk_next(&ahead);
         if (isnan(w.y))
-            return false;
+            return (struct extremes){NAN, NAN};
         take_extremes(&e, w.y);
-        for (int i = 0; i < 2; i++) {
-            x[i] = x[i + 1];
-            y[i] = y[i + 1];
-        }
-        x[2] = w.x;
-        y[2] = w.y;
+        trail_add(&trail, &w);
         if (w.curved)
-            refine_extremes(&w, x, y, &e);
+            refine_extremes(&w, trail.x, trail.y, &e);
         step_breakevens(&w, out, room, breakeven, more || out->slope == 0,
                         more ? ahead.y : out->slope);
     }
     last = crossing_above(&w, out->slope);
     if (!isnan(last))
         add_breakeven(out, room, breakeven, last);
+    return e;
+}
+
+bool
+strategy_shape(const struct strategy *s, struct strategy_shape *out, size_t room, double *breakeven)
+{
+    const struct strategy_shape none = {.max_profit = NAN, .max_loss = NAN, .slope = NAN};
+    struct extremes e;
+
+    *out = none;
+    if (!strategy_valid(s))
+        return false;
+    e = follow(s, out, room, breakeven);
+    if (!isfinite(e.most) || !isfinite(e.least) || !isfinite(out->slope)) {
+        *out = none;
+        return false;
+    }
     out->max_profit = out->slope > 0 ? INFINITY : e.most;
     out->max_loss = out->slope < 0 ? INFINITY : -e.least;
-    return isfinite(e.most) && isfinite(e.least);
+    return true;
 }
 
 /* ---- Odds ------------------------------------------------------------------------------------ */
