@@ -83,7 +83,6 @@ static int is_call[N];
 static enum bsm_right right[N];
 static const enum bsm_model model = BSM_BLACK76;
 static const double forward = 24987.35, rate = 0.065, none = 0;
-static struct bench_options shared = {N, 24987.35, 0.065, strike, years, vol, price, is_call};
 
 static struct bsm_batch
 batch(void)
@@ -155,9 +154,11 @@ time_iv(long repeat)
     return (now_ns() - start) / (double)repeat / N;
 }
 
+#ifdef BENCH_QUANTLIB
 static double
 time_ql(double (*run)(const struct bench_options *), long repeat)
 {
+    const struct bench_options shared = {N, forward, rate, strike, years, vol, price, is_call};
     volatile double sink = 0;
     double start = now_ns();
 
@@ -166,6 +167,7 @@ time_ql(double (*run)(const struct bench_options *), long repeat)
     (void)sink;
     return (now_ns() - start) / (double)repeat / N;
 }
+#endif
 
 /* ---- The Python child ------------------------------------------------------------------------ */
 

@@ -136,12 +136,18 @@ read_right(const char *text, enum bsm_right *right)
     return *right != 0;
 }
 
+/* Where a number of row i belongs; f is neither MODEL nor TYPE. */
+static double *
+place(struct rows *rows, size_t i, enum field f)
+{
+    return f == PRICE ? &rows->price[i] : &rows->in[f - UNDERLYING][i];
+}
+
 /* One value of row i; "" is absent. */
 static bool
 take_value(struct run *run, size_t i, enum field f, const char *text)
 {
     struct rows *rows = &run->rows;
-    double *number = f == PRICE ? &rows->price[i] : &rows->in[f - UNDERLYING][i];
     bool good;
 
     if (f == MODEL)
@@ -151,7 +157,7 @@ take_value(struct run *run, size_t i, enum field f, const char *text)
     else if (!*text && (f == YIELD || f == VOL || f == PRICE))
         good = true;
     else
-        good = read_number(text, number);
+        good = read_number(text, place(rows, i, f));
     if (!good)
         say(run, fields[f].name, *text ? text : NULL,
             *text ? fields[f].form : "nothing is there; it cannot be left out");
@@ -240,10 +246,8 @@ member(const json_t *object, enum field f)
 static bool
 take_member(struct run *run, size_t i, enum field f, const json_t *value)
 {
-    double *number = f == PRICE ? &run->rows.price[i] : &run->rows.in[f - UNDERLYING][i];
-
     if (json_is_number(value) && f > TYPE) {
-        *number = json_number_value(value);
+        *place(&run->rows, i, f) = json_number_value(value);
         return true;
     }
     if (!value || json_is_null(value) || json_is_string(value))
