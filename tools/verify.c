@@ -254,7 +254,7 @@ read_table(struct table *t, const char *path)
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
-static void
+__attribute__((format(printf, 5, 6))) static void
 miss(struct table *t, const struct row *row, int measure, const char *path, const char *fmt, ...)
 {
     char why[300];

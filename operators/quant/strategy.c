@@ -88,7 +88,7 @@ leg_value(const struct strategy *s, const struct strategy_leg *leg,
     if (leg->right == 0)
         return at->spot * exp((s->rate - s->yield) * left);
     if (left == 0)
-        return fmax(leg->right * (at->spot - leg->strike), 0);
+        return fmax(leg->right == BSM_CALL ? at->spot - leg->strike : leg->strike - at->spot, 0);
     if (at->spot == 0)
         return leg->right == BSM_PUT ? leg->strike * exp(-s->rate * left) : 0;
     option = option_of(s, leg, at);
