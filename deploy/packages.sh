@@ -8,6 +8,9 @@ build_packages=(
 )
 test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
   python3-mpmath python3-scipy)
+# What `hde bench quant` compares with; without them it says what is missing.
+# shellcheck disable=SC2034
+bench_packages=(g++ libquantlib0-dev python3-numpy python3-scipy)
 
 # install_packages NAME...: installs what is missing, through sudo where the user is not root
 install_packages() {

@@ -187,9 +187,13 @@ by_parity(const struct forward_inputs *in, struct forward *out)
     out->strikes_used = 0;
     out->forward = forward;
     if (in->fit_discount && fabs(slope / out->discount - 1) <= DISCOUNT_AWAY_MAX) {
-        out->discount = slope;
-        out->rate = in->t > 0 ? -log(slope) / in->t : in->rate;
-        out->forward = weighted_forward(&p, slope);
+        double fitted = weighted_forward(&p, slope);
+
+        if (believable(in, fitted)) {
+            out->discount = slope;
+            out->rate = in->t > 0 ? -log(slope) / in->t : in->rate;
+            out->forward = fitted;
+        }
     }
     finish_fit(&p, out);
     return true;

@@ -181,3 +181,26 @@ cmd_main(const struct command *const *commands, int argc, char **argv)
     arena_fini(&arena);
     return exit;
 }
+
+int
+cmd_program(const struct command *command, int argc, char **argv)
+{
+    const struct command *const commands[] = {command, NULL};
+    struct arena arena = {0};
+    struct cmd cmd = {.command = command, .commands = commands, .arena = &arena};
+    int exit;
+
+    open_standard_files();
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 2 && strcmp(argv[1], "--man") == 0) {
+        hde_text page = {0};
+
+        cmd_help_man_program(command, &page);
+        exit = cmd_print(&cmd, &page, NULL);
+        hde_text_free(&page);
+    } else {
+        exit = run_command(&cmd, argc - 1, argv + 1);
+    }
+    arena_fini(&arena);
+    return exit;
+}

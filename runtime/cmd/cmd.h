@@ -113,6 +113,9 @@ struct cmd {
 };
 
 int cmd_main(const struct command *const *commands, int argc, char **argv);
+/* main() of a program hde-VERB that is one command (library hde_cmd). With --man alone it prints
+ * its manual page, which the build installs as hde-VERB(1). */
+int cmd_program(const struct command *command, int argc, char **argv);
 
 /* Says on stderr "hde VERB: error CODE: text" and the hint in a line of its own (NULL: none);
  * with --json as one JSON object. Gives exit, so that failing is one line. */
@@ -139,6 +142,7 @@ void cmd_help_overview(const struct command *const *commands, hde_text *out);
 void cmd_help_command(const struct command *command, hde_text *out);
 void cmd_help_json(const struct command *const *commands, hde_text *out);
 void cmd_help_man(const struct command *const *commands, hde_text *out);
+void cmd_help_man_program(const struct command *command, hde_text *out);
 const char *cmd_exit_meaning(int exit);
 
 /* external.c: programs called hde-VERB beside this program or in PATH. */

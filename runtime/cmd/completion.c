@@ -3,7 +3,7 @@
  *
  * The script that is printed knows commands, options and fixed values; what only the moment
  * knows (edges of the running graph, installed operators) it asks for with
- * `hde completion --words KIND`. */
+ * `hde completion --words KIND`; the options of a program hde-VERB are those in its help. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>
@@ -104,7 +104,9 @@ script(const struct command *const *commands, hde_text *out)
             hde_text_puts(out, action(commands[i]->complete));
         hde_text_puts(out, "; fi ;;\n");
     }
-    hde_text_puts(out, "    *) _hde_files -f ;;\n  esac\n}\ncomplete -F _hde hde\n");
+    hde_text_puts(out, "    *) if [[ $cur == -* ]]; then\n      _hde_words \"$(hde help \"$verb\" 2>/dev/null "
+                       "| grep -oE -- '--[a-z][a-z-]*' | sort -u)\"\n    else _hde_files -f; fi ;;\n"
+                       "  esac\n}\ncomplete -F _hde hde\n");
 }
 
 static int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * man - the manual page hde(1) from the tables. */
+ * man - the manual pages hde(1) and hde-VERB(1) from the tables. */
 #include "cmd/cmd.h"
 
 #include <ctype.h>
@@ -128,4 +128,22 @@ cmd_help_man(const struct command *const *commands, hde_text *out)
         hde_text_puts(out, "\n");
     }
     hde_text_puts(out, ".SH SEE ALSO\n.BR hde\\-graph (5)\n");
+}
+
+void
+cmd_help_man_program(const struct command *command, hde_text *out)
+{
+    hde_text_puts(out, ".TH HDE\\-");
+    for (const char *c = command->name; *c; c++)
+        hde_text_printf(out, *c == '-' ? "\\-" : "%c", toupper((unsigned char)*c));
+    hde_text_puts(out, " 1 \"\" \"hde " HDE_VERSION "\" \"HFT Data Engine\"\n.SH NAME\nhde\\-");
+    puts_roff(out, command->name);
+    hde_text_puts(out, " \\- ");
+    puts_roff(out, command->summary);
+    hde_text_puts(out, "\n.SH DESCRIPTION\n");
+    man_command(out, command);
+    hde_text_puts(out, ".SH COMMON OPTIONS\n");
+    for (const struct cmd_option *o = cmd_common_options; o->name; o++)
+        man_option(out, o);
+    hde_text_puts(out, ".SH SEE ALSO\n.BR hde (1)\n");
 }

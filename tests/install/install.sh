@@ -65,3 +65,36 @@ PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name hde.pc)") \
 # shellcheck disable=SC2046
 cc -shared -fPIC -fvisibility=hidden -o alone.so spread.c $(cat flags)
 $hde describe ./alone.so | grep -q my/spread || fail 'a plugin built by hand is refused'
+
+# libhde_quant without the engine: by pkg-config, shared and static, and as a CMake component.
+cd "$work"
+cp -r prefix/share/hde/examples/quant quant
+export PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name hde_quant.pc)")
+library=$(dirname "$PKG_CONFIG_PATH")
+# shellcheck disable=SC2046
+cc -Wall -Wextra -Werror quant/ratio.c -o ratio $(pkg-config --define-prefix --cflags --libs hde_quant)
+[ "$(LD_LIBRARY_PATH=$library ./ratio)" = 'put/call ratio: 1.5' ] || fail 'the example says something else'
+# shellcheck disable=SC2046
+cc quant/ratio.c -o static $(pkg-config --define-prefix --cflags hde_quant) "$library/libhde_quant.a" -lm
+[ "$(./static)" = 'put/call ratio: 1.5' ] || fail 'the static library'
+cmake -S quant -B by_cmake -DCMAKE_PREFIX_PATH="$work/prefix" >log && cmake --build by_cmake >>log || {
+  cat log
+  exit 1
+}
+[ "$(by_cmake/ratio)" = 'put/call ratio: 1.5' ] || fail 'the CMake component'
+nm -D --defined-only "$library/libhde_quant.so" | awk '{print $3}' >exported
+for name in pcr bsm_batch bsm_price iv_batch iv_solve strategy_shape margin_estimate margin_index \
+  plan_run quant_cpu_force; do
+  grep -qx "$name" exported || fail "libhde_quant.so does not export $name"
+done
+while read -r name; do
+  grep -qw -- "$name" prefix/include/quant/*.h || fail "libhde_quant.so exports $name, which no header declares"
+done <exported
+if readelf -d "$library/libhde_quant.so" | grep NEEDED | grep -v -E 'libc\.so|libm\.so|ld-linux'; then
+  fail 'libhde_quant.so needs other libraries'
+fi
+for page in hde-price hde-verify; do
+  [ -f "prefix/share/man/man1/$page.1" ] || fail "no manual page $page"
+  "prefix/bin/$page" --help >said || fail "$page --help"
+done

@@ -22,7 +22,8 @@ operators/ingestion  | common/ quant/ connectors/ hde/ protobuf-c/
 operators/storage    | common/ connectors/ hde/ protobuf-c/
 connectors           | connectors/ hde/ protobuf-c/
 gateway              | connectors/ hde/ protobuf-c/
-examples             | hde/ protobuf-c/
+tools                | base/ engine/ cmd/ quant/ hde/ protobuf-c/
+examples             | quant/ hde/ protobuf-c/
 '
 # In the runtime, of the schemas only the envelope and the control protocol.
 runtime_schemas='hde/schemas/(runtime|control)\.pb-c\.h'

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fuzz_measures - any bytes as the arguments of everything in libhde_quant beside the batches of
+ * options (fuzz_quant): strategies, margin, savings plans, forward, smile, index, measures of a
+ * chain. No crash, no index out of range, and NaN only where the result says that it is absent. */
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quant/basis.h"
+#include "quant/buildup.h"
+#include "quant/forward.h"
+#include "quant/iv.h"
+#include "quant/margin.h"
+#include "quant/max_pain.h"
+#include "quant/normal.h"
+#include "quant/pcr.h"
+#include "quant/plans.h"
+#include "quant/rates.h"
+#include "quant/skew.h"
+#include "quant/vix.h"
+#include "quant/zones.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const double special[] = {
+    0,     -0.0, 1,     -1,    NAN, INFINITY, -INFINITY, DBL_MIN, 5e-324, DBL_MAX, 1e-308,
+    1e308, 1e-6, 50,    0.2,   0.065, 100,    101,       1e-9,    24212.8, 24200,  1. / 365,
+    30,    1e10, -0.25, 1e-100, 3e-8, 0.5,
+};
+enum { SPECIAL = sizeof special / sizeof *special, STRIKES = 12, LEGS = 5 };
+
+struct bytes {
+    const uint8_t *at;
+    size_t left;
+};
+
+static unsigned
+next_byte(struct bytes *b)
+{
+    return b->left ? b->left--, *b->at++ : 0;
+}
+
+/* A byte that picks a value, or eight bytes of one. */
+static double
+next_number(struct bytes *b)
+{
+    unsigned pick = next_byte(b);
+    double value = 0;
+
+    if (pick < SPECIAL)
+        return special[pick];
+    for (size_t i = 0; i < sizeof value; i++)
+        ((uint8_t *)&value)[i] = (uint8_t)next_byte(b);
+    return value;
+}
+
+static void
+require(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "fuzz_measures: %s\n", what);
+    abort();
+}
+
+/* ---- Strategies, margin, plans --------------------------------------------------------------- */
+
+static void
+check_shape(const struct strategy *s)
+{
+    double breakeven[STRATEGY_BREAKEVENS(LEGS)];
+    struct strategy_shape shape;
+    size_t n;
+
+    if (!strategy_shape(s, &shape, STRATEGY_BREAKEVENS(LEGS), breakeven)) {
+        require(isnan(shape.max_profit) && isnan(shape.max_loss), "a shape that was refused");
+        return;
+    }
+    require(strategy_valid(s), "a shape of no strategy");
+    require(!isnan(shape.max_profit) && !isnan(shape.max_loss), "NaN in a shape");
+    require(shape.max_profit >= -shape.max_loss, "the most is below the least");
+    n = shape.n_breakevens;
+    require(shape.model_dependent || n <= STRATEGY_BREAKEVENS(LEGS), "too many break-evens");
+    for (size_t i = 0; i < n && i < STRATEGY_BREAKEVENS(LEGS); i++)
+        require(breakeven[i] >= 0 && (i == 0 || breakeven[i] >= breakeven[i - 1]),
+                "order of break-evens");
+}
+
+static void
+check_strategy(struct bytes *b)
+{
+    struct strategy_leg leg[LEGS];
+    struct strategy s = {next_byte(b) % (LEGS + 1), leg, next_number(b), next_number(b),
+                         next_number(b)};
+    struct strategy_market at = {next_number(b), next_number(b), next_number(b)};
+    struct strategy_odds odds;
+    struct bsm_greeks g;
+    struct margin m;
+    double profit, vol = next_number(b);
+
+    for (size_t i = 0; i < LEGS; i++)
+        leg[i] = (struct strategy_leg){.right = (enum bsm_right)((int)(next_byte(b) % 4) - 1),
+                                       .strike = next_number(b),
+                                       .units = next_number(b),
+                                       .entry = next_number(b),
+                                       .t = next_number(b),
+                                       .vol = next_number(b)};
+    check_shape(&s);
+    profit = strategy_profit(&s, &at);
+    require(isnan(profit) || (isfinite(profit) && strategy_valid(&s)), "profit");
+    if (strategy_greeks(&s, &at, &g))
+        require(isfinite(g.price) && !isnan(g.delta), "Greeks");
+    else
+        require(isnan(g.price) && isnan(g.delta), "Greeks that were refused");
+    for (int v = 0; v < 3; v++)
+        if (strategy_odds(&s, (enum strategy_vol)v, vol, &odds))
+            require(odds.profit_probability >= 0 && odds.profit_probability <= 1 &&
+                        isfinite(odds.expected_profit),
+                    "odds");
+        else
+            require(isnan(odds.profit_probability) && isnan(odds.expected_profit),
+                    "odds that were refused");
+    if (margin_estimate(&s, vol, next_byte(b) % 2 ? &margin_index : &margin_stock, &m))
+        require(m.span >= 0 && m.exposure >= 0 && isfinite(m.total) && isfinite(m.benefit) &&
+                    m.worst >= 0 && m.worst < MARGIN_SCENARIOS,
+                "margin");
+    else
+        require(isnan(m.total) && isnan(m.span) && isnan(m.benefit), "margin that was refused");
+}
+
+static void
+check_plan(struct bytes *b)
+{
+    static struct plan_month schedule[PLAN_MONTHS_MAX];
+    struct plan p = {(enum plan_kind)(next_byte(b) % 5), next_number(b), next_number(b),
+                     next_number(b), next_number(b), next_number(b), next_byte(b) * 6};
+    struct plan_result r;
+
+    if (plan_run(&p, p.months <= PLAN_MONTHS_MAX ? schedule : NULL, &r))
+        require(isfinite(r.value) && r.value >= 0 && isfinite(r.gain) && !isnan(r.real_value) &&
+                    r.months_funded <= p.months,
+                "plan");
+    else
+        require(isnan(r.value) && isnan(r.gain) && isnan(r.real_value), "plan that was refused");
+}
+
+/* ---- A chain --------------------------------------------------------------------------------- */
+
+struct chain {
+    size_t n;
+    double strike[STRIKES], a[STRIKES], b[STRIKES];
+};
+
+/* Strikes as feeds give them, ascending and above 0; all else is anything. */
+static void
+read_chain(struct chain *c, struct bytes *b)
+{
+    double strike = 0;
+
+    c->n = next_byte(b) % (STRIKES + 1);
+    for (size_t i = 0; i < c->n; i++) {
+        strike += 1 + next_byte(b);
+        c->strike[i] = strike;
+        c->a[i] = next_number(b);
+        c->b[i] = next_number(b);
+    }
+}
+
+static void
+check_forward(const struct chain *c, struct bytes *b)
+{
+    struct forward_inputs in = {.n = c->n,
+                                .strike = c->strike,
+                                .call = c->a,
+                                .put = c->b,
+                                .spot = next_number(b),
+                                .future = next_number(b),
+                                .t = fabs(next_number(b)),
+                                .rate = next_number(b),
+                                .yield = next_number(b),
+                                .near = next_byte(b) % (FORWARD_NEAR_MAX + 1),
+                                .away_max = next_number(b),
+                                .fit_discount = next_byte(b) % 2};
+    struct forward f;
+
+    if (forward_imply(&in, &f))
+        require(f.forward > 0 && isfinite(f.forward) && f.source != FORWARD_NONE, "forward");
+    else
+        require(isnan(f.forward) && f.source == FORWARD_NONE, "forward that is absent");
+}
+
+static void
+check_chain(struct bytes *b)
+{
+    struct chain c;
+    double smile[STRIKES], call_pain[STRIKES], put_pain[STRIKES], x = next_number(b), y = next_number(b);
+    struct max_pain pain;
+    struct skew skew;
+    size_t first, count;
+
+    read_chain(&c, b);
+    check_forward(&c, b);
+    skew_smile(c.n, c.strike, x, c.a, c.b, smile);
+    skew_measure(c.n, c.strike, smile, x, fabs(y), 0.2, 2, &skew);
+    skew_at_delta(c.n, c.strike, smile, x, fabs(y), 0.25);
+    vix_variance(c.n, c.strike, c.a, c.b, x, 0.99, fabs(y));
+    if (max_pain(c.n, c.strike, c.a, c.b, call_pain, put_pain, &pain))
+        require(c.n > 0 && pain.strike >= c.strike[0] && pain.strike <= c.strike[c.n - 1],
+                "max pain is no strike");
+    if (c.n > 0)
+        require(pcr_largest(c.n, c.a) < c.n, "the largest is no strike");
+    if (pcr_near(c.n, c.strike, x, 3, &first, &count))
+        require(count > 0 && first + count <= c.n, "strikes near the money");
+    pcr_of(c.n, c.a, c.b);
+}
+
+static void
+check_scalars(struct bytes *b)
+{
+    double x = next_number(b), y = next_number(b), z = next_number(b), p = normal_cdf(x);
+    struct iv iv = iv_normalised(-fabs(x), y);
+    struct rate_spread spread = {0};
+
+    require(isnan(x) ? isnan(p) : p >= 0 && p <= 1, "distribution");
+    if (iv.status == IV_OK || iv.status == IV_ILL_CONDITIONED)
+        require(iv.vol > 0 && isfinite(iv.vol), "normalised volatility");
+    else
+        require(isnan(iv.vol), "normalised volatility that is absent");
+    basis_of(x, y, z, 0.065, 0.01);
+    pcr(x, y);
+    buildup_signal(buildup_class(x, y, z, 0), 1);
+    rate_spread_add(&spread, x);
+    rate_spread_add(&spread, y);
+    rate_spread_score(&spread, z, 1);
+    rate_per_minute(x, y, (int64_t)next_byte(b) - 3);
+    zone_strength(x, y, z);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes b = {data, size};
+
+    while (b.left) {
+        check_strategy(&b);
+        check_plan(&b);
+        check_chain(&b);
+        check_scalars(&b);
+    }
+    return 0;
+}
