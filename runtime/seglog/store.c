@@ -167,7 +167,7 @@ enter_next(struct store *store, struct err *err)
     if (!segment_path(from, store->folder, first, SEGMENT_SUFFIX_NEW) ||
         !segment_path(to, store->folder, first, SEGMENT_SUFFIX) || io.rename(from, to) < 0)
         return failed(store, "HDE-L006", "name", err);
-    if (!io_sync_folder(store->folder))
+    if (io.fsync(store->folder_fd) < 0)
         return sync_failed(store, err);
     if (store->n)
         store->segments[store->n - 1].bytes = store->offset;
@@ -358,7 +358,7 @@ store_retain(struct store *store, uint64_t need, struct err *err)
         if (!segment_path(path, store->folder, store->segments[0].first, SEGMENT_SUFFIX) ||
             (io.unlink(path) < 0 && errno != ENOENT))
             return STORE_DONE; /* it is tried again the next time */
-        if (!io_sync_folder(store->folder)) /* else a later one might go before it: a gap */
+        if (io.fsync(store->folder_fd) < 0) /* else a later one might go before it: a gap */
             return sync_failed(store, err);
         memmove(store->segments, store->segments + 1, --store->n * sizeof *store->segments);
     }
@@ -567,6 +567,10 @@ open_files(struct store *store, struct seglog_report *report, struct err *err)
     if (!io_make_folders(store->folder))
         return err_set(err, io_is_full(errno) ? "HDE-L008" : "HDE-L002",
                        "cannot make the folder %s: %s", store->folder, strerror(errno));
+    store->folder_fd = io.open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (store->folder_fd < 0)
+        return err_set(err, "HDE-L002", "cannot open the folder %s: %s", store->folder,
+                       strerror(errno));
     fine = take_lock(store, err) && remove_unnamed(store, err) &&
            segment_list(&list, store->folder, err) && recover(store, &list, report, err);
     segment_list_fini(&list);
@@ -579,7 +583,8 @@ bool
 store_open(struct store *store, const char *folder, const struct seglog_options *options,
            struct seglog_report *report, struct err *err)
 {
-    *store = (struct store){.lock_fd = -1,
+    *store = (struct store){.folder_fd = -1,
+                            .lock_fd = -1,
                             .fd = -1,
                             .next_fd = -1,
                             .position = 1,
@@ -613,7 +618,9 @@ store_close(struct store *store)
     }
     if (store->lock_fd >= 0)
         close(store->lock_fd);
+    if (store->folder_fd >= 0)
+        close(store->folder_fd);
     index_fini(&store->index);
     free(store->segments);
-    *store = (struct store){.lock_fd = -1, .fd = -1, .next_fd = -1};
+    *store = (struct store){.folder_fd = -1, .lock_fd = -1, .fd = -1, .next_fd = -1};
 }

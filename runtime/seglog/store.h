@@ -17,7 +17,7 @@ struct store {
     char folder[PATH_MAX];
     uint64_t segment_bytes, keep_bytes, reserve_bytes;
     int64_t keep_ns;
-    int lock_fd;
+    int folder_fd, lock_fd;
 
     int fd; /* of the last segment */
     struct segment_head head;
