@@ -51,11 +51,23 @@ crc32c_by_table(uint32_t crc, const void *bytes, size_t size)
 }
 
 #if defined(__x86_64__)
+/* Words are read where they are aligned: fields that were stored just now come from the store
+ * buffer, which a word across two of them does not. */
 __attribute__((target("sse4.2"))) static uint32_t
 by_instruction(uint32_t crc, const uint8_t *at, size_t size)
 {
     uint64_t c = ~crc;
 
+    for (; size && (uintptr_t)at % 4; size--)
+        c = __builtin_ia32_crc32qi((uint32_t)c, *at++);
+    if (size >= 4 && (uintptr_t)at % 8) {
+        uint32_t half;
+
+        memcpy(&half, at, sizeof half);
+        c = __builtin_ia32_crc32si((uint32_t)c, half);
+        size -= 4;
+        at += 4;
+    }
     for (; size >= 8; size -= 8, at += 8) {
         uint64_t word;
 

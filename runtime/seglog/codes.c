@@ -38,5 +38,8 @@ const struct code seglog_codes[] = {
      "The disk or a quota is full, so that a new log cannot be made. A log that is open already "
      "waits for room and goes on by itself.",
      NULL, NULL},
+    {"HDE-L009", "there is no log in the folder",
+     "A log is a folder with files that are called by a position of 20 digits and .seg.", NULL,
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -363,9 +363,10 @@ seglog_seek_event(struct seglog_reader *reader, int64_t event_ns)
 
 /* From the index, or by reading all of it. */
 static void
-sum_up(int fd, uint64_t first, bool is_last, struct index *index, bool *torn)
+sum_up(int fd, bool is_last, struct index *index, struct seglog_segment *out)
 {
-    struct scan scan = {.fd = fd, .offset = sizeof(struct segment_head), .position = first};
+    struct scan scan = {
+        .fd = fd, .offset = sizeof(struct segment_head), .position = out->first_position};
     const struct record_head *head;
     enum scan_found found;
 
@@ -374,7 +375,9 @@ sum_up(int fd, uint64_t first, bool is_last, struct index *index, bool *torn)
     index_clear(index);
     while ((found = scan_next(&scan, &head)) == SCAN_RECORD)
         index_note(index, head, scan.offset - record_whole(head->size));
-    *torn = found != SCAN_INDEX && (found != SCAN_NONE || !is_last);
+    out->torn = found != SCAN_INDEX && (found != SCAN_NONE || !is_last);
+    if (out->torn)
+        out->whole_bytes = scan.offset;
     scan_fini(&scan);
 }
 
@@ -390,8 +393,8 @@ describe(const char *folder, uint64_t first, bool is_last, struct seglog_segment
     *out = (struct seglog_segment){.first_position = first, .torn = fd < 0};
     snprintf(out->name, sizeof out->name, "%020" PRIu64 SEGMENT_SUFFIX, first);
     if (fd >= 0) {
-        out->bytes = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-        sum_up(fd, first, is_last, &index, &out->torn);
+        out->bytes = out->whole_bytes = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+        sum_up(fd, is_last, &index, out);
         close(fd);
     }
     out->records = index.sums.records;

@@ -26,10 +26,13 @@ struct seglog_options {
     uint64_t segment_bytes; /* a new file after that; 0: 64 MiB */
     int64_t sync_ns;        /* fsync at the latest so long after an append; 0: 5 ms */
     uint64_t sync_bytes;    /* or when so many bytes wait; 0: 1 MiB */
-    uint64_t keep_bytes;    /* retention, as far as seglog_need() allows; 0: no bound */
+    uint64_t keep_bytes;    /* retention, as far as seglog_need() allows; 0: no bound, 1: no more
+                               than is needed */
     int64_t keep_ns;        /* by wall-clock age of a segment; 0: no bound */
-    uint64_t reserve_bytes; /* kept free for records that must go in when the disk is full */
-    /* Called on the log's thread after durable has grown, or after room came back or went. */
+    uint64_t reserve_bytes; /* blocks for records that must go in when the disk is full; none on a
+                               file system without fallocate(2) */
+    /* Called on the log's thread after durable has grown, after room came back or went, and when
+     * the log broke. No calls of seglog_append() or seglog_close() from here. */
     void (*moved)(void *arg);
     void *arg;
 };
@@ -46,7 +49,9 @@ struct seglog;
 #define SEGLOG_SIZE_MAX (1u << 30) /* of a record; a larger one stops the process */
 
 /* Makes the folder if there is none. Cuts a torn tail and says so in *report (may be NULL). NULL
- * with err: another process has it, it cannot be read or written, damaged before its tail. */
+ * with err (HDE-L...): another process has it, it cannot be read or written, damaged before its
+ * tail. The last segment is read for that; closed ones answer for themselves by their index, what
+ * is damaged inside of them is found by who reads them. */
 struct seglog *seglog_open(const char *folder, const struct seglog_options *options,
                            struct seglog_report *report, struct err *err);
 void seglog_close(struct seglog *log); /* writes and syncs what is left */
@@ -65,7 +70,8 @@ bool seglog_is_full(const struct seglog *log); /* no room now; goes away by itse
 bool seglog_error(const struct seglog *log, struct err *err); /* true: broken, with the reason */
 uint64_t seglog_last(const struct seglog *log); /* position appended last */
 uint64_t seglog_first(const struct seglog *log);
-/* Records from this position on are still needed: retention stops before it. */
+/* Records from this position on are still needed: retention stops before it. Until the first call
+ * all are; UINT64_MAX: none is. Segments go as a whole, the last one never. */
 void seglog_need(struct seglog *log, uint64_t position);
 
 /* ---- Reading: any process, also while another appends -------------------------------------- */
@@ -82,7 +88,8 @@ enum seglog_next { SEGLOG_RECORD, SEGLOG_END, SEGLOG_DAMAGED };
 
 struct seglog_reader *seglog_reader_open(const char *folder, struct err *err);
 void seglog_reader_close(struct seglog_reader *reader);
-/* The first record at or after; false: none, the next call gives SEGLOG_END. */
+/* The first record at or after; false: none, the next call gives SEGLOG_END. Damage on the way
+ * there is true as well: the next call gives SEGLOG_DAMAGED. */
 bool seglog_seek_position(struct seglog_reader *reader, uint64_t position);
 bool seglog_seek_tick(struct seglog_reader *reader, uint64_t tick);
 bool seglog_seek_event(struct seglog_reader *reader, int64_t event_ns); /* first with event >= */
@@ -96,8 +103,10 @@ struct seglog_segment {
     char name[64];
     uint64_t first_position, records, first_tick, last_tick, bytes;
     int64_t first_event_ns, last_event_ns; /* smallest and largest; INT64_MIN: none */
-    bool torn;                             /* the last record is not whole */
+    bool torn;            /* what is behind the last whole record is not one */
+    uint64_t whole_bytes; /* up to there */
 };
+/* How many there are; the first `max` of them in out. 0 with err, or because there are none. */
 size_t seglog_segments(const char *folder, struct seglog_segment *out, size_t max, struct err *err);
 
 #endif

@@ -19,11 +19,22 @@
 
 static struct rig rig;
 
-enum call { OPEN, PREAD, PWRITE, FDATASYNC, FSYNC, FTRUNCATE, FALLOCATE, RENAME, UNLINK, MKDIR,
-            CALLS };
+enum call {
+    OPEN,
+    PREAD,
+    PWRITE,
+    FDATASYNC,
+    FSYNC,
+    FTRUNCATE,
+    FALLOCATE,
+    RENAME,
+    UNLINK,
+    MKDIR,
+    CALLS
+};
 static const char *const call_names[CALLS] = {"open",      "pread",     "pwrite", "fdatasync",
-                                              "fsync",     "ftruncate", "fallocate", "rename",
-                                              "unlink",    "mkdir"};
+                                              "fsync",     "ftruncate", "fallocate",
+                                              "rename",    "unlink",    "mkdir"};
 
 enum { FDS = 64, RENAMES = 256 };
 
@@ -36,11 +47,12 @@ static struct {
     bool for_ever;  /* and all calls of any kind after it: the power is gone */
     size_t most;    /* bytes of a write; 0: all */
 
-    bool is_small;                     /* the disk has a size */
-    uint64_t room, allocated[FDS];     /* what is left; blocks of each file */
+    bool is_small;         /* the disk has a size */
+    _Atomic uint64_t room; /* what is left of it */
 
-    uint64_t size[FDS], synced[FDS];   /* bytes of each open file, by inode below */
-    ino_t inode[FDS];
+    /* Files. */
+    ino_t inode[FDS]; /* 0: a free entry */
+    uint64_t allocated[FDS], synced[FDS]; /* bytes */
     char renamed[RENAMES][2][160]; /* not synced yet */
     unsigned n_renamed;
 } disk;
