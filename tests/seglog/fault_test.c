@@ -36,7 +36,7 @@ static const char *const call_names[CALLS] = {"open",      "pread",     "pwrite"
                                               "fsync",     "ftruncate", "fallocate",
                                               "rename",    "unlink",    "mkdir"};
 
-enum { FDS = 64, RENAMES = 256 };
+enum { FDS = 256, RENAMES = 256 };
 
 /* The disk of this test. The log's thread and the appender do not call at the same time. */
 static struct {
@@ -53,8 +53,9 @@ static struct {
     /* Files. */
     ino_t inode[FDS]; /* 0: a free entry */
     uint64_t allocated[FDS], synced[FDS]; /* bytes */
-    char renamed[RENAMES][2][160]; /* not synced yet */
-    unsigned n_renamed;
+    /* Names that are not synced yet. */
+    char renamed[RENAMES][2][160], removed[RENAMES][160];
+    unsigned n_renamed, n_removed;
 } disk;
 
 static const struct io *system_io; /* the table as it was */
@@ -94,9 +95,14 @@ file_of(int fd)
 static int
 fake_open(const char *path, int flags, mode_t mode)
 {
-    if (fails(OPEN))
-        return -1;
-    return system_io->open(path, flags, mode);
+    int fd = fails(OPEN) ? -1 : system_io->open(path, flags, mode);
+
+    if (fd >= 0 && (flags & O_TRUNC)) {
+        unsigned i = file_of(fd);
+
+        disk.synced[i] = disk.allocated[i] = 0;
+    }
+    return fd;
 }
 
 static ssize_t
@@ -152,12 +158,25 @@ fake_fdatasync(int fd)
     return 0;
 }
 
+/* Where a removed file is until the folder is synced. */
+static void
+grave_of(char grave[176], const char *path)
+{
+    snprintf(grave, 176, "%s.removed", path);
+}
+
 static int
 fake_fsync(int fd)
 {
     if (fails(FSYNC))
         return -1;
     disk.n_renamed = 0;
+    while (disk.n_removed) {
+        char grave[176];
+
+        grave_of(grave, disk.removed[--disk.n_removed]);
+        unlink(grave);
+    }
     return 0;
 }
 
@@ -198,19 +217,15 @@ fake_rename(const char *from, const char *to)
 static int
 fake_unlink(const char *path)
 {
-    struct stat st;
+    char grave[176];
 
     if (fails(UNLINK))
         return -1;
-    if (stat(path, &st) == 0) {
-        for (unsigned i = 0; i < FDS; i++) {
-            if (disk.inode[i] != st.st_ino)
-                continue;
-            disk.room += disk.allocated[i];
-            disk.inode[i] = 0;
-        }
-    }
-    return system_io->unlink(path);
+    if (disk.n_removed == RENAMES || !strstr(path, ".seg"))
+        return system_io->unlink(path);
+    snprintf(disk.removed[disk.n_removed++], sizeof disk.removed[0], "%s", path);
+    grave_of(grave, path);
+    return rename(path, grave);
 }
 
 static int
@@ -347,11 +362,17 @@ check_after(const struct outcome *out)
     seglog_close(log);
 }
 
-/* Fails call after call of each kind, once or for ever, until a run has no more of them; `judge`
- * looks at each run. */
+/* Fails call after call of each kind as `how` says, until a run has no more of them. */
+struct how {
+    int error;
+    bool for_ever;
+    size_t most;
+    void (*judge)(enum call call, const struct outcome *out);
+    void (*crash)(void);
+};
+
 static unsigned
-fail_each(int error, bool for_ever, void (*judge)(enum call call, const struct outcome *out),
-          void (*crash)(void))
+fail_each(const struct how *how)
 {
     unsigned failed = 0;
 
@@ -365,16 +386,17 @@ fail_each(int error, bool for_ever, void (*judge)(enum call call, const struct o
             disk_reset();
             disk.fail = call;
             disk.at = n;
-            disk.error = error;
-            disk.for_ever = for_ever;
+            disk.error = how->error;
+            disk.for_ever = how->for_ever;
+            disk.most = how->most;
             run(&out);
             if (disk.calls[call] < n)
                 break;
             failed++;
-            if (judge)
-                judge(call, &out);
-            if (crash)
-                crash();
+            if (how->judge)
+                how->judge(call, &out);
+            if (how->crash)
+                how->crash();
             check_after(&out);
         }
         printf("%s %u, ", call_names[call], n - 1);
@@ -398,7 +420,7 @@ judge_io_error(enum call call, const struct outcome *out)
 static void
 test_an_io_error_of_any_call_stops_the_log_with_its_reason_and_corrupts_nothing(void **state)
 {
-    assert_true(fail_each(EIO, false, judge_io_error, NULL) > 100);
+    assert_true(fail_each(&(struct how){EIO, .judge = judge_io_error}) > 100);
 }
 
 /* A full disk is waited for; only a log that is just begun says so and gives up. */
@@ -414,7 +436,8 @@ judge_full(enum call call, const struct outcome *out)
 static void
 test_a_disk_that_is_full_at_any_call_is_waited_for(void **state)
 {
-    assert_true(fail_each(ENOSPC, false, judge_full, NULL) > 100);
+    assert_true(fail_each(&(struct how){ENOSPC, .judge = judge_full}) > 100);
+    assert_true(fail_each(&(struct how){ENOSPC, .most = 300, .judge = judge_full}) > 100);
 }
 
 static void
@@ -427,7 +450,7 @@ judge_interrupted(enum call call, const struct outcome *out)
 static void
 test_signals_during_calls_change_nothing(void **state)
 {
-    fail_each(EINTR, false, judge_interrupted, NULL);
+    assert_true(fail_each(&(struct how){EINTR, .judge = judge_interrupted}) > 100);
 }
 
 static void
@@ -461,6 +484,16 @@ lose_what_was_not_synced(void)
         if (rig_draw(&rig, 2))
             rename(disk.renamed[i][1], disk.renamed[i][0]);
     }
+    while (disk.n_removed) {
+        const char *path = disk.removed[--disk.n_removed];
+        char grave[176];
+
+        grave_of(grave, path);
+        if (rig_draw(&rig, 2))
+            rename(grave, path);
+        else
+            unlink(grave);
+    }
     n = rig_files(&rig, files, 64);
     for (size_t i = 0; i < n; i++) {
         int fd = open(files[i].path, O_RDWR | O_CLOEXEC);
@@ -483,7 +516,31 @@ static void
 test_crash_at_every_call_leaves_a_log_that_opens_with_all_that_was_durable(void **state)
 {
     for (int i = 0; i < 3; i++)
-        assert_true(fail_each(EIO, true, NULL, lose_what_was_not_synced) > 100);
+        assert_true(fail_each(&(struct how){EIO, true, .crash = lose_what_was_not_synced}) > 100);
+}
+
+/* A process that was killed has written what it has not synced; the next one finds it. */
+static void
+test_what_opening_finds_is_durable(void **state)
+{
+    for (unsigned n = 1; n < 20; n++) {
+        struct outcome out;
+        struct seglog *log;
+
+        remove_all();
+        disk_reset();
+        disk.fail = FDATASYNC;
+        disk.at = n;
+        disk.error = EIO;
+        run(&out);
+        disk.at = 0;
+        log = rig_open(&rig, &options, NULL);
+        out.durable = seglog_durable(log);
+        assert_int_equal(out.durable, seglog_last(log));
+        seglog_close(log);
+        lose_what_was_not_synced();
+        check_after(&out);
+    }
 }
 
 /* ---- A full disk -------------------------------------------------------------------------- */
@@ -589,6 +646,7 @@ main(void)
         TEST(test_signals_during_calls_change_nothing),
         TEST(test_short_writes_and_reads_change_nothing),
         TEST(test_crash_at_every_call_leaves_a_log_that_opens_with_all_that_was_durable),
+        TEST(test_what_opening_finds_is_durable),
         TEST(test_urgent_records_have_the_reserve_while_the_disk_is_full),
         TEST(test_a_log_on_a_full_disk_opens_and_waits),
         TEST(test_a_failed_sync_breaks_the_log),
