@@ -70,7 +70,9 @@ parse_bound(const char *text, struct bound *bound)
     *bound = (struct bound){OPEN_END};
     if (!text)
         return true;
-    bound->by = strncmp(text, "tick:", 5) == 0 ? BY_TICK : strchr(text, '-') ? BY_TIME : BY_POSITION;
+    bound->by = strncmp(text, "tick:", 5) == 0 ? BY_TICK
+                : strchr(text, '-')            ? BY_TIME
+                                               : BY_POSITION;
     if (bound->by == BY_TIME)
         return parse_time(text, &bound->event_ns);
     return parse_number(text + (bound->by == BY_TICK ? 5 : 0), &bound->number);
@@ -535,7 +537,8 @@ const struct command cmd_log = {
             "ls, cat and verify read the log that a graph keeps in FOLDER (its checkpoint: or "
             "record: folder, the journal of a link), also while it is being written. ls shows its "
             "segments, cat prints a JSON line a record, verify reads all and names every damage "
-            "with file and offset. A torn tail, which a crash leaves, is named but is no damage.\n\n"
+            "with file and offset. A torn tail, which a crash leaves, is named but is no "
+            "damage.\n\n"
             "A range is given by positions (1200), ticks (tick:1200) or event times "
             "(2026-08-19T05:57:00Z, 2026-08-19), both ends included.",
     .examples =

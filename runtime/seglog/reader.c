@@ -2,14 +2,15 @@
  * reader - records of a log in order, from any process, also while another one appends.
  *
  *  (1) Only whole records with the next position are given: what the writer has not finished is
- *      the end for now, and is read again by the next call. [test_a_reader_follows_a_writer_...]
+ *      the end for now, and is read again by the next call.
+ *      [test_a_reader_in_another_process_sees_every_record_whole_and_once]
  *  (2) A segment is left for the next one only at its index, or after damage was reported. That
  *      there is a later segment is looked up before a bad end is read once more: by then a segment
  *      that is not the last one was closed, so it can get no better.
- *      [test_a_reader_follows_a_writer_...]
+ *      [test_a_reader_follows_its_writer_from_record_to_record, test_a_missing_segment_is_an_error]
  *  (3) Indexes only choose where to begin; each record is checked for itself, and an index is
  *      believed only in a closed segment, whose end no record can imitate.
- *      [test_seek_finds_the_first_record_...] */
+ *      [test_seek_finds_the_first_record_at_or_after] */
 #include "base/arena.h"
 #include "base/io.h"
 #include "seglog/index.h"

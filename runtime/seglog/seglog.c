@@ -6,7 +6,7 @@
  *      writes chunks, only the log's thread reads and gives them back.
  *      [test_records_come_back_as_they_were_appended, under ThreadSanitizer too]
  *  (2) durable grows only after a sync that covers it, and never goes back.
- *      [test_kill_of_the_writer_loses_nothing_durable, test_crash_at_every_call_...]
+ *      [test_kill_of_the_writer_loses_nothing_durable, test_what_opening_finds_is_durable]
  *  (3) The thread sleeps on `work`, without a deadline when all is synced. Before it sleeps it
  *      announces in wake_at how many bytes it waits for and then looks at appended; append raises
  *      appended and then looks at wake_at (both sequentially consistent): one of them sees the
@@ -14,9 +14,10 @@
  *      [test_an_append_is_durable_by_the_timer, test_an_idle_log_uses_no_processor]
  *  (4) The lock is held to sleep, to wake and to report, never during a system call on a file.
  *  (5) While the disk is full only urgent records go in, as long as the blocks that are there
- *      (room_end) hold all that was taken before as well. [test_urgent_records_have_the_reserve...]
- *  (6) After the first error nothing is written: what is durable stays, nothing is added.
- *      [test_a_failed_sync_breaks_the_log]
+ *      (room_end) hold all that was taken before as well.
+ *      [test_urgent_records_have_the_reserve_while_the_disk_is_full]
+ *  (6) After the first error nothing is written: what is durable stays, nothing is added. [test_an_
+ *      io_error_of_any_call_stops_the_log_with_its_reason_and_corrupts_nothing]
  *
  *      IDLE --append--> ARMED --sync_ns, sync_bytes, want--> GROUP (write, sync, moved) --> IDLE
  *                                                              |  ^
@@ -527,6 +528,7 @@ run(void *arg)
     enum store_result result = STORE_DONE;
     bool stop = false;
 
+    pthread_setname_np(pthread_self(), "hde-log");
     while (!stop && result != STORE_BROKEN) {
         struct err err = {0};
 

@@ -56,16 +56,18 @@ struct seglog *seglog_open(const char *folder, const struct seglog_options *opti
                            struct seglog_report *report, struct err *err);
 void seglog_close(struct seglog *log); /* writes and syncs what is left */
 
-/* Copies the record. False: the disk is full (seglog_is_full()) or broken (seglog_error()), and
- * nothing was taken; `urgent` records may use the reserve. Never waits for the disk, unless more
- * than 64 MiB wait to be written. key->position is set. */
+/* Copies the record; key->position is set. False: the disk is full (seglog_is_full()) or broken
+ * (seglog_error()), and nothing was taken; `urgent` records may use the reserve. Never waits for
+ * the disk, unless more than 64 MiB wait to be written. */
 bool seglog_append(struct seglog *log, struct seglog_key *key, const void *bytes, size_t size,
                    bool urgent);
 
 /* Any thread. Positions up to the result survive a crash. */
 uint64_t seglog_durable(const struct seglog *log);
-void seglog_want(struct seglog *log, uint64_t position); /* sync up to there now, not by the timer */
-bool seglog_wait(struct seglog *log, uint64_t position, int timeout_ms); /* cold paths and tests */
+/* Syncs up to there now, or when it is appended, not by the timer. */
+void seglog_want(struct seglog *log, uint64_t position);
+/* The same and waits for it. False: not in time, or broken. For cold paths and tests. */
+bool seglog_wait(struct seglog *log, uint64_t position, int timeout_ms);
 bool seglog_is_full(const struct seglog *log); /* no room now; goes away by itself */
 bool seglog_error(const struct seglog *log, struct err *err); /* true: broken, with the reason */
 uint64_t seglog_last(const struct seglog *log); /* position appended last */

@@ -2,20 +2,25 @@
  * store - the files of a log as its one writer sees them.
  *
  *  (1) A file called .seg has a whole and durable head: it is made as .tmp, synced, renamed, and
- *      the folder synced. A .tmp is no part of the log. [test_crash_at_every_call_...]
+ *      the folder synced. A .tmp is no part of the log. [test_crash_at_every_call_leaves_a_log_
+ *      that_opens_with_all_that_was_durable: (1), (2), (3) and (4) with the power lost there]
  *  (2) Every segment but the last is closed: it ends with its index and was synced before the next
- *      one got its name. So whatever is not whole there is damage. [test_damage_in_a_closed_...]
+ *      one got its name. So whatever is not whole there is damage.
+ *      [test_damage_in_a_closed_segment_is_named_and_reading_goes_on_behind_it]
  *  (3) In the last segment, what is behind its last whole record is the torn tail of a crash, and
  *      is cut off, unless something behind it shows that it had been durable (record_durable):
- *      that is damage, and the log does not open. [test_a_torn_tail_is_cut_..., test_damage_...]
+ *      that is damage, and the log does not open. [test_a_torn_tail_is_cut_off_with_a_report,
+ *      test_damage_of_what_was_durable_is_an_error_with_its_place]
  *  (4) Positions have no gap, from the first record of the first segment to the last.
+ *      [test_a_missing_segment_is_an_error]
  *  (5) The file is never changed in front of `offset`; a write that failed half way is repeated at
- *      the same place with the same bytes.
+ *      the same place with the same bytes. [test_a_disk_that_is_full_at_any_call_is_waited_for]
  *  (6) Blocks are allocated ahead (fallocate behind the end of the file, which does not show):
  *      for the reserve and for what is appended while the disk fills up. A reserve in a file of its
  *      own would have to be given back to a disk where others wait for room as well. When there is
  *      no more, the store stays in its segment, whatever the size, so that it needs nothing of the
- *      disk but the blocks that it has. [test_urgent_records_have_the_reserve_...]
+ *      disk but the blocks that it has.
+ *      [test_urgent_records_have_the_reserve_while_the_disk_is_full]
  *  (7) After a failed sync nobody knows what is on the disk: it is never called again for these
  *      bytes, the log is broken. [test_a_failed_sync_breaks_the_log]
  *
@@ -217,10 +222,15 @@ close_segment(struct store *store, struct err *err)
     return STORE_DONE;
 }
 
+/* By size, or because retention by age could not remove what is in it before it is full. */
 static bool
 is_segment_over(const struct store *store)
 {
-    return store->closed || (store->index.sums.records && store->offset >= store->limit);
+    if (store->closed || !store->index.sums.records)
+        return store->closed;
+    return store->offset >= store->limit ||
+           (store->keep_ns && store->limit == store->segment_bytes &&
+            clock_real_ns() - store->head.created_ns > store->keep_ns);
 }
 
 /* Where there is no room for the next segment this one goes on (6). */

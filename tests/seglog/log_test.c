@@ -619,6 +619,24 @@ test_retention_by_age_removes_what_is_older(void **state)
 }
 
 static void
+test_a_segment_older_than_what_is_kept_is_closed_before_it_is_full(void **state)
+{
+    struct seglog *log = rig_open(&rig, &(struct seglog_options){.keep_ns = 1}, NULL);
+
+    for (int i = 0; i < 5; i++) {
+        rig_append_all(log, 10);
+        rig_sync(log);
+    }
+    assert_true(rig_files(&rig, files, FILES) >= 5);
+    seglog_need(log, UINT64_MAX);
+    rig_append_all(log, 10);
+    rig_sync(log);
+    assert_int_equal(rig_files(&rig, files, FILES), 1);
+    assert_int_equal(rig_check(&rig, 51), 60);
+    seglog_close(log);
+}
+
+static void
 test_a_reader_follows_its_writer_from_record_to_record(void **state)
 {
     struct seglog *log = rig_open(&rig, &small, NULL);
@@ -665,6 +683,7 @@ main(void)
         TEST(test_seek_works_where_old_segments_were_removed),
         TEST(test_retention_by_size_stops_before_what_is_needed),
         TEST(test_retention_by_age_removes_what_is_older),
+        TEST(test_a_segment_older_than_what_is_kept_is_closed_before_it_is_full),
         TEST(test_a_reader_follows_its_writer_from_record_to_record),
     };
 
