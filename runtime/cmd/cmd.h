@@ -46,6 +46,7 @@ enum cmd_complete {
     CMD_COMPLETE_EDGE,     /* edges of the running graph */
     CMD_COMPLETE_NODE,     /* nodes of the running graph */
     CMD_COMPLETE_BENCH,    /* installed hde-bench-NAME */
+    CMD_COMPLETE_LOG,      /* nodes of the running graph, folders behind ls, cat, verify */
 };
 
 struct cmd_option {
@@ -92,7 +93,7 @@ struct command {
     const struct cmd_option *options;   /* its own; those of every command are added */
     const struct cmd_exit *exits;       /* or NULL */
     const char *words;                  /* choices of the first argument: "operator|graph" */
-    enum cmd_complete complete;         /* of the arguments */
+    enum cmd_complete complete;         /* of the (other) arguments */
     int min_args, max_args;             /* arguments that are not options; max -1: any number */
     size_t block_size;
     /* options: block_size bytes filled from the table. Gives the exit code. */

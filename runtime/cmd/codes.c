@@ -4,6 +4,7 @@
 #include "engine/codes.h"
 #include "graph/codes.h"
 #include "plugin/codes.h"
+#include "seglog/codes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,8 @@ cmd_code_at(size_t i)
     code = in_list(plugin_codes, &i);
     if (!code)
         code = in_list(engine_codes, &i);
+    if (!code)
+        code = in_list(seglog_codes, &i);
     if (!code && i < N_COMMAND_CODES)
         code = &command_codes[i];
     return code;

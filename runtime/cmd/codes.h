@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * codes - every stable code of hde: graphs (G), plugins (P), running (R), command line (C). */
+ * codes - every stable code of hde: graphs (G), plugins (P), running (R), logs on disk (L),
+ * command line (C). */
 #ifndef CMD_CODES_H
 #define CMD_CODES_H
 

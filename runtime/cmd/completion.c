@@ -35,6 +35,9 @@ action(enum cmd_complete complete)
         return "_hde_words \"$(hde completion --words node 2>/dev/null)\"";
     case CMD_COMPLETE_BENCH:
         return "_hde_words \"$(hde completion --words bench 2>/dev/null)\"";
+    case CMD_COMPLETE_LOG:
+        return "case ${COMP_WORDS[2]} in ls|cat|verify) _hde_files -d ;; *) _hde_words "
+               "\"$(hde completion --words node 2>/dev/null)\" ;; esac";
     case CMD_COMPLETE_NONE:
         break;
     }
@@ -97,12 +100,13 @@ script(const struct command *const *commands, hde_text *out)
         hde_text_printf(out, "    %s) if [[ $cur == -* ]]; then _hde_words \"", commands[i]->name);
         option_words(out, commands[i]->options);
         option_words(out, cmd_common_options);
-        hde_text_puts(out, "\"; else ");
-        if (commands[i]->words)
+        hde_text_puts(out, "\"; ");
+        if (commands[i]->words) {
+            hde_text_puts(out, "elif ((COMP_CWORD == 2)); then ");
             put_words(out, commands[i]->words);
-        else
-            hde_text_puts(out, action(commands[i]->complete));
-        hde_text_puts(out, "; fi ;;\n");
+            hde_text_puts(out, "; ");
+        }
+        hde_text_printf(out, "else %s; fi ;;\n", action(commands[i]->complete));
     }
     hde_text_puts(out, "    *) if [[ $cur == -* ]]; then\n      _hde_words \"$(hde help \"$verb\" 2>/dev/null "
                        "| grep -oE -- '--[a-z][a-z-]*' | sort -u)\"\n    else _hde_files -f; fi ;;\n"

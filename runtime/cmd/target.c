@@ -117,6 +117,35 @@ target_ask(const struct cmd *cmd, const struct target_options *options,
     return exit;
 }
 
+static int
+say_done(const struct cmd *cmd, const char *what)
+{
+    hde_text out = {0};
+    int exit;
+
+    if (cmd->json)
+        hde_text_printf(&out, "{\"ok\":true,\"did\":\"%s\"}\n", what);
+    else if (!cmd->quiet)
+        hde_text_printf(&out, "%s\n", what);
+    exit = cmd_print(cmd, &out, NULL);
+    hde_text_free(&out);
+    return exit;
+}
+
+int
+target_tell(const struct cmd *cmd, const struct target_options *options,
+            Hde__ControlRequest *request, const char *what)
+{
+    const Hde__ControlReply *reply;
+    struct client *client;
+    int exit = target_ask(cmd, options, request, &client, &reply);
+
+    if (exit)
+        return exit;
+    client_close(client);
+    return say_done(cmd, what);
+}
+
 /* ---- Watching ----------------------------------------------------------------------------- */
 
 struct watch {

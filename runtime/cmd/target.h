@@ -39,6 +39,10 @@ int target_ask(const struct cmd *cmd, const struct target_options *options,
                Hde__ControlRequest *request, struct client **client,
                const Hde__ControlReply **reply);
 
+/* The same for a request that is answered by doing it; says on stdout what was done. */
+int target_tell(const struct cmd *cmd, const struct target_options *options,
+                Hde__ControlRequest *request, const char *what);
+
 /* A fresh status, by asking or, where the engine is on this machine and does not answer, from its
  * counters in shared memory. */
 struct watch; /* keeps the connection and the mapping between readings */

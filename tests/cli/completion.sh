@@ -16,6 +16,9 @@ offers version --js | grep -qx -- --json || fail "options"
 offers version --color al | grep -qx always || fail "values of options"
 offers completion b | grep -qx bash || fail "words"
 offers help bench | grep -qx bench || fail "arguments that are verbs"
+mkdir logs
+offers log v | grep -qx verify || fail "words of log"
+offers log ls lo | grep -qx logs || fail "folders behind the words of log"
 touch some.yaml
 offers simulate some | grep -qx some.yaml || fail "files"
 for verb in $(hde help --json | jq -r '.commands[].name'); do

@@ -10,10 +10,11 @@ runtime/include      | hde/ protobuf-c/
 runtime/base         | base/ hde/text.h
 runtime/graph        | base/ graph/ plugin/ hde/ protobuf-c/
 runtime/plugin       | base/ graph/ plugin/ hde/ protobuf-c/
-runtime/engine       | base/ graph/ plugin/ engine/ hde/ protobuf-c/
-runtime/control      | base/ graph/ plugin/ engine/ control/ hde/ protobuf-c/
-runtime/testing      | base/ graph/ plugin/ engine/ hde/ protobuf-c/
-runtime/cmd          | base/ graph/ plugin/ engine/ control/ cmd/ hde/ protobuf-c/
+runtime/seglog       | base/ seglog/
+runtime/engine       | base/ seglog/ graph/ plugin/ engine/ hde/ protobuf-c/
+runtime/control      | base/ seglog/ graph/ plugin/ engine/ control/ hde/ protobuf-c/
+runtime/testing      | base/ seglog/ graph/ plugin/ engine/ hde/ protobuf-c/
+runtime/cmd          | base/ seglog/ graph/ plugin/ engine/ control/ cmd/ hde/ protobuf-c/
 operators/quant      | quant/
 operators/common     | common/ hde/ protobuf-c/
 operators/processing | common/ quant/ hde/ protobuf-c/
