@@ -5,6 +5,7 @@
 /* In the order in which help lists them. */
 static const struct command *const commands[] = {
     &cmd_run,
+    &cmd_record,
     &cmd_replay,
     &cmd_drain,
     &cmd_stop,

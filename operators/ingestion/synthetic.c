@@ -25,10 +25,9 @@ struct synthetic {
     int64_t start_ns;
     struct place { /* what comes next; the source's position */
         int64_t snapshot;
-        uint64_t symbol;
+        uint64_t symbol, sequence;
     } at;
     bool fired; /* paced: the timer of the next snapshot has come */
-    uint64_t sequence;
     size_t n_made;
     hde_msg *made[READY_MAX]; /* with `ready`: what is sent again and again */
 };
@@ -136,7 +135,7 @@ make_chain(hde_ctx *ctx, struct synthetic *self, const struct market_underlying 
     raw->event_ns = raw->receive_ns = msg->event_ns = ns;
     raw->spot = chain->spot;
     raw->has_sequence = 1;
-    raw->sequence = ++self->sequence;
+    raw->sequence = ++self->at.sequence;
     raw->has_expiry_ns = calendar_expiry(self->sessions, expiry, &raw->expiry_ns);
     raw->has_lot_size = 1;
     raw->lot_size = calendar_lot(self->sessions, u->symbol, expiry);
@@ -177,7 +176,7 @@ static void
 emit_again(hde_ctx *ctx, struct synthetic *self, const struct market_underlying *u, int64_t ns)
 {
     int32_t days[MARKET_EXPIRIES_MAX];
-    size_t slot = (size_t)(self->sequence % (uint64_t)self->ready);
+    size_t slot = (size_t)(self->at.sequence % (uint64_t)self->ready);
     hde_msg *msg;
     Hde__RawChain *raw;
 
@@ -192,7 +191,7 @@ emit_again(hde_ctx *ctx, struct synthetic *self, const struct market_underlying 
     msg = hde_msg_writable(ctx, hde_msg_keep(self->made[slot]));
     raw = (Hde__RawChain *)msg->body;
     raw->event_ns = raw->receive_ns = msg->event_ns = ns;
-    raw->sequence = ++self->sequence;
+    raw->sequence = ++self->at.sequence;
     hde_emit(ctx, 0, msg);
 }
 

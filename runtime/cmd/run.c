@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * run - `hde run` and `hde replay`: load, start, wait for the end or for a signal. */
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/nearest.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -22,7 +24,7 @@ enum { STOP_MS = 3000 }; /* after the second signal, before the process goes wit
 
 struct run_options {
     struct cmd_list set, log_level;
-    const char *plugins, *control, *admin, *log_format, *speed;
+    const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
     int64_t workers;
     bool insecure;
@@ -32,8 +34,13 @@ struct run_options {
 struct run {
     const struct cmd *cmd;
     const struct run_options *options;
-    bool replay;
+    enum { RUN_LIVE, RUN_RECORD, RUN_REPLAY } mode;
+    bool replay; /* with a virtual clock */
+    const char *log; /* folder of the ingress log that is taken again, NULL: sources are asked */
     double speed;
+    const char *path; /* of the graph file */
+    const char **sets;
+    size_t n_sets;
     struct registry *registry;
     struct graph *graph;
     struct engine_entry entry;
@@ -82,11 +89,41 @@ refuse_live(struct run *run)
     return CMD_OK;
 }
 
+static bool
+is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* `hde replay FOLDER`: the graph and its settings are those that the log names. */
+static int
+use_log(struct run *run)
+{
+    struct arena *arena = run->cmd->arena;
+    const struct cmd_list *given = &run->options->set;
+    struct log_start start;
+    struct err err = {0};
+
+    run->log = run->cmd->args[0];
+    run->replay = false;
+    if (!engine_log_start(run->log, arena, &start, &err))
+        return cmd_error_err(run->cmd, EX_NOINPUT, &err);
+    run->path = run->options->graph ? run->options->graph : start.path;
+    run->n_sets = 0;
+    run->sets = arena_alloc(arena, (start.n_sets + given->n + 1) * sizeof *run->sets);
+    for (size_t i = 0; i < start.n_sets; i++)
+        run->sets[run->n_sets++] = start.sets[i];
+    for (size_t i = 0; i < given->n; i++)
+        run->sets[run->n_sets++] = given->item[i];
+    return CMD_OK;
+}
+
 static int
 load(struct run *run)
 {
-    struct graph_options options = {
-        .sets = run->options->set.item, .n_sets = run->options->set.n, .for_run = true};
+    struct graph_options options = {.sets = run->sets, .n_sets = run->n_sets, .for_run = true};
     const struct registry_problem *problem;
     struct diags diags = {0};
     size_t n;
@@ -97,7 +134,7 @@ load(struct run *run)
     for (size_t i = 0; run->cmd->verbose && i < n; i++)
         cmd_note(run->cmd, "hde: plugin left out: %s: %s: %s", problem[i].path, problem[i].err.code,
                  problem[i].err.text);
-    run->graph = graph_load(run->cmd->args[0], &options, run->registry, &diags);
+    run->graph = graph_load(run->path, &options, run->registry, &diags);
     diags_sort(&diags);
     exit = show_findings(run->cmd, &diags, !run->graph);
     diags_fini(&diags);
@@ -207,13 +244,33 @@ arm_timer(struct run *run)
     timerfd_settime(run->timer, 0, &at, NULL); /* 0 leaves it unarmed */
 }
 
+static const char *
+record_folder(const struct run *run)
+{
+    if (run->mode == RUN_REPLAY)
+        return NULL;
+    if (run->options->to)
+        return run->options->to;
+    if (run->graph->checkpoint.store && !run->graph->record)
+        return arena_printf(run->cmd->arena, "%s/log", run->graph->checkpoint.store);
+    if (run->graph->record || run->mode != RUN_RECORD)
+        return run->graph->record;
+    return arena_printf(run->cmd->arena, "%s.log", run->graph->name);
+}
+
 static int
 start(struct run *run)
 {
     struct engine_options engine = {.virtual_clock = run->replay,
                                     .speed = run->speed,
                                     .workers = run->options->workers,
-                                    .stall_ns = run->options->stall.ns};
+                                    .stall_ns = run->options->stall.ns,
+                                    .log = run->log,
+                                    .record = record_folder(run),
+                                    .checkpoint = run->mode != RUN_REPLAY &&
+                                                  run->graph->checkpoint.store,
+                                    .sets = run->sets,
+                                    .n_sets = run->n_sets};
     struct control_options control = {.admin = run->options->admin,
                                       .insecure = run->options->insecure};
     struct err err = {0};
@@ -321,15 +378,25 @@ close_all(struct run *run)
 }
 
 static int
-run_graph(const struct cmd *cmd, const void *options, bool replay)
+run_graph(const struct cmd *cmd, const struct run_options *options, int mode)
 {
-    struct run run = {.cmd = cmd, .options = options, .replay = replay, .signals = -1, .timer = -1};
+    struct run run = {.cmd = cmd,
+                      .options = options,
+                      .mode = mode,
+                      .replay = mode == RUN_REPLAY,
+                      .path = cmd->args[0],
+                      .sets = (const char **)(uintptr_t)options->set.item,
+                      .n_sets = options->set.n,
+                      .signals = -1,
+                      .timer = -1};
     int exit;
 
     log_set_format(strcmp(run.options->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
     if (cmd->quiet)
         log_set_level(LEVEL_WARN);
-    if (!(exit = parse_speed(&run)) && !(exit = set_levels(&run)) && !(exit = load(&run))) {
+    if (!(exit = parse_speed(&run)) && !(exit = set_levels(&run)) &&
+        !(exit = mode == RUN_REPLAY && is_folder(run.path) ? use_log(&run) : CMD_OK) &&
+        !(exit = load(&run))) {
         take_signals(&run);
         exit = start(&run);
         if (!exit)
@@ -342,13 +409,19 @@ run_graph(const struct cmd *cmd, const void *options, bool replay)
 static int
 run_run(const struct cmd *cmd, const void *options)
 {
-    return run_graph(cmd, options, false);
+    return run_graph(cmd, options, RUN_LIVE);
+}
+
+static int
+run_record(const struct cmd *cmd, const void *options)
+{
+    return run_graph(cmd, options, RUN_RECORD);
 }
 
 static int
 run_replay(const struct cmd *cmd, const void *options)
 {
-    return run_graph(cmd, options, true);
+    return run_graph(cmd, options, RUN_REPLAY);
 }
 
 /* ---- Tables ------------------------------------------------------------------------------- */
@@ -418,22 +491,57 @@ const struct command cmd_run = {
     .run = run_run,
 };
 
-const struct command cmd_replay = {
-    .name = "replay",
+const struct command cmd_record = {
+    .name = "record",
     .args = "GRAPH",
     .group = CMD_GROUP_RUN,
-    .summary = "run a graph on recorded data, with a virtual clock",
-    .help = "Time is that of the data, so two replays give the same bytes, with any number of "
-            "workers. Operators that talk to live services are refused by name.",
+    .summary = "run a graph and keep all that enters it",
+    .help = "As 'hde run', and whatever enters the graph (batches of sources with their messages, "
+            "processing-time timers, hand-overs of edges that drop) is kept, in order, in a folder: "
+            "the ingress log. 'hde replay FOLDER' gives the run again, 'hde log' shows what is in "
+            "it. A graph with the key record: does the same under 'hde run'.",
+    .examples =
+        (const struct cmd_example[]){
+            {"hde record graphs/demo.yaml --for 1m", "into demo.log"},
+            {"hde record demo.yaml --to /data/monday", "into another folder"},
+            {0}},
+    .options = (const struct cmd_option[]){{CMD_OPTION("to", struct run_options, to),
+                                            .value = "FOLDER", .complete = CMD_COMPLETE_FOLDER,
+                                            .help = "folder of the log; default: what the graph's "
+                                                    "record: says, else NAME.log"},
+                                           RUN_OPTIONS,
+                                           {0}},
+    .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},
+    .complete = CMD_COMPLETE_FILE,
+    .min_args = 1,
+    .max_args = 1,
+    CMD_BLOCK(struct run_options),
+    .run = run_record,
+};
+
+const struct command cmd_replay = {
+    .name = "replay",
+    .args = "GRAPH|LOG",
+    .group = CMD_GROUP_RUN,
+    .summary = "run a graph on recorded data, or a recorded run again",
+    .help = "A graph: time is that of the data, so two replays give the same bytes, with any number "
+            "of workers. Operators that talk to live services are refused by name.\n\nA folder "
+            "that 'hde record' or 'record:' has written: its last run again, entry by entry, with "
+            "the graph and the --set options of that run; sources are not asked, and views that "
+            "listen or talk to a live service are left out. The outputs are those of the run.",
     .examples =
         (const struct cmd_example[]){
             {"hde replay graphs/replay.yaml --set source.path=day.csv",
              "a recorded day, as fast as it goes"},
             {"hde replay replay.yaml --speed 10x", "ten times as fast as it was"},
+            {"hde replay demo.log --set out.path=again.jsonl", "a recorded run, into another file"},
             {0}},
     .options = (const struct cmd_option[]){{CMD_OPTION("speed", struct run_options, speed),
                                             .value = "SPEED", .fallback = "max",
                                             .help = "max, or a factor of real time: 1x, 10x"},
+                                           {CMD_OPTION("graph", struct run_options, graph),
+                                            .value = "GRAPH", .complete = CMD_COMPLETE_FILE,
+                                            .help = "a log: this graph instead of the recorded one"},
                                            RUN_OPTIONS,
                                            {0}},
     .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},

@@ -17,7 +17,8 @@
  *      READY --tick at every input, credit--> IN_TICK --end--> READY
  *                                             IN_TICK --retry--> PARKED --backoff over--> IN_TICK
  *                                             IN_TICK --error, on_error: stop--> FAILED */
-#include "engine/run.h"
+#include "engine/epoch.h"
+#include "engine/ingress.h"
 
 #include <stdlib.h>
 
@@ -54,15 +55,15 @@ node_dispatch(struct node *node, unsigned port, struct msgvec *vec)
     vec->n = 0;
 }
 
-static uint32_t
-lines_of(const struct msgvec *vec)
+uint32_t
+msgvec_lines(const struct msgvec *vec)
 {
     uint64_t bytes = 0;
 
     for (uint32_t i = 0; i < vec->n; i++)
         bytes += ((const struct message *)vec->item[i])->bytes;
     bytes = (bytes + 63) / 64;
-    return bytes < 0x3fffffff ? (uint32_t)bytes : 0x3fffffff;
+    return bytes < 0x1fffffff ? (uint32_t)bytes : 0x1fffffff;
 }
 
 static void
@@ -70,8 +71,13 @@ put_drop(struct edge *edge, const struct worker *worker, const struct record *re
 {
     struct worker *reader = edge->reader->worker;
 
-    if (!(edge->to->def->op->flags & HDE_VIEW))
+    if (!(edge->to->def->op->flags & HDE_VIEW)) {
+        if (edge->engine->is_taking) { /* the log says what was handed over */
+            msgvec_drop_all(&edge->pending);
+            return;
+        }
         reader = edge->engine->workers[0];
+    }
     if (drop_put(edge->drop, record, &edge->pending) && reader != worker) {
         full_fence();
         worker_wake_if_parked(reader);
@@ -85,10 +91,11 @@ edge_put(struct edge *edge, const struct worker *worker, uint64_t tick, int64_t 
     struct record record = {.tick = tick, .now_ns = now_ns, .put_ns = worker->mono_ns};
 
     record.watermark_ns = *edge->out_wm;
-    if (!vec->n && record.watermark_ns == edge->put_wm)
+    record.barrier = edge->stats && !edge->drop && edge->writer && edge->writer->is_barrier;
+    if (!vec->n && record.watermark_ns == edge->put_wm && !record.barrier)
         return;
     record.n = vec->n;
-    record.lines = lines_of(vec);
+    record.lines = msgvec_lines(vec);
     edge->put_wm = record.watermark_ns;
     STAT_ADD(edge->stats->messages, vec->n);
     STAT_ADD(edge->stats->batches, vec->n != 0);
@@ -136,14 +143,12 @@ note_credit(struct edge *edge, struct worker *worker, bool has_credit)
 {
     if (has_credit == !edge->blocked_ns)
         return has_credit;
-    if (!has_credit) {
-        edge->blocked_ns = worker->mono_ns;
-        STAT_SET(edge->stats->blocked_since_ns, edge->blocked_ns);
-    } else {
-        STAT_ADD(edge->stats->blocked_ns, (uint64_t)(worker->mono_ns - edge->blocked_ns));
-        STAT_SET(edge->stats->blocked_since_ns, 0);
-        edge->blocked_ns = 0;
+    if (edge->stats) {
+        if (has_credit)
+            STAT_ADD(edge->stats->blocked_ns, (uint64_t)(worker->mono_ns - edge->blocked_ns));
+        STAT_SET(edge->stats->blocked_since_ns, has_credit ? 0 : worker->mono_ns);
     }
+    edge->blocked_ns = has_credit ? 0 : worker->mono_ns;
     worker->is_unsettled = true; /* whoever asked may not be the one who can go on */
     /* relaxed: the fences of parking and publishing order it against credit (O7) */
     atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
@@ -184,6 +189,7 @@ actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns)
     actor->tick = tick;
     actor->now_ns = now_ns;
     actor->is_ordered = true;
+    actor->is_barrier = false;
     actor->is_sampled = ++actor->ticks % STATS_SAMPLE == 0;
     actor->is_slow = actor->is_sampled || STAT_GET(actor->engine->taps);
     actor->state = ACTOR_IN_TICK;
@@ -235,10 +241,20 @@ finish(struct actor *actor)
         note_end(actor);
 }
 
+/* Sinks make safe what they have, then everybody saves: from here on the epoch has this actor. */
+static bool
+pass_barrier(struct actor *actor)
+{
+    if (!exec_flush(actor))
+        return false;
+    epochs_save(actor);
+    return true;
+}
+
 bool
 actor_run(struct actor *actor)
 {
-    bool is_done = exec_tick(actor);
+    bool is_done = exec_tick(actor) && (!unlikely(actor->is_barrier) || pass_barrier(actor));
 
     STAT_SET(actor->worker->stats->node, 0);
     if (is_done)
@@ -269,7 +285,12 @@ actor_resume(struct actor *actor)
     if (actor->state != ACTOR_PARKED || actor->worker->mono_ns < actor->resume_ns)
         return false;
     unpark(actor);
-    if (actor->is_flushing) {
+    if (actor->is_flushing && actor->is_barrier) {
+        actor->state = ACTOR_IN_TICK;
+        if (pass_barrier(actor))
+            finish(actor);
+        STAT_SET(actor->worker->stats->node, 0);
+    } else if (actor->is_flushing) {
         actor->state = ACTOR_READY;
         flush_sinks(actor);
     } else {
@@ -325,7 +346,9 @@ next_tick(struct actor *actor)
     }
     if (lacking)
         note_wait(actor, lacking);
-    return lacking ? 0 : tick;
+    if (lacking || (actor->is_gated && !ingress_is_durable(actor->engine, tick)))
+        return 0;
+    return tick;
 }
 
 static void
@@ -354,16 +377,19 @@ static void
 take_tick(struct actor *actor, uint64_t tick)
 {
     int64_t now_ns = 0;
+    bool is_barrier = false;
 
     for (uint32_t i = 0; i < actor->n_in; i++) {
         struct edge *edge = actor->in[i];
 
         if (edge->has_front && edge->front.tick == tick) {
             now_ns = edge->front.now_ns;
+            is_barrier |= edge->front.barrier;
             take(actor, edge);
         }
     }
     actor_begin(actor, tick, now_ns);
+    actor->is_barrier = is_barrier;
 }
 
 /* What drop edges hold for a view: outside of order, so between any two ticks. */
@@ -436,7 +462,7 @@ actor_word(struct actor *actor)
 {
     uint64_t word = UINT64_MAX;
 
-    if (actor->state != ACTOR_READY && !actor->is_flushing)
+    if (actor->state != ACTOR_READY && (!actor->is_flushing || actor->is_barrier))
         return actor->tick - 1;
     if (actor->is_sequenced)
         return actor->engine->sequencer.last;

@@ -414,7 +414,8 @@ make_edges(struct builder *self)
         for (uint32_t i = 0; i < replicas_of(self, graph->edges[e].from); i++)
             for (uint32_t k = 0; k < replicas_of(self, graph->edges[e].to); k++)
                 make_edge(self, e, self->engine->nodes[self->first_node[graph->edges[e].from] + i],
-                          self->engine->nodes[self->first_node[graph->edges[e].to] + k]);
+                          self->engine->nodes[self->first_node[graph->edges[e].to] + k])
+                    ->instance = i * replicas_of(self, graph->edges[e].to) + k;
 }
 
 /* The edge instances of one output towards all replicas of a node, behind one split. */
@@ -717,6 +718,10 @@ free_source(struct source *source)
     for (uint32_t i = 0; i < source->n_slots; i++)
         for (uint32_t p = 0; p < source->node->capture.n; p++)
             free_vec(&source->slots[i].port[p]);
+    for (uint32_t i = 0; i < source->n_slots; i++)
+        positions_fini(&source->slots[i].positions);
+    positions_fini(&source->stands);
+    positions_fini(&source->at);
     free(source);
 }
 

@@ -33,6 +33,32 @@ const struct code engine_codes[] = {
      "The edge stops the graph rather than go on with a gap; the counter "
      "hde_edge_corrupt_total tells how many there were.",
      NULL, NULL},
+    {"HDE-R012", "a log cannot be taken again",
+     "The folder holds no ingress log, its last start is gone, or an entry does not fit the graph: a "
+     "node that the graph does not have, a port or message type that the node does not have. Replay "
+     "with the graph and the plugins that wrote the log.",
+     NULL, NULL},
+    {"HDE-R013", "the ingress log has no room",
+     "The disk is full, and with it what the log keeps for decisions. Nothing was lost: the run ends "
+     "with the entries that the log has.",
+     NULL, NULL},
+    {"HDE-R014", "the checkpoint store cannot be used",
+     "The folder cannot be made or read, or what it holds does not go together: epochs without the "
+     "log behind them, or a log whose beginning was retired and no whole epoch.",
+     NULL, NULL},
+    {"HDE-R015", "saved state does not fit the graph",
+     "A checkpoint holds the state of a node that this graph does not have, that is another operator "
+     "here, or that does not take what was saved. Nothing was started and nothing is lost: run the "
+     "graph that wrote it, or begin with another store.",
+     NULL, NULL},
+    {"HDE-R016", "a source does not go back",
+     "After a restart a source is asked to go on where it stood (seek), and refused: the file it read "
+     "is another one, or shorter.",
+     NULL, NULL},
+    {"HDE-R017", "the graph cannot be checkpointed",
+     "Edges that drop may only lead to views, and operators whose answers come from outside (impure) "
+     "are not kept: set full: block, or leave checkpoint: out.",
+     NULL, NULL},
     {"HDE-R010", "a node failed",
      "The operator said that its instance is broken, and on_error says stop (the default). The "
      "text "

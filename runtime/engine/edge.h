@@ -35,6 +35,7 @@ struct record {
     uint32_t n;
     uint32_t lines; /* memory of the messages in units of 64 bytes */
     bool direct;    /* the one item is a struct direct: an entry that meets the actor itself */
+    bool barrier;   /* no messages: the cut of an epoch */
 };
 
 /* A ring of words between one writing and one reading thread. A record is RECORD_WORDS words and
@@ -161,6 +162,7 @@ struct edge {
 
     /* cold */
     _Alignas(64) uint32_t graph_edge;
+    uint32_t instance; /* among those of the graph edge */
     struct node *from, *to; /* from NULL: the sequencing worker itself */
     unsigned from_port, to_port;
     const char *name;

@@ -229,7 +229,7 @@ drop_get(struct drop_store *self, struct record *record, struct msgvec *to, uint
     }
     record->n = to->n - start;
     record->lines = (uint32_t)((bytes + 63) / 64);
-    record->direct = false;
+    record->direct = record->barrier = false;
     record->watermark_ns = self->n ? self->given_wm : self->newest.watermark_ns;
     self->given_wm = record->watermark_ns;
     if (!self->n)

@@ -21,7 +21,7 @@
 
 #include <stdlib.h>
 
-enum { FLAG_OUTSIDE = 1, FLAG_DIRECT = 2 };
+enum { FLAG_OUTSIDE = 1, FLAG_DIRECT = 2, FLAG_BARRIER = 4, FLAGS = 3 };
 
 static uint64_t
 clamp_capacity(int64_t wanted, uint64_t most)
@@ -114,8 +114,8 @@ ring_put(struct ring *ring, const struct record *record, hde_msg *const *msg)
         (uint64_t)record->now_ns,
         (uint64_t)record->watermark_ns,
         (uint64_t)record->put_ns,
-        (uint64_t)record->n << 32 | (uint64_t)(record->lines & 0x3fffffff) << 2 | outside |
-            (record->direct ? FLAG_DIRECT : 0),
+        (uint64_t)record->n << 32 | (uint64_t)(record->lines & 0x1fffffff) << FLAGS | outside |
+            (record->direct ? FLAG_DIRECT : 0) | (record->barrier ? FLAG_BARRIER : 0),
     };
 
     copy_in(ring, ring->put, head, RECORD_WORDS);
@@ -171,8 +171,9 @@ ring_front(struct ring *ring, struct record *out)
     out->watermark_ns = (int64_t)head[2];
     out->put_ns = (int64_t)head[3];
     out->n = (uint32_t)(head[4] >> 32);
-    out->lines = (uint32_t)head[4] >> 2;
+    out->lines = (uint32_t)head[4] >> FLAGS;
     out->direct = head[4] & FLAG_DIRECT;
+    out->barrier = head[4] & FLAG_BARRIER;
     return true;
 }
 

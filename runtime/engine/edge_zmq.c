@@ -226,7 +226,9 @@ send_batches(struct edge *edge, struct err *err)
     bool moved = false;
 
     while (ring_front(edge->out, &front)) {
-        Hde__Frame frame = frame_of(edge, HDE__FRAME_KIND__FRAME_KIND_DATA);
+        Hde__Frame frame =
+            frame_of(edge, front.barrier ? HDE__FRAME_KIND__FRAME_KIND_BARRIER
+                                         : HDE__FRAME_KIND__FRAME_KIND_DATA);
 
         ring_take(edge->out, &front, &link->out);
         frame.has_tick = frame.has_index = frame.has_watermark_ns = frame.has_time_ns = true;
@@ -309,7 +311,8 @@ receive_batch(struct edge *edge, const Hde__Frame *frame, struct err *err)
                             .watermark_ns = frame->watermark_ns,
                             .put_ns = edge->reader->worker->mono_ns,
                             .n = (uint32_t)frame->n_messages,
-                            .lines = (uint32_t)(frame->credit_bytes / 64)};
+                            .lines = (uint32_t)(frame->credit_bytes / 64),
+                            .barrier = frame->kind == HDE__FRAME_KIND__FRAME_KIND_BARRIER};
 
     if (frame->index != (uint32_t)link->received) {
         STAT_ADD(edge->stats->corrupt, 1);
@@ -333,7 +336,8 @@ receive_frames(struct edge *edge, struct err *err)
     Hde__Frame *frame;
 
     while (!err_is_set(err) && (frame = receive(link->far, &link->near_sent, edge, err))) {
-        if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_DATA)
+        if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_DATA ||
+            frame->kind == HDE__FRAME_KIND__FRAME_KIND_BARRIER)
             receive_batch(edge, frame, err);
         else if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_PROGRESS)
             word = frame->tick;

@@ -4,7 +4,8 @@
  *      NEW --start--> RUNNING --drain--> DRAINING
  *      RUNNING, DRAINING --every actor has ended, or stop--> ENDED
  *      RUNNING, DRAINING --a node fails--> FAILED */
-#include "engine/run.h"
+#include "engine/epoch.h"
+#include "engine/ingress.h"
 
 #include "base/log.h"
 
@@ -83,6 +84,12 @@ engine_actor_ended(struct engine *engine)
 }
 
 void
+engine_end(struct engine *engine)
+{
+    finish(engine, ENGINE_ENDED);
+}
+
+void
 engine_fail(struct engine *engine, const char *code, const char *text)
 {
     pthread_mutex_lock(&engine->lock);
@@ -125,6 +132,36 @@ engine_graph(const struct engine *engine)
 
 /* ---- New ---------------------------------------------------------------------------------- */
 
+/* When a log is taken again it speaks for sources and for operators whose answers come from outside;
+ * what holds a port or talks to a live service has no place there. */
+static bool
+is_left_out(const struct engine *engine, const struct node *node)
+{
+    const hde_operator *op = node->def->op;
+    bool is_live_view = op->flags & HDE_VIEW && op->flags & (HDE_EXCLUSIVE | HDE_LIVE_ONLY);
+
+    return engine->is_taking && (node->source || node->is_impure || is_live_view);
+}
+
+static hde_status
+swallow(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    batch->done = batch->n;
+    return HDE_OK;
+}
+
+static void
+leave_out(struct node *node)
+{
+    node->is_left_out = true;
+    node->has_flush = false;
+    node->ctx.batch = swallow;
+    if (node->source)
+        node->source->state = SOURCE_ENDED;
+    if (node->is_impure)
+        node->answers_out = 1; /* it does not end before the log does: end_log() */
+}
+
 static bool
 check_replay(const struct engine *engine, struct err *err)
 {
@@ -149,7 +186,11 @@ open_nodes(struct engine *engine, struct err *err)
         struct node *node = engine->nodes[i];
         hde_status status = HDE_OK;
 
-        node->ctx.now_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
+        if (is_left_out(engine, node)) {
+            leave_out(node);
+            continue;
+        }
+        node->ctx.now_ns = engine->start_ns;
         node->ctx.event_ns = node->ctx.now_ns;
         node->is_open = true;
         if (node->def->op->open)
@@ -161,6 +202,124 @@ open_nodes(struct engine *engine, struct err *err)
                            node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
     }
     return true;
+}
+
+/* ---- Checkpoints -------------------------------------------------------------------------- */
+
+/* hde_ctx is the first field of a node. */
+static hde_status
+skip_marked(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct node *node = ctx->owner;
+
+    if (batch->tick <= node->mark) { /* in store since before the crash */
+        batch->done = batch->n;
+        return HDE_OK;
+    }
+    ctx->batch = ctx->op->batch;
+    return ctx->batch(ctx, state, batch);
+}
+
+/* What the sinks have in store; *largest is the last tick of all. */
+static bool
+read_marks(struct engine *engine, uint64_t *largest, struct err *err)
+{
+    *largest = 0;
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        struct node *node = engine->nodes[i];
+        const hde_operator *op = node->def->op;
+
+        if (!op->mark || node->is_left_out)
+            continue;
+        if (op->mark(&node->ctx, node->ctx.state, &node->mark) != HDE_OK)
+            return err_set(err, "HDE-R001", "node '%s' (%s) does not tell its mark: %s",
+                           node->def->name, op->name,
+                           node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
+        if (node->mark > *largest)
+            *largest = node->mark;
+    }
+    return true;
+}
+
+static bool
+check_checkpoint(const struct engine *engine, struct err *err)
+{
+    const struct graph *graph = engine->graph;
+
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].op->flags & HDE_IMPURE)
+            return err_set(err, "HDE-R017",
+                           "node '%s' (%s): checkpoint: does not keep questions that an impure "
+                           "operator has not answered yet",
+                           graph->nodes[i].name, graph->nodes[i].op->name);
+    for (size_t i = 0; i < graph->n_edges; i++)
+        if (graph->edges[i].full != FULL_BLOCK &&
+            !(graph->nodes[graph->edges[i].to].op->flags & HDE_VIEW))
+            return err_set(err, "HDE-R017",
+                           "edge '%s': checkpoint: does not keep what an edge that drops holds; "
+                           "such edges may only lead to views (gateway, console)",
+                           graph->edges[i].name);
+    return true;
+}
+
+static void
+gate_sinks(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (engine->nodes[i]->def->op->mark)
+            engine->nodes[i]->actor->is_gated = true;
+}
+
+static void
+begin_recovery(struct engine *engine)
+{
+    engine->recovering = true;
+    for (uint32_t i = 0; i < engine->n_sources; i++)
+        engine->sources[i]->is_held = true;
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (engine->nodes[i]->mark)
+            engine->nodes[i]->ctx.batch = skip_marked;
+}
+
+/* Where ticks begin: behind an epoch and the log after it, or above all that was before. */
+static bool
+place_start(struct engine *engine, struct err *err)
+{
+    uint64_t largest;
+    bool any = false;
+
+    if (engine->is_taking)
+        return true;
+    if (!read_marks(engine, &largest, err))
+        return false;
+    if (engine->epochs &&
+        (!epochs_restore(engine, err) ||
+         !ingress_recover_open(engine, epochs_last(engine->epochs), &any, err)))
+        return false;
+    if (any) {
+        begin_recovery(engine);
+    } else if (engine->ingress) {
+        if (!ingress_start(engine->ingress, largest, false))
+            return *err = engine->error, false;
+        engine->is_recording = true;
+    } else if (largest) {
+        engine->sequencer.last = (HDE_TICK_INCARNATION(largest) + 1) << 40;
+        engine->sequencer.said = engine->sequencer.last;
+    }
+    return true;
+}
+
+static bool
+open_stores(struct engine *engine, struct err *err)
+{
+    if (engine->is_taking)
+        return ingress_take_open(engine, err);
+    if (engine->options.record && !ingress_open(engine, err))
+        return false;
+    if (!engine->options.checkpoint)
+        return true;
+    gate_sinks(engine);
+    return epochs_open(engine, err);
 }
 
 struct engine *
@@ -187,7 +346,12 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     pthread_cond_init(&engine->changed, NULL);
     engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     engine->skip = skip_new(graph->skip_file);
-    if (check_replay(engine, err) && engine_build(engine, err) && open_nodes(engine, err))
+    engine->start_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
+    engine->is_taking = engine->options.log != NULL;
+    if (check_replay(engine, err) &&
+        (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
+        engine_build(engine, err) && open_stores(engine, err) && open_nodes(engine, err) &&
+        place_start(engine, err))
         return engine;
     engine_free(engine);
     return NULL;
@@ -316,12 +480,14 @@ engine_health(const struct engine *engine, hde_health *out)
     *out = (hde_health){.size = sizeof *out, .live = true};
 
     out->draining = state == ENGINE_DRAINING;
-    out->ready = state == ENGINE_RUNNING && !parked;
+    out->ready = state == ENGINE_RUNNING && !parked && !engine->recovering;
     if (state == ENGINE_FAILED)
         snprintf(out->reason, sizeof out->reason, "%.150s", engine_error(engine)->text);
     else if (parked)
         snprintf(out->reason, sizeof out->reason, "node '%s' waits for its next try",
                  parked->def->name);
+    else if (state == ENGINE_RUNNING && engine->recovering)
+        snprintf(out->reason, sizeof out->reason, "the log is taken again");
     else if (!out->ready)
         snprintf(out->reason, sizeof out->reason, "the graph is not running");
 }
@@ -357,6 +523,8 @@ engine_free(struct engine *engine)
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         if (engine->nodes[i]->actor)
             close_node(engine->nodes[i]);
+    epochs_close(engine->epochs);
+    ingress_close(engine->ingress);
     engine_unbuild(engine);
     stats_free(engine->stats, engine->stats_path);
     skip_free(engine->skip);

@@ -6,6 +6,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "graph/graph.h"
 
@@ -24,7 +25,21 @@ struct engine_options {
     int64_t stall_ns;       /* watchdog; 0: default 5 s */
     bool force_boundaries;  /* tests: cut at every edge */
     int64_t workers;        /* 0: as the graph says */
+    const char *record;     /* folder: the ingress log is written there; NULL: not */
+    bool checkpoint;        /* as graph->checkpoint says; needs record */
+    const char *log;        /* folder: entries are taken from its last start, sources are not asked */
+    const char *const *sets; /* what the graph was loaded with, kept in the log */
+    size_t n_sets;
 };
+
+/* What the last start in an ingress log was. Texts live in the arena. */
+struct log_start {
+    const char *graph, *path; /* name and file */
+    size_t n_sets;
+    const char **sets;
+};
+bool engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
+                      struct err *err);
 
 enum engine_state { ENGINE_NEW, ENGINE_RUNNING, ENGINE_DRAINING, ENGINE_ENDED, ENGINE_FAILED };
 

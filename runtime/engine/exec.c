@@ -457,7 +457,10 @@ meet_direct(struct actor *actor, struct node *node)
             node_dispatch(node, i, &direct->port[i]);
             msgvec_fini(&direct->port[i]);
         }
-        node->answers_out--;
+        if (!node->is_left_out)
+            node->answers_out--;
+        else if (!direct->n_ports)
+            node->answers_out = 0; /* the log has no more of them */
     } else if (!node->has_ended &&
                timers_at(&node->clock_timers, direct->timer.id) == direct->timer.at_ns) {
         /* otherwise it was moved or cancelled while the entry was on its way */
@@ -475,6 +478,8 @@ flush_node(struct actor *actor, struct node *node)
 {
     hde_status status;
 
+    if (actor->tick <= node->mark)
+        return true;
     STAT_SET(actor->worker->stats->node, node->id + 1);
     node->ctx.now_ns = actor->now_ns;
     node->ctx.watermark_ns = node->wm;

@@ -77,11 +77,13 @@ post(hde_ctx *ctx, uint32_t tag, void *data)
                        &(struct post){.node = node, .kind = POST_EVENT, .tag = tag, .data = data});
 }
 
-/* Positions are saved with epochs. A part without a checkpoint store has no epochs, and graphs with
- * one are refused by the graph language, so there is nothing to keep them for. */
 static void
 position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
 {
+    struct node *node = node_of(ctx);
+
+    if (node->source && node->engine->is_recording)
+        positions_set(&node->source->stands, partition, bytes, size);
 }
 
 static void

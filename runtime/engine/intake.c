@@ -10,11 +10,23 @@
  *
  *      POLLING --HDE_IDLE--> IDLE --timer, descriptor, post--> POLLING
  *      POLLING --retry--> WAITING --backoff over--> POLLING --HDE_END, drain--> ENDED */
+#include "base/arena.h"
 #include "engine/run.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum { QUEUE_MESSAGES = 1024, QUEUE_BYTES = 64 * 1024 * 1024 };
 /* A source that fails and is told to go on (on_error: skip) is not called in a hot loop. */
 static const int64_t skip_pause_ns = 100 * NS_PER_MS;
+
+/* While it is held the source is the sequencer's. */
+static bool
+is_held(const struct source *source)
+{
+    /* acquire: pairs with source_release() */
+    return atomic_load_explicit(&source->is_held, memory_order_acquire);
+}
 
 /* ---- Queue -------------------------------------------------------------------------------- */
 
@@ -61,6 +73,41 @@ source_pop(struct source *source)
     STAT_ADD(source->done_bytes, slot->bytes);
     atomic_store_explicit(&source->head, head + 1, memory_order_release);
     source->is_popped = true;
+}
+
+/* ---- Positions ---------------------------------------------------------------------------- */
+
+void
+positions_set(struct positions *positions, uint32_t partition, const void *bytes, size_t size)
+{
+    struct position *item = positions->item;
+    uint32_t i = 0;
+
+    while (i < positions->n && item[i].partition != partition)
+        i++;
+    if (i == positions->cap) {
+        positions->cap = positions->cap ? 2 * positions->cap : 4;
+        item = positions->item = xrealloc(item, positions->cap * sizeof *item);
+        memset(item + i, 0, (positions->cap - i) * sizeof *item);
+    }
+    if (i == positions->n)
+        positions->n++;
+    item[i].partition = partition;
+    item[i].size = (uint32_t)size;
+    if (item[i].cap < size) {
+        item[i].cap = (uint32_t)size;
+        item[i].bytes = xrealloc(item[i].bytes, size);
+    }
+    memcpy(item[i].bytes, bytes, size);
+}
+
+void
+positions_fini(struct positions *positions)
+{
+    for (uint32_t i = 0; i < positions->cap; i++)
+        free(positions->item[i].bytes);
+    free(positions->item);
+    *positions = (struct positions){0};
 }
 
 /* ---- What a call has emitted -------------------------------------------------------------- */
@@ -123,6 +170,13 @@ push_entry(struct source *source, bool is_end)
         source->said_wm = wm;
     slot->watermark_ns = source->said_wm;
     slot->is_end = is_end;
+    slot->positions.n = 0;
+    if (source->stands.n) {
+        struct positions kept = slot->positions;
+
+        slot->positions = source->stands;
+        source->stands = kept;
+    }
     if (source->max_event_ns > source->clock_ns)
         source->clock_ns = source->max_event_ns;
     if (!slot->messages) /* a watermark or the end, at the source's own time */
@@ -172,6 +226,16 @@ end_source(struct source *source)
 {
     push_entry(source, true);
     source->state = SOURCE_ENDED;
+}
+
+/* With checkpoints a drain is no end of the data: the next start goes on here. */
+static void
+suspend_source(struct source *source)
+{
+    source->state = SOURCE_ENDED;
+    /* release: what was queued is seen with it */
+    atomic_store_explicit(&source->is_silent, true, memory_order_release);
+    worker_wake_if_parked(source->node->engine->workers[0]);
 }
 
 /* What poll(), timer() or event() answered. */
@@ -262,14 +326,17 @@ source_step(struct source *source)
 {
     struct engine *engine = source->node->engine;
 
-    if (source->state == SOURCE_ENDED || !has_room(source))
+    if (is_held(source) || source->state == SOURCE_ENDED || !has_room(source))
         return false;
     if (has_captured(&source->node->capture)) { /* of an event that found no room */
         push_entry(source, false);
         return true;
     }
     if (atomic_load_explicit(&engine->draining, memory_order_relaxed)) {
-        end_source(source);
+        if (engine->epochs)
+            suspend_source(source);
+        else
+            end_source(source);
         return true;
     }
     if (timer_is_due(source)) {
@@ -302,7 +369,7 @@ source_event(struct source *source, const hde_event *event)
     struct node *node = source->node;
     hde_status status = HDE_OK;
 
-    if (source->state == SOURCE_ENDED)
+    if (is_held(source) || source->state == SOURCE_ENDED)
         return;
     if (node->def->op->event) {
         prepare_call(source);
@@ -324,7 +391,7 @@ source_next_ns(const struct source *source)
 {
     int64_t next_ns = source->node->clock_timers.next_ns;
 
-    if (source->state == SOURCE_ENDED || !has_room(source))
+    if (is_held(source) || source->state == SOURCE_ENDED || !has_room(source))
         return INT64_MAX;
     if (next_ns != INT64_MAX)
         next_ns =
@@ -332,4 +399,26 @@ source_next_ns(const struct source *source)
     if (source->state == SOURCE_WAITING && source->retry_ns < next_ns)
         next_ns = source->retry_ns;
     return next_ns;
+}
+
+bool
+source_release(struct source *source)
+{
+    struct node *node = source->node;
+    const hde_operator *op = node->def->op;
+
+    source->said_wm = source->out_wm == WM_IDLE ? node->wm : source->out_wm;
+    for (uint32_t i = 0; i < source->at.n && op->seek; i++) {
+        const struct position *at = &source->at.item[i];
+
+        if (op->seek(&node->ctx, node->ctx.state, at->partition, at->bytes, at->size) != HDE_OK)
+            return false;
+    }
+    if (source->has_ended)
+        source->state = SOURCE_ENDED;
+    /* release: pairs with source_step(); the fence with that of parking */
+    atomic_store_explicit(&source->is_held, false, memory_order_release);
+    full_fence();
+    worker_wake_if_parked(source->worker);
+    return true;
 }

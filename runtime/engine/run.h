@@ -89,6 +89,8 @@ struct node {
     struct actor *actor;
     uint32_t graph_node, replica;
     bool is_open, has_flush, is_ending;
+    bool is_left_out;       /* taking a log: the log speaks for it */
+    uint64_t mark;          /* sinks, recovering: ticks up to here are in store already */
     bool may_alarm;         /* may use hde_timer_after() and is no source */
     _Atomic bool closed;    /* no more posts */
     struct outlet *outlets; /* the graph's; ctx.outlets are these or capture.outlets */
@@ -142,6 +144,8 @@ struct actor {
     uint32_t at;                 /* node that the tick has come to */
     bool is_ordered;             /* the current tick counts for progress (not so a view's) */
     bool is_sampled;             /* the current tick is timed */
+    bool is_barrier;             /* the current tick is the cut of an epoch */
+    bool is_gated;               /* what it does is seen outside: waits for the log (L2) */
     bool is_slow;                /* run_node() alone: it is timed, tapped, or goes on after a retry */
     bool is_dirty;               /* something to publish */
     bool is_announced;           /* published since actor_wake_others() */
@@ -161,9 +165,19 @@ struct actor {
 
 /* ---- Sources and the sequencer ------------------------------------------------------------ */
 
+/* Where a source stands, by partition; memory is kept for the next call. */
+struct positions {
+    uint32_t n, cap;
+    struct position {
+        uint32_t partition, size, cap;
+        uint8_t *bytes;
+    } *item;
+};
+
 /* What one call of a source has emitted: one entry. */
 struct intake {
     struct msgvec *port;
+    struct positions positions; /* behind it */
     int64_t event_ns; /* of the entry, under the virtual clock */
     int64_t watermark_ns;
     uint32_t messages;
@@ -182,6 +196,9 @@ struct source {
     int64_t clock_ns; /* virtual: the largest event time shown */
     int64_t watermark_ns, said_wm, max_event_ns, lateness_ns;
     bool has_own_wm;
+    struct positions stands; /* said by the call that runs */
+    _Atomic bool is_held;    /* not to be called: the log is taken first */
+    _Atomic bool is_silent;  /* calls nothing any more, and nothing is queued behind that */
 
     /* queue between them: one writer, one reader */
     uint32_t n_slots;
@@ -196,6 +213,7 @@ struct source {
     int64_t out_wm; /* what it has made known: said_wm of the entries so far, or WM_IDLE */
     bool has_ended, is_popped;
     int64_t last_entry_ns; /* monotonic */
+    struct positions at;   /* behind the entries so far */
 };
 
 struct alarm { /* a processing-time timer that the sequencer watches */
@@ -203,6 +221,9 @@ struct alarm { /* a processing-time timer that the sequencer watches */
     struct node *node;
     uint32_t id;
 };
+
+struct ingress; /* ingress.h */
+struct epochs;  /* epoch.h */
 
 struct sequencer {
     uint64_t last;  /* tick given last */
@@ -222,6 +243,15 @@ struct sequencer {
     int64_t wait_ns; /* monotonic: when it wants to be called again; INT64_MAX: no wish */
     uint64_t said;   /* tick that the words of its edges say */
     struct msgvec handed;
+    /* taking a log again */
+    const struct Hde__LogEntry *entry; /* the next one; NULL: to be read */
+    bool log_has_ended;
+    uint64_t n_taken;
+    uint32_t n_released; /* nodes that were told that there are no more answers */
+    /* epochs */
+    int64_t barrier_ns;    /* monotonic: when the next one is due */
+    uint64_t barrier_tick; /* of the last one */
+    bool is_suspending;    /* the last barrier before the end was given */
 };
 
 /* ---- Worker ------------------------------------------------------------------------------- */
@@ -310,6 +340,12 @@ struct engine {
     struct err error;
     bool is_started;
     struct skip_file *skip;
+    struct ingress *ingress; /* NULL: neither written nor taken again */
+    struct epochs *epochs;   /* NULL: no checkpoints */
+    bool is_recording;       /* entries are written */
+    bool is_taking;          /* a log is taken again, and nothing else is done */
+    _Atomic bool recovering; /* a log is taken first; then the sources go on */
+    int64_t start_ns; /* wall clock at which nodes were opened; taking a log: that of its start */
     struct watchdog *watchdog;
     double cycles_per_ns;
 };
@@ -388,6 +424,7 @@ void node_dispatch(struct node *node, unsigned port, struct msgvec *vec);
 void edge_put(struct edge *edge, const struct worker *worker, uint64_t tick, int64_t now_ns);
 /* Publishes ring and word; notes whom to wake. True: the reader may go on because of it. */
 bool edge_publish(struct edge *edge, const struct worker *worker, uint64_t word);
+uint32_t msgvec_lines(const struct msgvec *vec); /* memory of the messages in units of 64 bytes */
 void edge_wake_reader(struct edge *edge, const struct worker *self);
 /* Credit of a block edge, with the accounts of waiting for it. */
 bool edge_has_credit(struct edge *edge, struct worker *worker);
@@ -398,6 +435,10 @@ bool source_turn(struct source *source); /* the same on a thread of its own; tru
 void source_event(struct source *source, const hde_event *event);
 struct intake *source_front(struct source *source); /* sequencer: NULL: nothing shown */
 void source_pop(struct source *source);
+/* After recovery, on the sequencer: seek() to source->at, then it may be called. */
+bool source_release(struct source *source);
+void positions_set(struct positions *positions, uint32_t partition, const void *bytes, size_t size);
+void positions_fini(struct positions *positions);
 int64_t source_next_ns(const struct source *source); /* monotonic time of its next timer */
 
 /* sequencer.c: worker 0 */
@@ -443,6 +484,7 @@ void engine_unbuild(struct engine *engine);
 /* engine.c */
 void engine_fail(struct engine *engine, const char *code, const char *text);
 void engine_actor_ended(struct engine *engine);
+void engine_end(struct engine *engine); /* suspended: the next start goes on from here */
 
 /* skip.c */
 struct skip_file *skip_new(const char *path);

@@ -44,6 +44,13 @@ find(const struct maker *self, uint32_t node)
     return node;
 }
 
+/* What a sink with a mark commits waits for the log, and nothing else should. */
+static bool
+is_gated(const struct maker *self, const struct graph_node *node)
+{
+    return self->options->checkpoint && node->op->mark;
+}
+
 /* Whether nothing about this edge alone speaks against a direct call. */
 static bool
 can_fuse(const struct maker *self, size_t e)
@@ -54,7 +61,7 @@ can_fuse(const struct maker *self, size_t e)
 
     if (self->options->force_boundaries || self->out->drops[e] || self->has_drop_in[edge->to])
         return false;
-    if (edge->transport == TRANSPORT_ZMQ || to->boundary || from->replicas > 1 || to->replicas > 1)
+    if (edge->transport == TRANSPORT_ZMQ || to->boundary || is_gated(self, to) || from->replicas > 1 || to->replicas > 1)
         return false;
     return (!is_blocking(from) || is_source(from)) && !is_blocking(to);
 }
@@ -177,7 +184,8 @@ count_workers(const struct graph *graph, const struct engine_options *options)
 static bool
 is_cut_off(const struct maker *self, const struct graph_node *node)
 {
-    return node->boundary || node->replicas > 1 || self->options->force_boundaries;
+    return node->boundary || node->replicas > 1 || is_gated(self, node) ||
+           self->options->force_boundaries;
 }
 
 /* The worker of the first segment in front, so that data stays near; else worker 0. */

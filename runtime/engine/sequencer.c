@@ -11,9 +11,13 @@
  *      every source shows its next entry or its end; timers of the processing time come before
  *      later data and only when nothing is in flight (O10).
  *      [test_replay_is_the_same_on_every_placement] */
-#include "engine/run.h"
+#include "base/log.h"
+#include "engine/epoch.h"
+#include "engine/ingress.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const int64_t idle_source_ns = 10LL * NS_PER_S;
 
@@ -40,30 +44,53 @@ give_tick(struct worker *worker, int64_t now_ns)
 /* ---- Sources ------------------------------------------------------------------------------ */
 
 static void
-run_source_tick(struct worker *worker, struct source *source, int64_t now_ns)
-{
-    struct actor *actor = source->node->actor;
-
-    actor_begin(actor, give_tick(worker, now_ns), now_ns);
-    actor_run(actor);
-}
-
-static void
-enter(struct worker *worker, struct source *source, struct intake *entry, int64_t now_ns)
+dispatch_entry(struct worker *worker, struct source *source, struct intake *entry)
 {
     struct node *node = source->node;
-    uint32_t messages = entry->messages;
 
     source->out_wm = entry->watermark_ns;
     source->last_entry_ns = worker->mono_ns;
     for (uint32_t p = 0; p < node->capture.n; p++)
         if (entry->port[p].n)
             node_dispatch(node, p, &entry->port[p]);
+    for (uint32_t i = 0; i < entry->positions.n; i++) {
+        const struct position *at = &entry->positions.item[i];
+
+        positions_set(&source->at, at->partition, at->bytes, at->size);
+    }
     source->has_ended = entry->is_end;
-    STAT_ADD(node->stats->messages, messages);
-    worker->budget -= messages + 1;
+    STAT_ADD(node->stats->messages, entry->messages);
+    worker->budget -= entry->messages + 1;
+}
+
+static void
+enter(struct worker *worker, struct source *source, struct intake *entry, int64_t now_ns)
+{
+    struct engine *engine = worker->engine;
+    struct actor *actor = source->node->actor;
+    uint64_t tick = give_tick(worker, now_ns);
+
+    if (engine->is_recording)
+        ingress_source(engine->ingress, source, entry);
+    dispatch_entry(worker, source, entry);
     source_pop(source);
-    run_source_tick(worker, source, now_ns);
+    actor_begin(actor, tick, now_ns);
+    actor_run(actor);
+}
+
+/* The decision that nothing comes from a source holds nobody up any longer. */
+static void
+enter_idle(struct worker *worker, struct source *source, int64_t now_ns)
+{
+    struct engine *engine = worker->engine;
+    struct actor *actor = source->node->actor;
+    uint64_t tick = give_tick(worker, now_ns);
+
+    if (engine->is_recording)
+        ingress_idle(engine->ingress, source);
+    source->out_wm = WM_IDLE;
+    actor_begin(actor, tick, now_ns);
+    actor_run(actor);
 }
 
 /* The next entry of a source, polled for where this worker polls it. */
@@ -102,8 +129,7 @@ live_source(struct worker *worker, struct source *source)
         if (entry) {
             enter(worker, source, entry, worker_real_ns(worker));
         } else if (may_go_idle(worker, source)) {
-            source->out_wm = WM_IDLE;
-            run_source_tick(worker, source, worker_real_ns(worker));
+            enter_idle(worker, source, worker_real_ns(worker));
         } else {
             break;
         }
@@ -202,6 +228,8 @@ give_direct(struct worker *worker, struct direct *direct, int64_t now_ns)
     uint64_t tick = give_tick(worker, now_ns);
 
     worker->budget--;
+    if (worker->engine->is_recording)
+        ingress_direct(worker->engine->ingress, direct);
     if (actor->is_sequenced) {
         actor->direct = direct;
         actor_begin(actor, tick, now_ns);
@@ -273,6 +301,18 @@ give_answers(struct worker *worker)
     return moved;
 }
 
+static bool
+handover_has_credit(struct worker *worker, struct edge *edge)
+{
+    bool has_credit = ring_has_credit(edge->out);
+
+    if (!has_credit && !atomic_load_explicit(&edge->out->starved, memory_order_relaxed))
+        worker->is_unsettled = true;
+    /* relaxed: the fences of parking and publishing order it against credit (O7) */
+    atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
+    return has_credit;
+}
+
 /* First removed from the edge, then given its tick (O8). */
 static bool
 live_handovers(struct worker *worker)
@@ -284,16 +324,13 @@ live_handovers(struct worker *worker)
         struct edge *edge = self->handovers[i];
         struct record record;
 
-        bool has_credit = ring_has_credit(edge->out);
-
-        if (!has_credit && !atomic_load_explicit(&edge->out->starved, memory_order_relaxed))
-            worker->is_unsettled = true;
-        /* relaxed: the fences of parking and publishing order it against credit (O7) */
-        atomic_store_explicit(&edge->out->starved, !has_credit, memory_order_relaxed);
-        if (!has_credit || !drop_get(edge->drop, &record, &self->handed, VIEW_MESSAGES))
+        if (!handover_has_credit(worker, edge) ||
+            !drop_get(edge->drop, &record, &self->handed, VIEW_MESSAGES))
             continue;
         record.now_ns = worker_real_ns(worker);
         record.tick = give_tick(worker, record.now_ns);
+        if (worker->engine->is_recording)
+            ingress_handover(worker->engine->ingress, edge, &record, &self->handed);
         ring_put(edge->out, &record, self->handed.item);
         self->handed.n = 0;
         moved = true;
@@ -409,6 +446,341 @@ virtual_entry(struct worker *worker)
     return true;
 }
 
+/* ---- Taking a log again ------------------------------------------------------------------- */
+
+static struct node *
+node_called(const struct engine *engine, const Hde__LogEntry *entry)
+{
+    for (uint32_t i = 0; entry->node && i < engine->n_nodes; i++)
+        if (engine->nodes[i]->replica == entry->replica &&
+            strcmp(engine->nodes[i]->def->name, entry->node) == 0)
+            return engine->nodes[i];
+    return NULL;
+}
+
+static struct edge *
+handover_called(const struct sequencer *self, const Hde__LogEntry *entry)
+{
+    for (uint32_t i = 0; entry->node && i < self->n_handovers; i++)
+        if (self->handovers[i]->instance == entry->replica &&
+            strcmp(self->handovers[i]->name, entry->node) == 0)
+            return self->handovers[i];
+    return NULL;
+}
+
+static uint64_t
+entry_tick(struct worker *worker, const Hde__LogEntry *entry)
+{
+    worker->sequencer->last = entry->tick - 1;
+    return give_tick(worker, entry->time_ns);
+}
+
+/* False without err: there is no credit for it now. */
+static bool
+take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry, struct err *err)
+{
+    struct source *source = node->source;
+    struct intake *slot;
+
+    if (!source)
+        return err_set(err, "HDE-R012", "tick %llu: node '%s' is no source in this graph",
+                       (unsigned long long)entry->tick, entry->node);
+    if (!actor_can_start(node->actor))
+        return false;
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_IDLE) {
+        worker->sequencer->last = entry->tick - 1;
+        enter_idle(worker, source, entry->time_ns);
+        return true;
+    }
+    slot = &source->slots[0];
+    slot->watermark_ns = entry->watermark_ns;
+    slot->is_end = entry->end;
+    slot->messages = (uint32_t)entry->n_messages;
+    slot->positions.n = 0;
+    for (size_t i = 0; i < entry->n_positions; i++)
+        positions_set(&slot->positions, entry->positions[i]->partition,
+                      entry->positions[i]->at.data, entry->positions[i]->at.len);
+    if (!ingress_messages(entry, node->def->op->outputs, node->capture.n, slot->port, err))
+        return false;
+    dispatch_entry(worker, source, slot);
+    actor_begin(node->actor, entry_tick(worker, entry), entry->time_ns);
+    actor_run(node->actor);
+    return true;
+}
+
+static bool
+take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry, struct err *err)
+{
+    const uint32_t n = node->capture.n;
+    struct direct *direct;
+
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER && node->is_left_out) {
+        entry_tick(worker, entry);
+        return true;
+    }
+    if (!node->actor->is_sequenced && !direct_edge(worker->sequencer, node->actor))
+        return err_set(err, "HDE-R012", "tick %llu: node '%s' takes no timers or answers here",
+                       (unsigned long long)entry->tick, entry->node);
+    if (!can_give(worker, node->actor))
+        return false;
+    direct = xcalloc(1, sizeof *direct + n * sizeof *direct->port);
+    direct->node = node;
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER) {
+        direct->kind = DIRECT_TIMER;
+        direct->timer = (struct timer){entry->at_ns, entry->timer};
+    } else {
+        direct->kind = DIRECT_ANSWER;
+        direct->n_ports = n;
+        if (!ingress_messages(entry, node->def->op->outputs, n, direct->port, err)) {
+            for (uint32_t i = 0; i < n; i++)
+                msgvec_fini(&direct->port[i]);
+            free(direct);
+            return false;
+        }
+    }
+    worker->sequencer->last = entry->tick - 1;
+    give_direct(worker, direct, entry->time_ns);
+    return true;
+}
+
+static bool
+take_handover(struct worker *worker, struct edge *edge, const Hde__LogEntry *entry,
+              struct err *err)
+{
+    struct sequencer *self = worker->sequencer;
+    struct record record = {.now_ns = entry->time_ns,
+                            .watermark_ns = entry->watermark_ns,
+                            .put_ns = worker->mono_ns,
+                            .n = (uint32_t)entry->n_messages};
+
+    if (!handover_has_credit(worker, edge))
+        return false;
+    if (!ingress_messages(entry, &edge->from->def->op->outputs[edge->from_port], 1, &self->handed,
+                          err))
+        return false;
+    record.lines = msgvec_lines(&self->handed);
+    record.tick = entry_tick(worker, entry);
+    ring_put(edge->out, &record, self->handed.item);
+    self->handed.n = 0;
+    return true;
+}
+
+static bool
+take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
+{
+    struct sequencer *self = worker->sequencer;
+    struct edge *edge = NULL;
+    struct node *node = NULL;
+
+    if (entry->tick <= self->last)
+        return err_set(err, "HDE-R012", "tick %llu comes behind tick %llu",
+                       (unsigned long long)entry->tick, (unsigned long long)self->last);
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_START ||
+        entry->kind == HDE__LOG_KIND__LOG_KIND_BARRIER) {
+        entry_tick(worker, entry); /* cuts of the run that wrote them */
+        return true;
+    }
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_HANDOVER)
+        edge = handover_called(self, entry);
+    else
+        node = node_called(worker->engine, entry);
+    if (!node && !edge)
+        return err_set(err, "HDE-R012", "tick %llu: this graph has no '%s'",
+                       (unsigned long long)entry->tick, entry->node ? entry->node : "?");
+    switch (entry->kind) {
+    case HDE__LOG_KIND__LOG_KIND_SOURCE:
+    case HDE__LOG_KIND__LOG_KIND_IDLE:
+        return take_source(worker, node, entry, err);
+    case HDE__LOG_KIND__LOG_KIND_TIMER:
+    case HDE__LOG_KIND__LOG_KIND_ANSWER:
+        return take_direct(worker, node, entry, err);
+    case HDE__LOG_KIND__LOG_KIND_HANDOVER:
+        return take_handover(worker, edge, entry, err);
+    default:
+        return err_set(err, "HDE-R012", "tick %llu: entries of kind %d are not known here",
+                       (unsigned long long)entry->tick, (int)entry->kind);
+    }
+}
+
+/* Behind the last entry every source that has not ended does, and there are no more answers. */
+static bool
+end_log(struct worker *worker)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    bool moved = false;
+
+    for (; self->n_released < engine->n_nodes; self->n_released++) {
+        struct node *node = engine->nodes[self->n_released];
+        struct direct *direct;
+
+        if (!node->is_impure)
+            continue;
+        if (!can_give(worker, node->actor))
+            break;
+        direct = xcalloc(1, sizeof *direct);
+        direct->node = node;
+        direct->kind = DIRECT_ANSWER;
+        give_direct(worker, direct, self->now_ns);
+        moved = true;
+    }
+
+    for (uint32_t i = 0; i < self->n_sources; i++) {
+        struct source *source = self->sources[i];
+        struct intake *slot = &source->slots[0];
+
+        if (source->has_ended || !actor_can_start(source->node->actor))
+            continue;
+        slot->watermark_ns = WM_END;
+        slot->is_end = true;
+        slot->messages = 0;
+        dispatch_entry(worker, source, slot);
+        actor_begin(source->node->actor, give_tick(worker, self->now_ns), self->now_ns);
+        actor_run(source->node->actor);
+        moved = true;
+    }
+    return moved;
+}
+
+/* The log has been taken: from here on new entries, in a start of their own. */
+static bool
+go_live(struct worker *worker)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+
+    ingress_recover_close(engine->ingress);
+    if (!ingress_start(engine->ingress, self->last, true))
+        return false;
+    engine->is_recording = true;
+    self->barrier_ns = worker->mono_ns;
+    for (uint32_t i = 0; i < self->n_sources; i++) {
+        struct source *source = self->sources[i];
+        char text[2 * STATS_NAME];
+
+        source->last_entry_ns = worker->mono_ns;
+        if (source_release(source))
+            continue;
+        snprintf(text, sizeof text, "node '%s' (%s) does not go back to where it stood",
+                 source->node->def->name, source->node->def->op->name);
+        engine_fail(engine, "HDE-R016", text);
+        return false;
+    }
+    atomic_store(&engine->recovering, false);
+    log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",
+             (unsigned long long)self->n_taken);
+    return true;
+}
+
+static bool
+log_turn(struct worker *worker)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    struct err err = {0};
+    bool moved = false;
+
+    while (!worker_turn_is_over(worker)) {
+        if (!self->entry && !self->log_has_ended)
+            self->entry = ingress_next(engine->ingress, &err);
+        self->log_has_ended = !self->entry;
+        if (err_is_set(&err))
+            break;
+        if (self->log_has_ended || atomic_load_explicit(&engine->draining, memory_order_relaxed)) {
+            if (engine->is_taking)
+                moved |= end_log(worker);
+            else if (self->log_has_ended)
+                moved |= go_live(worker);
+            else
+                engine_end(engine);
+            break;
+        }
+        if (!is_time(worker, self->entry->time_ns) || !take_entry(worker, self->entry, &err))
+            break;
+        self->entry = NULL;
+        self->n_taken++;
+        moved = true;
+    }
+    if (err_is_set(&err))
+        engine_fail(engine, err.code, err.text);
+    return moved;
+}
+
+/* ---- Barriers ----------------------------------------------------------------------------- */
+
+/* An entry without data that every actor passes in its order. Needs credit like any other. */
+static bool
+give_barrier(struct worker *worker)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    int64_t now_ns = worker_real_ns(worker);
+    uint64_t tick, position;
+
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        if (worker->actors[i]->is_sequenced && !actor_can_start(worker->actors[i]))
+            return false;
+    tick = give_tick(worker, now_ns);
+    position = ingress_barrier(engine->ingress);
+    if (!position)
+        return false;
+    epochs_begin(engine->epochs, position);
+    for (uint32_t i = 0; i < worker->n_actors; i++) {
+        if (!worker->actors[i]->is_sequenced)
+            continue;
+        actor_begin(worker->actors[i], tick, now_ns);
+        worker->actors[i]->is_barrier = true;
+        actor_run(worker->actors[i]);
+    }
+    self->barrier_tick = tick;
+    self->barrier_ns = worker->mono_ns + engine->graph->checkpoint.every_ns;
+    return true;
+}
+
+static bool
+all_silent(const struct sequencer *self)
+{
+    for (uint32_t i = 0; i < self->n_sources; i++) {
+        struct source *source = self->sources[i];
+
+        /* acquire: what was queued before it fell silent is seen */
+        if (!source->has_ended &&
+            (!atomic_load_explicit(&source->is_silent, memory_order_acquire) ||
+             source_front(source)))
+            return false;
+    }
+    return !self->answers;
+}
+
+/* True: a barrier is due and goes before anything else, or the end is near. */
+static bool
+barrier_turn(struct worker *worker, bool *moved)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    bool is_last = atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
+                   all_silent(self);
+    bool is_open = epochs_is_open(engine->epochs);
+
+    if (is_open)
+        self->wait_ns = worker->mono_ns + engine->graph->checkpoint.timeout_ns;
+    if (self->is_suspending || is_open) {
+        if (self->is_suspending && !is_open)
+            engine_end(engine);
+        return self->is_suspending;
+    }
+    if (self->last == self->barrier_tick || (!is_last && worker->mono_ns < self->barrier_ns)) {
+        if (is_last)
+            engine_end(engine); /* nothing came since the last one */
+        return is_last;
+    }
+    if (give_barrier(worker)) {
+        self->is_suspending = is_last;
+        *moved = true;
+    }
+    return true;
+}
+
 /* ---- A turn ------------------------------------------------------------------------------- */
 
 static void
@@ -416,8 +788,12 @@ note_live_wishes(struct worker *worker)
 {
     struct sequencer *self = worker->sequencer;
 
-    if (self->n_alarms && self->alarms[0].at_ns > worker_real_ns(worker))
+    if (self->n_alarms && self->alarms[0].at_ns > worker_real_ns(worker) &&
+        self->alarms[0].at_ns - worker->real_offset_ns < self->wait_ns)
         self->wait_ns = self->alarms[0].at_ns - worker->real_offset_ns;
+    if (worker->engine->epochs && self->last != self->barrier_tick &&
+        self->barrier_ns > worker->mono_ns && self->barrier_ns < self->wait_ns)
+        self->wait_ns = self->barrier_ns;
     for (uint32_t i = 0; i < self->n_sources; i++) {
         struct source *source = self->sources[i];
         int64_t next_ns = source->worker == worker ? source_next_ns(source) : INT64_MAX;
@@ -440,6 +816,13 @@ sequencer_turn(struct worker *worker)
 
     self->wait_ns = INT64_MAX;
     worker->has_polled = false;
+    if (worker->engine->is_taking ||
+        atomic_load_explicit(&worker->engine->recovering, memory_order_relaxed))
+        return log_turn(worker);
+    if (worker->engine->is_recording && ingress_must_wait(worker->engine->ingress))
+        return false;
+    if (worker->engine->epochs && barrier_turn(worker, &moved))
+        return moved;
     moved |= give_answers(worker);
     if (is_virtual(worker)) {
         while (!worker_turn_is_over(worker) && virtual_entry(worker))

@@ -51,6 +51,12 @@ struct graph_edge {
     int64_t capacity_messages, capacity_bytes; /* defaults 1024 messages, 64 MiB */
 };
 
+struct checkpoint_policy {
+    const char *store; /* folder; NULL: no checkpoints */
+    int64_t every_ns, timeout_ns;
+    int64_t keep; /* epochs */
+};
+
 struct graph {
     struct arena arena;      /* owns every text above */
     const char *name, *path; /* path of the top file */
@@ -59,6 +65,8 @@ struct graph {
     struct graph_edge *edges;     /* sorted by (from, from_port, file order) */
     int64_t workers;              /* 0: as many as cores, at most 8 */
     const char *skip_file;        /* where skip appends, default "skipped.jsonl" beside the cwd */
+    const char *record;           /* folder of the ingress log, NULL: none */
+    struct checkpoint_policy checkpoint;
     struct error_policy on_error; /* default of all nodes */
 };
 

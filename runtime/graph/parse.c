@@ -24,8 +24,8 @@ static const struct known_key graph_keys[] = {{"hde", false},        {"graph", f
                                               {"nodes", false},      {"edges", false},
                                               {"workers", false},    {"on_error", false},
                                               {"skip_file", false},  {"hosts", true},
-                                              {"coordinator", true}, {"checkpoint", true},
-                                              {"record", true},      {0}};
+                                              {"coordinator", true}, {"checkpoint", false},
+                                              {"record", false},     {0}};
 static const struct known_key chain_keys[] = {
     {"hde", false},     {"chain", false}, {"inputs", false}, {"outputs", false},  {"vars", false},
     {"include", false}, {"nodes", false}, {"edges", false},  {"on_error", false}, {0}};

@@ -309,6 +309,26 @@ want_on_error(struct loader *loader, struct scope *scope, const struct yaml *nod
         out->action = (enum on_error)word;
 }
 
+void
+want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
+                struct checkpoint_policy *out)
+{
+    static const struct known_key keys[] = {
+        {"every", false}, {"timeout", false}, {"keep", false}, {"store", false}, {0}};
+    const int64_t ms = 1000000, day = INT64_C(86400000) * ms;
+    const struct yaml *map = want_map(loader, scope, node, "checkpoint");
+
+    if (!map)
+        return;
+    check_keys(loader, map, keys, "checkpoint");
+    *out = (struct checkpoint_policy){"checkpoint", 10000 * ms, 60000 * ms, 3};
+    want_duration(loader, scope, yaml_find(map, "every"), "every", 10 * ms, day, &out->every_ns);
+    want_duration(loader, scope, yaml_find(map, "timeout"), "timeout", ms, day, &out->timeout_ns);
+    want_int(loader, scope, yaml_find(map, "keep"), "keep", 1, 1000, &out->keep);
+    want_text(loader, scope, yaml_find(map, "store"), "store", &out->store);
+    out->store = yaml_path(loader->arena, node, out->store);
+}
+
 enum { CAPACITY_MESSAGES_MAX = 1 << 20 };
 static const int64_t capacity_bytes_min = 4 << 10, capacity_bytes_max = INT64_C(16) << 30;
 

@@ -102,10 +102,9 @@ const struct bad_graph bad_graphs[] = {
     {"version is unknown", "G023",
      "hde: @2\ngraph: t\nnodes: {a: {op: test/source}, b: {op: "
      "test/sink}}\nedges: [a -> b]\n"},
-    {"keys of other versions", "G024 G024 G024 G024 G024 G024",
+    {"keys of other versions", "G024 G024 G024 G024",
      HEAD "nodes: {a: {op: test/source, @host: x}, b: {op: test/sink, @isolate: process}}\n"
-          "edges: [a -> b]\n@hosts: {x: {}}\n@coordinator: x\n@checkpoint: {every: 1s}\n"
-          "@record: folder\n",
+          "edges: [a -> b]\n@hosts: {x: {}}\n@coordinator: x\n",
      .says = "not supported by this version"},
     {"edge keys of other versions", "G024 G024 G024",
      PAIR "edges: [{path: a -> b, @durable: journal, @via: \"kafka:t\", @delivery: x}]\n"},

@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * epoch - collects what the actors save at a barrier, and commits it as one file.
+ *
+ *  (1) An epoch is a file epoch-TICK: magic, size, CRC32 and a packed hde.Epoch. It is written
+ *      under another name, synced and renamed: a reader sees it whole or not at all. What is not
+ *      whole is passed over. [test_a_damaged_epoch_is_passed_over]
+ *  (2) It is complete when every actor has confirmed the barrier, and is committed only when the
+ *      ingress log is durable up to it (L2).
+ *  (3) Saving copies the state in the worker, writing is this file's thread's business: the flow
+ *      waits for no disk. One that does not complete in time is abandoned, and nothing stops.
+ *  (4) What the newest `keep` epochs need of the log is kept, the rest may go.
+ *  (5) State belongs to a node's name. A saved node that the graph does not have, or that cannot
+ *      take its state, stops the start: nothing is dropped silently. [test_unknown_state_...] */
+#include "engine/epoch.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "engine/ingress.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { EPOCH_VERSION = 1, HEADER = 16 };
+static const char magic[8] = "HDEEPOCH";
+
+struct epochs {
+    struct engine *engine;
+    char *folder;
+    Hde__Epoch *last; /* read at the start */
+    int64_t timeout_ns;
+
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool is_started, is_stopping, is_writing;
+    Hde__Epoch *open;  /* being collected */
+    uint32_t waits;    /* actors that have not confirmed it */
+    int64_t open_ns;   /* monotonic: since when */
+    Hde__Epoch *ready; /* to be written */
+    uint64_t completed;
+};
+
+/* ---- Files -------------------------------------------------------------------------------- */
+
+static uint32_t
+crc32_of(const uint8_t *bytes, size_t size)
+{
+    uint32_t crc = 0xffffffffu;
+
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}
+
+static void
+put32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint32_t
+get32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static bool
+write_all(int fd, const uint8_t *bytes, size_t size)
+{
+    while (size) {
+        ssize_t n = write(fd, bytes, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static bool
+sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static char *
+path_of(const struct epochs *self, uint64_t tick, const char *suffix)
+{
+    char *path = NULL;
+
+    if (asprintf(&path, "%s/epoch-%020" PRIu64 "%s", self->folder, tick, suffix) < 0)
+        abort();
+    return path;
+}
+
+static bool
+write_file(const struct epochs *self, const Hde__Epoch *epoch)
+{
+    char *part = path_of(self, epoch->tick, ".part"), *path = path_of(self, epoch->tick, "");
+    size_t size = hde__epoch__get_packed_size(epoch);
+    uint8_t *bytes = xmalloc(HEADER + size);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), error;
+    bool ok;
+
+    memcpy(bytes, magic, sizeof magic);
+    hde__epoch__pack(epoch, bytes + HEADER);
+    put32(bytes + 8, (uint32_t)size);
+    put32(bytes + 12, crc32_of(bytes + HEADER, size));
+    ok = fd >= 0 && write_all(fd, bytes, HEADER + size) && fsync(fd) == 0;
+    error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (ok) {
+        ok = rename(part, path) == 0 && sync_folder(self->folder);
+        error = errno;
+    } else {
+        unlink(part);
+    }
+    if (!ok)
+        log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.not-written",
+                 "%s: %s; the next one is tried when it is due", path, strerror(error));
+    free(bytes);
+    free(part);
+    free(path);
+    return ok;
+}
+
+/* NULL: it is not whole, or not ours. */
+static Hde__Epoch *
+read_file(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint8_t *bytes = NULL;
+    Hde__Epoch *epoch = NULL;
+    size_t size = 0;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= HEADER) {
+        size = (size_t)st.st_size;
+        bytes = malloc(size);
+    }
+    if (bytes && read(fd, bytes, size) == (ssize_t)size && !memcmp(bytes, magic, sizeof magic) &&
+        get32(bytes + 8) == size - HEADER &&
+        get32(bytes + 12) == crc32_of(bytes + HEADER, size - HEADER))
+        epoch = hde__epoch__unpack(NULL, size - HEADER, bytes + HEADER);
+    if (epoch && epoch->version != EPOCH_VERSION) {
+        hde__epoch__free_unpacked(epoch, NULL);
+        epoch = NULL;
+    }
+    free(bytes);
+    if (fd >= 0)
+        close(fd);
+    return epoch;
+}
+
+/* Ticks of the files, largest first. */
+static size_t
+list_files(const struct epochs *self, uint64_t **ticks)
+{
+    DIR *dir = opendir(self->folder);
+    struct dirent *entry;
+    size_t n = 0, cap = 0;
+
+    *ticks = NULL;
+    while (dir && (entry = readdir(dir))) {
+        uint64_t tick;
+        int end = 0;
+
+        if (sscanf(entry->d_name, "epoch-%20" SCNu64 "%n", &tick, &end) != 1 ||
+            entry->d_name[end])
+            continue;
+        if (n == cap) {
+            cap = cap ? 2 * cap : 16;
+            *ticks = xrealloc(*ticks, cap * sizeof **ticks);
+        }
+        (*ticks)[n] = tick;
+        for (size_t i = n++; i && (*ticks)[i - 1] < tick; i--) {
+            (*ticks)[i] = (*ticks)[i - 1];
+            (*ticks)[i - 1] = tick;
+        }
+    }
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+/* Removes what is older than the newest `keep`, and tells the log what the rest needs. */
+static void
+retire(struct epochs *self)
+{
+    uint64_t *ticks;
+    size_t n = list_files(self, &ticks), keep = (size_t)self->engine->graph->checkpoint.keep;
+
+    for (size_t i = keep; i < n; i++) {
+        char *path = path_of(self, ticks[i], "");
+
+        unlink(path);
+        free(path);
+    }
+    if (n) {
+        char *path = path_of(self, ticks[n < keep ? n - 1 : keep - 1], "");
+        Hde__Epoch *oldest = read_file(path);
+
+        if (oldest) {
+            ingress_need(self->engine->ingress, oldest->position);
+            hde__epoch__free_unpacked(oldest, NULL);
+        }
+        free(path);
+    }
+    free(ticks);
+}
+
+/* ---- The writing thread ------------------------------------------------------------------- */
+
+static void
+commit(struct epochs *self, Hde__Epoch *epoch)
+{
+    bool ok = ingress_wait_durable(self->engine->ingress, epoch->position) &&
+              write_file(self, epoch);
+
+    if (ok) {
+        retire(self);
+        log_line(LEVEL_DEBUG, self->engine->graph->name, NULL, "checkpoint.complete",
+                 "tick %" PRIu64, epoch->tick);
+    }
+    pthread_mutex_lock(&self->lock);
+    if (ok)
+        self->completed = epoch->tick;
+    self->is_writing = false;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    hde__epoch__free_unpacked(epoch, NULL);
+    full_fence(); /* a suspending sequencer waits for this */
+    worker_wake_if_parked(self->engine->workers[0]);
+}
+
+static void *
+write_epochs(void *arg)
+{
+    struct epochs *self = arg;
+
+    pthread_mutex_lock(&self->lock);
+    for (;;) {
+        Hde__Epoch *epoch;
+
+        while (!self->ready && !self->is_stopping)
+            pthread_cond_wait(&self->changed, &self->lock);
+        if (!self->ready)
+            break;
+        epoch = self->ready;
+        self->ready = NULL;
+        pthread_mutex_unlock(&self->lock);
+        commit(self, epoch);
+        pthread_mutex_lock(&self->lock);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* ---- Open and close ----------------------------------------------------------------------- */
+
+static bool
+make_folder(const char *path, struct err *err)
+{
+    char part[PATH_MAX];
+
+    snprintf(part, sizeof part, "%s", path);
+    for (char *at = strchr(part + 1, '/'); at; at = strchr(at + 1, '/')) {
+        *at = 0;
+        if (mkdir(part, 0755) && errno != EEXIST)
+            break;
+        *at = '/';
+    }
+    if (mkdir(path, 0755) && errno != EEXIST)
+        return err_set(err, "HDE-R014", "'%s' cannot be made: %s", path, strerror(errno));
+    return true;
+}
+
+static void
+read_last(struct epochs *self)
+{
+    uint64_t *ticks;
+    size_t n = list_files(self, &ticks);
+
+    for (size_t i = 0; i < n && !self->last; i++) {
+        char *path = path_of(self, ticks[i], "");
+
+        self->last = read_file(path);
+        if (!self->last)
+            log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.damaged",
+                     "%s is not whole: the one before it is taken", path);
+        free(path);
+    }
+    free(ticks);
+}
+
+bool
+epochs_open(struct engine *engine, struct err *err)
+{
+    struct epochs *self = xcalloc(1, sizeof *self);
+    int failed;
+
+    engine->epochs = self;
+    self->engine = engine;
+    self->timeout_ns = engine->graph->checkpoint.timeout_ns;
+    if (asprintf(&self->folder, "%s/epochs", engine->graph->checkpoint.store) < 0)
+        abort();
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    if (!make_folder(self->folder, err))
+        return false;
+    read_last(self);
+    self->completed = self->last ? self->last->tick : 0;
+    failed = pthread_create(&self->thread, NULL, write_epochs, self);
+    if (failed)
+        return err_set(err, "HDE-R004", "the thread of checkpoints cannot be started: %s",
+                       strerror(failed));
+    self->is_started = true;
+    return true;
+}
+
+void
+epochs_close(struct epochs *self)
+{
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    if (self->is_started)
+        pthread_join(self->thread, NULL);
+    if (self->open)
+        hde__epoch__free_unpacked(self->open, NULL);
+    if (self->ready)
+        hde__epoch__free_unpacked(self->ready, NULL);
+    if (self->last)
+        hde__epoch__free_unpacked(self->last, NULL);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    free(self->folder);
+    free(self);
+}
+
+const Hde__Epoch *
+epochs_last(const struct epochs *self)
+{
+    return self->last;
+}
+
+uint64_t
+epochs_completed(struct epochs *self)
+{
+    uint64_t tick;
+
+    pthread_mutex_lock(&self->lock);
+    tick = self->completed;
+    pthread_mutex_unlock(&self->lock);
+    return tick;
+}
+
+/* ---- Saving ------------------------------------------------------------------------------- */
+
+static Hde__SavedSource *
+saved_source(const struct source *source)
+{
+    Hde__SavedSource *saved = xmalloc(sizeof *saved);
+
+    hde__saved_source__init(saved);
+    saved->node = xstrdup(source->node->def->name);
+    saved->has_watermark_ns = saved->has_ended = true;
+    saved->watermark_ns = source->out_wm;
+    saved->ended = source->has_ended;
+    saved->positions = xcalloc(source->at.n + 1, sizeof *saved->positions);
+    for (; saved->n_positions < source->at.n; saved->n_positions++) {
+        const struct position *at = &source->at.item[saved->n_positions];
+        Hde__SourcePosition *position = xmalloc(sizeof *position);
+
+        hde__source_position__init(position);
+        position->has_partition = position->has_at = true;
+        position->partition = at->partition;
+        position->at.len = at->size;
+        position->at.data = xmalloc(at->size + 1);
+        memcpy(position->at.data, at->bytes, at->size);
+        saved->positions[saved->n_positions] = position;
+    }
+    return saved;
+}
+
+/* Actors that barriers reach. */
+static bool
+takes_part(const struct actor *actor)
+{
+    bool has_input = actor->is_sequenced;
+
+    for (uint32_t i = 0; i < actor->n_in; i++)
+        has_input |= actor->in[i]->stats != NULL;
+    return has_input;
+}
+
+void
+epochs_begin(struct epochs *self, uint64_t position)
+{
+    const struct engine *engine = self->engine;
+    const struct sequencer *sequencer = &engine->sequencer;
+    Hde__Epoch *epoch = xmalloc(sizeof *epoch);
+
+    hde__epoch__init(epoch);
+    epoch->has_version = epoch->has_tick = epoch->has_position = epoch->has_time_ns = true;
+    epoch->version = EPOCH_VERSION;
+    epoch->tick = sequencer->last;
+    epoch->position = position;
+    epoch->time_ns = sequencer->now_ns;
+    epoch->graph = xstrdup(engine->graph->name);
+    epoch->nodes = xcalloc(engine->n_nodes + 1, sizeof *epoch->nodes);
+    epoch->sources = xcalloc(engine->n_sources + 1, sizeof *epoch->sources);
+    for (uint32_t i = 0; i < engine->n_sources; i++)
+        epoch->sources[epoch->n_sources++] = saved_source(engine->sources[i]);
+    pthread_mutex_lock(&self->lock);
+    if (self->open) {
+        log_line(LEVEL_WARN, engine->graph->name, NULL, "checkpoint.abandoned",
+                 "tick %" PRIu64 ": %u of %u actors did not pass the barrier in time",
+                 self->open->tick, self->waits, engine->n_actors);
+        hde__epoch__free_unpacked(self->open, NULL);
+    }
+    self->open = epoch;
+    self->open_ns = clock_mono_ns();
+    self->waits = 0;
+    for (uint32_t i = 0; i < engine->n_actors; i++)
+        self->waits += takes_part(engine->actors[i]);
+    pthread_mutex_unlock(&self->lock);
+}
+
+bool
+epochs_is_open(struct epochs *self)
+{
+    bool open;
+
+    pthread_mutex_lock(&self->lock);
+    open = self->ready || self->is_writing ||
+           (self->open && clock_mono_ns() - self->open_ns < self->timeout_ns);
+    pthread_mutex_unlock(&self->lock);
+    return open;
+}
+
+static Hde__SavedTimer **
+saved_timers(const struct timers *timers, size_t *n)
+{
+    Hde__SavedTimer **list = xcalloc(timers->n + 1, sizeof *list);
+
+    for (*n = 0; *n < timers->n; ++*n) {
+        Hde__SavedTimer *timer = list[*n] = xmalloc(sizeof *timer);
+
+        hde__saved_timer__init(timer);
+        timer->has_id = timer->has_at_ns = true;
+        timer->id = timers->heap[*n].id;
+        timer->at_ns = timers->heap[*n].at_ns;
+    }
+    return list;
+}
+
+/* False: save() refuses, and the epoch cannot complete. */
+static bool
+save_state(struct node *node, Hde__SavedNode *saved)
+{
+    const hde_operator *op = node->def->op;
+    hde_msg *msg;
+    bool ok;
+
+    if (!op->save || node->has_ended)
+        return true;
+    msg = msg_new(msg_pool_current(), op->state_type);
+    ok = op->save(&node->ctx, node->ctx.state, msg) == HDE_OK;
+    ctx_scratch_reset(&node->ctx);
+    if (ok) {
+        saved->type = xstrdup(op->state_type->name);
+        saved->has_schema = saved->has_state = true;
+        saved->schema = op->state_schema;
+        saved->state.len = protobuf_c_message_get_packed_size(msg->body);
+        saved->state.data = xmalloc(saved->state.len + 1);
+        protobuf_c_message_pack(msg->body, saved->state.data);
+    }
+    hde_msg_drop(msg);
+    return ok;
+}
+
+static Hde__SavedNode *
+saved_node(struct node *node, bool *ok)
+{
+    Hde__SavedNode *saved = xmalloc(sizeof *saved);
+
+    hde__saved_node__init(saved);
+    saved->name = xstrdup(node->def->name);
+    saved->op = xstrdup(node->def->op->name);
+    saved->has_replica = saved->has_watermark_ns = saved->has_out_watermark_ns = true;
+    saved->has_ended = true;
+    saved->replica = node->replica;
+    saved->watermark_ns = node->wm;
+    saved->out_watermark_ns = node->out_wm;
+    saved->ended = node->has_ended;
+    saved->event_timers = saved_timers(&node->event_timers, &saved->n_event_timers);
+    if (!node->source)
+        saved->clock_timers = saved_timers(&node->clock_timers, &saved->n_clock_timers);
+    *ok &= save_state(node, saved);
+    return saved;
+}
+
+void
+epochs_save(struct actor *actor)
+{
+    struct epochs *self = actor->engine->epochs;
+    Hde__SavedNode **saved = xcalloc(actor->n_nodes + 1, sizeof *saved);
+    bool ok = true, is_taken = false;
+
+    for (uint32_t i = 0; i < actor->n_nodes; i++)
+        saved[i] = saved_node(actor->nodes[i], &ok);
+    pthread_mutex_lock(&self->lock);
+    if (self->open && self->open->tick == actor->tick && ok) {
+        for (uint32_t i = 0; i < actor->n_nodes; i++)
+            self->open->nodes[self->open->n_nodes++] = saved[i];
+        is_taken = true;
+        if (!--self->waits) {
+            self->ready = self->open;
+            self->open = NULL;
+            self->is_writing = true;
+            pthread_cond_broadcast(&self->changed);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    for (uint32_t i = 0; i < actor->n_nodes && !is_taken; i++)
+        hde__saved_node__free_unpacked(saved[i], NULL);
+    free(saved);
+}
+
+/* ---- Restoring ---------------------------------------------------------------------------- */
+
+static struct node *
+node_of_saved(const struct engine *engine, const Hde__SavedNode *saved)
+{
+    for (uint32_t i = 0; saved->name && i < engine->n_nodes; i++)
+        if (engine->nodes[i]->replica == saved->replica &&
+            strcmp(engine->nodes[i]->def->name, saved->name) == 0)
+            return engine->nodes[i];
+    return NULL;
+}
+
+static bool
+load_state(struct node *node, const Hde__SavedNode *saved, struct err *err)
+{
+    const hde_operator *op = node->def->op;
+    hde_msg *msg;
+    hde_status status;
+
+    if (!saved->has_state)
+        return true;
+    if (!op->load || strcmp(op->state_type->name, saved->type) != 0)
+        return err_set(err, "HDE-R015",
+                       "node '%s' (%s) has saved state of type %s, and the operator takes %s",
+                       saved->name, op->name, saved->type,
+                       op->load ? op->state_type->name : "none");
+    msg = msg_unpack(msg_pool_current(), op->state_type, saved->state.data, saved->state.len);
+    if (!msg)
+        return err_set(err, "HDE-R015", "node '%s': the saved state is no %s", saved->name,
+                       saved->type);
+    status = op->load(&node->ctx, node->ctx.state, msg->body, saved->schema);
+    ctx_scratch_reset(&node->ctx);
+    hde_msg_drop(msg);
+    if (status != HDE_OK)
+        return err_set(err, "HDE-R015", "node '%s' (%s) does not take its saved state: %s",
+                       saved->name, op->name,
+                       node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
+    return true;
+}
+
+static void
+restore_alarm(struct node *node, const Hde__SavedTimer *timer)
+{
+    timers_set(&node->clock_timers, timer->id, timer->at_ns);
+    sequencer_alarm(&node->engine->sequencer, node, timer->id, timer->at_ns);
+}
+
+static bool
+restore_node(struct engine *engine, const Hde__SavedNode *saved, struct err *err)
+{
+    struct node *node = node_of_saved(engine, saved);
+
+    if (!node || strcmp(node->def->op->name, saved->op) != 0)
+        return err_set(err, "HDE-R015",
+                       "the checkpoint has state of node '%s' (%s), and this graph has %s",
+                       saved->name, saved->op, node ? "another operator there" : "no such node");
+    if (!load_state(node, saved, err))
+        return false;
+    node->wm = saved->watermark_ns;
+    node->out_wm = saved->out_watermark_ns;
+    for (size_t i = 0; i < saved->n_event_timers; i++)
+        timers_set(&node->event_timers, saved->event_timers[i]->id, saved->event_timers[i]->at_ns);
+    for (size_t i = 0; i < saved->n_clock_timers; i++)
+        restore_alarm(node, saved->clock_timers[i]);
+    if (saved->ended) {
+        node->has_ended = true;
+        node->actor->n_ended++;
+        STAT_SET(node->stats->state, NODE_ENDED);
+    }
+    STAT_SET(node->stats->watermark_ns, node->wm);
+    return true;
+}
+
+static bool
+restore_source(struct engine *engine, const Hde__SavedSource *saved, struct err *err)
+{
+    for (uint32_t i = 0; i < engine->n_sources; i++) {
+        struct source *source = engine->sources[i];
+
+        if (strcmp(source->node->def->name, saved->node) != 0)
+            continue;
+        source->out_wm = saved->watermark_ns;
+        source->has_ended = saved->ended;
+        for (size_t p = 0; p < saved->n_positions; p++)
+            positions_set(&source->at, saved->positions[p]->partition, saved->positions[p]->at.data,
+                          saved->positions[p]->at.len);
+        return true;
+    }
+    return err_set(err, "HDE-R015", "the checkpoint has a source '%s', and this graph does not",
+                   saved->node);
+}
+
+bool
+epochs_restore(struct engine *engine, struct err *err)
+{
+    const Hde__Epoch *epoch = engine->epochs->last;
+
+    if (!epoch)
+        return true;
+    for (size_t i = 0; i < epoch->n_nodes; i++)
+        if (!restore_node(engine, epoch->nodes[i], err))
+            return false;
+    for (size_t i = 0; i < epoch->n_sources; i++)
+        if (!restore_source(engine, epoch->sources[i], err))
+            return false;
+    for (uint32_t i = 0; i < engine->n_edges; i++) {
+        struct edge *edge = engine->edges[i];
+
+        edge->put_wm = edge->in_wm = edge->from->out_wm;
+    }
+    engine->sequencer.last = engine->sequencer.said = epoch->tick;
+    engine->sequencer.now_ns = epoch->time_ns;
+    for (uint32_t i = 0; i < engine->n_actors; i++)
+        engine->actors[i]->done = epoch->tick;
+    return true;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * epoch - completed cuts of a graph in a folder: states, timers, watermarks and source positions at
+ * one barrier. */
+#ifndef ENGINE_EPOCH_H
+#define ENGINE_EPOCH_H
+
+#include "engine/run.h"
+
+#include <hde/schemas/runtime.pb-c.h>
+
+/* Opens engine->graph->checkpoint.store and reads the newest whole epoch. */
+bool epochs_open(struct engine *engine, struct err *err);
+/* Waits for an epoch that is being written, not for one that is not confirmed. */
+void epochs_close(struct epochs *self);
+/* What epochs_open() found, NULL: none. */
+const Hde__Epoch *epochs_last(const struct epochs *self);
+/* Puts the state of the last epoch into the opened nodes; engine threads do not run yet. */
+bool epochs_restore(struct engine *engine, struct err *err);
+
+/* Sequencer: an epoch begins with the barrier of sequencer.last at that position of the log. One
+ * that is still open is abandoned. */
+void epochs_begin(struct epochs *self, uint64_t position);
+bool epochs_is_open(struct epochs *self); /* begun, neither complete nor timed out */
+/* Worker: the nodes of an actor have passed the barrier and are saved now. */
+void epochs_save(struct actor *actor);
+uint64_t epochs_completed(struct epochs *self); /* tick of the newest complete one, 0: none */
+
+#endif

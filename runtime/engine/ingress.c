@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingress - entries as records of a segment log (seglog.h), each a packed hde.LogEntry.
+ *
+ *  (1) An entry is written when it gets its tick, before it runs: what ran is in the log, as far as
+ *      the log is durable. [test_a_recorded_run_is_given_again]
+ *  (2) An entry holds all that the run takes from outside: messages, watermark, end, processing
+ *      time, timer. Nothing else of a source is asked when the log is taken again.
+ *  (3) When the log has no room nothing gets a tick, so sources are not polled; the log's thread
+ *      wakes the sequencing worker when there is room again. A broken log ends the run: what
+ *      cannot be kept must not go on. [test_a_full_log_stops_sources_and_goes_on]
+ *  (4) Every start begins with an entry of its own and ticks above all before. */
+#include "engine/ingress.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "seglog/seglog.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INCARNATION_BITS 40
+enum { RESERVE_BYTES = 4 * 1024 * 1024 }; /* for barriers and decisions on a full disk */
+
+struct ingress {
+    struct engine *engine;
+    struct seglog *log;           /* writing */
+    struct seglog_reader *reader; /* taking */
+    Hde__LogEntry *taken;
+    /* one entry a tick, so ticks and positions of a start go together */
+    _Atomic uint64_t start_tick, start_position;
+
+    uint32_t n, cap; /* messages of the entry that is made */
+    Hde__LogMessage *item, **items;
+    Hde__SourcePosition *position, **positions;
+    uint32_t cap_positions;
+    uint8_t *bodies, *packed;
+    size_t bodies_len, bodies_cap, packed_cap;
+};
+
+/* ---- Opening ------------------------------------------------------------------------------ */
+
+/* On the log's thread: durable grew, or room came back. */
+static void
+wake(void *arg)
+{
+    struct ingress *self = arg;
+
+    full_fence(); /* pairs with that of sleep_until_event() in worker.c */
+    worker_wake_if_parked(self->engine->workers[0]);
+    for (uint32_t i = 0; i < self->engine->n_actors; i++)
+        if (self->engine->actors[i]->is_gated)
+            worker_wake_if_parked(self->engine->actors[i]->worker);
+}
+
+/* Gives the position; 0: not taken, and the engine has failed. */
+static uint64_t
+append_entry(struct ingress *self, Hde__LogEntry *entry, bool urgent)
+{
+    struct seglog_key key = {.tick = entry->tick, .event_ns = INT64_MIN, .kind = entry->kind};
+    size_t size;
+
+    for (uint32_t i = 0; i < self->n; i++) {
+        self->item[i].body.data = self->bodies + (size_t)(uintptr_t)self->item[i].body.data;
+        self->items[i] = &self->item[i];
+        if (i == 0 || self->item[i].event_ns < key.event_ns)
+            key.event_ns = self->item[i].event_ns;
+    }
+    entry->n_messages = self->n;
+    entry->messages = self->items;
+    size = hde__log_entry__get_packed_size(entry);
+    if (self->packed_cap < size) {
+        self->packed_cap = 2 * size;
+        self->packed = xrealloc(self->packed, self->packed_cap);
+    }
+    hde__log_entry__pack(entry, self->packed);
+    if (!seglog_append(self->log, &key, self->packed, size, urgent)) {
+        struct err err = {0};
+
+        if (!seglog_error(self->log, &err))
+            err_set(&err, "HDE-R013", "the ingress log has no room for tick %llu",
+                    (unsigned long long)entry->tick);
+        engine_fail(self->engine, err.code, err.text);
+        key.position = 0;
+    }
+    self->n = 0;
+    self->bodies_len = 0;
+    return key.position;
+}
+
+struct starts {
+    uint64_t last;  /* tick of the last start's own entry; 0: none */
+    uint64_t fresh; /* of the last that did not go on from the ones before */
+};
+
+static bool
+find_starts(const char *folder, struct starts *out, struct err *err)
+{
+    struct seglog_reader *reader = seglog_reader_open(folder, err);
+    struct seglog_record record;
+
+    *out = (struct starts){0};
+    if (!reader)
+        return false;
+    /* ticks never fall, and a start's own entry is its first */
+    for (uint64_t next = 1; seglog_seek_tick(reader, next << INCARNATION_BITS);
+         next = HDE_TICK_INCARNATION(out->last) + 1) {
+        Hde__LogEntry *entry;
+
+        if (seglog_next(reader, &record, err) != SEGLOG_RECORD)
+            break;
+        out->last = record.key.tick;
+        entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
+        if (entry && entry->start && !entry->start->recovered)
+            out->fresh = out->last;
+        if (entry)
+            hde__log_entry__free_unpacked(entry, NULL);
+    }
+    seglog_reader_close(reader);
+    return !err_is_set(err);
+}
+
+static bool
+write_start(struct ingress *self, bool recovered)
+{
+    const struct engine *engine = self->engine;
+    const struct graph *graph = engine->graph;
+    Hde__LogEntry entry = HDE__LOG_ENTRY__INIT;
+    Hde__LogStart start = HDE__LOG_START__INIT;
+    Hde__LogNode *node = xcalloc(graph->n_nodes + 1, sizeof *node);
+    Hde__LogNode **nodes = xcalloc(graph->n_nodes + 1, sizeof *nodes);
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        hde__log_node__init(&node[i]);
+        node[i].name = (char *)(uintptr_t)graph->nodes[i].name;
+        node[i].op = (char *)(uintptr_t)graph->nodes[i].op->name;
+        node[i].build_id = (char *)(uintptr_t)graph->nodes[i].build_id;
+        nodes[i] = &node[i];
+    }
+    start.graph = (char *)(uintptr_t)graph->name;
+    if (graph->path)
+        start.path = realpath(graph->path, path) ? path : (char *)(uintptr_t)graph->path;
+    start.n_set = engine->options.n_sets;
+    start.set = (char **)(uintptr_t)engine->options.sets;
+    start.n_nodes = graph->n_nodes;
+    start.nodes = nodes;
+    start.version = (char *)(uintptr_t)hde_version();
+    start.has_recovered = start.recovered = recovered;
+    entry.has_tick = entry.has_kind = entry.has_time_ns = true;
+    entry.tick = engine->sequencer.last;
+    entry.kind = HDE__LOG_KIND__LOG_KIND_START;
+    entry.time_ns = engine->start_ns;
+    entry.start = &start;
+    self->start_tick = entry.tick;
+    self->start_position = append_entry(self, &entry, true);
+    free(nodes);
+    free(node);
+    return self->start_position != 0;
+}
+
+bool
+ingress_open(struct engine *engine, struct err *err)
+{
+    struct ingress *self = xcalloc(1, sizeof *self);
+    struct seglog_options options = {.moved = wake, .arg = self, .reserve_bytes = RESERVE_BYTES};
+    struct seglog_report report = {0};
+
+    self->engine = engine;
+    engine->ingress = self;
+    self->log = seglog_open(engine->options.record, &options, &report, err);
+    if (self->log && report.cut_bytes)
+        log_line(LEVEL_WARN, engine->graph->name, NULL, "ingress.torn-tail",
+                 "%llu bytes of a torn record were cut off: %s",
+                 (unsigned long long)report.cut_bytes, report.cut_where);
+    return self->log != NULL;
+}
+
+bool
+ingress_start(struct ingress *self, uint64_t above, bool recovered)
+{
+    struct sequencer *sequencer = &self->engine->sequencer;
+    struct err err = {0};
+    struct starts starts;
+
+    if (!find_starts(self->engine->options.record, &starts, &err)) {
+        engine_fail(self->engine, err.code, err.text);
+        return false;
+    }
+    if (above < starts.last)
+        above = starts.last;
+    sequencer->last = (HDE_TICK_INCARNATION(above) + 1) << INCARNATION_BITS;
+    if (sequencer->said < sequencer->last)
+        sequencer->said = sequencer->last;
+    return write_start(self, recovered);
+}
+
+void
+ingress_close(struct ingress *self)
+{
+    if (!self)
+        return;
+    if (self->log)
+        seglog_close(self->log);
+    if (self->reader)
+        seglog_reader_close(self->reader);
+    if (self->taken)
+        hde__log_entry__free_unpacked(self->taken, NULL);
+    free(self->item);
+    free(self->items);
+    free(self->position);
+    free(self->positions);
+    free(self->bodies);
+    free(self->packed);
+    free(self);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+bool
+ingress_must_wait(struct ingress *self)
+{
+    struct err err = {0};
+
+    if (seglog_error(self->log, &err)) {
+        engine_fail(self->engine, err.code, err.text);
+        return true;
+    }
+    return seglog_is_full(self->log);
+}
+
+static Hde__LogEntry
+entry_of(const struct ingress *self, Hde__LogKind kind, const char *node, uint32_t replica)
+{
+    Hde__LogEntry entry = HDE__LOG_ENTRY__INIT;
+
+    entry.has_tick = entry.has_kind = entry.has_time_ns = true;
+    entry.tick = self->engine->sequencer.last;
+    entry.kind = kind;
+    entry.time_ns = self->engine->sequencer.now_ns;
+    entry.node = (char *)(uintptr_t)node;
+    entry.has_replica = replica != 0;
+    entry.replica = replica;
+    return entry;
+}
+
+/* Packs messages behind those that the entry has. body.data is an offset until append_entry(),
+ * since the bytes may move. */
+static void
+add_messages(struct ingress *self, uint32_t port, const struct msgvec *vec)
+{
+    for (uint32_t i = 0; i < vec->n; i++) {
+        const hde_msg *msg = vec->item[i];
+        size_t size = protobuf_c_message_get_packed_size(msg->body);
+        Hde__LogMessage *item;
+
+        if (self->n == self->cap) {
+            self->cap = self->cap ? 2 * self->cap : 16;
+            self->item = xrealloc(self->item, self->cap * sizeof *self->item);
+            self->items = xrealloc(self->items, self->cap * sizeof(void *));
+        }
+        if (self->bodies_cap - self->bodies_len < size || !self->bodies) {
+            self->bodies_cap = 2 * (self->bodies_len + size) + 1;
+            self->bodies = xrealloc(self->bodies, self->bodies_cap);
+        }
+        item = &self->item[self->n++];
+        hde__log_message__init(item);
+        item->has_port = item->has_event_ns = item->has_body = true;
+        item->port = port;
+        item->type = (char *)(uintptr_t)msg->body->descriptor->name;
+        item->event_ns = msg->event_ns;
+        item->body.data = (uint8_t *)(uintptr_t)self->bodies_len;
+        item->body.len = protobuf_c_message_pack(msg->body, self->bodies + self->bodies_len);
+        self->bodies_len += size;
+    }
+}
+
+static void
+add_positions(struct ingress *self, Hde__LogEntry *out, const struct positions *positions)
+{
+    if (self->cap_positions < positions->n) {
+        self->cap_positions = positions->n;
+        self->position = xrealloc(self->position, positions->n * sizeof *self->position);
+        self->positions = xrealloc(self->positions, positions->n * sizeof(void *));
+    }
+    for (uint32_t i = 0; i < positions->n; i++) {
+        Hde__SourcePosition *position = self->positions[i] = &self->position[i];
+
+        hde__source_position__init(position);
+        position->has_partition = position->has_at = true;
+        position->partition = positions->item[i].partition;
+        position->at.data = positions->item[i].bytes;
+        position->at.len = positions->item[i].size;
+    }
+    out->n_positions = positions->n;
+    out->positions = self->positions;
+}
+
+void
+ingress_source(struct ingress *self, const struct source *source, const struct intake *entry)
+{
+    const struct node *node = source->node;
+    Hde__LogEntry out =
+        entry_of(self, HDE__LOG_KIND__LOG_KIND_SOURCE, node->def->name, node->replica);
+
+    out.has_watermark_ns = true;
+    out.watermark_ns = entry->watermark_ns;
+    out.has_end = out.end = entry->is_end;
+    for (uint32_t p = 0; p < node->capture.n; p++)
+        add_messages(self, p, &entry->port[p]);
+    add_positions(self, &out, &entry->positions);
+    append_entry(self, &out, entry->is_end);
+}
+
+uint64_t
+ingress_barrier(struct ingress *self)
+{
+    Hde__LogEntry out = entry_of(self, HDE__LOG_KIND__LOG_KIND_BARRIER, NULL, 0);
+
+    return append_entry(self, &out, true);
+}
+
+bool
+ingress_is_durable(struct engine *engine, uint64_t tick)
+{
+    const struct ingress *self = engine->ingress;
+    uint64_t position;
+
+    if (tick < self->start_tick || !self->start_position)
+        return true; /* taken from the log */
+    position = self->start_position + (tick - self->start_tick);
+    if (seglog_durable(self->log) >= position)
+        return true;
+    seglog_want(self->log, position);
+    return seglog_durable(self->log) >= position;
+}
+
+bool
+ingress_wait_durable(struct ingress *self, uint64_t position)
+{
+    struct err err = {0};
+
+    seglog_want(self->log, position);
+    while (!seglog_wait(self->log, position, 1000))
+        if (seglog_error(self->log, &err))
+            return false;
+    return true;
+}
+
+void
+ingress_need(struct ingress *self, uint64_t position)
+{
+    seglog_need(self->log, position);
+}
+
+void
+ingress_idle(struct ingress *self, const struct source *source)
+{
+    const struct node *node = source->node;
+    Hde__LogEntry out =
+        entry_of(self, HDE__LOG_KIND__LOG_KIND_IDLE, node->def->name, node->replica);
+
+    append_entry(self, &out, true);
+}
+
+void
+ingress_direct(struct ingress *self, const struct direct *direct)
+{
+    const struct node *node = direct->node;
+    Hde__LogEntry out = entry_of(self,
+                                 direct->kind == DIRECT_TIMER ? HDE__LOG_KIND__LOG_KIND_TIMER
+                                                              : HDE__LOG_KIND__LOG_KIND_ANSWER,
+                                 node->def->name, node->replica);
+
+    if (direct->kind == DIRECT_TIMER) {
+        out.has_timer = out.has_at_ns = true;
+        out.timer = direct->timer.id;
+        out.at_ns = direct->timer.at_ns;
+    } else {
+        for (uint32_t p = 0; p < direct->n_ports; p++)
+            add_messages(self, p, &direct->port[p]);
+    }
+    append_entry(self, &out, true);
+}
+
+void
+ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
+                 const struct msgvec *vec)
+{
+    Hde__LogEntry out =
+        entry_of(self, HDE__LOG_KIND__LOG_KIND_HANDOVER, edge->name, edge->instance);
+
+    out.has_watermark_ns = true;
+    out.watermark_ns = record->watermark_ns;
+    add_messages(self, 0, vec);
+    append_entry(self, &out, true);
+}
+
+/* ---- Taking it again ---------------------------------------------------------------------- */
+
+/* Reads the entry of the last fresh start; NULL with err. */
+static const Hde__LogEntry *
+seek_start(struct ingress *self, const char *folder, struct err *err)
+{
+    const Hde__LogEntry *entry = NULL;
+    struct starts starts;
+
+    if (!find_starts(folder, &starts, err))
+        return NULL;
+    self->reader = seglog_reader_open(folder, err);
+    if (!self->reader)
+        return NULL;
+    if (starts.fresh && seglog_seek_tick(self->reader, starts.fresh))
+        entry = ingress_next(self, err);
+    if (!entry && !err_is_set(err))
+        err_set(err, "HDE-R012",
+                starts.last ? "'%s': the start of the run is gone, its oldest entries were retired"
+                            : "'%s' holds no entries",
+                folder);
+    return entry;
+}
+
+bool
+ingress_take_open(struct engine *engine, struct err *err)
+{
+    struct ingress *self = xcalloc(1, sizeof *self);
+    const Hde__LogEntry *entry;
+
+    self->engine = engine;
+    engine->ingress = self;
+    entry = seek_start(self, engine->options.log, err);
+    if (!entry)
+        return false;
+    engine->sequencer.last = engine->sequencer.said = entry->tick;
+    engine->sequencer.now_ns = engine->start_ns = entry->time_ns;
+    return true;
+}
+
+bool
+ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any, struct err *err)
+{
+    struct ingress *self = engine->ingress;
+    const char *folder = engine->options.record;
+    struct starts starts;
+
+    *any = false;
+    if (!find_starts(folder, &starts, err))
+        return false;
+    if (!epoch && !starts.last)
+        return true;
+    if (!epoch && !starts.fresh)
+        return err_set(err, "HDE-R014",
+                       "'%s' holds no whole epoch, and the log before it was retired: start with "
+                       "another store",
+                       engine->graph->checkpoint.store);
+    if (epoch && epoch->tick > starts.last && !starts.last)
+        return err_set(err, "HDE-R014", "'%s' is gone, and with it what came after the last epoch",
+                       folder);
+    *any = true;
+    if (!epoch)
+        return seek_start(self, folder, err) != NULL;
+    self->reader = seglog_reader_open(folder, err);
+    if (!self->reader)
+        return false;
+    seglog_seek_position(self->reader, epoch->position + 1);
+    return true;
+}
+
+void
+ingress_recover_close(struct ingress *self)
+{
+    seglog_reader_close(self->reader);
+    self->reader = NULL;
+}
+
+bool
+engine_log_start(const char *folder, struct arena *arena, struct log_start *out, struct err *err)
+{
+    struct ingress *self = xcalloc(1, sizeof *self);
+    const Hde__LogEntry *entry = seek_start(self, folder, err);
+
+    if (entry) {
+        const Hde__LogStart *start = entry->start;
+
+        out->graph = arena_text(arena, start->graph ? start->graph : "");
+        out->path = arena_text(arena, start->path ? start->path : "");
+        out->n_sets = start->n_set;
+        out->sets = arena_alloc(arena, (start->n_set + 1) * sizeof *out->sets);
+        for (size_t i = 0; i < start->n_set; i++)
+            out->sets[i] = arena_text(arena, start->set[i]);
+    }
+    ingress_close(self);
+    return entry != NULL;
+}
+
+const Hde__LogEntry *
+ingress_next(struct ingress *self, struct err *err)
+{
+    struct seglog_record record;
+
+    if (self->taken)
+        hde__log_entry__free_unpacked(self->taken, NULL);
+    self->taken = NULL;
+    if (seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
+        return NULL;
+    self->taken = hde__log_entry__unpack(NULL, record.size, record.bytes);
+    if (!self->taken || !self->taken->has_tick || !self->taken->has_kind)
+        err_set(err, "HDE-R012", "record %llu of the log is no entry",
+                (unsigned long long)record.key.position);
+    return err_is_set(err) ? NULL : self->taken;
+}
+
+static const ProtobufCMessageDescriptor *
+type_of(const hde_port *port, const char *name)
+{
+    for (size_t i = 0; name && port->types[i]; i++)
+        if (strcmp(port->types[i]->name, name) == 0)
+            return port->types[i];
+    return NULL;
+}
+
+bool
+ingress_messages(const Hde__LogEntry *entry, const hde_port *outputs, uint32_t n,
+                 struct msgvec *port, struct err *err)
+{
+    for (size_t i = 0; i < entry->n_messages; i++) {
+        const Hde__LogMessage *item = entry->messages[i];
+        const ProtobufCMessageDescriptor *type =
+            item->port < n ? type_of(&outputs[item->port], item->type) : NULL;
+        hde_msg *msg;
+
+        if (!type)
+            return err_set(err, "HDE-R012", "tick %llu: '%s' has no output %u of type %s",
+                           (unsigned long long)entry->tick, entry->node, item->port,
+                           item->type ? item->type : "?");
+        msg = msg_unpack(msg_pool_current(), type, item->body.data, item->body.len);
+        if (!msg)
+            return err_set(err, "HDE-R012", "tick %llu: message %zu is no %s",
+                           (unsigned long long)entry->tick, i, type->name);
+        msg->event_ns = item->event_ns;
+        msgvec_push(&port[item->port], msg);
+    }
+    return true;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingress - the ingress log of a graph: keeps whatever is given a tick, and gives it back.
+ *
+ * All calls of one ingress come from the sequencing worker, or from nobody else while it does not
+ * run. */
+#ifndef ENGINE_INGRESS_H
+#define ENGINE_INGRESS_H
+
+#include "engine/run.h"
+
+#include <hde/schemas/runtime.pb-c.h>
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+/* Opens the folder of engine->options.record; nobody else may have it. */
+bool ingress_open(struct engine *engine, struct err *err);
+/* The entry of this start, with ticks above `above`; a recovered one goes on from those before. */
+bool ingress_start(struct ingress *self, uint64_t above, bool recovered);
+uint64_t ingress_barrier(struct ingress *self); /* position of the entry */
+/* Any thread. Whether the tick's entry survives a crash; if not, the log hurries and wakes the
+ * workers of gated actors. */
+bool ingress_is_durable(struct engine *engine, uint64_t tick);
+bool ingress_wait_durable(struct ingress *self, uint64_t position); /* false: never */
+void ingress_need(struct ingress *self, uint64_t position);
+void ingress_close(struct ingress *self);
+/* No room, or broken (then the engine has failed): nothing is to be given a tick. */
+bool ingress_must_wait(struct ingress *self);
+
+void ingress_source(struct ingress *self, const struct source *source, const struct intake *entry);
+void ingress_idle(struct ingress *self, const struct source *source);
+void ingress_direct(struct ingress *self, const struct direct *direct);
+void ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
+                      const struct msgvec *vec);
+
+/* ---- Taking it again ---------------------------------------------------------------------- */
+
+/* Opens the folder of engine->options.log at its last start that is none of a recovery. */
+bool ingress_take_open(struct engine *engine, struct err *err);
+/* Recovery: entries behind the epoch, or from the last fresh start without one. *any tells whether
+ * there is something to go on from. */
+bool ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any,
+                          struct err *err);
+void ingress_recover_close(struct ingress *self);
+/* The next entry, valid until the one after it; NULL at the end, or err is set. */
+const Hde__LogEntry *ingress_next(struct ingress *self, struct err *err);
+/* The entry's messages into port[0..n-1]; false with err: a port or type that `outputs` does not
+ * have, or bytes that are no such message. */
+bool ingress_messages(const Hde__LogEntry *entry, const hde_port *outputs, uint32_t n,
+                      struct msgvec *port, struct err *err);
+
+#endif

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# kill -9 at random moments: the tables are those of a run that nobody disturbed.
+#   HDE_KILLS=N   kills (8); HDE_SEED=N
+. "$HDE_SOURCE/tests/support/cli.sh"
+
+kills=${HDE_KILLS:-8}
+RANDOM=${HDE_SEED:-$$}
+echo "HDE_SEED=${HDE_SEED:-$$}"
+cp -r "$HDE_SOURCE/graphs" graphs
+snapshots=$((kills * 40))
+cat >market.yaml <<YAML
+hde: 1
+graph: market
+checkpoint: {every: 100ms, store: kept}
+include:
+  processing: {chain: graphs/processing.yaml}
+  analytics: {chain: graphs/analytics.yaml}
+nodes:
+  near: {op: ingestion/synthetic, params: {symbols: [NIFTY], step: 10ms, paced: true, snapshots: $snapshots}}
+  far: {op: ingestion/synthetic, params: {symbols: [BANKNIFTY], step: 10ms, paced: true, snapshots: $snapshots}}
+  store: {op: storage/sqlite, params: {path: market.db}}
+edges:
+  - "[near, far] -> processing.chains"
+  - processing.enriched -> analytics.enriched
+  - processing.enriched -> store.snapshots
+  - analytics.results -> store.results
+YAML
+
+tables() { # DATABASE: every row of every table, sorted
+  local table
+  for table in $(sqlite3 "$1" "SELECT name FROM sqlite_master WHERE type = 'table' AND
+    name NOT LIKE 'hde_%' AND name NOT LIKE 'sqlite_%' ORDER BY name"); do
+    echo "== $table"
+    sqlite3 "$1" "SELECT * FROM $table" | sort
+  done
+}
+
+mkdir calm && sed 's/store: kept/store: calm\/kept/; s/path: market.db/path: calm\/market.db/; s/step: 10ms, paced: true/step: 10ms/' \
+  market.yaml >calm.yaml
+expect 0 hde run calm.yaml
+tables calm/market.db >want
+[ "$(grep -c . want)" -gt 1000 ] || fail "the undisturbed run stored next to nothing"
+
+for ((i = 1; i <= kills; i++)); do
+  hde run market.yaml >out 2>err &
+  child=$!
+  CHILDREN=("$child")
+  read -rt "0.$((RANDOM % 9))$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
+  kill -KILL "$child" 2>/dev/null || fail "the run ended by itself before kill $i"
+  wait "$child" 2>/dev/null
+  CHILDREN=()
+done
+expect 0 hde run market.yaml
+has err "taken again"
+tables market.db >got
+cmp want got || { diff want got | cut -c1-150 | head -8; fail "tables differ after $kills kills"; }
+expect 0 hde log verify kept/log
+echo "$kills kills, $(grep -vc '^==' got) rows, 0 differ"
