@@ -82,6 +82,10 @@ inline land(who)
 	:: slot_what[who] == PARKED -> parked[who] = 1
 	:: else -> skip
 	fi;
+	if
+	:: slot_what[who] != EMPTY -> printf("      %d's %e lands\n", who, slot_what[who])
+	:: else -> skip
+	fi;
 	slot_what[who] = EMPTY;
 	slot_set[who] = 0
 }
@@ -89,6 +93,7 @@ inline land(who)
 inline store(who, what, set)
 {
 	land(who);
+	printf("%d stores %e, edges %x\n", who, what, set);
 	slot_what[who] = what;
 	slot_set[who] = set;
 	do

@@ -114,6 +114,7 @@ inline put_batch(e, t)
 inline give()
 {
 	last++;
+	printf("0 gives tick %d, edges %x\n", last, outs);
 	add(dirty, Q);
 	e = 0;
 	do
@@ -308,6 +309,7 @@ inline choose_tick(a)
  * was taken before; so no batch is split, comes late, or is overtaken by a barrier. */
 inline take_tick(a)
 {
+	printf("%d takes tick %d for actor %d, which has finished %d\n", w, next, a, over[a]);
 	assert(next > over[a]);
 	tick[a] = next;
 	e = 0;
@@ -434,10 +436,8 @@ inline find_value(a)
 		od;
 		next = 0;
 		e = 0;
-#ifdef BREAK_NO_VALUE_AT_MERGE
+#ifdef BREAK_NO_VALUE_WHEN_WAITING
 		t = over[a];
-#elif defined BREAK_NO_VALUE_WITHOUT_CREDIT
-		t = (hungry & outputs(a) -> over[a] : t);
 #endif
 		if
 		:: t < over[a] -> t = over[a]
@@ -551,8 +551,6 @@ inline tell(what)
 /* A wish that is met by this word, or is above it: the reader may go on with a smaller tick. */
 #if defined BREAK_LOOK_BEFORE_TELLING
 #define is_asked(e) has(raised & was_asked, e)
-#elif defined BREAK_WAKE_ONLY_WHEN_MET
-#define is_asked(e) (has(raised, e) && ask[e] > heard[writer(e)] && ask[e] <= value[writer(e)])
 #else
 #define is_asked(e) (has(raised, e) && ask[e] > heard[writer(e)])
 #endif
@@ -577,6 +575,7 @@ inline look_who_asks()
 
 inline wake_others()
 {
+	printf("%d looks who waits: parked %d %d %d\n", w, parked[0], parked[1], parked[2]);
 	e = 0;
 	do
 	:: e < EDGES ->
@@ -585,7 +584,9 @@ inline wake_others()
 #ifndef BREAK_NO_WAKE_ON_WORD
 		:: !is_own(w, e) && is_asked(e) -> parked[place(reader(e))] = 0
 #endif
+#ifndef BREAK_NO_WAKE_ON_BATCH
 		:: !is_own(w, e) && has(news, e) -> parked[place(reader(e))] = 0
+#endif
 #ifndef BREAK_NO_WAKE_ON_ASK
 		:: !is_own(w, e) && has(asking, e) -> parked[place(writer(e))] = 0
 #endif
@@ -640,6 +641,7 @@ end:
 #endif
 	}
 	:: d_step { step == LOOK_FIRST ->
+		printf("%d looks first\n", w);
 		do
 		:: e < EDGES ->
 			if
@@ -654,6 +656,7 @@ end:
 	}
 	:: atomic { step == LOOK_THEN ->
 		d_step {
+			printf("%d looks then, and runs what can run\n", w);
 			do
 			:: e < EDGES ->
 				if
@@ -729,7 +732,10 @@ end:
 		forget_turn();
 		step = NEXT_TURN
 	}
-	:: d_step { step == SLEEP && !parked[w] && slot_what[w] != PARKED -> step = NEXT_TURN }
+	:: d_step { step == SLEEP && !parked[w] && slot_what[w] != PARKED ->
+		printf("%d wakes up\n", w);
+		step = NEXT_TURN
+	}
 #if ARRIVE
 	:: d_step { step == SLEEP && idle -> step = NEXT_TURN }
 #endif
