@@ -7,7 +7,7 @@ build_packages=(
   libyaml-dev libzmq3-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev
 )
 test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
-  python3-mpmath python3-scipy)
+  python3-mpmath python3-scipy spin)
 # What `hde bench quant` compares with; without them it says what is missing.
 # shellcheck disable=SC2034
 bench_packages=(g++ libquantlib0-dev python3-numpy python3-scipy)
