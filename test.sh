@@ -7,7 +7,7 @@
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does
-#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, models
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, models
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -54,11 +54,17 @@ fuzz)
     --timeout $((seconds * 2 + 60)) ${filter:+-R "$filter"} | grep -E 'seed|inputs|Passed|Failed|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
+kill)
+  build dev
+  HDE_KILLS=$((minutes * 60)) ctest --test-dir build-dev -R graphs-kill -V --timeout $((minutes * 300 + 300)) |
+    grep -E 'HDE_SEED|kills|FAILED|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
 models)
   HDE_MODELS_SECONDS=$((minutes * 60)) bash tests/models/check.sh
   exit
   ;;
-*) echo "test.sh: no campaign '$campaign' (fuzz, models)" >&2; exit 64 ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz, kill, models)" >&2; exit 64 ;;
 esac
 
 failed=()
