@@ -4,6 +4,7 @@
  *      NEW --start--> RUNNING --drain--> DRAINING
  *      RUNNING, DRAINING --every actor has ended, or stop--> ENDED
  *      RUNNING, DRAINING --a node fails--> FAILED */
+#include "engine/reload.h"
 #include "engine/run.h"
 
 #include "base/log.h"
@@ -177,6 +178,8 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
         engine->options.stall_ns = default_stall_ns;
     if (options && options->stats_path)
         engine->stats_path = xstrdup(options->stats_path);
+    if (options && options->plugin_folder)
+        engine->options.plugin_folder = engine->plugin_folder = xstrdup(options->plugin_folder);
     if (options && options->host)
         snprintf(engine->host, sizeof engine->host, "%s", options->host);
     else if (gethostname(engine->host, sizeof engine->host - 1))
@@ -336,9 +339,9 @@ close_node(struct node *node)
     pthread_mutex_lock(&worker->lock); /* a post is either queued before this or refused */
     atomic_store(&node->closed, true);
     pthread_mutex_unlock(&worker->lock);
-    if (node->is_open && node->def->op->close) {
+    if (node->is_open && node->ctx.op->close) {
         node->ctx.pool = NULL;
-        node->def->op->close(&node->ctx, node->ctx.state);
+        node->ctx.op->close(&node->ctx, node->ctx.state);
     }
     node->is_open = false;
 }
@@ -350,6 +353,7 @@ engine_free(struct engine *engine)
         return;
     if (engine->is_started)
         engine_stop(engine);
+    reload_stop(engine);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (engine->workers[i]->is_started)
             pthread_join(engine->workers[i]->thread, NULL);
@@ -357,6 +361,7 @@ engine_free(struct engine *engine)
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         if (engine->nodes[i]->actor)
             close_node(engine->nodes[i]);
+    reload_free(engine);
     engine_unbuild(engine);
     stats_free(engine->stats, engine->stats_path);
     skip_free(engine->skip);
@@ -365,6 +370,7 @@ engine_free(struct engine *engine)
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);
     free(engine->stats_path);
+    free(engine->plugin_folder);
     arena_fini(&engine->arena);
     free(engine);
 }

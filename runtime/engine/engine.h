@@ -24,6 +24,7 @@ struct engine_options {
     int64_t stall_ns;       /* watchdog; 0: default 5 s */
     bool force_boundaries;  /* tests: cut at every edge */
     int64_t workers;        /* 0: as the graph says */
+    const char *plugin_folder; /* for private copies of reloaded plugins; NULL: no reloads */
 };
 
 enum engine_state { ENGINE_NEW, ENGINE_RUNNING, ENGINE_DRAINING, ENGINE_ENDED, ENGINE_FAILED };

@@ -183,12 +183,12 @@ exec_event(struct node *node, const hde_event *event)
     struct outlet *outlets = node->ctx.outlets;
     hde_status status;
 
-    if (!node->def->op->event || node->actor->state == ACTOR_FAILED)
+    if (!node->ctx.op->event || node->actor->state == ACTOR_FAILED)
         return;
     node->ctx.now_ns = worker_real_ns(node->actor->worker);
     if (node->capture.n)
         node->ctx.outlets = node->capture.outlets;
-    status = node->def->op->event(&node->ctx, node->ctx.state, event);
+    status = node->ctx.op->event(&node->ctx, node->ctx.state, event);
     ctx_scratch_reset(&node->ctx);
     node->ctx.outlets = outlets;
     if (node->capture.n)
@@ -203,7 +203,7 @@ exec_event(struct node *node, const hde_event *event)
 static bool
 fire(struct actor *actor, struct node *node)
 {
-    const hde_operator *op = node->def->op;
+    const hde_operator *op = node->ctx.op;
     hde_status status = HDE_OK;
 
     node->is_firing = true;
@@ -478,7 +478,7 @@ flush_node(struct actor *actor, struct node *node)
     STAT_SET(actor->worker->stats->node, node->id + 1);
     node->ctx.now_ns = actor->now_ns;
     node->ctx.watermark_ns = node->wm;
-    status = node->def->op->flush(&node->ctx, node->ctx.state, actor->tick);
+    status = node->ctx.op->flush(&node->ctx, node->ctx.state, actor->tick);
     ctx_scratch_reset(&node->ctx);
     after_call(node);
     return settle(node, status);

@@ -88,6 +88,8 @@ struct node {
     struct engine *engine;
     struct actor *actor;
     uint32_t graph_node, replica;
+    struct instance *instance; /* of a reload (swap.h); NULL: what the node was built with */
+    _Atomic uint32_t generation; /* of the instance: posts to older ones are dropped */
     bool is_open, has_flush, is_ending;
     bool may_alarm;         /* may use hde_timer_after() and is no source */
     _Atomic bool closed;    /* no more posts */
@@ -229,9 +231,9 @@ struct sequencer {
 struct post {
     struct post *next;
     struct node *node;
-    enum { POST_EVENT, POST_ALARM, POST_ANSWER } kind;
-    uint32_t tag;
-    void *data; /* EVENT: the operator's; ANSWER: struct direct */
+    enum { POST_EVENT, POST_ALARM, POST_ANSWER, POST_JOB } kind;
+    uint32_t tag, generation;
+    void *data; /* EVENT: the operator's; ANSWER: struct direct; JOB: struct job (swap.h) */
     int64_t at_ns;
 };
 
@@ -283,7 +285,7 @@ struct engine {
     const struct graph *graph;
     struct engine_options options;
     char host[STATS_NAME];
-    char *stats_path;
+    char *stats_path, *plugin_folder;
     struct arena arena;
     struct stats *stats;
     void *zmq;
@@ -311,6 +313,7 @@ struct engine {
     bool is_started;
     struct skip_file *skip;
     struct watchdog *watchdog;
+    struct reloader *reloader; /* with the first reload; under the lock */
     double cycles_per_ns;
 };
 
