@@ -6,6 +6,7 @@
 static const struct command *const commands[] = {
     &cmd_run,
     &cmd_replay,
+    &cmd_reload,
     &cmd_drain,
     &cmd_stop,
     &cmd_status,

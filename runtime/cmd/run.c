@@ -223,6 +223,7 @@ start(struct run *run)
                          &run->entry, &err))
         return start_exit(run, &err);
     engine.stats_path = run->entry.stats;
+    engine.plugin_folder = run->entry.plugins;
     run->engine = engine_new(run->graph, &engine, &err);
     if (!run->engine)
         return start_exit(run, &err);
