@@ -14,7 +14,8 @@ enum { LOOK_MS = 20, WAIT_MS = 60 * 1000 };
 struct reload_options {
     struct target_options target;
     const char *so;
-    bool drop_state, status;
+    hde_duration budget;
+    bool drop_state, no_trial, status;
 };
 
 static const char *
@@ -133,6 +134,9 @@ ask_reload(const struct cmd *cmd, const struct reload_options *opt)
         reload.file = realpath(opt->so, full) ? full : (char *)opt->so;
     reload.has_drop_state = true;
     reload.drop_state = opt->drop_state;
+    reload.has_skip_trial = reload.has_budget_seconds = true;
+    reload.skip_trial = opt->no_trial;
+    reload.budget_seconds = (double)opt->budget.ns / 1e9;
     exit = target_ask(cmd, &opt->target, &request, &client, &reply);
     if (exit)
         return exit;
@@ -224,8 +228,10 @@ const struct command cmd_reload = {
     .group = CMD_GROUP_RUN,
     .summary = "put another build of an operator into a running graph",
     .help =
-        "The file is inspected before anything of it runs, copied, loaded beside the old build and "
-        "checked: ports, parameters of the graph, state. Then each node changes over between two "
+        "The file is inspected before anything of it runs, and copied. A child process tries it with "
+        "the parameters, the state and some messages of the running node (only loads it, where an "
+        "operator touches the world), so a crash or an endless loop costs nothing. Then it is loaded "
+        "beside the old build and checked: ports, parameters of the graph, state. Then each node changes over between two "
         "calls: save() of the old build, load() of the new one. Nothing is lost or doubled, what "
         "waits on edges stays there. Whatever fails before that leaves the old build running, and "
         "the reason is said.\n\nWith the name of an operator all nodes that run it change over, or "
@@ -243,6 +249,11 @@ const struct command cmd_reload = {
              .complete = CMD_COMPLETE_FILE, .help = "the plugin file; else the one it came from"},
             {CMD_OPTION("drop-state", struct reload_options, drop_state),
              .help = "agree to lose state that cannot be handed over"},
+            {CMD_OPTION("no-trial", struct reload_options, no_trial),
+             .help = "do not run the new build in a child process first"},
+            {CMD_OPTION("budget", struct reload_options, budget), .value = "TIME",
+             .fallback = "50ms", .min = 0.001, .max = 60,
+             .help = "how long saving and loading the state may take"},
             {CMD_OPTION("status", struct reload_options, status),
              .help = "show the reloads so far, newest first"},
             TARGET_OPTIONS(struct reload_options),

@@ -224,6 +224,7 @@ start(struct run *run)
         return start_exit(run, &err);
     engine.stats_path = run->entry.stats;
     engine.plugin_folder = run->entry.plugins;
+    engine.trial_program = "/proc/self/exe";
     run->engine = engine_new(run->graph, &engine, &err);
     if (!run->engine)
         return start_exit(run, &err);

@@ -145,6 +145,7 @@ static const char *
 ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlReply *reply,
            struct arena *arena, const char **message)
 {
+    double budget = ask->budget_seconds > 0 && ask->budget_seconds < 3600 ? ask->budget_seconds : 0;
     struct err err = {0};
     uint64_t number;
 
@@ -155,7 +156,9 @@ ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlR
     number = reload_ask(control->engine,
                         &(struct reload_ask){.target = ask->target,
                                              .file = ask->file,
-                                             .drops_state = ask->drop_state},
+                                             .drops_state = ask->drop_state,
+                                             .skips_trial = ask->skip_trial,
+                                             .budget_ns = (int64_t)(budget * 1e9)},
                         &err);
     if (number) {
         list_reloads(control, number, reply, arena);

@@ -70,6 +70,11 @@ const struct code engine_codes[] = {
      "The node stands still while its state is saved and loaded, so there is a limit for it. The old "
      "build goes on.",
      NULL, NULL},
+    {"HDE-R028", "the trial of a new build failed",
+     "It crashed, did not return, or failed on a message of the running node, in a child process that "
+     "had the parameters and the state of the node. The text names the function. The old build goes "
+     "on.",
+     NULL, NULL},
     {"HDE-R030", "a node cannot be reloaded now",
      "The graph is not running, the node has failed, is in a call that does not return, or is a sink "
      "that waits for its next try. The old build goes on; ask again.",

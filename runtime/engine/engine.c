@@ -180,6 +180,8 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
         engine->stats_path = xstrdup(options->stats_path);
     if (options && options->plugin_folder)
         engine->options.plugin_folder = engine->plugin_folder = xstrdup(options->plugin_folder);
+    if (options && options->trial_program)
+        engine->options.trial_program = engine->trial_program = xstrdup(options->trial_program);
     if (options && options->host)
         snprintf(engine->host, sizeof engine->host, "%s", options->host);
     else if (gethostname(engine->host, sizeof engine->host - 1))
@@ -371,6 +373,7 @@ engine_free(struct engine *engine)
     pthread_mutex_destroy(&engine->lock);
     free(engine->stats_path);
     free(engine->plugin_folder);
+    free(engine->trial_program);
     arena_fini(&engine->arena);
     free(engine);
 }

@@ -25,6 +25,7 @@ struct engine_options {
     bool force_boundaries;  /* tests: cut at every edge */
     int64_t workers;        /* 0: as the graph says */
     const char *plugin_folder; /* for private copies of reloaded plugins; NULL: no reloads */
+    const char *trial_program; /* runs trial_child() (engine/trial.h); NULL: no trials */
 };
 
 enum engine_state { ENGINE_NEW, ENGINE_RUNNING, ENGINE_DRAINING, ENGINE_ENDED, ENGINE_FAILED };

@@ -3,19 +3,21 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "engine/swap.h"
+#include "engine/trial.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static const int64_t reach_ns = 10LL * NS_PER_S;   /* until a node's thread has to answer */
-static const int64_t budget_ns = 50LL * NS_PER_MS; /* for saving and loading one state */
+static const int64_t default_budget_ns = 50LL * NS_PER_MS;
 static const int64_t busy_ns = 20LL * NS_PER_MS;   /* until a busy node is asked again */
 
 struct attempt {
     struct attempt *next;
     struct reload_report report;
-    bool has_file, drops_state;
+    bool has_file, drops_state, skips_trial;
+    int64_t budget_ns;
 
     struct stage *stage;
     uint32_t n_swaps, n_swapped;
@@ -221,7 +223,7 @@ prepare_one(struct attempt *attempt, struct swap *swap, const hde_operator *next
     struct err *err = &attempt->report.err;
     bool is_exclusive = swap_is_exclusive(node->ctx.op, next);
 
-    swap->budget_ns = budget_ns;
+    swap->budget_ns = attempt->budget_ns;
     if (!swap_fits(node, next, attempt->report.file, err) || !plan_state(attempt, swap, next))
         return false;
     swap->next = instance_new(node, next, attempt->stage, err);
@@ -237,6 +239,23 @@ prepare_one(struct attempt *attempt, struct swap *swap, const hde_operator *next
     return instance_open(swap->next, err) || err_wrap(err, "%s", attempt->report.file);
 }
 
+/* Once for every node, with its parameters and, of replicas, the state of the first. */
+static bool
+try_all(const struct reloader *self, struct attempt *attempt)
+{
+    if (attempt->skips_trial || !self->engine->options.trial_program)
+        return true;
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct node *node = attempt->swaps[i].node;
+
+        if (node->replica == 0 &&
+            !trial_run(node, attempt->stage, node->ctx.op->save && !attempt->drops_state,
+                       &attempt->report.err))
+            return false;
+    }
+    return true;
+}
+
 static bool
 prepare(struct reloader *self, struct attempt *attempt)
 {
@@ -245,7 +264,8 @@ prepare(struct reloader *self, struct attempt *attempt)
     if (!find_nodes(self, attempt))
         return false;
     snprintf(report->old_build, sizeof report->old_build, "%s", build_of(attempt->swaps[0].node));
-    if (!copy_file(self, attempt) || !stage_load(attempt->stage, &report->err))
+    if (!copy_file(self, attempt) || !try_all(self, attempt) ||
+        !stage_load(attempt->stage, &report->err))
         return false;
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
         struct swap *swap = &attempt->swaps[i];
@@ -352,7 +372,7 @@ take_back(struct reloader *self, struct swap *done)
     struct node *node = done->node;
     struct instance *old = done->last;
     const hde_operator *now = node->ctx.op;
-    struct swap back = {.node = node, .budget_ns = budget_ns};
+    struct swap back = {.node = node, .budget_ns = INT64_MAX};
     bool is_exclusive = swap_is_exclusive(now, old->op);
     struct err err = {0};
 
@@ -568,6 +588,8 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     attempt = xcalloc(1, sizeof *attempt);
     attempt->has_file = ask->file != NULL;
     attempt->drops_state = ask->drops_state;
+    attempt->skips_trial = ask->skips_trial;
+    attempt->budget_ns = ask->budget_ns > 0 ? ask->budget_ns : default_budget_ns;
     attempt->report.asked_ns = clock_real_ns();
     snprintf(attempt->report.target, RELOAD_TARGET, "%s", ask->target);
     snprintf(attempt->report.file, RELOAD_FILE, "%s", ask->file ? ask->file : "");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reload - another build of an operator for the nodes that run it, while the graph runs.
  *
- * A thread of its own takes one request after another: it stages the file (plugin/stage.h), checks
- * that it fits, makes and opens the new instances, and has each node swapped on its own thread
+ * A thread of its own takes one request after another: it stages the file (plugin/stage.h), tries it
+ * in a child (trial.h), checks that it fits, makes and opens the new instances, and has each node swapped on its own thread
  * (swap.h). Either all nodes that are meant run the new build afterwards or all run what they ran
  * before. The thread is made with the first request.
  *
@@ -40,6 +40,8 @@ struct reload_ask {
     const char *target; /* a node, or an operator: all nodes that run it */
     const char *file;   /* NULL: the file that they were loaded from */
     bool drops_state;   /* may lose state that the old build could save */
+    bool skips_trial;   /* does not run in a child first */
+    int64_t budget_ns;  /* for saving and loading one state; 0: 50 ms */
 };
 
 struct reload_report {

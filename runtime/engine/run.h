@@ -285,7 +285,7 @@ struct engine {
     const struct graph *graph;
     struct engine_options options;
     char host[STATS_NAME];
-    char *stats_path, *plugin_folder;
+    char *stats_path, *plugin_folder, *trial_program;
     struct arena arena;
     struct stats *stats;
     void *zmq;

@@ -584,15 +584,42 @@ swap_now(void *arg)
     swap->pause_ns = clock_mono_ns() - start_ns;
 }
 
+static bool
+not_reached(struct swap *swap, int64_t timeout_ns)
+{
+    return err_set(&swap->err, "HDE-R030",
+                   "node '%s' was not reached within %.1f s: it is in a call that does not return, "
+                   "or the graph has ended",
+                   swap->node->def->name, (double)timeout_ns / 1e9);
+}
+
 bool
 swap_run(struct swap *swap, int64_t timeout_ns)
 {
     if (!run_on_worker(swap->node, swap_now, swap, timeout_ns))
-        return err_set(&swap->err, "HDE-R030",
-                       "node '%s' was not reached within %.1f s: it is in a call that does not "
-                       "return, or the graph has ended",
-                       swap->node->def->name, (double)timeout_ns / 1e9);
+        return not_reached(swap, timeout_ns);
     return !err_is_set(&swap->err);
+}
+
+static void
+peek_now(void *arg)
+{
+    save(arg);
+}
+
+hde_msg *
+swap_peek(struct node *node, int64_t timeout_ns, struct err *err)
+{
+    struct swap swap = {.node = node};
+
+    if (!run_on_worker(node, peek_now, &swap, timeout_ns))
+        not_reached(&swap, timeout_ns);
+    if (!err_is_set(&swap.err))
+        return swap.saved;
+    *err = swap.err;
+    if (swap.saved)
+        hde_msg_drop(swap.saved);
+    return NULL;
 }
 
 static void

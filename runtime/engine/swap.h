@@ -77,6 +77,8 @@ struct swap {
 /* Posts the swap to the node's thread and waits. False with swap->err: the node runs what it ran
  * before (or its spare). */
 bool swap_run(struct swap *swap, int64_t timeout_ns);
+/* What save() gives now, on the node's thread; NULL: HDE-R026, R030. */
+hde_msg *swap_peek(struct node *node, int64_t timeout_ns, struct err *err);
 /* Closes an instance on the thread of its node. */
 bool swap_close(struct instance *instance, int64_t timeout_ns);
 

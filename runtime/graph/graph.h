@@ -83,6 +83,10 @@ void graph_free(struct graph *graph);
 bool graph_refill_params(const struct graph_node *node, const hde_operator *op, void *state,
                          struct arena *arena, struct err *err);
 
+/* The same values as one line of YAML, a flow mapping, for another process. Paths become absolute.
+ * Secrets are in it. */
+void graph_write_params(const struct graph_node *node, hde_text *out);
+
 /* Parses a params text for one operator (used by the test harness): fills a zeroed state. Text
  * lives in arena. */
 bool graph_fill_params(const hde_operator *op, const char *yaml_text, void *state,

@@ -467,6 +467,54 @@ graph_refill_params(const struct graph_node *node, const hde_operator *op, void 
     return ok;
 }
 
+static void
+write_value(const struct graph_node *node, const char *key, const struct yaml *value, hde_text *out)
+{
+    const hde_param *param = params_find(node->op, key);
+    struct arena arena = {0};
+    const char *text = value->text;
+
+    switch (value->kind) {
+    case KIND_TEXT:
+        if (param && param->type == HDE_PARAM_PATH && *text && strcmp(text, "-") != 0)
+            text = yaml_path(&arena, value, text);
+        hde_json_string(out, text);
+        break;
+    case KIND_LIST:
+    case KIND_MAP:
+        hde_text_puts(out, value->kind == KIND_LIST ? "[" : "{");
+        for (size_t i = 0; i < value->n; i++) {
+            hde_text_puts(out, i ? ", " : "");
+            if (value->kind == KIND_MAP) {
+                hde_json_string(out, value->key[i]->text);
+                hde_text_puts(out, ": ");
+            }
+            hde_json_string(out, value->item[i]->text);
+        }
+        hde_text_puts(out, value->kind == KIND_LIST ? "]" : "}");
+        break;
+    case KIND_NULL:
+    case KIND_UNKNOWN:
+        hde_text_puts(out, "null");
+    }
+    arena_fini(&arena);
+}
+
+void
+graph_write_params(const struct graph_node *node, hde_text *out)
+{
+    const struct yaml *values = node->values;
+
+    hde_text_puts(out, "{");
+    for (size_t i = 0; values && i < values->n; i++) {
+        hde_text_puts(out, i ? ", " : "");
+        hde_json_string(out, values->key[i]->text);
+        hde_text_puts(out, ": ");
+        write_value(node, values->key[i]->text, values->item[i], out);
+    }
+    hde_text_puts(out, "}");
+}
+
 bool
 graph_fill_params(const hde_operator *op, const char *yaml_text, void *state, struct arena *arena,
                   struct diags *diags)

@@ -23,6 +23,14 @@ enum { VERSION = 2, SCHEMA = 2 }; /* counts are saved in `value` */
 void there_is_no_such_function(void);
 #endif
 
+#ifdef VERSION_crashes_at_once
+__attribute__((constructor)) static void
+crash(void)
+{
+    abort();
+}
+#endif
+
 static const hde_port in1[] = {{"in", HDE_TYPES(&hde__sample__descriptor), 0, "samples"}, {0}};
 static const hde_port out1[] = {{"out", HDE_TYPES(&hde__sample__descriptor), 0, "samples"}, {0}};
 #ifdef VERSION_other_ports
@@ -186,6 +194,13 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         hde_msg *msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
         Hde__Sample *sample = (Hde__Sample *)msg->body;
 
+#ifdef VERSION_crashes
+        abort();
+#endif
+#ifdef VERSION_loops
+        for (volatile int forever = 1; forever;)
+            ;
+#endif
         sample->has_value = true;
         sample->value = (double)self->count++;
         if (self->size.bytes) /* what was written by older builds is still there */
