@@ -14,15 +14,15 @@ enum { LOOK_MS = 20, WAIT_MS = 60 * 1000 };
 struct reload_options {
     struct target_options target;
     const char *so;
-    hde_duration budget;
+    hde_duration probation, budget;
     bool drop_state, no_trial, status;
 };
 
 static const char *
 state_word(Hde__ReloadState state)
 {
-    static const char *const words[] = {"?",    "waiting", "working",
-                                        "done", "refused", "superseded"};
+    static const char *const words[] = {"?",    "waiting",  "working", "probation",
+                                        "done", "returned", "refused", "superseded"};
 
     return (size_t)state < sizeof words / sizeof *words ? words[state] : "?";
 }
@@ -35,9 +35,15 @@ is_under_way(const Hde__ReloadAttempt *attempt)
 }
 
 static bool
+is_on_probation(const Hde__ReloadAttempt *attempt)
+{
+    return attempt->state == HDE__RELOAD_STATE__RELOAD_STATE_PROBATION;
+}
+
+static bool
 is_done(const Hde__ReloadAttempt *attempt)
 {
-    return attempt->state == HDE__RELOAD_STATE__RELOAD_STATE_DONE;
+    return attempt->state == HDE__RELOAD_STATE__RELOAD_STATE_DONE || is_on_probation(attempt);
 }
 
 static const char *
@@ -53,6 +59,15 @@ kept_text(const Hde__ReloadAttempt *attempt, struct arena *arena)
     default:
         return "-";
     }
+}
+
+static const char *
+probation_text(const Hde__ReloadAttempt *attempt, struct arena *arena)
+{
+    int64_t left_ns = attempt->until_ns - clock_real_ns();
+
+    return arena_printf(arena, "comes back at the first error in the next %s",
+                        table_seconds(arena, left_ns > 0 ? (double)left_ns / 1e9 : 0));
 }
 
 /* ---- One request -------------------------------------------------------------------------- */
@@ -103,7 +118,9 @@ tell(const struct cmd *cmd, const Hde__ReloadAttempt *attempt)
                         "state: %s; stood still for %s; old build: %s",
                         attempt->target, attempt->nodes, attempt->new_build, attempt->old_build,
                         kept_text(attempt, cmd->arena),
-                        table_seconds(cmd->arena, attempt->pause_seconds), attempt->retired);
+                        table_seconds(cmd->arena, attempt->pause_seconds),
+                        is_on_probation(attempt) ? probation_text(attempt, cmd->arena)
+                                                 : attempt->retired);
     if (out.len)
         hde_text_puts(&out, "\n");
     exit = cmd_print(cmd, &out, NULL);
@@ -134,7 +151,8 @@ ask_reload(const struct cmd *cmd, const struct reload_options *opt)
         reload.file = realpath(opt->so, full) ? full : (char *)opt->so;
     reload.has_drop_state = true;
     reload.drop_state = opt->drop_state;
-    reload.has_skip_trial = reload.has_budget_seconds = true;
+    reload.has_skip_trial = reload.has_probation_seconds = reload.has_budget_seconds = true;
+    reload.probation_seconds = (double)opt->probation.ns / 1e9;
     reload.skip_trial = opt->no_trial;
     reload.budget_seconds = (double)opt->budget.ns / 1e9;
     exit = target_ask(cmd, &opt->target, &request, &client, &reply);
@@ -234,13 +252,17 @@ const struct command cmd_reload = {
         "beside the old build and checked: ports, parameters of the graph, state. Then each node changes over between two "
         "calls: save() of the old build, load() of the new one. Nothing is lost or doubled, what "
         "waits on edges stays there. Whatever fails before that leaves the old build running, and "
-        "the reason is said.\n\nWith the name of an operator all nodes that run it change over, or "
+        "the reason is said.\n\nFor the time of --probation the old build is kept: the first failure of the new one, or "
+        "rejects beyond the rate of the old one, bring it back by itself, with the state, and the call "
+        "that failed is made again. Another reload ends a probation.\n\nWith the name of an operator "
+        "all nodes that run it change over, or "
         "none. An operator that cannot live twice (a listening port, a file) is closed before its "
         "successor opens. A new build with other ports needs a new start of the graph.",
     .examples =
         (const struct cmd_example[]){
             {"hde reload processing/pcr", "the file it was loaded from was built again"},
             {"hde reload pcr --so build/my-pcr.so", "one node, from another file"},
+            {"hde reload pcr --probation 10m", "errors of the next ten minutes bring the old one back"},
             {"hde reload --status", "what was reloaded so far, and what was refused why"},
             {0}},
     .options =
@@ -251,6 +273,9 @@ const struct command cmd_reload = {
              .help = "agree to lose state that cannot be handed over"},
             {CMD_OPTION("no-trial", struct reload_options, no_trial),
              .help = "do not run the new build in a child process first"},
+            {CMD_OPTION("probation", struct reload_options, probation), .value = "TIME",
+             .fallback = "60s", .max = 86400,
+             .help = "how long errors bring the old build back; 0s: it goes at once"},
             {CMD_OPTION("budget", struct reload_options, budget), .value = "TIME",
              .fallback = "50ms", .min = 0.001, .max = 60,
              .help = "how long saving and loading the state may take"},

@@ -107,7 +107,10 @@ show_attempt(const struct reload_report *report, struct arena *arena)
     out->asked_ns = report->asked_ns;
     out->has_ended_ns = report->ended_ns != 0;
     out->ended_ns = report->ended_ns;
-    if (report->state == RELOAD_DONE) {
+    out->has_until_ns = report->state == RELOAD_PROBATION;
+    out->until_ns = report->until_ns;
+    if (report->state == RELOAD_DONE || report->state == RELOAD_PROBATION ||
+        report->state == RELOAD_RETURNED) {
         out->has_pause_seconds = out->has_kept = out->has_state_bytes = true;
         out->pause_seconds = (double)report->pause_ns / 1e9;
         out->kept = (Hde__ReloadKept)((int)report->kept + 1);
@@ -140,12 +143,18 @@ list_reloads(struct control *control, uint64_t number, Hde__ControlReply *reply,
     reply->reloads = out;
 }
 
+/* 0 for what makes no sense. */
+static int64_t
+to_ns(double seconds)
+{
+    return seconds > 0 && seconds < 1e6 ? (int64_t)(seconds * 1e9) : 0;
+}
+
 /* Gives an error's code, or NULL. */
 static const char *
 ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlReply *reply,
            struct arena *arena, const char **message)
 {
-    double budget = ask->budget_seconds > 0 && ask->budget_seconds < 3600 ? ask->budget_seconds : 0;
     struct err err = {0};
     uint64_t number;
 
@@ -158,7 +167,8 @@ ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlR
                                              .file = ask->file,
                                              .drops_state = ask->drop_state,
                                              .skips_trial = ask->skip_trial,
-                                             .budget_ns = (int64_t)(budget * 1e9)},
+                                             .probation_ns = to_ns(ask->probation_seconds),
+                                             .budget_ns = to_ns(ask->budget_seconds)},
                         &err);
     if (number) {
         list_reloads(control, number, reply, arena);

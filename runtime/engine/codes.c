@@ -75,6 +75,10 @@ const struct code engine_codes[] = {
      "had the parameters and the state of the node. The text names the function. The old build goes "
      "on.",
      NULL, NULL},
+    {"HDE-R029", "a new build failed on probation",
+     "It failed, or rejected more messages than the build before it, within the time of --probation. "
+     "The old build runs again, with the state; the call that failed was made again by it.",
+     NULL, NULL},
     {"HDE-R030", "a node cannot be reloaded now",
      "The graph is not running, the node has failed, is in a call that does not return, or is a sink "
      "that waits for its next try. The old build goes on; ask again.",

@@ -17,6 +17,7 @@
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
  *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
 #include "engine/run.h"
+#include "engine/swap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,8 @@ exec_verdict(struct node *node, hde_status status)
     const struct error_policy *policy = &node->def->on_error;
     enum on_error action = policy->action;
 
+    if (unlikely(node->probation != NULL) && swap_fails(node, status))
+        return VERDICT_AGAIN; /* the build from before the reload makes the call again */
     if (status == HDE_REJECT) {
         STAT_ADD(node->stats->rejects, 1);
         return VERDICT_NEXT;

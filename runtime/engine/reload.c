@@ -17,10 +17,12 @@ struct attempt {
     struct attempt *next;
     struct reload_report report;
     bool has_file, drops_state, skips_trial;
-    int64_t budget_ns;
+    int64_t budget_ns, probation_ns;
 
     struct stage *stage;
     uint32_t n_swaps, n_swapped;
+    bool must_return; /* not all could be swapped */
+    int64_t end_ns;   /* of the probation, monotonic */
     struct swap *swaps; /* one for each instance */
 };
 
@@ -31,7 +33,9 @@ struct reloader {
     pthread_cond_t changed;
     bool is_stopping;
     uint64_t last; /* number given last */
+    bool has_news; /* a node has gone back to its old build */
     struct attempt *queue, **tail;
+    struct attempt *probations; /* the reload thread's */
     struct reload_report history[RELOAD_HISTORY]; /* by number */
     uint32_t n_left;
     struct instance **left; /* their threads did not answer: closed at the end */
@@ -40,7 +44,8 @@ struct reloader {
 const char *
 reload_state_name(enum reload_state state)
 {
-    static const char *const names[] = {"waiting", "working", "done", "refused", "superseded"};
+    static const char *const names[] = {"waiting",  "working", "probation", "done",
+                                        "returned", "refused", "superseded"};
 
     return names[state];
 }
@@ -84,15 +89,17 @@ log_end(const struct reloader *self, const struct attempt *attempt)
     const char *graph = self->engine->graph->name;
     char kept[64];
 
-    if (report->state == RELOAD_DONE)
-        log_line(LEVEL_INFO, graph, NULL, "reload.done",
+    if (report->state == RELOAD_DONE || report->state == RELOAD_PROBATION)
+        log_line(LEVEL_INFO, graph, NULL,
+                 report->state == RELOAD_DONE ? "reload.done" : "reload.probation",
                  "%s: %u nodes run build %.12s in place of %.12s: state %s; stood still for %.3f "
                  "ms; old build %s",
                  report->target, report->nodes, report->new_build, report->old_build,
                  kept_text(report, kept, sizeof kept), (double)report->pause_ns / NS_PER_MS,
-                 report->retired);
+                 report->state == RELOAD_DONE ? report->retired : "kept for the probation");
     else
-        log_line(LEVEL_ERROR, graph, NULL, "reload.refused",
+        log_line(LEVEL_ERROR, graph, NULL,
+                 report->state == RELOAD_RETURNED ? "reload.returned" : "reload.refused",
                  "%s: build %.12s goes on: %s: %s", report->target, report->old_build,
                  report->err.code, report->err.text);
 }
@@ -216,8 +223,20 @@ plan_state(struct attempt *attempt, struct swap *swap, const hde_operator *next)
     return true;
 }
 
+/* On the thread of a node. */
+static void
+tell_news(void *arg)
+{
+    struct reloader *self = arg;
+
+    pthread_mutex_lock(&self->lock);
+    self->has_news = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
 static bool
-prepare_one(struct attempt *attempt, struct swap *swap, const hde_operator *next)
+prepare_one(struct reloader *self, struct attempt *attempt, struct swap *swap, const hde_operator *next)
 {
     struct node *node = swap->node;
     struct err *err = &attempt->report.err;
@@ -231,12 +250,16 @@ prepare_one(struct attempt *attempt, struct swap *swap, const hde_operator *next
         return err_wrap(err, "%s", attempt->report.file);
     if (!node->instance)
         swap->shell = instance_shell(node);
-    if (is_exclusive) {
+    swap->has_probation = attempt->probation_ns > 0 || attempt->n_swaps > 1;
+    if (is_exclusive || swap->has_probation) {
         swap->spare = instance_new(node, node->ctx.op,
                                    node->instance ? node->instance->stage : NULL, err);
-        return swap->spare != NULL;
+        if (!swap->spare || (!is_exclusive && !instance_open(swap->spare, err)))
+            return false;
     }
-    return instance_open(swap->next, err) || err_wrap(err, "%s", attempt->report.file);
+    swap->tell = tell_news;
+    swap->arg = self;
+    return is_exclusive || instance_open(swap->next, err) || err_wrap(err, "%s", attempt->report.file);
 }
 
 /* Once for every node, with its parameters and, of replicas, the state of the first. */
@@ -261,8 +284,6 @@ prepare(struct reloader *self, struct attempt *attempt)
 {
     struct reload_report *report = &attempt->report;
 
-    if (!find_nodes(self, attempt))
-        return false;
     snprintf(report->old_build, sizeof report->old_build, "%s", build_of(attempt->swaps[0].node));
     if (!copy_file(self, attempt) || !try_all(self, attempt) ||
         !stage_load(attempt->stage, &report->err))
@@ -272,7 +293,7 @@ prepare(struct reloader *self, struct attempt *attempt)
         const hde_operator *next =
             stage_find(attempt->stage, swap->node->def->op->name, &report->err);
 
-        if (!next || !prepare_one(attempt, swap, next))
+        if (!next || !prepare_one(self, attempt, swap, next))
             return false;
     }
     return true;
@@ -280,10 +301,14 @@ prepare(struct reloader *self, struct attempt *attempt)
 
 /* ---- After it ----------------------------------------------------------------------------- */
 
-static const char *
-drop_stage(struct stage *stage)
+/* One that no node has ever run. */
+static void
+discard(struct instance *instance)
 {
-    return stage && !stage->users ? stage_free(stage) : NULL;
+    if (!instance)
+        return;
+    instance_close(instance);
+    instance_free(instance);
 }
 
 /* Closes what no node runs any more, on the thread that ran it. */
@@ -300,29 +325,58 @@ retire(struct reloader *self, struct instance *instance)
     self->left[self->n_left++] = instance;
 }
 
-/* Says in the report what became of the code of the old build. */
+/* Says in the report what became of code that is not needed any more. */
 static void
-retire_all(struct reloader *self, struct attempt *attempt)
+note_code(struct reload_report *report, struct stage *stage)
 {
-    struct reload_report *report = &attempt->report;
+    const char *why = NULL;
 
-    snprintf(report->retired, sizeof report->retired, "unloaded");
+    if (!stage)
+        why = "the graph was loaded with it";
+    else if (stage->users)
+        why = "other nodes run it";
+    else
+        why = stage_free(stage);
+    if (why)
+        snprintf(report->retired, sizeof report->retired, "kept mapped: %s", why);
+}
+
+static bool
+is_known(struct stage *const *stages, uint32_t n, const struct stage *stage)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (stages[i] == stage)
+            return true;
+    return false;
+}
+
+/* Everything but what the nodes run now; the code is that of the old build, or after a return that
+ * of the one that failed. */
+static void
+retire_all(struct reloader *self, struct attempt *attempt, bool is_back)
+{
+    struct stage **stages = xcalloc(attempt->n_swaps + 1, sizeof(struct stage *));
+    uint32_t n = 0;
+
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
-        struct instance *last = attempt->swaps[i].last;
-        struct stage *stage = last->stage;
-        const char *why;
+        struct swap *swap = &attempt->swaps[i];
 
-        instance_free(attempt->swaps[i].spare); /* of the old build too */
-        attempt->swaps[i].spare = attempt->swaps[i].last = NULL;
-        retire(self, last);
-        why = drop_stage(stage);
-        if (!stage)
-            why = "the graph was loaded with it";
-        else if (stage->users)
-            why = "other nodes run it";
-        if (why)
-            snprintf(report->retired, sizeof report->retired, "kept mapped: %s", why);
+        if (!is_back && swap->last && !is_known(stages, n, swap->last->stage))
+            stages[n++] = swap->last->stage;
+        discard(swap->next);
+        retire(self, swap->spare);
+        retire(self, swap->last);
+        retire(self, swap->failed);
+        swap->next = swap->spare = swap->last = swap->failed = NULL;
     }
+    snprintf(attempt->report.retired, sizeof attempt->report.retired, "unloaded");
+    for (uint32_t i = 0; i < n; i++)
+        note_code(&attempt->report, stages[i]);
+    if (is_back) {
+        note_code(&attempt->report, attempt->stage);
+        attempt->stage = NULL;
+    }
+    free(stages);
 }
 
 /* What was prepared and not needed. */
@@ -332,10 +386,8 @@ clean_up(struct attempt *attempt)
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
         struct swap *swap = &attempt->swaps[i];
 
-        if (swap->next)
-            instance_close(swap->next);
-        instance_free(swap->next);
-        instance_free(swap->spare);
+        discard(swap->next);
+        discard(swap->spare);
         instance_free(swap->shell);
         if (swap->saved)
             hde_msg_drop(swap->saved);
@@ -343,7 +395,8 @@ clean_up(struct attempt *attempt)
     free(attempt->swaps);
     attempt->swaps = NULL;
     attempt->n_swaps = 0;
-    drop_stage(attempt->stage);
+    if (attempt->stage && !attempt->stage->users)
+        stage_free(attempt->stage);
     attempt->stage = NULL;
 }
 
@@ -364,66 +417,14 @@ run_swap(struct swap *swap)
     return true;
 }
 
-/* The old version again for a node that was swapped: a fresh instance with the state of now where
- * it can take that, otherwise the old instance with the state from before. */
-static void
-take_back(struct reloader *self, struct swap *done)
-{
-    struct node *node = done->node;
-    struct instance *old = done->last;
-    const hde_operator *now = node->ctx.op;
-    struct swap back = {.node = node, .budget_ns = INT64_MAX};
-    bool is_exclusive = swap_is_exclusive(now, old->op);
-    struct err err = {0};
-
-    back.keeps_state = now->save && old->op->load && old->op->state_type == now->state_type &&
-                       old->op->state_schema >= now->state_schema;
-    back.next = instance_new(node, old->op, old->stage, &err);
-    if (is_exclusive)
-        back.spare = instance_new(node, now, node->instance->stage, &err);
-    if (!back.next || (is_exclusive ? !back.spare : !instance_open(back.next, &err)) ||
-        !run_swap(&back)) {
-        struct swap before = {
-            .node = node, .budget_ns = INT64_MAX, .next = is_exclusive ? NULL : old};
-
-        if (!is_exclusive && run_swap(&before)) {
-            done->last = before.last;
-            old = NULL;
-        }
-    }
-    retire(self, back.last);
-    if (back.next)
-        instance_close(back.next);
-    instance_free(back.next);
-    instance_free(back.spare);
-    if (back.saved)
-        hde_msg_drop(back.saved);
-    if (old) {
-        retire(self, old);
-        done->last = NULL;
-    } else {
-        retire(self, done->last);
-        done->last = NULL;
-    }
-}
-
-/* All nodes or none. */
 static bool
-swap_all(struct reloader *self, struct attempt *attempt)
+swap_all(struct attempt *attempt)
 {
-    struct reload_report *report = &attempt->report;
-    uint32_t at = 0;
-
-    while (at < attempt->n_swaps && run_swap(&attempt->swaps[at]))
-        at++;
-    if (at == attempt->n_swaps)
+    while (attempt->n_swapped < attempt->n_swaps && run_swap(&attempt->swaps[attempt->n_swapped]))
+        attempt->n_swapped++;
+    if (attempt->n_swapped == attempt->n_swaps)
         return true;
-    report->err = attempt->swaps[at].err;
-    if (attempt->swaps[at].last) /* exclusive: a fresh instance of the old version runs */
-        instance_free(attempt->swaps[at].last);
-    attempt->swaps[at].last = NULL;
-    while (at-- > 0)
-        take_back(self, &attempt->swaps[at]);
+    attempt->report.err = attempt->swaps[attempt->n_swapped].err;
     return false;
 }
 
@@ -449,52 +450,192 @@ sum_up(struct attempt *attempt)
     struct reload_report *report = &attempt->report;
 
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
-        const struct swap *swap = &attempt->swaps[i];
+        struct swap *swap = &attempt->swaps[i];
 
         if (swap->pause_ns > report->pause_ns)
             report->pause_ns = swap->pause_ns;
-        if (swap->saved)
-            report->state_bytes += protobuf_c_message_get_packed_size(swap->saved->body);
+        if (!swap->saved)
+            continue;
+        report->state_bytes += protobuf_c_message_get_packed_size(swap->saved->body);
+        hde_msg_drop(swap->saved);
+        swap->saved = NULL;
     }
+}
+
+/* ---- The end of an attempt ---------------------------------------------------------------- */
+
+static void
+finish(struct reloader *self, struct attempt *attempt, enum reload_state state)
+{
+    if (state != RELOAD_DONE)
+        count_end(attempt, false);
+    clean_up(attempt);
+    end_report(attempt, state);
+    note(self, attempt);
+    log_end(self, attempt);
+    free(attempt);
+}
+
+/* A node that has gone back by itself. */
+static const struct swap *
+returned(const struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swapped; i++)
+        if (atomic_load(&attempt->swaps[i].has_returned))
+            return &attempt->swaps[i];
+    return NULL;
+}
+
+/* Every node that was swapped; false: one was not reached. */
+static bool
+reach_all(struct attempt *attempt, bool (*reach)(struct swap *swap, int64_t timeout_ns))
+{
+    for (uint32_t i = 0; i < attempt->n_swapped; i++)
+        if (attempt->swaps[i].has_probation && !reach(&attempt->swaps[i], reach_ns))
+            return false;
+    return true;
+}
+
+/* All nodes keep the new build, or all have the old one again. False: a node was not reached; the
+ * attempt waits for another try. */
+static bool
+end_probation(struct reloader *self, struct attempt *attempt)
+{
+    static const int64_t again_ns = NS_PER_S;
+    enum reload_state state = RELOAD_DONE;
+    bool ok = true;
+
+    if (!attempt->must_return && !returned(attempt))
+        ok = reach_all(attempt, swap_commit);
+    if (attempt->must_return || returned(attempt)) {
+        state = attempt->must_return ? RELOAD_REFUSED : RELOAD_RETURNED;
+        ok = reach_all(attempt, swap_return);
+    }
+    if (!ok) {
+        attempt->end_ns = clock_mono_ns() + again_ns;
+        attempt->next = self->probations;
+        self->probations = attempt;
+        return false;
+    }
+    if (state == RELOAD_RETURNED)
+        attempt->report.err = returned(attempt)->err;
+    retire_all(self, attempt, state != RELOAD_DONE);
+    finish(self, attempt, state);
+    return true;
+}
+
+static bool
+shares_node(const struct attempt *a, const struct attempt *b)
+{
+    for (uint32_t i = 0; i < a->n_swaps; i++)
+        for (uint32_t k = 0; b && k < b->n_swaps; k++)
+            if (a->swaps[i].node == b->swaps[k].node)
+                return true;
+    return false;
+}
+
+/* Ends the probations whose time is over or that have failed, and those of nodes that `next` (may be
+ * NULL) is about. False: one of those could not be ended. */
+static bool
+end_probations(struct reloader *self, const struct attempt *next)
+{
+    struct attempt *attempt = self->probations;
+    bool ok = true;
+
+    self->probations = NULL;
+    while (attempt) {
+        struct attempt *rest = attempt->next;
+        bool is_in_the_way = shares_node(attempt, next);
+
+        if (is_in_the_way || returned(attempt) || attempt->end_ns <= clock_mono_ns()) {
+            ok &= end_probation(self, attempt) || !is_in_the_way;
+        } else {
+            attempt->next = self->probations;
+            self->probations = attempt;
+        }
+        attempt = rest;
+    }
+    return ok;
+}
+
+static void
+begin_probation(struct reloader *self, struct attempt *attempt)
+{
+    attempt->end_ns = clock_mono_ns() + attempt->probation_ns;
+    attempt->report.state = RELOAD_PROBATION;
+    attempt->report.until_ns = clock_real_ns() + attempt->probation_ns;
+    attempt->next = self->probations;
+    self->probations = attempt;
+    note(self, attempt);
+    log_end(self, attempt);
+}
+
+static bool
+make_way(struct reloader *self, struct attempt *attempt)
+{
+    return end_probations(self, attempt) ||
+           err_set(&attempt->report.err, "HDE-R030",
+                   "the probation of the reload before this one cannot be ended: a node does not "
+                   "answer");
 }
 
 static void
 work(struct reloader *self, struct attempt *attempt)
 {
-    bool ok;
-
     attempt->report.state = RELOAD_WORKING;
     note(self, attempt);
-    ok = prepare(self, attempt) && swap_all(self, attempt);
-    count_end(attempt, ok);
-    if (ok) {
-        sum_up(attempt);
-        retire_all(self, attempt);
+    if (!find_nodes(self, attempt) || !make_way(self, attempt) || !prepare(self, attempt)) {
+        finish(self, attempt, RELOAD_REFUSED);
+        return;
     }
-    clean_up(attempt);
-    end_report(attempt, ok ? RELOAD_DONE : RELOAD_REFUSED);
-    note(self, attempt);
-    log_end(self, attempt);
+    attempt->must_return = !swap_all(attempt);
+    if (!attempt->must_return) {
+        count_end(attempt, true);
+        sum_up(attempt);
+        if (attempt->probation_ns) {
+            begin_probation(self, attempt);
+            return;
+        }
+    }
+    end_probation(self, attempt);
 }
 
 /* ---- The thread --------------------------------------------------------------------------- */
 
-static struct attempt *
-next_attempt(struct reloader *self)
+static void
+wait_a_second(struct reloader *self)
 {
-    struct attempt *attempt;
+    int64_t at_ns = clock_real_ns() + NS_PER_S;
+    struct timespec at = {at_ns / NS_PER_S, at_ns % NS_PER_S};
+
+    pthread_cond_timedwait(&self->changed, &self->lock, &at);
+}
+
+/* Until there is a request, a node that has gone back, or a second over while something is on
+ * probation. False: the end. *out may be NULL. */
+static bool
+wait_for_work(struct reloader *self, struct attempt **out)
+{
+    bool goes_on;
 
     pthread_mutex_lock(&self->lock);
-    while (!self->queue && !self->is_stopping)
+    if (self->probations && !self->queue && !self->has_news && !self->is_stopping)
+        wait_a_second(self);
+    while (!self->probations && !self->queue && !self->is_stopping)
         pthread_cond_wait(&self->changed, &self->lock);
-    attempt = self->is_stopping ? NULL : self->queue;
-    if (attempt) {
-        self->queue = attempt->next;
+    *out = self->queue;
+    if (*out) {
+        self->queue = (*out)->next;
         if (!self->queue)
             self->tail = &self->queue;
+        (*out)->next = NULL;
     }
+    self->has_news = false;
+    goes_on = !self->is_stopping;
+    if (!goes_on)
+        free(*out);
     pthread_mutex_unlock(&self->lock);
-    return attempt;
+    return goes_on;
 }
 
 static void *
@@ -504,9 +645,10 @@ run(void *arg)
     struct attempt *attempt;
 
     pthread_setname_np(pthread_self(), "hde-reload");
-    while ((attempt = next_attempt(self))) {
-        work(self, attempt);
-        free(attempt);
+    while (wait_for_work(self, &attempt)) {
+        end_probations(self, NULL);
+        if (attempt)
+            work(self, attempt);
     }
     return NULL;
 }
@@ -589,6 +731,7 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     attempt->has_file = ask->file != NULL;
     attempt->drops_state = ask->drops_state;
     attempt->skips_trial = ask->skips_trial;
+    attempt->probation_ns = ask->probation_ns > 0 ? ask->probation_ns : 0;
     attempt->budget_ns = ask->budget_ns > 0 ? ask->budget_ns : default_budget_ns;
     attempt->report.asked_ns = clock_real_ns();
     snprintf(attempt->report.target, RELOAD_TARGET, "%s", ask->target);
@@ -644,11 +787,32 @@ reload_stop(struct engine *engine)
 static void
 leave(struct instance *instance)
 {
-    struct stage *stage = instance->stage;
+    struct stage *stage;
 
+    if (!instance)
+        return;
+    stage = instance->stage;
+    if (instance->state)
+        instance_close(instance);
     instance_free(instance);
     if (stage && !stage->users)
         stage_leave(stage);
+}
+
+static void
+leave_all(struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+
+        leave(swap->spare);
+        leave(swap->last);
+        leave(swap->failed);
+        if (swap->saved)
+            hde_msg_drop(swap->saved);
+    }
+    free(attempt->swaps);
+    free(attempt);
 }
 
 void
@@ -658,13 +822,16 @@ reload_free(struct engine *engine)
 
     if (!self)
         return;
-    for (uint32_t i = 0; i < self->n_left; i++) {
-        instance_close(self->left[i]);
+    for (uint32_t i = 0; i < self->n_left; i++)
         leave(self->left[i]);
+    while (self->probations) {
+        struct attempt *attempt = self->probations;
+
+        self->probations = attempt->next;
+        leave_all(attempt);
     }
     for (uint32_t i = 0; i < engine->n_nodes; i++)
-        if (engine->nodes[i]->instance)
-            leave(engine->nodes[i]->instance);
+        leave(engine->nodes[i]->instance); /* closed, without a state of its own */
     while (self->queue) {
         struct attempt *attempt = self->queue;
 

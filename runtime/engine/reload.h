@@ -7,7 +7,8 @@
  * before. The thread is made with the first request.
  *
  *      WAITING --a newer request for the same target--> SUPERSEDED
- *      WAITING --> WORKING --> DONE
+ *      WAITING --> WORKING --> PROBATION --time, or another reload--> DONE
+ *                              PROBATION --an error--> RETURNED: the old build runs again
  *                  WORKING --> REFUSED: nothing has changed */
 #ifndef ENGINE_RELOAD_H
 #define ENGINE_RELOAD_H
@@ -24,7 +25,9 @@ enum {
 enum reload_state {
     RELOAD_WAITING,
     RELOAD_WORKING,
+    RELOAD_PROBATION,
     RELOAD_DONE,
+    RELOAD_RETURNED,
     RELOAD_REFUSED,
     RELOAD_SUPERSEDED,
 };
@@ -41,6 +44,7 @@ struct reload_ask {
     const char *file;   /* NULL: the file that they were loaded from */
     bool drops_state;   /* may lose state that the old build could save */
     bool skips_trial;   /* does not run in a child first */
+    int64_t probation_ns; /* the old build comes back at errors; 0: none */
     int64_t budget_ns;  /* for saving and loading one state; 0: 50 ms */
 };
 
@@ -51,11 +55,12 @@ struct reload_report {
     char old_build[RELOAD_BUILD], new_build[RELOAD_BUILD];
     uint32_t nodes; /* instances that were swapped */
     int64_t asked_ns, ended_ns; /* wall clock; 0: not yet */
+    int64_t until_ns;           /* PROBATION: wall clock */
     int64_t pause_ns;           /* the longest that one of them stood still */
     enum reload_kept kept;
     uint64_t state_bytes; /* packed, of all of them */
     char retired[200];    /* "unloaded", or "kept mapped: why" */
-    struct err err;       /* REFUSED, SUPERSEDED */
+    struct err err;       /* RETURNED, REFUSED, SUPERSEDED */
 };
 
 /* Any thread. Gives the number of the request; 0 with HDE-R030 where nothing can be reloaded. */

@@ -89,6 +89,7 @@ struct node {
     struct actor *actor;
     uint32_t graph_node, replica;
     struct instance *instance; /* of a reload (swap.h); NULL: what the node was built with */
+    struct swap *probation;    /* the swap that is taken back at an error; NULL: none */
     _Atomic uint32_t generation; /* of the instance: posts to older ones are dropped */
     bool is_open, has_flush, is_ending;
     bool may_alarm;         /* may use hde_timer_after() and is no source */

@@ -560,6 +560,117 @@ flush(struct swap *swap)
                                      node->def->name, node->ctx.said->text);
 }
 
+/* ---- Probation, on the node's thread ------------------------------------------------------- */
+
+static void
+begin_probation(struct swap *swap)
+{
+    struct node *node = swap->node;
+    uint64_t rejects = STAT_GET(node->stats->rejects), messages = STAT_GET(node->stats->messages);
+
+    swap->base_messages = messages;
+    swap->base_rejects = rejects;
+    swap->reject_rate = messages ? (double)rejects / (double)messages : 0;
+    node->probation = swap;
+}
+
+static bool
+can_hand_back(const hde_operator *now, const hde_operator *old)
+{
+    return now->save && old->load && old->state_type == now->state_type &&
+           old->state_schema >= now->state_schema;
+}
+
+static void
+go_back_exclusive(struct swap *back, struct instance **spare)
+{
+    uint32_t schema = back->node->ctx.op->state_schema;
+
+    close_running(back->node);
+    if (!open_here(back, *spare, schema))
+        engine_fail(back->node->engine, back->err.code, back->err.text);
+    exchange(back, spare);
+    back->last->is_open = false;
+}
+
+static void
+go_back(struct swap *swap)
+{
+    struct node *node = swap->node;
+    const hde_operator *now = node->ctx.op, *old = swap->last->op;
+    struct swap back = {.node = node};
+    bool has_state;
+
+    node->probation = NULL;
+    has_state = can_hand_back(now, old) && save(&back);
+    if (!has_state && back.saved) {
+        hde_msg_drop(back.saved);
+        back.saved = NULL;
+    }
+    if (swap_is_exclusive(now, old))
+        go_back_exclusive(&back, &swap->spare);
+    else if (has_state && load(&back, swap->spare, now->state_schema))
+        exchange(&back, &swap->spare);
+    else
+        exchange(&back, &swap->last);
+    swap->failed = back.last;
+    if (back.saved)
+        hde_msg_drop(back.saved);
+    atomic_store(&swap->has_returned, true);
+    swap->tell(swap->arg);
+}
+
+bool
+swap_fails(struct node *node, hde_status status)
+{
+    struct swap *swap = node->probation;
+    double messages = (double)(STAT_GET(node->stats->messages) - swap->base_messages);
+    double allowed = swap->reject_rate > 0 ? swap->reject_rate * messages + PROBATION_MARGIN : 0;
+
+    if (status != HDE_FAIL && status != HDE_REJECT)
+        return false;
+    if (status == HDE_REJECT && (double)++swap->rejects <= allowed)
+        return false;
+    err_set(&swap->err, "HDE-R029", "node '%s': build %.12s %s: %s", node->def->name,
+            node->instance->build_id, status == HDE_FAIL ? "failed" : "rejected a message",
+            node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
+    go_back(swap);
+    node->retry_at_ns = clock_mono_ns();
+    return true;
+}
+
+static void
+commit_now(void *arg)
+{
+    struct swap *swap = arg;
+
+    if (swap->node->probation == swap)
+        swap->node->probation = NULL;
+}
+
+static void
+return_now(void *arg)
+{
+    struct swap *swap = arg;
+
+    if (swap->node->probation == swap)
+        go_back(swap);
+}
+
+bool
+swap_commit(struct swap *swap, int64_t timeout_ns)
+{
+    return run_on_worker(swap->node, commit_now, swap, timeout_ns);
+}
+
+bool
+swap_return(struct swap *swap, int64_t timeout_ns)
+{
+    return run_on_worker(swap->node, return_now, swap, timeout_ns);
+}
+
+/* ---- The swap itself ----------------------------------------------------------------------- */
+
 static void
 swap_now(void *arg)
 {
@@ -580,6 +691,8 @@ swap_now(void *arg)
         replace(swap);
     else if (ok)
         relieve(swap, start_ns);
+    if (swap->last && swap->has_probation && !err_is_set(&swap->err))
+        begin_probation(swap);
     STAT_SET(worker_of(node)->stats->node, 0);
     swap->pause_ns = clock_mono_ns() - start_ns;
 }

@@ -59,11 +59,20 @@ bool swap_fits(const struct node *node, const hde_operator *next, const char *fi
 /* Whether instances of both cannot live at once. */
 bool swap_is_exclusive(const hde_operator *now, const hde_operator *next);
 
+/* On probation the old instance is kept, and a fresh one of the old version is ready beside it. At
+ * the first HDE_FAIL, or when rejects go beyond the rate of the old build (see swap_fails()), the
+ * node's thread goes back by itself, in the middle of a tick if need be: the fresh instance gets
+ * the state of the new one where its schema allows, otherwise the old instance goes on with the
+ * state from before the swap; then the call that failed is made again.
+ * [test_errors_on_probation_bring_the_old_version_back] */
 struct swap {
     struct node *node;
     struct instance *next;  /* in: goes in; NULL afterwards if it did */
     struct instance *shell; /* in: of the node's first swap; NULL afterwards if it was used */
-    struct instance *spare; /* in: exclusive: the old version, not open; NULL if it was needed */
+    struct instance *spare; /* in: the old version; exclusive: not open. NULL if it was needed */
+    bool has_probation;     /* in */
+    void (*tell)(void *arg); /* in: called on the node's thread when the node has gone back */
+    void *arg;
     bool keeps_state;       /* save() of the old one, load() of the new one */
     int64_t budget_ns;      /* for saving and loading */
 
@@ -72,7 +81,22 @@ struct swap {
     bool is_busy;      /* not now: a sink in the middle of a tick that it repeats */
     int64_t pause_ns;  /* that the node stood still */
     hde_msg *saved;    /* the state, yours to drop; NULL: none */
+
+    uint64_t base_messages, base_rejects, rejects; /* probation: at its begin; since */
+    double reject_rate;                            /* of the old build, a message */
+    _Atomic bool has_returned;
+    struct instance *failed; /* after a return: the new instance */
 };
+
+enum { PROBATION_MARGIN = 10 };
+/* On the node's thread, after a call that was not fine. True: the old version runs again, and the
+ * call is to be repeated. A build that rejected nothing allows no reject; otherwise its rate and
+ * PROBATION_MARGIN more. */
+bool swap_fails(struct node *node, hde_status status);
+/* Ends the probation from another thread. False: the node's thread was not reached, it goes on;
+ * afterwards has_returned says which version stayed. */
+bool swap_commit(struct swap *swap, int64_t timeout_ns);
+bool swap_return(struct swap *swap, int64_t timeout_ns);
 
 /* Posts the swap to the node's thread and waits. False with swap->err: the node runs what it ran
  * before (or its spare). */

@@ -141,6 +141,19 @@ await_report(const struct rig *rig, uint64_t number)
     return report;
 }
 
+static struct reload_report
+await_end(const struct rig *rig, uint64_t number)
+{
+    time_t deadline = time(NULL) + DEADLINE_S;
+    struct reload_report report;
+
+    while ((report = await_report(rig, number)).state == RELOAD_PROBATION) {
+        if (time(NULL) > deadline)
+            fail_msg("reload %llu is still on probation", (unsigned long long)number);
+    }
+    return report;
+}
+
 static uint64_t
 ask(const struct rig *rig, const struct reload_ask *ask)
 {
@@ -473,6 +486,86 @@ test_state_is_lost_only_when_that_is_agreed(void **state)
     rig_close(&rig);
 }
 
+/* ---- Probation ---------------------------------------------------------------------------- */
+
+static uint64_t
+ask_on_probation(const struct rig *rig, const char *target, const char *name, int64_t probation_ns)
+{
+    return ask(rig, &(struct reload_ask){.target = target,
+                                         .file = variant(name),
+                                         .skips_trial = true,
+                                         .probation_ns = probation_ns,
+                                         .budget_ns = PATIENCE});
+}
+
+/* on_error is stop: without the probation the graph would end. */
+static void
+test_errors_on_probation_bring_the_old_version_back(void **state)
+{
+    static const char *const builds[] = {"stumbles", "rejects"};
+    static const char *const targets[] = {"swap/count", "alone"};
+    struct reload_report report;
+    struct rig rig;
+
+    rig_open(&rig, "nodes:\n"
+                   "  feed:  {op: swap/feed}\n"
+                   "  count: {op: swap/count, params: {size: 64KiB}}\n"
+                   "  second: {op: swap/count}\n"
+                   "  alone: {op: swap/alone, params: {lock: one.lock}}\n"
+                   "  check: {op: swap/check}\n"
+                   "edges: [feed -> count -> second -> alone -> check]\n");
+    await_seen(&rig, 100);
+    for (size_t t = 0; t < 2; t++) {
+        char kept[RELOAD_BUILD];
+
+        report = reload(&rig, targets[t], variant("v2"));
+        assert_done(&report);
+        snprintf(kept, sizeof kept, "%s", report.new_build);
+        for (size_t i = 0; i < 2; i++) {
+            report = await_end(&rig, ask_on_probation(&rig, targets[t], builds[i], PATIENCE));
+            assert_int_equal(report.state, RELOAD_RETURNED);
+            assert_string_equal(report.err.code, "HDE-R029");
+            assert_non_null(strstr(report.err.text, builds[i]));
+            assert_string_equal(report.retired, "unloaded");
+            assert_intact(&rig);
+            assert_string_equal(view_of(&rig, t ? "alone" : "count").build_id, kept);
+            assert_string_equal(view_of(&rig, t ? "alone" : "second").build_id, kept);
+        }
+    }
+    assert_int_equal(view_of(&rig, "count").errors, 0);
+    assert_int_equal(view_of(&rig, "count").skips, 0);
+    rig_close(&rig);
+}
+
+static void
+test_a_probation_ends_by_time_and_by_another_reload(void **state)
+{
+    struct reload_report report;
+    struct rig rig;
+    uint64_t first, second;
+
+    rig_open(&rig, "nodes:\n"
+                   "  feed:  {op: swap/feed}\n"
+                   "  count: {op: swap/count}\n"
+                   "  check: {op: swap/check}\n"
+                   "edges: [feed -> count -> check]\n");
+    first = ask_on_probation(&rig, "count", "v2", 3600 * (int64_t)NS_PER_S);
+    report = await_report(&rig, first);
+    assert_int_equal(report.state, RELOAD_PROBATION);
+    assert_string_equal(view_of(&rig, "count").build_id, report.new_build);
+    assert_intact(&rig);
+    second = ask_on_probation(&rig, "count", "twin", NS_PER_MS);
+    report = await_end(&rig, second);
+    assert_done(&report);
+    assert_string_equal(report.retired, "unloaded");
+    report = await_report(&rig, first);
+    assert_done(&report);
+    assert_intact(&rig);
+    report = await_report(&rig, ask_on_probation(&rig, "count", "v2", PATIENCE));
+    assert_int_equal(report.state, RELOAD_PROBATION);
+    rig_close(&rig); /* in the middle of it */
+}
+
 int
 main(void)
 {
@@ -485,6 +578,8 @@ main(void)
         cmocka_unit_test(test_every_failure_leaves_the_old_version),
         cmocka_unit_test(test_an_exclusive_operator_comes_back_when_its_successor_fails),
         cmocka_unit_test(test_state_is_lost_only_when_that_is_agreed),
+        cmocka_unit_test(test_errors_on_probation_bring_the_old_version_back),
+        cmocka_unit_test(test_a_probation_ends_by_time_and_by_another_reload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

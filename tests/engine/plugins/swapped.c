@@ -191,8 +191,8 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     struct count *self = state;
 
     for (; batch->done < batch->n; batch->done++) {
-        hde_msg *msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
-        Hde__Sample *sample = (Hde__Sample *)msg->body;
+        hde_msg *msg;
+        Hde__Sample *sample;
 
 #ifdef VERSION_crashes
         abort();
@@ -201,6 +201,16 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         for (volatile int forever = 1; forever;)
             ;
 #endif
+#ifdef VERSION_stumbles
+        if (self->count % 100 == 99)
+            return hde_fail(ctx, "count.stumbles", "at %llu", (unsigned long long)self->count);
+#endif
+#ifdef VERSION_rejects
+        if (self->count % 100 == 99)
+            return hde_reject(ctx, "count.rejects", "at %llu", (unsigned long long)self->count);
+#endif
+        msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
+        sample = (Hde__Sample *)msg->body;
         sample->has_value = true;
         sample->value = (double)self->count++;
         if (self->size.bytes) /* what was written by older builds is still there */
