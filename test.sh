@@ -7,7 +7,7 @@
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does
-#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, reload
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -54,7 +54,13 @@ fuzz)
     --timeout $((seconds * 2 + 60)) ${filter:+-R "$filter"} | grep -E 'seed|inputs|Passed|Failed|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
-*) echo "test.sh: no campaign '$campaign' (fuzz)" >&2; exit 64 ;;
+reload)
+  build dev
+  HDE_RELOADS=1000 ctest --test-dir build-dev -R '^engine-reload$' -V |
+    grep -E 'reloads,|OK|FAILED|ERROR|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz, reload)" >&2; exit 64 ;;
 esac
 
 failed=()

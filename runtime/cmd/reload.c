@@ -130,7 +130,10 @@ tell(const struct cmd *cmd, const Hde__ReloadAttempt *attempt)
     if (cmd->json || !attempt->error)
         return CMD_FAILED;
     return cmd_error(cmd, CMD_FAILED, attempt->error->code,
-                     "nothing has changed: the old build runs on", "%s", attempt->error->message);
+                     attempt->state == HDE__RELOAD_STATE__RELOAD_STATE_RETURNED
+                         ? "the old build runs again"
+                         : "nothing has changed: the old build runs on",
+                     "%s", attempt->error->message);
 }
 
 static int
