@@ -7,7 +7,7 @@
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does
-#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, models
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, models, reload
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -64,7 +64,13 @@ models)
   HDE_MODELS_SECONDS=$((minutes * 60)) bash tests/models/check.sh
   exit
   ;;
-*) echo "test.sh: no campaign '$campaign' (fuzz, kill, models)" >&2; exit 64 ;;
+reload)
+  build dev
+  HDE_RELOADS=1000 ctest --test-dir build-dev -R '^engine-reload$' -V |
+    grep -E 'reloads,|OK|FAILED|ERROR|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz, kill, models, reload)" >&2; exit 64 ;;
 esac
 
 failed=()

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * hde - the table of subcommands; see cmd/cmd.h. */
 #include "cmd/cmd.h"
+#include "engine/trial.h"
+
+#include <string.h>
 
 /* In the order in which help lists them. */
 static const struct command *const commands[] = {
     &cmd_run,
     &cmd_record,
     &cmd_replay,
+    &cmd_reload,
     &cmd_drain,
     &cmd_stop,
     &cmd_status,
@@ -28,5 +32,7 @@ static const struct command *const commands[] = {
 int
 main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], TRIAL_ARGUMENT) == 0)
+        return trial_child();
     return cmd_main(commands, argc, argv);
 }

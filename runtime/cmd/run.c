@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "cmd/follow.h"
 #include "cmd/summary.h"
 #include "control/control.h"
 #include "control/engines.h"
@@ -27,7 +28,7 @@ struct run_options {
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
     int64_t workers;
-    bool insecure;
+    bool insecure, watch_plugins;
 };
 
 /* Everything that lives while the graph runs. */
@@ -47,6 +48,7 @@ struct run {
     bool listed;
     struct engine *engine;
     struct control *control;
+    struct follow *follow; /* --watch-plugins */
     int signals, timer;
     int64_t begin_ns;
 };
@@ -280,6 +282,8 @@ start(struct run *run)
                          &run->entry, &err))
         return start_exit(run, &err);
     engine.stats_path = run->entry.stats;
+    engine.plugin_folder = run->entry.plugins;
+    engine.trial_program = "/proc/self/exe";
     run->engine = engine_new(run->graph, &engine, &err);
     if (!run->engine)
         return start_exit(run, &err);
@@ -293,6 +297,8 @@ start(struct run *run)
     run->entry.admin = arena_text(run->cmd->arena, control_admin(run->control));
     run->listed = engines_add(&run->entry, &err);
     if (!run->listed || !engine_start(run->engine, &err))
+        return start_exit(run, &err);
+    if (run->options->watch_plugins && !(run->follow = follow_open(run->engine, &err)))
         return start_exit(run, &err);
     run->begin_ns = clock_mono_ns();
     summary_start(run->cmd, run->engine, run->control);
@@ -319,12 +325,15 @@ wait_for_end(struct run *run)
 {
     struct pollfd fds[] = {{.fd = engine_done_fd(run->engine), .events = POLLIN},
                            {.fd = run->signals, .events = POLLIN},
-                           {.fd = run->timer, .events = POLLIN}};
+                           {.fd = run->timer, .events = POLLIN},
+                           {.fd = run->follow ? follow_fd(run->follow) : -1, .events = POLLIN}};
     struct signalfd_siginfo signal_info;
     bool signalled = false;
 
     for (;;) {
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
+        int timeout_ms = run->follow ? follow_timeout_ms(run->follow) : -1;
+
+        if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
             return cmd_error(run->cmd, EX_SOFTWARE, "HDE-C021", NULL, "cannot wait: %s",
                              strerror(errno));
         if (fds[0].revents)
@@ -337,6 +346,8 @@ wait_for_end(struct run *run)
             cmd_note(run->cmd, "hde: draining; a second signal stops at once");
             engine_drain(run->engine);
         }
+        if (run->follow)
+            follow_serve(run->follow);
         if (fds[2].revents) {
             fds[2].fd = -1;
             fds[2].revents = 0;
@@ -364,6 +375,7 @@ static void
 close_all(struct run *run)
 {
     control_free(run->control);
+    follow_close(run->follow);
     engine_free(run->engine);
     if (run->listed)
         engines_remove(&run->entry);
@@ -482,7 +494,11 @@ const struct command cmd_run = {
             {"hde run demo.yaml --for 20s --set vars.rate=0.07", "twenty seconds, another rate"},
             {"hde run demo.yaml --admin :9100", "with metrics on 127.0.0.1:9100"},
             {0}},
-    .options = (const struct cmd_option[]){RUN_OPTIONS, {0}},
+    .options =
+        (const struct cmd_option[]){RUN_OPTIONS,
+                                    {CMD_OPTION("watch-plugins", struct run_options, watch_plugins),
+                                     .help = "reload operators when their plugin files change"},
+                                    {0}},
     .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},
     .complete = CMD_COMPLETE_FILE,
     .min_args = 1,

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "control/server.h"
 #include "control/status.h"
+#include "engine/reload.h"
 
 #include <hde/observe.h>
 
@@ -81,6 +82,102 @@ set_level(struct control *control, const Hde__ControlLog *log, struct arena *are
     return "HDE-C015";
 }
 
+/* ---- Reloads ------------------------------------------------------------------------------ */
+
+static char *
+text_or_null(struct arena *arena, const char *text)
+{
+    return text[0] ? arena_text(arena, text) : NULL;
+}
+
+static Hde__ReloadAttempt *
+show_attempt(const struct reload_report *report, struct arena *arena)
+{
+    Hde__ReloadAttempt *out = arena_alloc(arena, sizeof *out);
+
+    hde__reload_attempt__init(out);
+    out->has_number = out->has_state = out->has_nodes = out->has_asked_ns = true;
+    out->number = report->number;
+    out->state = (Hde__ReloadState)((int)report->state + 1);
+    out->target = arena_text(arena, report->target);
+    out->file = text_or_null(arena, report->file);
+    out->old_build = text_or_null(arena, report->old_build);
+    out->new_build = text_or_null(arena, report->new_build);
+    out->nodes = report->nodes;
+    out->asked_ns = report->asked_ns;
+    out->has_ended_ns = report->ended_ns != 0;
+    out->ended_ns = report->ended_ns;
+    out->has_until_ns = report->state == RELOAD_PROBATION;
+    out->until_ns = report->until_ns;
+    if (report->state == RELOAD_DONE || report->state == RELOAD_PROBATION ||
+        report->state == RELOAD_RETURNED) {
+        out->has_pause_seconds = out->has_kept = out->has_state_bytes = true;
+        out->pause_seconds = (double)report->pause_ns / 1e9;
+        out->kept = (Hde__ReloadKept)((int)report->kept + 1);
+        out->state_bytes = report->state_bytes;
+        out->retired = text_or_null(arena, report->retired);
+    }
+    if (report->err.code[0]) {
+        out->error = arena_alloc(arena, sizeof *out->error);
+        hde__control_error__init(out->error);
+        out->error->code = arena_text(arena, report->err.code);
+        out->error->message = arena_text(arena, report->err.text);
+    }
+    return out;
+}
+
+static void
+list_reloads(struct control *control, uint64_t number, Hde__ControlReply *reply,
+             struct arena *arena)
+{
+    struct reload_report *reports = xcalloc(RELOAD_HISTORY, sizeof *reports);
+    Hde__EngineReloads *out = arena_alloc(arena, sizeof *out);
+
+    hde__engine_reloads__init(out);
+    out->n_attempts = reload_reports(control->engine, number, reports, RELOAD_HISTORY);
+    out->attempts = arena_alloc(arena, (out->n_attempts + 1) * sizeof *out->attempts);
+    for (size_t i = 0; i < out->n_attempts; i++)
+        out->attempts[i] = show_attempt(&reports[i], arena);
+    free(reports);
+    reply->answer_case = HDE__CONTROL_REPLY__ANSWER_RELOADS;
+    reply->reloads = out;
+}
+
+/* 0 for what makes no sense. */
+static int64_t
+to_ns(double seconds)
+{
+    return seconds > 0 && seconds < 1e6 ? (int64_t)(seconds * 1e9) : 0;
+}
+
+/* Gives an error's code, or NULL. */
+static const char *
+ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlReply *reply,
+           struct arena *arena, const char **message)
+{
+    struct err err = {0};
+    uint64_t number;
+
+    if (!ask->target) {
+        *message = "a reload names a node or an operator";
+        return "HDE-C013";
+    }
+    number = reload_ask(control->engine,
+                        &(struct reload_ask){.target = ask->target,
+                                             .file = ask->file,
+                                             .drops_state = ask->drop_state,
+                                             .skips_trial = ask->skip_trial,
+                                             .probation_ns = to_ns(ask->probation_seconds),
+                                             .budget_ns = to_ns(ask->budget_seconds)},
+                        &err);
+    if (number) {
+        list_reloads(control, number, reply, arena);
+        return NULL;
+    }
+    *message = arena_text(arena, err.text);
+    return arena_text(arena, err.code);
+}
+
 /* Fills reply; an error's code, or NULL. */
 static const char *
 dispatch(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
@@ -120,6 +217,11 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_STOP:
         engine_stop(control->engine);
+        return NULL;
+    case HDE__CONTROL_REQUEST__ASK_RELOAD:
+        return ask_reload(control, request->reload, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_RELOADS:
+        list_reloads(control, request->reloads->number, reply, arena);
         return NULL;
     default:
         *message = "this hde does not know the request; it may be older than the one that asked";

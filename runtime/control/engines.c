@@ -103,6 +103,7 @@ engines_prepare(const char *graph, const char *file, const char *endpoint, struc
         .endpoint = endpoint ? arena_text(arena, endpoint)
                              : arena_printf(arena, "ipc://%s/%s-%d.sock", folder, name, pid),
         .stats = arena_printf(arena, "%s/%s-%d", counters, name, pid),
+        .plugins = arena_printf(arena, "%s/%s-%d.plugins", folder, name, pid),
         .admin = "",
         .pid = pid,
         .born = born(pid),
@@ -131,9 +132,11 @@ engines_add(const struct engine_entry *entry, struct err *err)
     FILE *file = fopen(draft, "we");
     bool ok =
         file &&
-        fprintf(file, "graph %s\nfile %s\nendpoint %s\nstats %s\nadmin %s\npid %d\nborn %llu\n",
-                entry->graph, entry->file, entry->endpoint, entry->stats, entry->admin, entry->pid,
-                (unsigned long long)entry->born) > 0;
+        fprintf(file,
+                "graph %s\nfile %s\nendpoint %s\nstats %s\nplugins %s\nadmin %s\npid %d\n"
+                "born %llu\n",
+                entry->graph, entry->file, entry->endpoint, entry->stats, entry->plugins,
+                entry->admin, entry->pid, (unsigned long long)entry->born) > 0;
 
     ok = (!file || fclose(file) == 0) && ok && rename(draft, path) == 0;
     if (!ok)
@@ -143,12 +146,28 @@ engines_add(const struct engine_entry *entry, struct err *err)
 }
 
 static void
+remove_folder(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *file;
+
+    if (!dir)
+        return;
+    while ((file = readdir(dir)))
+        unlinkat(dirfd(dir), file->d_name, 0); /* "." and ".." are refused */
+    closedir(dir);
+    rmdir(path);
+}
+
+static void
 remove_files(const struct engine_entry *entry, const char *path)
 {
     if (entry->endpoint && strncmp(entry->endpoint, "ipc://", 6) == 0)
         unlink(entry->endpoint + 6);
     if (entry->stats)
         unlink(entry->stats);
+    if (entry->plugins)
+        remove_folder(entry->plugins);
     unlink(path);
 }
 
@@ -184,6 +203,8 @@ read_entry(const char *path, struct arena *arena, struct engine_entry *entry)
             entry->endpoint = value;
         else if (strcmp(line, "stats") == 0)
             entry->stats = value;
+        else if (strcmp(line, "plugins") == 0)
+            entry->plugins = value;
         else if (strcmp(line, "admin") == 0)
             entry->admin = value;
         else if (strcmp(line, "pid") == 0)

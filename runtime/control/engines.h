@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * engines - which engines of this user are running on this machine, and where to reach them.
  *
- * Every engine keeps three files that end with it:
+ * Every engine keeps files that end with it:
  *   FOLDER/GRAPH-PID.sock        control endpoint      FOLDER: $XDG_RUNTIME_DIR/hde or /tmp/hde-UID
  *   FOLDER/GRAPH-PID.engine      lines "key value": the entry below
+ *   FOLDER/GRAPH-PID.plugins/    private copies of reloaded plugins, if there were any
  *   /dev/shm/hde-UID/GRAPH-PID   counters (engine/stats.h)
  * Folders are the user's own with mode 0700, otherwise they are refused. What a process left that
  * is gone (no such pid, or another process with that number) is removed by whoever lists. */
@@ -20,6 +21,7 @@ struct engine_entry {
     const char *file;     /* its top file, absolute */
     const char *endpoint; /* "ipc:///run/user/1000/hde/market-4711.sock" */
     const char *stats;    /* file of the counters */
+    const char *plugins;  /* folder for copies of plugins; made when it is needed */
     const char *admin;    /* "127.0.0.1:9100", or "" */
     int pid;
     uint64_t born; /* start time of the process in ticks since boot: tells a reused pid */

@@ -53,6 +53,8 @@ read_node(const struct stats *stats, size_t i, struct arena *arena)
     SET(out, errors, view.errors);
     SET(out, skips, view.skips);
     SET(out, restarts, view.restarts);
+    SET(out, reloads, view.reloads);
+    SET(out, reload_failures, view.reload_failures);
     if (view.watermark_ns != INT64_MIN && view.watermark_ns != INT64_MAX && view.watermark_ns != 0)
         SET(out, watermark_ns, view.watermark_ns);
     read_counters(out, &view, arena);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * build - makes the nodes, edges, actors and workers of a graph from its placement. */
 #include "engine/run.h"
+#include "engine/swap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -558,8 +559,7 @@ fill_node_stats(struct node *node)
     node->stats = stats;
     snprintf(stats->name, sizeof stats->name, "%s", node->def->name);
     snprintf(stats->op, sizeof stats->op, "%s", node->def->op->name);
-    if (node->def->build_id)
-        snprintf(stats->build_id, sizeof stats->build_id, "%s", node->def->build_id);
+    stats_set_build(stats, node->def->build_id);
     stats->graph_node = node->graph_node;
     stats->replica = node->replica;
     stats->worker = worker->id;
@@ -750,6 +750,8 @@ free_worker(struct worker *worker)
         worker->posts = post->next;
         if (post->kind == POST_ANSWER)
             free_direct(post->data);
+        else if (post->kind == POST_JOB)
+            job_drop(post->data);
         free(post);
     }
     if (worker->epoll_fd >= 0)

@@ -6,6 +6,7 @@
  *      RUNNING, DRAINING --a node fails--> FAILED */
 #include "engine/epoch.h"
 #include "engine/ingress.h"
+#include "engine/reload.h"
 
 #include "base/log.h"
 
@@ -336,6 +337,10 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
         engine->options.stall_ns = default_stall_ns;
     if (options && options->stats_path)
         engine->stats_path = xstrdup(options->stats_path);
+    if (options && options->plugin_folder)
+        engine->options.plugin_folder = engine->plugin_folder = xstrdup(options->plugin_folder);
+    if (options && options->trial_program)
+        engine->options.trial_program = engine->trial_program = xstrdup(options->trial_program);
     if (options && options->host)
         snprintf(engine->host, sizeof engine->host, "%s", options->host);
     else if (gethostname(engine->host, sizeof engine->host - 1))
@@ -502,9 +507,9 @@ close_node(struct node *node)
     pthread_mutex_lock(&worker->lock); /* a post is either queued before this or refused */
     atomic_store(&node->closed, true);
     pthread_mutex_unlock(&worker->lock);
-    if (node->is_open && node->def->op->close) {
+    if (node->is_open && node->ctx.op->close) {
         node->ctx.pool = NULL;
-        node->def->op->close(&node->ctx, node->ctx.state);
+        node->ctx.op->close(&node->ctx, node->ctx.state);
     }
     node->is_open = false;
 }
@@ -516,6 +521,7 @@ engine_free(struct engine *engine)
         return;
     if (engine->is_started)
         engine_stop(engine);
+    reload_stop(engine);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (engine->workers[i]->is_started)
             pthread_join(engine->workers[i]->thread, NULL);
@@ -525,6 +531,7 @@ engine_free(struct engine *engine)
             close_node(engine->nodes[i]);
     epochs_close(engine->epochs);
     ingress_close(engine->ingress);
+    reload_free(engine);
     engine_unbuild(engine);
     stats_free(engine->stats, engine->stats_path);
     skip_free(engine->skip);
@@ -533,6 +540,8 @@ engine_free(struct engine *engine)
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);
     free(engine->stats_path);
+    free(engine->plugin_folder);
+    free(engine->trial_program);
     arena_fini(&engine->arena);
     free(engine);
 }

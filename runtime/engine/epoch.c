@@ -483,7 +483,7 @@ saved_timers(const struct timers *timers, size_t *n)
 static bool
 save_state(struct node *node, Hde__SavedNode *saved)
 {
-    const hde_operator *op = node->def->op;
+    const hde_operator *op = node->ctx.op;
     hde_msg *msg;
     bool ok;
 

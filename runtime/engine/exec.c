@@ -17,6 +17,7 @@
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
  *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
 #include "engine/run.h"
+#include "engine/swap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,8 @@ exec_verdict(struct node *node, hde_status status)
     const struct error_policy *policy = &node->def->on_error;
     enum on_error action = policy->action;
 
+    if (unlikely(node->probation != NULL) && swap_fails(node, status))
+        return VERDICT_AGAIN; /* the build from before the reload makes the call again */
     if (status == HDE_REJECT) {
         STAT_ADD(node->stats->rejects, 1);
         return VERDICT_NEXT;
@@ -183,12 +186,12 @@ exec_event(struct node *node, const hde_event *event)
     struct outlet *outlets = node->ctx.outlets;
     hde_status status;
 
-    if (!node->def->op->event || node->actor->state == ACTOR_FAILED)
+    if (!node->ctx.op->event || node->actor->state == ACTOR_FAILED)
         return;
     node->ctx.now_ns = worker_real_ns(node->actor->worker);
     if (node->capture.n)
         node->ctx.outlets = node->capture.outlets;
-    status = node->def->op->event(&node->ctx, node->ctx.state, event);
+    status = node->ctx.op->event(&node->ctx, node->ctx.state, event);
     ctx_scratch_reset(&node->ctx);
     node->ctx.outlets = outlets;
     if (node->capture.n)
@@ -203,7 +206,7 @@ exec_event(struct node *node, const hde_event *event)
 static bool
 fire(struct actor *actor, struct node *node)
 {
-    const hde_operator *op = node->def->op;
+    const hde_operator *op = node->ctx.op;
     hde_status status = HDE_OK;
 
     node->is_firing = true;
@@ -483,7 +486,7 @@ flush_node(struct actor *actor, struct node *node)
     STAT_SET(actor->worker->stats->node, node->id + 1);
     node->ctx.now_ns = actor->now_ns;
     node->ctx.watermark_ns = node->wm;
-    status = node->def->op->flush(&node->ctx, node->ctx.state, actor->tick);
+    status = node->ctx.op->flush(&node->ctx, node->ctx.state, actor->tick);
     ctx_scratch_reset(&node->ctx);
     after_call(node);
     return settle(node, status);

@@ -102,8 +102,11 @@ static hde_counter *
 counter_open(hde_ctx *ctx, const char *name, const char *help)
 {
     struct node *node = node_of(ctx);
+    hde_counter *found = NULL;
 
-    for (unsigned i = 0; i < STATS_COUNTERS; i++) {
+    /* a reload opens the next instance on another thread while this one runs */
+    pthread_mutex_lock(&node->engine->lock);
+    for (unsigned i = 0; i < STATS_COUNTERS && !found; i++) {
         struct stats_counter *slot = stats_counters_at(node->engine->stats, node->id) + i;
 
         if (!STAT_GET(slot->in_use)) {
@@ -114,8 +117,11 @@ counter_open(hde_ctx *ctx, const char *name, const char *help)
             node->counters[i] = (hde_counter){slot->name, slot->help, &slot->value};
         }
         if (!strcmp(slot->name, name))
-            return &node->counters[i];
+            found = &node->counters[i];
     }
+    pthread_mutex_unlock(&node->engine->lock);
+    if (found)
+        return found;
     hde_log(ctx, HDE_WARN, "engine.counters", "no room for counter '%s': at most %d a node", name,
             STATS_COUNTERS);
     node->spare_counter = (hde_counter){name, help, &node->spare_value};

@@ -285,9 +285,9 @@ call_timer(struct source *source)
     timers_pop(&node->clock_timers, &timer);
     if (is_virtual(source) && timer.at_ns > source->clock_ns)
         source->clock_ns = timer.at_ns;
-    if (node->def->op->timer) {
+    if (node->ctx.op->timer) {
         prepare_call(source);
-        status = node->def->op->timer(&node->ctx, node->ctx.state, timer.id, timer.at_ns);
+        status = node->ctx.op->timer(&node->ctx, node->ctx.state, timer.id, timer.at_ns);
         finish_call(source);
     }
     if (status != HDE_END)
@@ -314,7 +314,7 @@ call_poll(struct source *source)
     hde_status status;
 
     prepare_call(source);
-    status = node->def->op->poll(&node->ctx, node->ctx.state);
+    status = node->ctx.op->poll(&node->ctx, node->ctx.state);
     finish_call(source);
     if (status != HDE_END)
         push_entry(source, false);
@@ -371,9 +371,9 @@ source_event(struct source *source, const hde_event *event)
 
     if (is_held(source) || source->state == SOURCE_ENDED)
         return;
-    if (node->def->op->event) {
+    if (node->ctx.op->event) {
         prepare_call(source);
-        status = node->def->op->event(&node->ctx, node->ctx.state, event);
+        status = node->ctx.op->event(&node->ctx, node->ctx.state, event);
         finish_call(source);
     }
     if (status == HDE_END && !has_room(source)) {

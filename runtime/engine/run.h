@@ -88,6 +88,9 @@ struct node {
     struct engine *engine;
     struct actor *actor;
     uint32_t graph_node, replica;
+    struct instance *instance; /* of a reload (swap.h); NULL: what the node was built with */
+    struct swap *probation;    /* the swap that is taken back at an error; NULL: none */
+    _Atomic uint32_t generation; /* of the instance: posts to older ones are dropped */
     bool is_open, has_flush, is_ending;
     bool is_left_out;       /* taking a log: the log speaks for it */
     uint64_t mark;          /* sinks, recovering: ticks up to here are in store already */
@@ -259,9 +262,9 @@ struct sequencer {
 struct post {
     struct post *next;
     struct node *node;
-    enum { POST_EVENT, POST_ALARM, POST_ANSWER } kind;
-    uint32_t tag;
-    void *data; /* EVENT: the operator's; ANSWER: struct direct */
+    enum { POST_EVENT, POST_ALARM, POST_ANSWER, POST_JOB } kind;
+    uint32_t tag, generation;
+    void *data; /* EVENT: the operator's; ANSWER: struct direct; JOB: struct job (swap.h) */
     int64_t at_ns;
 };
 
@@ -313,7 +316,7 @@ struct engine {
     const struct graph *graph;
     struct engine_options options;
     char host[STATS_NAME];
-    char *stats_path;
+    char *stats_path, *plugin_folder, *trial_program;
     struct arena arena;
     struct stats *stats;
     void *zmq;
@@ -347,6 +350,7 @@ struct engine {
     _Atomic bool recovering; /* a log is taken first; then the sources go on */
     int64_t start_ns; /* wall clock at which nodes were opened; taking a log: that of its start */
     struct watchdog *watchdog;
+    struct reloader *reloader; /* with the first reload; under the lock */
     double cycles_per_ns;
 };
 

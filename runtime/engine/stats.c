@@ -217,6 +217,29 @@ add_counters(struct node_view *out, struct stats_counter *counter)
     }
 }
 
+void
+stats_set_build(struct stats_node *node, const char *build_id)
+{
+    uint32_t build = STAT_GET(node->build) + 1;
+    size_t len = build_id ? strnlen(build_id, STATS_BUILD - 1) : 0;
+
+    for (size_t i = 0; i <= len; i++)
+        STAT_SET(node->build_id[build % 2][i], i < len ? build_id[i] : 0);
+    /* release: whoever sees the number sees the text */
+    atomic_store_explicit(&node->build, build, memory_order_release);
+}
+
+static void
+read_build(struct stats_node *node, char *out)
+{
+    uint32_t build = atomic_load_explicit(&node->build, memory_order_acquire);
+    size_t i = 0;
+
+    while (i < STATS_BUILD - 1 && (out[i] = STAT_GET(node->build_id[build % 2][i])))
+        i++;
+    out[i] = 0;
+}
+
 static void
 add_node(const struct stats *stats, uint32_t i, struct node_view *out)
 {
@@ -230,7 +253,7 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
     if (!out->replicas) {
         out->name = node->name;
         out->op = node->op;
-        out->build_id = node->build_id;
+        read_build(node, out->build_id);
         out->state = state;
         out->worker = node->worker;
         out->blocking = node->blocking;
@@ -247,6 +270,10 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
     out->retries += STAT_GET(node->retries);
     out->errors += STAT_GET(node->errors);
     out->restarts += STAT_GET(node->restarts);
+    out->reloads += STAT_GET(node->reloads);
+    out->reload_failures += STAT_GET(node->reload_failures);
+    if (STAT_GET(node->reload_pause_ns) > out->reload_pause_ns)
+        out->reload_pause_ns = STAT_GET(node->reload_pause_ns);
     out->skips += STAT_GET(node->skips);
     out->sampled_ns += STAT_GET(node->sampled_ns);
     out->sampled_messages += STAT_GET(node->sampled_messages);
@@ -257,7 +284,7 @@ void
 stats_node(const struct stats *stats, size_t i, struct node_view *out)
 {
     memset(out, 0, sizeof *out);
-    out->name = out->op = out->build_id = "";
+    out->name = out->op = "";
     for (uint32_t k = 0; k < stats->n_nodes; k++)
         if (stats_node_at(stats, k)->graph_node == i)
             add_node(stats, k, out);

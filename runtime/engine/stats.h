@@ -19,10 +19,11 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 3,
+    STATS_VERSION = 4,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
+    STATS_BUILD = 80,    /* a build id in hex */
     STATS_DROPS = 2,
     STATS_SAMPLE = 64, /* every 64th tick of an actor is timed */
 };
@@ -60,7 +61,12 @@ struct stats_node {
     _Atomic uint32_t state; /* enum node_state, never NODE_RUNNING */
     uint32_t graph_node, replica, worker;
     uint32_t blocking; /* has a thread of its own */
-    char name[STATS_NAME], op[STATS_NAME], build_id[64];
+    char name[STATS_NAME], op[STATS_NAME];
+    /* reloads: the build id is in slot build % 2, so a reader sees a whole one */
+    _Atomic uint64_t reloads, reload_failures;
+    _Atomic int64_t reload_pause_ns; /* that the node stood still the last time */
+    _Atomic uint32_t build;
+    _Atomic char build_id[2][STATS_BUILD];
 };
 
 struct stats_edge {
@@ -109,11 +115,14 @@ struct stats {
 /* ---- Views: what readers use -------------------------------------------------------------- */
 
 struct node_view {
-    const char *name, *op, *build_id;
+    const char *name, *op;
+    char build_id[STATS_BUILD];
     enum node_state state; /* the busiest of the replicas */
     unsigned replicas, worker;
     bool blocking;
     uint64_t calls, messages, rejects, retries, errors, restarts, skips;
+    uint64_t reloads, reload_failures;
+    int64_t reload_pause_ns; /* the longest of the replicas' last ones */
     uint64_t sampled_ns, sampled_messages;
     double ns_per_message; /* from the sampled ticks; NaN: none yet */
     int64_t watermark_ns;  /* smallest of the replicas */
@@ -169,6 +178,7 @@ struct stats_node *stats_node_at(const struct stats *stats, uint32_t i);
 struct stats_counter *stats_counters_at(const struct stats *stats, uint32_t node); /* all */
 struct stats_edge *stats_edge_at(const struct stats *stats, uint32_t i);
 struct stats_worker *stats_worker_at(const struct stats *stats, uint32_t i);
+void stats_set_build(struct stats_node *node, const char *build_id); /* NULL as "" */
 
 /* One writer: a plain add, without a locked instruction. */
 #define STAT_ADD(field, by)                                                                        \

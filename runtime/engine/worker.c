@@ -15,6 +15,7 @@
  *      TURN --nothing moved, something in flight--> SPIN (bounded) --> TURN
  *      TURN --nothing moved--> ANNOUNCED --turn, nothing moved--> PARKED --event, wake--> TURN */
 #include "engine/run.h"
+#include "engine/swap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,6 +53,7 @@ worker_post(struct worker *worker, const struct post *post)
         free(copy);
         return false;
     }
+    copy->generation = atomic_load(&post->node->generation);
     *worker->posts_tail = copy;
     worker->posts_tail = &copy->next;
     pthread_mutex_unlock(&worker->lock);
@@ -75,7 +77,8 @@ serve_post(struct worker *worker, const struct post *post)
 {
     switch (post->kind) {
     case POST_EVENT:
-        node_event(post->node, &(hde_event){.size = sizeof(hde_event),
+        if (post->generation == atomic_load(&post->node->generation))
+            node_event(post->node, &(hde_event){.size = sizeof(hde_event),
                                             .kind = HDE_EVENT_POSTED,
                                             .tag = post->tag,
                                             .fd = -1,
@@ -86,6 +89,9 @@ serve_post(struct worker *worker, const struct post *post)
         break;
     case POST_ANSWER:
         sequencer_answer(worker->sequencer, post->data);
+        break;
+    case POST_JOB:
+        job_serve(post->data);
         break;
     }
 }

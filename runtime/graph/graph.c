@@ -48,7 +48,8 @@ fill_params(struct loader *loader)
         if (!node->op)
             continue;
         state = arena_alloc(loader->arena, node->op->state_size + 1);
-        params_fill(&loader->resolver, &node->home->scope, node->op, node->place, params, state);
+        params_fill(&loader->resolver, &node->home->scope, node->op, node->place, params, state,
+                    &node->settings.values);
         node->settings.params = state;
     }
 }

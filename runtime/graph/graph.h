@@ -25,6 +25,8 @@ struct error_policy {
     enum on_error then;                 /* after the last attempt: stop or skip */
 };
 
+struct yaml;
+
 struct graph_node {
     const char *name; /* full, "processing.clean" */
     const hde_operator *op;
@@ -32,6 +34,7 @@ struct graph_node {
     const char *build_id; /* of the plugin file, hex; NULL or "": none */
     struct place place;
     const void *params; /* op->state_size bytes: zeroed, parameters filled in; copied per replica */
+    const struct yaml *values; /* what the file and --set say, without variables; NULL: nothing */
     struct error_policy on_error;
     int64_t replicas; /* 1 and up */
     const char *key;  /* message field, with replicas > 1 */
@@ -82,6 +85,15 @@ struct graph_options {
 struct graph *graph_load(const char *path, const struct graph_options *options,
                          const struct registry *registry, struct diags *diags);
 void graph_free(struct graph *graph);
+
+/* Fills a zeroed state of another version of the node's operator with the values of the graph. Text
+ * lives in arena. False with the first error. Any thread. */
+bool graph_refill_params(const struct graph_node *node, const hde_operator *op, void *state,
+                         struct arena *arena, struct err *err);
+
+/* The same values as one line of YAML, a flow mapping, for another process. Paths become absolute.
+ * Secrets are in it. */
+void graph_write_params(const struct graph_node *node, hde_text *out);
 
 /* Parses a params text for one operator (used by the test harness): fills a zeroed state. Text
  * lives in arena. */

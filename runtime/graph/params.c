@@ -378,9 +378,18 @@ missing(const struct resolver *resolver, const hde_operator *op, const hde_param
     return false;
 }
 
-bool
-params_fill(struct resolver *resolver, struct scope *scope, const hde_operator *op,
-            struct place place, const struct yaml *map, void *state)
+/* Remembers what a given value was resolved to. */
+static void
+keep_value(struct yaml *kept, const struct yaml *given, const struct yaml *resolved)
+{
+    for (size_t i = 0; kept && i < kept->n; i++)
+        if (kept->item[i] == given)
+            kept->item[i] = (struct yaml *)(uintptr_t)resolved;
+}
+
+static bool
+fill_all(struct resolver *resolver, struct scope *scope, const hde_operator *op,
+         struct place place, const struct yaml *map, struct yaml *kept, void *state)
 {
     bool ok = true;
 
@@ -398,9 +407,112 @@ params_fill(struct resolver *resolver, struct scope *scope, const hde_operator *
             continue;
         }
         fill.node = given ? resolve(resolver, scope, given) : fallback_node(resolver, param, place);
+        keep_value(kept, given, fill.node);
         ok = fill_one(&fill) && ok;
     }
     return ok;
+}
+
+static struct yaml *
+copy_map(struct arena *arena, const struct yaml *map)
+{
+    struct yaml *copy = arena_alloc(arena, sizeof *copy);
+
+    *copy = *map;
+    copy->item = arena_alloc(arena, (map->n + 1) * sizeof(struct yaml *));
+    memcpy(copy->item, map->item, map->n * sizeof(struct yaml *));
+    return copy;
+}
+
+bool
+params_fill(struct resolver *resolver, struct scope *scope, const hde_operator *op,
+            struct place place, const struct yaml *map, void *state, const struct yaml **resolved)
+{
+    struct yaml *kept = map ? copy_map(resolver->arena, map) : NULL;
+
+    *resolved = kept;
+    return fill_all(resolver, scope, op, place, map, kept, state);
+}
+
+/* The first error as one line, with its place and its hint. */
+static void
+first_error(const struct diags *diags, struct err *err)
+{
+    for (size_t i = 0; i < diags->n; i++) {
+        const struct diag *diag = &diags->list[i];
+
+        if (diag->severity != SEVERITY_ERROR)
+            continue;
+        err_set(err, diag->code, "%s:%u:%u: %s%s%s%s%s",
+                diag->place.file ? diag->place.file : "command line", diag->place.line,
+                diag->place.column, diag->message, diag->nearest ? "; did you mean '" : "",
+                diag->nearest ? diag->nearest : "", diag->nearest ? "'? " : "; ",
+                diag->hint ? diag->hint : "");
+        return;
+    }
+}
+
+bool
+graph_refill_params(const struct graph_node *node, const hde_operator *op, void *state,
+                    struct arena *arena, struct err *err)
+{
+    struct diags diags = {0};
+    struct resolver resolver = {
+        .arena = arena, .diags = &diags, .missing = SEVERITY_ERROR, .is_done = true};
+    bool ok = fill_all(&resolver, NULL, op, node->place, node->values, NULL, state);
+
+    if (!ok)
+        first_error(&diags, err);
+    diags_fini(&diags);
+    return ok;
+}
+
+static void
+write_value(const struct graph_node *node, const char *key, const struct yaml *value, hde_text *out)
+{
+    const hde_param *param = params_find(node->op, key);
+    struct arena arena = {0};
+    const char *text = value->text;
+
+    switch (value->kind) {
+    case KIND_TEXT:
+        if (param && param->type == HDE_PARAM_PATH && *text && strcmp(text, "-") != 0)
+            text = yaml_path(&arena, value, text);
+        hde_json_string(out, text);
+        break;
+    case KIND_LIST:
+    case KIND_MAP:
+        hde_text_puts(out, value->kind == KIND_LIST ? "[" : "{");
+        for (size_t i = 0; i < value->n; i++) {
+            hde_text_puts(out, i ? ", " : "");
+            if (value->kind == KIND_MAP) {
+                hde_json_string(out, value->key[i]->text);
+                hde_text_puts(out, ": ");
+            }
+            hde_json_string(out, value->item[i]->text);
+        }
+        hde_text_puts(out, value->kind == KIND_LIST ? "]" : "}");
+        break;
+    case KIND_NULL:
+    case KIND_UNKNOWN:
+        hde_text_puts(out, "null");
+    }
+    arena_fini(&arena);
+}
+
+void
+graph_write_params(const struct graph_node *node, hde_text *out)
+{
+    const struct yaml *values = node->values;
+
+    hde_text_puts(out, "{");
+    for (size_t i = 0; values && i < values->n; i++) {
+        hde_text_puts(out, i ? ", " : "");
+        hde_json_string(out, values->key[i]->text);
+        hde_text_puts(out, ": ");
+        write_value(node, values->key[i]->text, values->item[i], out);
+    }
+    hde_text_puts(out, "}");
 }
 
 bool
@@ -425,5 +537,5 @@ graph_fill_params(const hde_operator *op, const char *yaml_text, void *state, st
             return false;
         }
     }
-    return params_fill(&resolver, NULL, op, start, map, state);
+    return fill_all(&resolver, NULL, op, start, map, NULL, state);
 }

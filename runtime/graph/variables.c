@@ -290,6 +290,8 @@ resolve_items(struct resolver *resolver, struct scope *scope, const struct yaml 
 const struct yaml *
 resolve(struct resolver *resolver, struct scope *scope, const struct yaml *node)
 {
+    if (resolver->is_done)
+        return node;
     if (node->kind == KIND_LIST || node->kind == KIND_MAP)
         return resolve_items(resolver, scope, node);
     if (node->kind != KIND_TEXT || node->literal || !strstr(node->text, "${"))

@@ -30,6 +30,7 @@ struct resolver {
     enum severity missing; /* of an environment variable or a secret that is not there */
     unsigned depth;        /* of variables that need variables */
     size_t made;           /* bytes of text put together so far */
+    bool is_done;          /* everything was resolved before: resolve() gives what it got */
 };
 
 struct variable *scope_find(const struct scope *scope, const char *name);

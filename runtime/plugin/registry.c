@@ -2,8 +2,7 @@
 #include "plugin/registry.h"
 
 #include "base/arena.h"
-#include "plugin/check.h"
-#include "plugin/elf.h"
+#include "plugin/load.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -116,54 +115,6 @@ add_operator(struct registry *registry, struct registry_operator operator)
 
 /* ---- Plugins ------------------------------------------------------------------------------ */
 
-/* A whole hde_operator for one of any size; NULL where a newer one uses what we do not know. */
-static const hde_operator *
-own_copy(struct registry *registry, const char *file, const hde_operator *theirs, struct err *err)
-{
-    size_t size = theirs->size;
-    hde_operator *own;
-
-    if (size < offsetof(hde_operator, open))
-        return err_set(err, "HDE-P008", "%s: an operator has the impossible size %zu", file, size),
-               NULL;
-    for (size_t i = sizeof *own; i < size; i++) {
-        if (((const char *)theirs)[i])
-            return err_set(err, "HDE-P014",
-                           "%s: operator '%s' uses functions that this runtime (%s) does not have: "
-                           "update hde",
-                           file, theirs->name ? theirs->name : "?", HDE_VERSION),
-                   NULL;
-    }
-    own = arena_alloc(&registry->arena, sizeof *own);
-    memcpy(own, theirs, size < sizeof *own ? size : sizeof *own);
-    own->size = sizeof *own;
-    return own;
-}
-
-/* Opens an inspected file. Its code may run from here on. */
-static const hde_plugin_table *
-load(const char *file, const struct elf_plugin *plugin, struct err *err)
-{
-    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    const hde_plugin_table *table = handle ? dlsym(handle, "hde_plugin") : NULL;
-
-    if (!table) {
-        const char *why = dlerror();
-
-        err_set(err, "HDE-P011", "%s: cannot be loaded: %s", file, why ? why : "no hde_plugin");
-        return NULL;
-    }
-    if (table->magic != plugin->magic || table->abi != plugin->abi || table->size != plugin->size ||
-        !table->operators) {
-        err_set(err, "HDE-P011",
-                "%s: what was loaded is not what the file says: it changed meanwhile, or lists no "
-                "operators",
-                file);
-        return NULL;
-    }
-    return table;
-}
-
 static bool
 twice_in(const hde_plugin_table *table, size_t i)
 {
@@ -181,30 +132,29 @@ open_plugin(struct registry *registry, const char *path, bool is_override, struc
 {
     char file[PATH_MAX];
     const hde_plugin_table *table;
-    struct elf_plugin plugin;
+    struct plugin plugin;
     const hde_operator **own;
     const char *kept, *build_id;
     size_t n = 0;
 
     if (!realpath(path, file))
         return err_set(err, "HDE-P001", "%s: cannot be read: %s", path, strerror(errno));
-    if (!elf_inspect(file, &plugin, err) || !(table = load(file, &plugin, err)))
+    if (!plugin_load(file, &plugin, err))
         return false;
+    table = plugin.table;
     while (table->operators[n])
         n++;
     own = arena_alloc(&registry->arena, (n + 1) * sizeof(*own));
     for (size_t i = 0; i < n; i++) {
-        own[i] = own_copy(registry, file, table->operators[i], err);
+        own[i] = plugin_operator(file, table->operators[i], &registry->arena, err);
         if (!own[i])
             return false;
-        if (!operator_check(own[i], err))
-            return err_wrap(err, "%s", file);
         if (twice_in(table, i))
             return err_set(err, "HDE-P012", "%s: operator '%s' is in its list twice", file,
                            own[i]->name);
     }
     kept = arena_text(&registry->arena, file);
-    build_id = arena_text(&registry->arena, plugin.build_id);
+    build_id = arena_text(&registry->arena, plugin.elf.build_id);
     for (size_t i = 0; i < n; i++) {
         const struct registry_operator *other = registry_find(registry, own[i]->name);
 

@@ -1,0 +1,851 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/reload.h"
+#include "base/log.h"
+#include "base/nearest.h"
+#include "engine/swap.h"
+#include "engine/trial.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const int64_t reach_ns = 10LL * NS_PER_S;   /* until a node's thread has to answer */
+static const int64_t default_budget_ns = 50LL * NS_PER_MS;
+static const int64_t busy_ns = 20LL * NS_PER_MS;   /* until a busy node is asked again */
+
+struct attempt {
+    struct attempt *next;
+    struct reload_report report;
+    bool has_file, drops_state, skips_trial;
+    int64_t budget_ns, probation_ns;
+
+    struct stage *stage;
+    uint32_t n_swaps, n_swapped;
+    bool must_return; /* not all could be swapped */
+    int64_t end_ns;   /* of the probation, monotonic */
+    struct swap *swaps; /* one for each instance */
+};
+
+struct reloader {
+    struct engine *engine;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_stopping;
+    uint64_t last; /* number given last */
+    bool has_news; /* a node has gone back to its old build */
+    struct attempt *queue, **tail;
+    struct attempt *probations; /* the reload thread's */
+    struct reload_report history[RELOAD_HISTORY]; /* by number */
+    uint32_t n_left;
+    struct instance **left; /* their threads did not answer: closed at the end */
+};
+
+const char *
+reload_state_name(enum reload_state state)
+{
+    static const char *const names[] = {"waiting",  "working", "probation", "done",
+                                        "returned", "refused", "superseded"};
+
+    return names[state];
+}
+
+/* ---- Reports ------------------------------------------------------------------------------ */
+
+static void
+note(struct reloader *self, const struct attempt *attempt)
+{
+    pthread_mutex_lock(&self->lock);
+    self->history[attempt->report.number % RELOAD_HISTORY] = attempt->report;
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void
+end_report(struct attempt *attempt, enum reload_state state)
+{
+    attempt->report.state = state;
+    attempt->report.ended_ns = clock_real_ns();
+}
+
+static const char *
+kept_text(const struct reload_report *report, char *text, size_t size)
+{
+    switch (report->kept) {
+    case RELOAD_KEPT_NONE:
+        return "none to keep";
+    case RELOAD_DROPPED:
+        return "dropped as asked for";
+    case RELOAD_KEPT:
+        break;
+    }
+    snprintf(text, size, "kept, %llu bytes", (unsigned long long)report->state_bytes);
+    return text;
+}
+
+static void
+log_end(const struct reloader *self, const struct attempt *attempt)
+{
+    const struct reload_report *report = &attempt->report;
+    const char *graph = self->engine->graph->name;
+    char kept[64];
+
+    if (report->state == RELOAD_DONE || report->state == RELOAD_PROBATION)
+        log_line(LEVEL_INFO, graph, NULL,
+                 report->state == RELOAD_DONE ? "reload.done" : "reload.probation",
+                 "%s: %u nodes run build %.12s in place of %.12s: state %s; stood still for %.3f "
+                 "ms; old build %s",
+                 report->target, report->nodes, report->new_build, report->old_build,
+                 kept_text(report, kept, sizeof kept), (double)report->pause_ns / NS_PER_MS,
+                 report->state == RELOAD_DONE ? report->retired : "kept for the probation");
+    else
+        log_line(LEVEL_ERROR, graph, NULL,
+                 report->state == RELOAD_RETURNED ? "reload.returned" : "reload.refused",
+                 "%s: build %.12s goes on: %s: %s", report->target, report->old_build,
+                 report->err.code, report->err.text);
+}
+
+/* ---- Which nodes -------------------------------------------------------------------------- */
+
+static const char *
+build_of(const struct node *node)
+{
+    const char *id = node->instance ? node->instance->build_id : node->def->build_id;
+
+    return id ? id : "";
+}
+
+static const char *
+file_of(const struct node *node)
+{
+    return node->instance && node->instance->stage ? node->instance->stage->file
+                                                   : node->def->plugin_path;
+}
+
+static bool
+is_meant(const struct node *node, const char *target, bool is_node)
+{
+    return !strcmp(target, is_node ? node->def->name : node->def->op->name);
+}
+
+static bool
+no_target(const struct reloader *self, const char *target, struct err *err)
+{
+    struct nearest near = {.word = target};
+
+    for (uint32_t i = 0; i < self->engine->n_nodes; i++) {
+        nearest_try(&near, self->engine->nodes[i]->def->name);
+        nearest_try(&near, self->engine->nodes[i]->def->op->name);
+    }
+    if (near.best)
+        return err_set(err, "HDE-R020",
+                       "no node and no operator of the running graph is called '%s': did you mean "
+                       "'%s'?",
+                       target, near.best);
+    return err_set(err, "HDE-R020", "no node and no operator of the running graph is called '%s'",
+                   target);
+}
+
+/* The name of a node goes before that of an operator. */
+static bool
+find_nodes(struct reloader *self, struct attempt *attempt)
+{
+    const struct engine *engine = self->engine;
+    const char *target = attempt->report.target;
+    bool is_node = false;
+
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        is_node |= !strcmp(target, engine->nodes[i]->def->name);
+    attempt->swaps = xcalloc(engine->n_nodes, sizeof *attempt->swaps);
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (is_meant(engine->nodes[i], target, is_node))
+            attempt->swaps[attempt->n_swaps++].node = engine->nodes[i];
+    attempt->report.nodes = attempt->n_swaps;
+    return attempt->n_swaps || no_target(self, target, &attempt->report.err);
+}
+
+/* ---- Before the swap ---------------------------------------------------------------------- */
+
+static bool
+copy_file(struct reloader *self, struct attempt *attempt)
+{
+    struct reload_report *report = &attempt->report;
+    const char *file = attempt->has_file ? report->file : file_of(attempt->swaps[0].node);
+    bool is_news = false;
+
+    if (!file)
+        return err_set(&report->err, "HDE-R030", "node '%s' was not loaded from a file",
+                       attempt->swaps[0].node->def->name);
+    attempt->stage =
+        stage_new(file, self->engine->options.plugin_folder, report->number, &report->err);
+    if (!attempt->stage)
+        return false;
+    snprintf(report->file, sizeof report->file, "%s", attempt->stage->file);
+    snprintf(report->new_build, sizeof report->new_build, "%s", attempt->stage->build_id);
+    for (uint32_t i = 0; i < attempt->n_swaps; i++)
+        is_news |= strcmp(build_of(attempt->swaps[i].node), attempt->stage->build_id) != 0;
+    return is_news || err_set(&report->err, "HDE-R031", "%s: runs already (build %.12s)",
+                              report->file, report->new_build);
+}
+
+/* Decides what becomes of the state. */
+static bool
+plan_state(struct attempt *attempt, struct swap *swap, const hde_operator *next)
+{
+    const hde_operator *now = swap->node->ctx.op;
+    struct err *err = &attempt->report.err;
+    const char *node = swap->node->def->name;
+    const char *file = attempt->report.file;
+
+    if (attempt->drops_state) {
+        attempt->report.kept = RELOAD_DROPPED;
+        return true;
+    }
+    if (!now->save) {
+        return !(now->poll && now->seek) ||
+               err_set(err, "HDE-R023",
+                       "%s: source '%s' (%s) cannot save where it stands and would begin anew: "
+                       "--drop-state agrees to that",
+                       file, node, now->name);
+    }
+    if (!next->load || next->state_type != now->state_type)
+        return err_set(err, "HDE-R023",
+                       "%s: this version of %s %s, so node '%s' would lose its state: --drop-state "
+                       "agrees to that",
+                       file, next->name,
+                       next->load ? "keeps state of another message type" : "has no load()", node);
+    if (next->state_schema < now->state_schema)
+        return err_set(err, "HDE-R024",
+                       "%s: this version of %s knows state up to schema %u, node '%s' has schema "
+                       "%u: --drop-state agrees to begin anew",
+                       file, next->name, next->state_schema, node, now->state_schema);
+    swap->keeps_state = true;
+    attempt->report.kept = RELOAD_KEPT;
+    return true;
+}
+
+/* On the thread of a node. */
+static void
+tell_news(void *arg)
+{
+    struct reloader *self = arg;
+
+    pthread_mutex_lock(&self->lock);
+    self->has_news = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static bool
+prepare_one(struct reloader *self, struct attempt *attempt, struct swap *swap, const hde_operator *next)
+{
+    struct node *node = swap->node;
+    struct err *err = &attempt->report.err;
+    bool is_exclusive = swap_is_exclusive(node->ctx.op, next);
+
+    swap->budget_ns = attempt->budget_ns;
+    if (!swap_fits(node, next, attempt->report.file, err) || !plan_state(attempt, swap, next))
+        return false;
+    swap->next = instance_new(node, next, attempt->stage, err);
+    if (!swap->next)
+        return err_wrap(err, "%s", attempt->report.file);
+    if (!node->instance)
+        swap->shell = instance_shell(node);
+    swap->has_probation = attempt->probation_ns > 0 || attempt->n_swaps > 1;
+    if (is_exclusive || swap->has_probation) {
+        swap->spare = instance_new(node, node->ctx.op,
+                                   node->instance ? node->instance->stage : NULL, err);
+        if (!swap->spare || (!is_exclusive && !instance_open(swap->spare, err)))
+            return false;
+    }
+    swap->tell = tell_news;
+    swap->arg = self;
+    return is_exclusive || instance_open(swap->next, err) || err_wrap(err, "%s", attempt->report.file);
+}
+
+/* Once for every node, with its parameters and, of replicas, the state of the first. */
+static bool
+try_all(const struct reloader *self, struct attempt *attempt)
+{
+    if (attempt->skips_trial || !self->engine->options.trial_program)
+        return true;
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct node *node = attempt->swaps[i].node;
+
+        if (node->replica == 0 &&
+            !trial_run(node, attempt->stage, node->ctx.op->save && !attempt->drops_state,
+                       &attempt->report.err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+prepare(struct reloader *self, struct attempt *attempt)
+{
+    struct reload_report *report = &attempt->report;
+
+    snprintf(report->old_build, sizeof report->old_build, "%s", build_of(attempt->swaps[0].node));
+    if (!copy_file(self, attempt) || !try_all(self, attempt) ||
+        !stage_load(attempt->stage, &report->err))
+        return false;
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+        const hde_operator *next =
+            stage_find(attempt->stage, swap->node->def->op->name, &report->err);
+
+        if (!next || !prepare_one(self, attempt, swap, next))
+            return false;
+    }
+    return true;
+}
+
+/* ---- After it ----------------------------------------------------------------------------- */
+
+/* One that no node has ever run. */
+static void
+discard(struct instance *instance)
+{
+    if (!instance)
+        return;
+    instance_close(instance);
+    instance_free(instance);
+}
+
+/* Closes what no node runs any more, on the thread that ran it. */
+static void
+retire(struct reloader *self, struct instance *instance)
+{
+    if (!instance)
+        return;
+    if (!instance->is_open || swap_close(instance, reach_ns)) {
+        instance_free(instance);
+        return;
+    }
+    self->left = xrealloc(self->left, (self->n_left + 1) * sizeof(struct instance *));
+    self->left[self->n_left++] = instance;
+}
+
+/* Says in the report what became of code that is not needed any more. */
+static void
+note_code(struct reload_report *report, struct stage *stage)
+{
+    const char *why = NULL;
+
+    if (!stage)
+        why = "the graph was loaded with it";
+    else if (stage->users)
+        why = "other nodes run it";
+    else
+        why = stage_free(stage);
+    if (why)
+        snprintf(report->retired, sizeof report->retired, "kept mapped: %s", why);
+}
+
+static bool
+is_known(struct stage *const *stages, uint32_t n, const struct stage *stage)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (stages[i] == stage)
+            return true;
+    return false;
+}
+
+/* Everything but what the nodes run now; the code is that of the old build, or after a return that
+ * of the one that failed. */
+static void
+retire_all(struct reloader *self, struct attempt *attempt, bool is_back)
+{
+    struct stage **stages = xcalloc(attempt->n_swaps + 1, sizeof(struct stage *));
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+
+        if (!is_back && swap->last && !is_known(stages, n, swap->last->stage))
+            stages[n++] = swap->last->stage;
+        discard(swap->next);
+        retire(self, swap->spare);
+        retire(self, swap->last);
+        retire(self, swap->failed);
+        swap->next = swap->spare = swap->last = swap->failed = NULL;
+    }
+    snprintf(attempt->report.retired, sizeof attempt->report.retired, "unloaded");
+    for (uint32_t i = 0; i < n; i++)
+        note_code(&attempt->report, stages[i]);
+    if (is_back) {
+        note_code(&attempt->report, attempt->stage);
+        attempt->stage = NULL;
+    }
+    free(stages);
+}
+
+/* What was prepared and not needed. */
+static void
+clean_up(struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+
+        discard(swap->next);
+        discard(swap->spare);
+        instance_free(swap->shell);
+        if (swap->saved)
+            hde_msg_drop(swap->saved);
+    }
+    free(attempt->swaps);
+    attempt->swaps = NULL;
+    attempt->n_swaps = 0;
+    if (attempt->stage && !attempt->stage->users)
+        stage_free(attempt->stage);
+    attempt->stage = NULL;
+}
+
+/* ---- The swap ----------------------------------------------------------------------------- */
+
+static bool
+run_swap(struct swap *swap)
+{
+    int64_t end_ns = clock_mono_ns() + reach_ns;
+
+    while (!swap_run(swap, reach_ns)) {
+        struct timespec pause = {.tv_nsec = busy_ns};
+
+        if (!swap->is_busy || clock_mono_ns() > end_ns)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static bool
+swap_all(struct attempt *attempt)
+{
+    while (attempt->n_swapped < attempt->n_swaps && run_swap(&attempt->swaps[attempt->n_swapped]))
+        attempt->n_swapped++;
+    if (attempt->n_swapped == attempt->n_swaps)
+        return true;
+    attempt->report.err = attempt->swaps[attempt->n_swapped].err;
+    return false;
+}
+
+static void
+count_end(const struct attempt *attempt, bool ok)
+{
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        const struct swap *swap = &attempt->swaps[i];
+        struct stats_node *stats = swap->node->stats;
+
+        if (ok) {
+            STAT_ADD(stats->reloads, 1);
+            STAT_SET(stats->reload_pause_ns, swap->pause_ns);
+        } else {
+            STAT_ADD(stats->reload_failures, 1);
+        }
+    }
+}
+
+static void
+sum_up(struct attempt *attempt)
+{
+    struct reload_report *report = &attempt->report;
+
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+
+        if (swap->pause_ns > report->pause_ns)
+            report->pause_ns = swap->pause_ns;
+        if (!swap->saved)
+            continue;
+        report->state_bytes += protobuf_c_message_get_packed_size(swap->saved->body);
+        hde_msg_drop(swap->saved);
+        swap->saved = NULL;
+    }
+}
+
+/* ---- The end of an attempt ---------------------------------------------------------------- */
+
+static void
+finish(struct reloader *self, struct attempt *attempt, enum reload_state state)
+{
+    if (state != RELOAD_DONE)
+        count_end(attempt, false);
+    clean_up(attempt);
+    end_report(attempt, state);
+    note(self, attempt);
+    log_end(self, attempt);
+    free(attempt);
+}
+
+/* A node that has gone back by itself. */
+static const struct swap *
+returned(const struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swapped; i++)
+        if (atomic_load(&attempt->swaps[i].has_returned))
+            return &attempt->swaps[i];
+    return NULL;
+}
+
+/* Every node that was swapped; false: one was not reached. */
+static bool
+reach_all(struct attempt *attempt, bool (*reach)(struct swap *swap, int64_t timeout_ns))
+{
+    for (uint32_t i = 0; i < attempt->n_swapped; i++)
+        if (attempt->swaps[i].has_probation && !reach(&attempt->swaps[i], reach_ns))
+            return false;
+    return true;
+}
+
+/* All nodes keep the new build, or all have the old one again. False: a node was not reached; the
+ * attempt waits for another try. */
+static bool
+end_probation(struct reloader *self, struct attempt *attempt)
+{
+    static const int64_t again_ns = NS_PER_S;
+    enum reload_state state = RELOAD_DONE;
+    bool ok = true;
+
+    if (!attempt->must_return && !returned(attempt))
+        ok = reach_all(attempt, swap_commit);
+    if (attempt->must_return || returned(attempt)) {
+        state = attempt->must_return ? RELOAD_REFUSED : RELOAD_RETURNED;
+        ok = reach_all(attempt, swap_return);
+    }
+    if (!ok) {
+        attempt->end_ns = clock_mono_ns() + again_ns;
+        attempt->next = self->probations;
+        self->probations = attempt;
+        return false;
+    }
+    if (state == RELOAD_RETURNED)
+        attempt->report.err = returned(attempt)->err;
+    retire_all(self, attempt, state != RELOAD_DONE);
+    finish(self, attempt, state);
+    return true;
+}
+
+static bool
+shares_node(const struct attempt *a, const struct attempt *b)
+{
+    for (uint32_t i = 0; i < a->n_swaps; i++)
+        for (uint32_t k = 0; b && k < b->n_swaps; k++)
+            if (a->swaps[i].node == b->swaps[k].node)
+                return true;
+    return false;
+}
+
+/* Ends the probations whose time is over or that have failed, and those of nodes that `next` (may be
+ * NULL) is about. False: one of those could not be ended. */
+static bool
+end_probations(struct reloader *self, const struct attempt *next)
+{
+    struct attempt *attempt = self->probations;
+    bool ok = true;
+
+    self->probations = NULL;
+    while (attempt) {
+        struct attempt *rest = attempt->next;
+        bool is_in_the_way = shares_node(attempt, next);
+
+        if (is_in_the_way || returned(attempt) || attempt->end_ns <= clock_mono_ns()) {
+            ok &= end_probation(self, attempt) || !is_in_the_way;
+        } else {
+            attempt->next = self->probations;
+            self->probations = attempt;
+        }
+        attempt = rest;
+    }
+    return ok;
+}
+
+static void
+begin_probation(struct reloader *self, struct attempt *attempt)
+{
+    attempt->end_ns = clock_mono_ns() + attempt->probation_ns;
+    attempt->report.state = RELOAD_PROBATION;
+    attempt->report.until_ns = clock_real_ns() + attempt->probation_ns;
+    attempt->next = self->probations;
+    self->probations = attempt;
+    note(self, attempt);
+    log_end(self, attempt);
+}
+
+static bool
+make_way(struct reloader *self, struct attempt *attempt)
+{
+    return end_probations(self, attempt) ||
+           err_set(&attempt->report.err, "HDE-R030",
+                   "the probation of the reload before this one cannot be ended: a node does not "
+                   "answer");
+}
+
+static void
+work(struct reloader *self, struct attempt *attempt)
+{
+    attempt->report.state = RELOAD_WORKING;
+    note(self, attempt);
+    if (!find_nodes(self, attempt) || !make_way(self, attempt) || !prepare(self, attempt)) {
+        finish(self, attempt, RELOAD_REFUSED);
+        return;
+    }
+    attempt->must_return = !swap_all(attempt);
+    if (!attempt->must_return) {
+        count_end(attempt, true);
+        sum_up(attempt);
+        if (attempt->probation_ns) {
+            begin_probation(self, attempt);
+            return;
+        }
+    }
+    end_probation(self, attempt);
+}
+
+/* ---- The thread --------------------------------------------------------------------------- */
+
+static void
+wait_a_second(struct reloader *self)
+{
+    int64_t at_ns = clock_real_ns() + NS_PER_S;
+    struct timespec at = {at_ns / NS_PER_S, at_ns % NS_PER_S};
+
+    pthread_cond_timedwait(&self->changed, &self->lock, &at);
+}
+
+/* Until there is a request, a node that has gone back, or a second over while something is on
+ * probation. False: the end. *out may be NULL. */
+static bool
+wait_for_work(struct reloader *self, struct attempt **out)
+{
+    bool goes_on;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->probations && !self->queue && !self->has_news && !self->is_stopping)
+        wait_a_second(self);
+    while (!self->probations && !self->queue && !self->is_stopping)
+        pthread_cond_wait(&self->changed, &self->lock);
+    *out = self->queue;
+    if (*out) {
+        self->queue = (*out)->next;
+        if (!self->queue)
+            self->tail = &self->queue;
+        (*out)->next = NULL;
+    }
+    self->has_news = false;
+    goes_on = !self->is_stopping;
+    if (!goes_on)
+        free(*out);
+    pthread_mutex_unlock(&self->lock);
+    return goes_on;
+}
+
+static void *
+run(void *arg)
+{
+    struct reloader *self = arg;
+    struct attempt *attempt;
+
+    pthread_setname_np(pthread_self(), "hde-reload");
+    while (wait_for_work(self, &attempt)) {
+        end_probations(self, NULL);
+        if (attempt)
+            work(self, attempt);
+    }
+    return NULL;
+}
+
+static struct reloader *
+reloader_new(struct engine *engine, struct err *err)
+{
+    struct reloader *self = xcalloc(1, sizeof *self);
+    sigset_t all, old;
+    int failed;
+
+    self->engine = engine;
+    self->tail = &self->queue;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = pthread_create(&self->thread, NULL, run, self);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!failed)
+        return self;
+    err_set(err, "HDE-R004", "no thread for reloads: %s", strerror(failed));
+    free(self);
+    return NULL;
+}
+
+static struct reloader *
+reloader_of(struct engine *engine, struct err *err)
+{
+    struct reloader *self;
+
+    pthread_mutex_lock(&engine->lock);
+    if (!engine->reloader)
+        engine->reloader = reloader_new(engine, err);
+    self = engine->reloader;
+    pthread_mutex_unlock(&engine->lock);
+    return self;
+}
+
+/* ---- Requests ----------------------------------------------------------------------------- */
+
+/* With the lock held: an older request for the same target that waits is not needed any more. */
+static void
+supersede(struct reloader *self, const char *target, uint64_t number)
+{
+    struct attempt **at = &self->queue;
+
+    while (*at) {
+        struct attempt *attempt = *at;
+
+        if (strcmp(attempt->report.target, target) != 0) {
+            at = &attempt->next;
+            continue;
+        }
+        err_set(&attempt->report.err, "HDE-R032", "request %llu for the same target came after it",
+                (unsigned long long)number);
+        end_report(attempt, RELOAD_SUPERSEDED);
+        self->history[attempt->report.number % RELOAD_HISTORY] = attempt->report;
+        *at = attempt->next;
+        free(attempt);
+    }
+    self->tail = at;
+}
+
+uint64_t
+reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
+{
+    struct reloader *self;
+    struct attempt *attempt;
+    uint64_t number;
+
+    if (engine_state(engine) != ENGINE_RUNNING || !engine->options.plugin_folder)
+        return err_set(err, "HDE-R030", "this graph cannot be reloaded: it %s",
+                       engine->options.plugin_folder ? "is not running"
+                                                     : "has no folder for plugins"),
+               0;
+    if (engine->ingress)
+        return err_set(err, "HDE-R030",
+                       "this graph cannot be reloaded: it keeps an ingress log (record: or "
+                       "checkpoint:), which has no entries for swaps yet; drain it and run it again "
+                       "with the new build"),
+               0;
+    if (!(self = reloader_of(engine, err)))
+        return 0;
+    attempt = xcalloc(1, sizeof *attempt);
+    attempt->has_file = ask->file != NULL;
+    attempt->drops_state = ask->drops_state;
+    attempt->skips_trial = ask->skips_trial;
+    attempt->probation_ns = ask->probation_ns > 0 ? ask->probation_ns : 0;
+    attempt->budget_ns = ask->budget_ns > 0 ? ask->budget_ns : default_budget_ns;
+    attempt->report.asked_ns = clock_real_ns();
+    snprintf(attempt->report.target, RELOAD_TARGET, "%s", ask->target);
+    snprintf(attempt->report.file, RELOAD_FILE, "%s", ask->file ? ask->file : "");
+    pthread_mutex_lock(&self->lock);
+    number = attempt->report.number = ++self->last;
+    supersede(self, attempt->report.target, number);
+    *self->tail = attempt;
+    self->tail = &attempt->next;
+    self->history[number % RELOAD_HISTORY] = attempt->report;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    return number;
+}
+
+size_t
+reload_reports(struct engine *engine, uint64_t number, struct reload_report *out, size_t max)
+{
+    struct reloader *self;
+    size_t n = 0;
+
+    pthread_mutex_lock(&engine->lock);
+    self = engine->reloader;
+    pthread_mutex_unlock(&engine->lock);
+    if (!self)
+        return 0;
+    pthread_mutex_lock(&self->lock);
+    for (uint64_t i = self->last; i > 0 && i + RELOAD_HISTORY > self->last && n < max; i--)
+        if (!number || number == i)
+            out[n++] = self->history[i % RELOAD_HISTORY];
+    pthread_mutex_unlock(&self->lock);
+    return n;
+}
+
+/* ---- The end ------------------------------------------------------------------------------ */
+
+void
+reload_stop(struct engine *engine)
+{
+    struct reloader *self = engine->reloader;
+
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+}
+
+/* The code of plugins stays mapped: the process is about to end, or something may still be shown of
+ * the graph. */
+static void
+leave(struct instance *instance)
+{
+    struct stage *stage;
+
+    if (!instance)
+        return;
+    stage = instance->stage;
+    if (instance->state)
+        instance_close(instance);
+    instance_free(instance);
+    if (stage && !stage->users)
+        stage_leave(stage);
+}
+
+static void
+leave_all(struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+
+        leave(swap->spare);
+        leave(swap->last);
+        leave(swap->failed);
+        if (swap->saved)
+            hde_msg_drop(swap->saved);
+    }
+    free(attempt->swaps);
+    free(attempt);
+}
+
+void
+reload_free(struct engine *engine)
+{
+    struct reloader *self = engine->reloader;
+
+    if (!self)
+        return;
+    for (uint32_t i = 0; i < self->n_left; i++)
+        leave(self->left[i]);
+    while (self->probations) {
+        struct attempt *attempt = self->probations;
+
+        self->probations = attempt->next;
+        leave_all(attempt);
+    }
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        leave(engine->nodes[i]->instance); /* closed, without a state of its own */
+    while (self->queue) {
+        struct attempt *attempt = self->queue;
+
+        self->queue = attempt->next;
+        free(attempt);
+    }
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    free(self->left);
+    free(self);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * reload - another build of an operator for the nodes that run it, while the graph runs.
+ *
+ * A thread of its own takes one request after another: it stages the file (plugin/stage.h), tries it
+ * in a child (trial.h), checks that it fits, makes and opens the new instances, and has each node swapped on its own thread
+ * (swap.h). Either all nodes that are meant run the new build afterwards or all run what they ran
+ * before. The thread is made with the first request.
+ *
+ *      WAITING --a newer request for the same target--> SUPERSEDED
+ *      WAITING --> WORKING --> PROBATION --time, or another reload--> DONE
+ *                              PROBATION --an error--> RETURNED: the old build runs again
+ *                  WORKING --> REFUSED: nothing has changed */
+#ifndef ENGINE_RELOAD_H
+#define ENGINE_RELOAD_H
+
+#include "engine/engine.h"
+
+enum {
+    RELOAD_HISTORY = 64, /* reports that are kept */
+    RELOAD_TARGET = 128,
+    RELOAD_FILE = 1024,
+    RELOAD_BUILD = 80,
+};
+
+enum reload_state {
+    RELOAD_WAITING,
+    RELOAD_WORKING,
+    RELOAD_PROBATION,
+    RELOAD_DONE,
+    RELOAD_RETURNED,
+    RELOAD_REFUSED,
+    RELOAD_SUPERSEDED,
+};
+
+/* What became of the state of the old build. */
+enum reload_kept {
+    RELOAD_KEPT_NONE, /* there was none to keep: the old build has no save() */
+    RELOAD_KEPT,
+    RELOAD_DROPPED, /* as asked for */
+};
+
+struct reload_ask {
+    const char *target; /* a node, or an operator: all nodes that run it */
+    const char *file;   /* NULL: the file that they were loaded from */
+    bool drops_state;   /* may lose state that the old build could save */
+    bool skips_trial;   /* does not run in a child first */
+    int64_t probation_ns; /* the old build comes back at errors; 0: none */
+    int64_t budget_ns;  /* for saving and loading one state; 0: 50 ms */
+};
+
+struct reload_report {
+    uint64_t number; /* of the request, from 1 */
+    enum reload_state state;
+    char target[RELOAD_TARGET], file[RELOAD_FILE];
+    char old_build[RELOAD_BUILD], new_build[RELOAD_BUILD];
+    uint32_t nodes; /* instances that were swapped */
+    int64_t asked_ns, ended_ns; /* wall clock; 0: not yet */
+    int64_t until_ns;           /* PROBATION: wall clock */
+    int64_t pause_ns;           /* the longest that one of them stood still */
+    enum reload_kept kept;
+    uint64_t state_bytes; /* packed, of all of them */
+    char retired[200];    /* "unloaded", or "kept mapped: why" */
+    struct err err;       /* RETURNED, REFUSED, SUPERSEDED */
+};
+
+/* Any thread. Gives the number of the request; 0 with HDE-R030 where nothing can be reloaded. */
+uint64_t reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err);
+/* Any thread. Newest first, at most max; only that number unless it is 0. */
+size_t reload_reports(struct engine *engine, uint64_t number, struct reload_report *out,
+                      size_t max);
+const char *reload_state_name(enum reload_state state);
+
+/* Of engine_free(): ends the thread, once the engine has ended; then, when every node is closed,
+ * frees what reloads have left. */
+void reload_stop(struct engine *engine);
+void reload_free(struct engine *engine);
+
+#endif
