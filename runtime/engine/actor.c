@@ -518,7 +518,7 @@ edge_publish(struct edge *edge, const struct worker *worker, uint64_t word)
     bool fills = edge->stats && ring->put_units != ring->published_units && ring_is_drained(ring);
     unsigned news = ring_publish(ring, word);
 
-    edge->is_published |= (news & RING_NEWS) != 0;
+    edge->is_published |= (news & RING_BATCH) != 0;
     if (edge->stats && news)
         STAT_SET(edge->stats->word, word);
     if (fills)
@@ -553,7 +553,7 @@ edge_wake_reader(struct edge *edge, const struct worker *self)
 {
     struct worker *reader = edge->reader ? edge->reader->worker : edge->engine->workers[0];
 
-    if (edge->is_published && edge->kind != EDGE_ZMQ && reader != self)
+    if ((ring_answers(edge->out) || edge->is_published) && edge->kind != EDGE_ZMQ && reader != self)
         worker_wake_if_parked(reader);
     edge->is_published = false;
 }

@@ -61,7 +61,8 @@ struct ring {
     _Alignas(64) uint64_t put; /* written up to this word */
     uint64_t put_units, put_lines, seen_units, seen_lines;
     uint64_t published_units;
-    uint64_t said; /* what `word` says */
+    uint64_t said;  /* what `word` says */
+    uint64_t heard; /* what it said when the writer last looked who asks */
 
     /* the reader's own */
     _Alignas(64) uint64_t got; /* taken up to this word */
@@ -90,7 +91,8 @@ void ring_put(struct ring *ring, const struct record *record, hde_msg *const *ms
 /* Batches first, then the word (O6). */
 enum ring_news {
     RING_QUIET = 0,
-    RING_NEWS = 1, /* the reader may wait for this: batches, or a word that it has asked for */
+    RING_BATCH = 1, /* the reader may wait for this */
+    RING_WORD = 2,  /* for this too: ring_answers() says so after the fence */
 };
 unsigned ring_publish(struct ring *ring, uint64_t word);
 /* Whether the reader has finished all that was published. Costs a cache line: once a turn. */
@@ -103,6 +105,18 @@ static inline bool
 ring_is_asked(const struct ring *ring)
 {
     return atomic_load_explicit(&ring->ask, memory_order_relaxed) > ring->said;
+}
+/* After the fence, once for all that was published before it: whether the reader asks for more than
+ * the word had said. A look before the word is stored would miss the ask that comes between: the
+ * reader sleeps, and the ask that is met by then wakes nobody any more. */
+static inline bool
+ring_answers(struct ring *ring)
+{
+    bool answers = ring->said > ring->heard &&
+                   atomic_load_explicit(&ring->ask, memory_order_relaxed) > ring->heard;
+
+    ring->heard = ring->said;
+    return answers;
 }
 
 /* Reader. */
@@ -146,7 +160,7 @@ struct edge {
     struct ring *out;
     struct drop_store *drop;
     int64_t blocked_ns; /* since when there is no credit; 0: there is */
-    bool is_published;  /* news that the reader may have to be woken for */
+    bool is_published;  /* a batch that the reader may have to be woken for */
 
     /* the reader's half */
     _Alignas(64) struct actor *reader;

@@ -13,7 +13,9 @@
  *  (4) Credit comes back when the reader has finished the tick, not when it took the batch; so no
  *      word is written over that the reader still reads.
  *      [test_credit_returns_when_the_tick_is_done]
- *  (5) A record is contiguous for its reader only after ring_take(): it may wrap around the end.
+ *  (5) Who asks is looked at after the word is told and a fence (O7), never before it.
+ *      [test_an_ask_that_crosses_the_word_is_answered; LOOK_BEFORE_TELLING of tests/models]
+ *  (6) A record is contiguous for its reader only after ring_take(): it may wrap around the end.
  *
  *      free --put--> written --publish--> visible --take--> worked on --finish, return--> free */
 #include "base/arena.h"
@@ -140,13 +142,12 @@ ring_publish(struct ring *ring, uint64_t word)
     unsigned news = RING_QUIET;
 
     if (ring->put_units != ring->published_units) {
-        news = RING_NEWS;
+        news = RING_BATCH;
         ring->published_units = ring->put_units;
         atomic_store_explicit(&ring->tail, ring->put, memory_order_release);
     }
     if (word > ring->said) {
-        if (ring_is_asked(ring))
-            news |= RING_NEWS;
+        news |= RING_WORD;
         ring->said = word;
         atomic_store_explicit(&ring->word, word, memory_order_release);
     }

@@ -188,6 +188,29 @@ asks_reach_the_writer(bool over_zmq)
     rig_free(rig);
 }
 
+static void
+test_an_ask_that_crosses_the_word_is_answered(void **state)
+{
+    struct rig *rig = rig_new(false);
+    struct ring *ring = rig->edge.out;
+
+    assert_int_equal(ring_publish(ring, 3), RING_WORD);
+    assert_false(ring_answers(ring)); /* nobody asks */
+    assert_int_equal(ring_publish(ring, 5), RING_WORD);
+    ring_ask(ring, 5); /* by a reader that has not seen the word */
+    assert_false(ring_is_asked(ring));
+    assert_true(ring_answers(ring));
+    assert_false(ring_answers(ring)); /* once */
+    ring_ask(ring, 9);
+    ring_publish(ring, 7);
+    assert_true(ring_answers(ring)); /* also below the wish */
+    ring_publish(ring, 9);
+    assert_true(ring_answers(ring));
+    ring_publish(ring, 10);
+    assert_false(ring_answers(ring)); /* it was met */
+    rig_free(rig);
+}
+
 static void *
 write_ticks(void *arg)
 {
@@ -280,6 +303,7 @@ main(void)
         cmocka_unit_test(test_credit_returns_when_the_tick_is_done_zmq),
         cmocka_unit_test(test_an_ask_stays_open_until_it_is_met_ring),
         cmocka_unit_test(test_an_ask_stays_open_until_it_is_met_zmq),
+        cmocka_unit_test(test_an_ask_that_crosses_the_word_is_answered),
         cmocka_unit_test(test_word_never_overtakes_its_batches_ring),
         cmocka_unit_test(test_word_never_overtakes_its_batches_zmq),
         cmocka_unit_test(test_a_corrupt_frame_breaks_the_edge_by_name),
