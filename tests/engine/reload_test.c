@@ -251,7 +251,7 @@ test_reload_under_load_loses_doubles_and_reorders_nothing(void **state)
     printf("%d reloads, state of 1 MiB: pause p50 %.3f ms, p99 %.3f ms; resident %ld KiB, %+ld\n",
            n, (double)pause[n / 2] / 1e6, (double)pause[n - 1 - n / 100] / 1e6, after, after - before);
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-    assert_true(after - before < before / 20 + 2048);
+    assert_true(after - before < before / 20 + 512);
 #endif
     free(pause);
     rig_close(&rig);

@@ -260,7 +260,8 @@ count_load(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t sc
     self->count = schema == 2 ? (uint64_t)sample->value : sample->sequence;
     if (sample->data.len != (size_t)self->size.bytes)
         return hde_fail(ctx, "count.load", "%zu bytes", sample->data.len);
-    memcpy(self->data, sample->data.data, sample->data.len);
+    if (sample->data.len)
+        memcpy(self->data, sample->data.data, sample->data.len);
     return HDE_OK;
 }
 #endif
