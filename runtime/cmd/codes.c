@@ -63,8 +63,8 @@ static const struct code command_codes[] = {
     {"HDE-C021", "waiting failed", "The system refused to wait for the engine; the text says why.",
      NULL, NULL},
     {"HDE-C022", "a folder cannot be watched",
-     "--watch-plugins follows the folders of the plugins with inotify, of which a user has a limited "
-     "number (sysctl fs.inotify).",
+     "--watch-plugins follows the folders of the plugins with inotify, of which a user has a "
+     "limited number (sysctl fs.inotify).",
      NULL, NULL},
     {"HDE-C030", "there is no such code", "'hde explain' lists all codes.", NULL, NULL},
     {"HDE-C031", "a program for the picture is missing",

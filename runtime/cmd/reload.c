@@ -249,23 +249,24 @@ const struct command cmd_reload = {
     .group = CMD_GROUP_RUN,
     .summary = "put another build of an operator into a running graph",
     .help =
-        "The file is inspected before anything of it runs, and copied. A child process tries it with "
-        "the parameters, the state and some messages of the running node (only loads it, where an "
-        "operator touches the world), so a crash or an endless loop costs nothing. Then it is loaded "
-        "beside the old build and checked: ports, parameters of the graph, state. Then each node changes over between two "
-        "calls: save() of the old build, load() of the new one. Nothing is lost or doubled, what "
-        "waits on edges stays there. Whatever fails before that leaves the old build running, and "
-        "the reason is said.\n\nFor the time of --probation the old build is kept: the first failure of the new one, or "
-        "rejects beyond the rate of the old one, bring it back by itself, with the state, and the call "
-        "that failed is made again. Another reload ends a probation.\n\nWith the name of an operator "
-        "all nodes that run it change over, or "
-        "none. An operator that cannot live twice (a listening port, a file) is closed before its "
-        "successor opens. A new build with other ports needs a new start of the graph.",
+        "The file is inspected before anything of it runs, and copied. A child process tries it "
+        "with the parameters, the state and some messages of the running node (only loads it, "
+        "where an operator touches the world), so a crash or an endless loop costs nothing. Then "
+        "it is loaded beside the old build and checked: ports, parameters of the graph, state. "
+        "Then each node changes over between two calls: save() of the old build, load() of the "
+        "new one. Nothing is lost or doubled, what waits on edges stays there. Whatever fails "
+        "before that leaves the old build running, and the reason is said.\n\nFor the time of "
+        "--probation the old build is kept: the first failure of the new one, or rejects beyond "
+        "the rate of the old one, bring it back by itself, with the state, and the call that "
+        "failed is made again. Another reload ends a probation.\n\nWith the name of an operator "
+        "all nodes that run it change over, or none. An operator that cannot live twice (a "
+        "listening port, a file) is closed before its successor opens. A new build with other "
+        "ports needs a new start of the graph.",
     .examples =
         (const struct cmd_example[]){
             {"hde reload processing/pcr", "the file it was loaded from was built again"},
             {"hde reload pcr --so build/my-pcr.so", "one node, from another file"},
-            {"hde reload pcr --probation 10m", "errors of the next ten minutes bring the old one back"},
+            {"hde reload pcr --probation 10m", "errors in ten minutes bring the old one back"},
             {"hde reload --status", "what was reloaded so far, and what was refused why"},
             {0}},
     .options =

@@ -70,8 +70,8 @@ const struct code engine_codes[] = {
      "counted batch->done past batch->n. This is a fault of the operator.",
      NULL, NULL},
     {"HDE-R020", "nothing of that name can be reloaded",
-     "`hde reload` takes the name of a node, or of an operator that nodes of the running graph use. "
-     "'hde status' lists both.",
+     "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "
+     "use. 'hde status' lists both.",
      "hde reload pcr", "hde reload processing/pcr"},
     {"HDE-R021", "the new build does not fit where the old one runs",
      "A node is wired when the graph starts: ports and their message types, flags, and whether it "
@@ -83,31 +83,32 @@ const struct code engine_codes[] = {
      "same message type, or agree to begin anew with --drop-state.",
      NULL, "hde reload NODE --drop-state"},
     {"HDE-R024", "the new build knows only older state",
-     "State carries the number of its schema. load() gets older numbers and migrates them, newer ones "
-     "cannot be read: this is a build from before a change of the state.",
+     "State carries the number of its schema. load() gets older numbers and migrates them, newer "
+     "ones cannot be read: this is a build from before a change of the state.",
      NULL, NULL},
     {"HDE-R025", "a new instance does not open",
      "open() of the new build refused; the text is its own. The old build goes on.", NULL, NULL},
     {"HDE-R026", "state could not be handed over",
-     "save() of the old build or load() of the new one refused; the text is the operator's own. The "
-     "old build goes on.",
+     "save() of the old build or load() of the new one refused; the text is the operator's own. "
+     "The old build goes on.",
      NULL, NULL},
     {"HDE-R027", "handing state over took too long",
-     "The node stands still while its state is saved and loaded, so there is a limit for it. The old "
-     "build goes on.",
+     "The node stands still while its state is saved and loaded, so there is a limit for it. The "
+     "old build goes on.",
      NULL, NULL},
     {"HDE-R028", "the trial of a new build failed",
-     "It crashed, did not return, or failed on a message of the running node, in a child process that "
-     "had the parameters and the state of the node. The text names the function. The old build goes "
-     "on.",
+     "It crashed, did not return, or failed on a message of the running node, in a child process "
+     "that had the parameters and the state of the node. The text names the function. The old "
+     "build goes on.",
      NULL, NULL},
     {"HDE-R029", "a new build failed on probation",
-     "It failed, or rejected more messages than the build before it, within the time of --probation. "
-     "The old build runs again, with the state; the call that failed was made again by it.",
+     "It failed, or rejected more messages than the build before it, within the time of "
+     "--probation. The old build runs again, with the state; the call that failed was made again "
+     "by it.",
      NULL, NULL},
     {"HDE-R030", "a node cannot be reloaded now",
-     "The graph is not running, the node has failed, is in a call that does not return, or is a sink "
-     "that waits for its next try. The old build goes on; ask again.",
+     "The graph is not running, the node has failed, is in a call that does not return, or is a "
+     "sink that waits for its next try. The old build goes on; ask again.",
      NULL, NULL},
     {"HDE-R031", "this build runs already",
      "The file has the build id of the build that runs: it was not built again, or the reload was "

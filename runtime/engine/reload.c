@@ -236,7 +236,8 @@ tell_news(void *arg)
 }
 
 static bool
-prepare_one(struct reloader *self, struct attempt *attempt, struct swap *swap, const hde_operator *next)
+prepare_one(struct reloader *self, struct attempt *attempt, struct swap *swap,
+            const hde_operator *next)
 {
     struct node *node = swap->node;
     struct err *err = &attempt->report.err;
@@ -259,7 +260,8 @@ prepare_one(struct reloader *self, struct attempt *attempt, struct swap *swap, c
     }
     swap->tell = tell_news;
     swap->arg = self;
-    return is_exclusive || instance_open(swap->next, err) || err_wrap(err, "%s", attempt->report.file);
+    return is_exclusive || instance_open(swap->next, err) ||
+           err_wrap(err, "%s", attempt->report.file);
 }
 
 /* Once for every node, with its parameters and, of replicas, the state of the first. */
@@ -534,8 +536,8 @@ shares_node(const struct attempt *a, const struct attempt *b)
     return false;
 }
 
-/* Ends the probations whose time is over or that have failed, and those of nodes that `next` (may be
- * NULL) is about. False: one of those could not be ended. */
+/* Ends the probations whose time is over or that have failed, and those of nodes that `next` (may
+ * be NULL) is about. False: one of those could not be ended. */
 static bool
 end_probations(struct reloader *self, const struct attempt *next)
 {

@@ -82,7 +82,7 @@ listen_to(struct engine *engine, size_t edge, Hde__Trial *trial, struct arena *a
 }
 
 static void
-listen(struct node *node, Hde__Trial *trial, struct arena *arena)
+add_messages(struct node *node, Hde__Trial *trial, struct arena *arena)
 {
     struct engine *engine = node->engine;
 
@@ -241,8 +241,7 @@ try_in_child(const struct node *node, const struct stage *stage, int in, struct 
     }
     close(pipe_fds[1]);
     in_time = hear(pipe_fds[0], text, sizeof text);
-    if (!in_time)
-        kill(pid, SIGKILL);
+    kill(pid, SIGKILL); /* one that is ending keeps its status */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     close(pipe_fds[0]);
@@ -269,7 +268,7 @@ trial_run(struct node *node, const struct stage *stage, bool keeps_state, struct
         graph_write_params(node->def, &params);
         trial.params = params.data;
         ok = !keeps_state || add_state(node, &trial, &arena, err);
-        listen(node, &trial, &arena);
+        add_messages(node, &trial, &arena);
     }
     if (ok) {
         fd = write_trial(&trial);
@@ -353,10 +352,20 @@ struct child {
     struct msgvec emitted;
 };
 
+/* What the plugin prints goes nowhere. */
+static int parent_fd;
+
+static void
+take_stdout(void)
+{
+    parent_fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+    dup2(2, 1);
+}
+
 static void
 doing(const char *what)
 {
-    dprintf(1, "%s\n", what);
+    dprintf(parent_fd, "%s\n", what);
 }
 
 /* The reason goes to the parent as one line. */
@@ -367,7 +376,7 @@ refuse(struct child *self, const char *code, const char *what)
 
     for (char *c = text; *c; c++)
         *c = *c == '\n' ? ' ' : *c;
-    dprintf(1, "refused %s %s%s%s\n", code, what, *text ? ": " : "", text);
+    dprintf(parent_fd, "refused %s %s%s%s\n", code, what, *text ? ": " : "", text);
     return 1;
 }
 
@@ -525,12 +534,12 @@ trial_child(void)
     struct child self = {.trial = read_trial()};
     int exit;
 
+    take_stdout();
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     if (!self.trial || !self.trial->file || !self.trial->op)
         return 64;
     exit = try_file(&self);
     if (!exit)
         doing("ok");
-    fflush(NULL);
     _exit(exit); /* nothing of the plugin is unloaded: that is not what is tried here */
 }

@@ -76,9 +76,9 @@ const struct code plugin_codes[] = {
      "A reload tells builds apart by the build id that the linker writes. It was switched off.",
      "cc -shared -Wl,--build-id=none my.c", "cc -shared -Wl,--build-id my.c"},
     {"HDE-P018", "a plugin cannot be copied",
-     "A reload opens a private copy of the file, so that the original can be replaced at any time. "
-     "The copy lies in the folder of the control socket ($XDG_RUNTIME_DIR/hde, or /tmp/hde-UID): it "
-     "may be full or not writable.",
+     "A reload opens a private copy of the file, so that the original can be replaced at any "
+     "time. The copy lies in the folder of the control socket ($XDG_RUNTIME_DIR/hde, or "
+     "/tmp/hde-UID): it may be full or not writable.",
      NULL, NULL},
     {"HDE-P019", "the loader gave other code than that of the file",
      "A reload checks that what it has loaded is the file that it has copied. The process runs on "

@@ -228,9 +228,10 @@ test_reload_under_load_loses_doubles_and_reorders_nothing(void **state)
                    "edges: [feed -> count -> check]\n");
     await_seen(&rig, 100);
     for (int i = 0; i < n; i++) {
+        const char *file = variant(i % 2 ? "twin" : "v2");
         struct reload_report report =
             await_report(&rig, ask(&rig, &(struct reload_ask){.target = "count",
-                                                              .file = variant(i % 2 ? "twin" : "v2"),
+                                                              .file = file,
                                                               .skips_trial = i > WARM,
                                                               .budget_ns = PATIENCE}));
 
@@ -249,7 +250,8 @@ test_reload_under_load_loses_doubles_and_reorders_nothing(void **state)
     assert_int_equal(view_of(&rig, "count").reloads, n);
     qsort(pause, (size_t)n, sizeof *pause, by_value);
     printf("%d reloads, state of 1 MiB: pause p50 %.3f ms, p99 %.3f ms; resident %ld KiB, %+ld\n",
-           n, (double)pause[n / 2] / 1e6, (double)pause[n - 1 - n / 100] / 1e6, after, after - before);
+           n, (double)pause[n / 2] / 1e6, (double)pause[n - 1 - n / 100] / 1e6, after,
+           after - before);
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
     assert_true(after - before < before / 20 + 512);
 #endif

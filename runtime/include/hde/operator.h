@@ -47,7 +47,8 @@ typedef enum hde_status {
  * A message whose only reference is yours may be changed, with one rule: set fields of the body,
  * point them to memory from hde_msg_alloc(), and never write through a pointer that was in the
  * body before (columns and sub-messages may be shared with other messages). hde_msg_edit() makes
- * a sub-message writable in the same sense. */
+ * a sub-message writable in the same sense. A body never points to static memory of the plugin,
+ * which is unloaded after a reload: hde_msg_text() copies. */
 typedef struct hde_msg {
     ProtobufCMessage *body; /* never NULL; its type is body->descriptor */
     int64_t event_ns;       /* event time */
@@ -254,7 +255,11 @@ typedef struct hde_operator {
     hde_status (*mark)(hde_ctx *ctx, void *state, uint64_t *tick);
 
     /* State across restart, reload and replay: a message of state_type. load() gets the schema
-     * number that was saved and migrates older ones. */
+     * number that was saved and migrates older ones.
+     * A reload opens an instance of the new build on another thread while the old one still runs
+     * (not so for HDE_EXCLUSIVE and operators with event(): those are closed first), then calls
+     * save() of the old and load() of the new one between two calls of the node. Counters and
+     * timers belong to the node and stay. */
     const ProtobufCMessageDescriptor *state_type;
     uint32_t state_schema;
     hde_status (*save)(hde_ctx *ctx, const void *state, hde_msg *out);

@@ -195,6 +195,9 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         Hde__Sample *sample;
 
 #ifdef VERSION_crashes
+        for (int i = 0; i < 10000; i++)
+            puts("what a plugin prints");
+        fflush(stdout);
         abort();
 #endif
 #ifdef VERSION_loops
