@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { QUEUE = 32 }; /* requests that wait, at most */
 static const int64_t reach_ns = 10LL * NS_PER_S;   /* until a node's thread has to answer */
 static const int64_t default_budget_ns = 50LL * NS_PER_MS;
 static const int64_t busy_ns = 20LL * NS_PER_MS;   /* until a busy node is asked again */
@@ -34,6 +35,7 @@ struct reloader {
     bool is_stopping;
     uint64_t last; /* number given last */
     bool has_news; /* a node has gone back to its old build */
+    uint32_t n_queued;
     struct attempt *queue, **tail;
     struct attempt *probations; /* the reload thread's */
     struct reload_report history[RELOAD_HISTORY]; /* by number */
@@ -55,8 +57,11 @@ reload_state_name(enum reload_state state)
 static void
 note(struct reloader *self, const struct attempt *attempt)
 {
+    struct reload_report *slot = &self->history[attempt->report.number % RELOAD_HISTORY];
+
     pthread_mutex_lock(&self->lock);
-    self->history[attempt->report.number % RELOAD_HISTORY] = attempt->report;
+    if (slot->number <= attempt->report.number) /* otherwise it is too old for the history */
+        *slot = attempt->report;
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -627,6 +632,7 @@ wait_for_work(struct reloader *self, struct attempt **out)
         pthread_cond_wait(&self->changed, &self->lock);
     *out = self->queue;
     if (*out) {
+        self->n_queued--;
         self->queue = (*out)->next;
         if (!self->queue)
             self->tail = &self->queue;
@@ -710,9 +716,27 @@ supersede(struct reloader *self, const char *target, uint64_t number)
         end_report(attempt, RELOAD_SUPERSEDED);
         self->history[attempt->report.number % RELOAD_HISTORY] = attempt->report;
         *at = attempt->next;
+        self->n_queued--;
         free(attempt);
     }
     self->tail = at;
+}
+
+/* With the lock held. 0: too many wait. */
+static uint64_t
+enqueue(struct reloader *self, struct attempt *taken)
+{
+    taken->report.number = self->last + 1;
+    supersede(self, taken->report.target, taken->report.number);
+    if (self->n_queued == QUEUE)
+        return 0;
+    self->last++;
+    *self->tail = taken;
+    self->tail = &taken->next;
+    self->n_queued++;
+    self->history[taken->report.number % RELOAD_HISTORY] = taken->report;
+    pthread_cond_broadcast(&self->changed);
+    return taken->report.number;
 }
 
 uint64_t
@@ -745,14 +769,12 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     snprintf(attempt->report.target, RELOAD_TARGET, "%s", ask->target);
     snprintf(attempt->report.file, RELOAD_FILE, "%s", ask->file ? ask->file : "");
     pthread_mutex_lock(&self->lock);
-    number = attempt->report.number = ++self->last;
-    supersede(self, attempt->report.target, number);
-    *self->tail = attempt;
-    self->tail = &attempt->next;
-    self->history[number % RELOAD_HISTORY] = attempt->report;
-    pthread_cond_broadcast(&self->changed);
+    number = enqueue(self, attempt);
     pthread_mutex_unlock(&self->lock);
-    return number;
+    if (number)
+        return number;
+    free(attempt);
+    return err_set(err, "HDE-R030", "%d reloads wait already", QUEUE), 0;
 }
 
 size_t
@@ -813,9 +835,11 @@ leave_all(struct attempt *attempt)
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
         struct swap *swap = &attempt->swaps[i];
 
+        leave(swap->next);
         leave(swap->spare);
         leave(swap->last);
         leave(swap->failed);
+        instance_free(swap->shell);
         if (swap->saved)
             hde_msg_drop(swap->saved);
     }

@@ -542,18 +542,30 @@ relieve(struct swap *swap, int64_t start_ns)
     return true;
 }
 
-/* What a sink still holds becomes safe before it goes. */
+/* What a sink still holds becomes safe before it goes: everything up to the last whole tick, or more
+ * if a tick is under way. */
+static bool
+flush_sink(struct node *node)
+{
+    hde_status status;
+
+    if (!node->has_flush || node->source || node->has_ended || !node->actor->wants_flush)
+        return true;
+    status = node->ctx.op->flush(&node->ctx, node->ctx.state, node->actor->done);
+    ctx_scratch_reset(&node->ctx);
+    return status == HDE_OK;
+}
+
+/* A sink goes between two ticks only: rows of a tick stay together. */
 static bool
 flush(struct swap *swap)
 {
     struct node *node = swap->node;
     const struct actor *actor = node->actor;
+    bool is_sink = node->has_flush && !node->source;
 
-    if (!node->has_flush || node->source || node->has_ended)
-        return true;
-    swap->is_busy = actor->state != ACTOR_READY || actor->is_flushing ||
-                    node->ctx.op->flush(&node->ctx, node->ctx.state, actor->done) != HDE_OK;
-    ctx_scratch_reset(&node->ctx);
+    swap->is_busy =
+        is_sink && (actor->state != ACTOR_READY || actor->is_flushing || !flush_sink(node));
     return !swap->is_busy || err_set(&swap->err, "HDE-R030",
                                      "node '%s' cannot be swapped while it waits for its next try: "
                                      "%s",
@@ -602,6 +614,8 @@ go_back(struct swap *swap)
     bool has_state;
 
     node->probation = NULL;
+    if (!flush_sink(node))
+        err_wrap(&swap->err, "what it had not committed is lost");
     has_state = can_hand_back(now, old) && save(&back);
     if (!has_state && back.saved) {
         hde_msg_drop(back.saved);

@@ -18,7 +18,7 @@
 
 enum {
     MESSAGES = 64,       /* of the live node, at most */
-    LISTEN_MS = 100,     /* for the first of them on an edge */
+    LISTEN_MS = 100,     /* for them */
     LIMIT_MS = 5000,     /* for everything that the child does */
     PEEK_NS = NS_PER_S,  /* for the state of now */
     ANSWER_BYTES = 1024, /* of the child */
@@ -66,13 +66,15 @@ add_message(Hde__Trial *trial, struct arena *arena, const hde_port *port, unsign
 
 /* Some of what passes an edge now. */
 static void
-listen_to(struct engine *engine, size_t edge, Hde__Trial *trial, struct arena *arena)
+listen_to(struct engine *engine, size_t edge, Hde__Trial *trial, int64_t end_ns,
+          struct arena *arena)
 {
     const struct graph_edge *def = &engine->graph->edges[edge];
     const hde_port *port = &engine->graph->nodes[def->to].op->inputs[def->to_port];
     struct tap *tap = engine_tap_open(engine, edge, MESSAGES);
     struct tap_item item;
-    int timeout_ms = LISTEN_MS;
+    int64_t left_ns = end_ns - clock_mono_ns();
+    int timeout_ms = left_ns > 0 ? (int)(left_ns / NS_PER_MS) : 0;
 
     while (trial->n_messages < MESSAGES && tap_next(tap, &item, timeout_ms)) {
         add_message(trial, arena, port, def->to_port, &item);
@@ -85,11 +87,12 @@ static void
 add_messages(struct node *node, Hde__Trial *trial, struct arena *arena)
 {
     struct engine *engine = node->engine;
+    int64_t end_ns = clock_mono_ns() + LISTEN_MS * (int64_t)NS_PER_MS;
 
     trial->messages = arena_alloc(arena, MESSAGES * sizeof *trial->messages);
     for (size_t i = 0; i < engine->graph->n_edges; i++)
         if (engine->graph->edges[i].to == node->graph_node)
-            listen_to(engine, i, trial, arena);
+            listen_to(engine, i, trial, end_ns, arena);
 }
 
 static bool
