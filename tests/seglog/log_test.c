@@ -38,7 +38,7 @@ static int
 setup(void **state)
 {
     io.fdatasync = io.fsync = no_sync;
-    rig_init(&rig);
+    rig_init(&rig, true);
     return 0;
 }
 
