@@ -630,8 +630,11 @@ test_retention_by_age_removes_what_is_older(void **state)
 static void
 test_a_segment_older_than_what_is_kept_is_closed_before_it_is_full(void **state)
 {
-    struct seglog *log = rig_open(&rig, &(struct seglog_options){.keep_ns = 1}, NULL);
+    struct seglog_options options = lazy; /* ten records are one group */
+    struct seglog *log;
 
+    options.keep_ns = 1;
+    log = rig_open(&rig, &options, NULL);
     for (int i = 0; i < 5; i++) {
         rig_append_all(log, 10);
         rig_sync(log);
