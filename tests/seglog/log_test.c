@@ -644,7 +644,8 @@ test_a_segment_older_than_what_is_kept_is_closed_before_it_is_full(void **state)
     rig_append_all(log, 10);
     rig_sync(log);
     assert_int_equal(rig_files(&rig, files, FILES), 1);
-    assert_int_equal(rig_check(&rig, 51), 60);
+    assert_true(seglog_first(log) > 50); /* seglog_need() may have begun a group among the ten */
+    assert_int_equal(rig_check(&rig, seglog_first(log)), 60);
     seglog_close(log);
 }
 
