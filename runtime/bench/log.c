@@ -187,7 +187,7 @@ print(const struct result *r, bool json)
 }
 
 static const char usage[] =
-    "usage: hde bench log [--folder DIR] [--rounds N] [--quick] [--json]\n"
+    "usage: hde bench log [-- [--folder DIR] [--rounds N] [--quick] [--json]]\n"
     "What a log on disk costs. DIR (default: the working directory) is on the disk that is\n"
     "measured; the log is made there and removed again.\n";
 

@@ -6,6 +6,9 @@
 #include "cmd/target.h"
 #include "seglog/seglog.h"
 
+#include <hde/schemas/runtime.pb-c.h>
+
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,10 +279,50 @@ put_base64(hde_text *out, const uint8_t *bytes, size_t size)
     }
 }
 
-/* What the record says, as one JSON value. */
-static void
-put_payload(hde_text *out, const struct seglog_record *record)
+/* The entry of an ingress log that the record is; NULL: it is something else. */
+static Hde__LogEntry *
+entry_of(const struct seglog_record *record)
 {
+    Hde__LogEntry *entry = hde__log_entry__unpack(NULL, record->size, record->bytes);
+
+    if (entry && entry->kind == (Hde__LogKind)record->key.kind && entry->tick == record->key.tick)
+        return entry;
+    if (entry)
+        hde__log_entry__free_unpacked(entry, NULL);
+    return NULL;
+}
+
+/* ,"entry":"source","node":"feed" */
+static void
+put_entry(hde_text *out, const Hde__LogEntry *entry)
+{
+    const ProtobufCEnumValue *value =
+        protobuf_c_enum_descriptor_get_value(&hde__log_kind__descriptor, (int)entry->kind);
+    size_t at;
+
+    if (value) {
+        hde_text_puts(out, ",\"entry\":\"");
+        at = out->len;
+        hde_text_puts(out, value->name + strlen("LOG_KIND_"));
+        for (; at < out->len; at++)
+            out->data[at] = (char)tolower((unsigned char)out->data[at]);
+        hde_text_puts(out, "\"");
+    }
+    if (!entry->node)
+        return;
+    hde_text_puts(out, ",\"node\":");
+    hde_json_string(out, entry->node);
+}
+
+/* As one JSON value: an object of an ingress log's entry, base64 of anything else. */
+static void
+put_payload(hde_text *out, const struct seglog_record *record, const Hde__LogEntry *entry)
+{
+    hde_text_puts(out, ",\"payload\":");
+    if (entry) {
+        hde_json_message(out, &entry->base, HDE_JSON_PROTO);
+        return;
+    }
     hde_text_puts(out, "\"");
     put_base64(out, record->bytes, record->size);
     hde_text_puts(out, "\"");
@@ -288,16 +331,20 @@ put_payload(hde_text *out, const struct seglog_record *record)
 static void
 put_record(hde_text *out, const struct seglog_record *record, bool payload)
 {
+    Hde__LogEntry *entry = entry_of(record);
+
     hde_text_printf(out, "{\"position\":%llu,\"tick\":%llu,\"kind\":%u,\"time\":",
                     (unsigned long long)record->key.position, (unsigned long long)record->key.tick,
                     record->key.kind);
     put_time(out, record->key.event_ns);
     hde_text_printf(out, ",\"size\":%zu", record->size);
-    if (payload) {
-        hde_text_puts(out, ",\"payload\":");
-        put_payload(out, record);
-    }
+    if (entry)
+        put_entry(out, entry);
+    if (payload)
+        put_payload(out, record, entry);
     hde_text_puts(out, "}\n");
+    if (entry)
+        hde__log_entry__free_unpacked(entry, NULL);
 }
 
 /* Over the records of a range, and what is damaged among them. */
@@ -536,7 +583,8 @@ const struct command cmd_log = {
             "of it, writes log lines.\n\n"
             "ls, cat and verify read the log that a graph keeps in FOLDER (its checkpoint: or "
             "record: folder, the journal of a link), also while it is being written. ls shows its "
-            "segments, cat prints a JSON line a record, verify reads all and names every damage "
+            "segments, cat prints a JSON line a record (of an ingress log with the kind of entry "
+            "and its node), verify reads all and names every damage "
             "with file and offset. A torn tail, which a crash leaves, is named but is no "
             "damage.\n\n"
             "A range is given by positions (1200), ticks (tick:1200) or event times "
@@ -557,7 +605,7 @@ const struct command cmd_log = {
             {CMD_OPTION("to", struct log_options, to), .value = "WHERE",
              .help = "end there"},
             {CMD_OPTION("payload", struct log_options, payload),
-             .help = "cat: the bytes of each record as well, in base64"},
+             .help = "cat: with what is in each record: an entry of an ingress log, else base64"},
             TARGET_OPTIONS(struct log_options),
             {0}},
     .exits = (const struct cmd_exit[]){{CMD_FAILED, "the log is damaged"},

@@ -93,6 +93,7 @@ struct seglog {
     size_t head_used;
     uint64_t tried;      /* appended, as the last group saw it */
     uint64_t need_seen;
+    int64_t group_ns;    /* when the last group looked */
     int64_t deadline_ns; /* of the next group; 0: not set */
     int64_t retry_ns, retry_step_ns; /* while FULL */
 };
@@ -409,6 +410,7 @@ do_group(struct seglog *log, struct err *err)
     uint64_t waiting = end - atomic_load_explicit(&log->taken, memory_order_relaxed);
     enum store_result room = store_room(&log->store, waiting, err), result = room;
 
+    log->group_ns = clock_mono_ns();
     log->tried = end;
     log->need_seen = atomic_load_explicit(&log->need, memory_order_relaxed);
     if (result != STORE_BROKEN)
@@ -488,6 +490,10 @@ wait_for_group(struct seglog *log)
 {
     int64_t until_ns;
 
+    /* what came while the last group was under way has waited for some time already */
+    log->deadline_ns = 0;
+    if (atomic_load_explicit(&log->appended, memory_order_relaxed) != log->tried)
+        log->deadline_ns = log->group_ns + log->options.sync_ns;
     pthread_mutex_lock(&log->lock);
     for (;;) {
         bool is_armed = log->deadline_ns != 0;
@@ -506,7 +512,6 @@ wait_for_group(struct seglog *log)
             pthread_cond_timedwait(&log->work, &log->lock, &at);
     }
     atomic_store_explicit(&log->wake_at, UINT64_MAX, memory_order_relaxed);
-    log->deadline_ns = 0;
     pthread_mutex_unlock(&log->lock);
 }
 

@@ -260,7 +260,7 @@ setup(void **state)
 
     before = io;
     system_io = &before;
-    rig_init(&rig);
+    rig_init(&rig, true);
     disk_reset();
     io = fake;
     return 0;

@@ -29,6 +29,11 @@ lines 0
 hde log cat log | head -1 >out
 [ "${PIPESTATUS[0]}" = 0 ] || fail "a closed pipe is an error of cat"
 
+write entries 5 feed
+expect 0 hde log cat entries --payload --from 3 --to 3
+jq -e '.entry == "source" and .node == "feed" and .payload.kind == "LOG_KIND_SOURCE"' <out \
+  >/dev/null || fail "an entry of an ingress log"
+
 expect 0 hde log verify log
 has out "300 records"
 has out "fine"

@@ -4,6 +4,7 @@
 #include "rig.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "seglog/format.h"
 
 #include <inttypes.h>
@@ -26,10 +27,18 @@ static const struct seglog_options lazy = {.sync_ns = 3600 * (int64_t)NS_PER_S,
                                            .sync_bytes = UINT64_C(1) << 40};
 static const struct seglog_options small = {.segment_bytes = 4096};
 
+/* Nobody pulls the plug here: fault_test does. */
+static int
+no_sync(int fd)
+{
+    return 0;
+}
+
 static int
 setup(void **state)
 {
-    rig_init(&rig);
+    io.fdatasync = io.fsync = no_sync;
+    rig_init(&rig, true);
     return 0;
 }
 
@@ -621,8 +630,11 @@ test_retention_by_age_removes_what_is_older(void **state)
 static void
 test_a_segment_older_than_what_is_kept_is_closed_before_it_is_full(void **state)
 {
-    struct seglog *log = rig_open(&rig, &(struct seglog_options){.keep_ns = 1}, NULL);
+    struct seglog_options options = lazy; /* ten records are one group */
+    struct seglog *log;
 
+    options.keep_ns = 1;
+    log = rig_open(&rig, &options, NULL);
     for (int i = 0; i < 5; i++) {
         rig_append_all(log, 10);
         rig_sync(log);
@@ -632,7 +644,8 @@ test_a_segment_older_than_what_is_kept_is_closed_before_it_is_full(void **state)
     rig_append_all(log, 10);
     rig_sync(log);
     assert_int_equal(rig_files(&rig, files, FILES), 1);
-    assert_int_equal(rig_check(&rig, 51), 60);
+    assert_true(seglog_first(log) > 50); /* seglog_need() may have begun a group among the ten */
+    assert_int_equal(rig_check(&rig, seglog_first(log)), 60);
     seglog_close(log);
 }
 

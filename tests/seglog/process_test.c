@@ -26,7 +26,7 @@ static struct shared *shared;
 static int
 setup(void **state)
 {
-    rig_init(&rig);
+    rig_init(&rig, false);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return shared == MAP_FAILED;
 }

@@ -13,11 +13,12 @@
 #include <unistd.h>
 
 void
-rig_init(struct rig *rig)
+rig_init(struct rig *rig, bool in_memory)
 {
     const char *seed = getenv("HDE_SEED");
 
-    snprintf(rig->folder, sizeof rig->folder, "/tmp/hde-seglog.XXXXXX");
+    snprintf(rig->folder, sizeof rig->folder, "%s/hde-seglog.XXXXXX",
+             in_memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(rig->folder));
     strcat(rig->folder, "/log");
     rig->seed = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);

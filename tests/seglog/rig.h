@@ -12,7 +12,9 @@ struct rig {
     uint64_t seed;   /* of draw() */
 };
 
-void rig_init(struct rig *rig); /* HDE_SEED or the time; printed */
+/* The seed is HDE_SEED or the time, and printed. in_memory: not on a disk, where there is such a
+ * place. */
+void rig_init(struct rig *rig, bool in_memory);
 void rig_fini(struct rig *rig); /* removes the folder */
 void rig_empty(struct rig *rig); /* removes what is in it */
 uint64_t rig_draw(struct rig *rig, uint64_t n); /* 0 .. n-1 */
