@@ -7,7 +7,7 @@ kills=${HDE_KILLS:-8}
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 cp -r "$HDE_SOURCE/graphs" graphs
-snapshots=$((kills * 40))
+snapshots=$((kills * 60))
 cat >market.yaml <<YAML
 hde: 1
 graph: market
@@ -45,7 +45,7 @@ for ((i = 1; i <= kills; i++)); do
   hde run market.yaml >out 2>err &
   child=$!
   CHILDREN=("$child")
-  read -rt "0.$((RANDOM % 9))$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
+  read -rt "0.$((RANDOM % 5))$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
   kill -KILL "$child" 2>/dev/null || fail "the run ended by itself before kill $i"
   wait "$child" 2>/dev/null
   CHILDREN=()
