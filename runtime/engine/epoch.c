@@ -10,7 +10,8 @@
  *      waits for no disk. One that does not complete in time is abandoned, and nothing stops.
  *  (4) What the newest `keep` epochs need of the log is kept, the rest may go.
  *  (5) State belongs to a node's name. A saved node that the graph does not have, or that cannot
- *      take its state, stops the start: nothing is dropped silently. [test_unknown_state_...] */
+ *      take its state, stops the start: nothing is dropped silently.
+ *      [test_unknown_state_stops_the_start] */
 #include "engine/epoch.h"
 
 #include "base/arena.h"

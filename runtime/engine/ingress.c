@@ -7,8 +7,9 @@
  *      time, timer. Nothing else of a source is asked when the log is taken again.
  *  (3) When the log has no room nothing gets a tick, so sources are not polled; the log's thread
  *      wakes the sequencing worker when there is room again. A broken log ends the run: what
- *      cannot be kept must not go on. [test_a_full_log_stops_sources_and_goes_on]
- *  (4) Every start begins with an entry of its own and ticks above all before. */
+ *      cannot be kept must not go on.
+ *  (4) Every start begins with an entry of its own and ticks above all before.
+ *      [test_the_last_of_several_starts_is_given_again] */
 #include "engine/ingress.h"
 
 #include "base/arena.h"
