@@ -25,10 +25,11 @@ head -n -1 tapped | jq -se 'map(.message.sequence | tonumber) | . == sort' >/dev
 # one that is killed is forgotten: 16 places are free again
 for i in $(seq 1 17); do
   hde tap sink.in >tapped 2>/dev/null &
-  CHILDREN+=("$!")
+  viewer=$! # until_true has children of its own
+  CHILDREN+=("$viewer")
   until_true 30 test -s tapped || fail "tap $i shows nothing"
-  kill -KILL $!
-  wait $! 2>/dev/null
+  kill -KILL "$viewer"
+  wait "$viewer" 2>/dev/null
   : >tapped
 done
 expect 0 hde drain
