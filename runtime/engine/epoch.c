@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * epoch - collects what the actors save at a barrier, and commits it as one file.
  *
- *  (1) An epoch is a file epoch-TICK: magic, size, CRC32 and a packed hde.Epoch. It is written
+ *  (1) An epoch is a file epoch-TICK: magic, size, CRC32C and a packed hde.Epoch. It is written
  *      under another name, synced and renamed: a reader sees it whole or not at all. What is not
  *      whole is passed over. [test_a_damaged_epoch_is_passed_over]
  *  (2) It is complete when every actor has confirmed the barrier, and is committed only when the
@@ -15,6 +15,7 @@
 #include "engine/epoch.h"
 
 #include "base/arena.h"
+#include "base/crc32c.h"
 #include "base/log.h"
 #include "engine/ingress.h"
 
@@ -50,19 +51,6 @@ struct epochs {
 };
 
 /* ---- Files -------------------------------------------------------------------------------- */
-
-static uint32_t
-crc32_of(const uint8_t *bytes, size_t size)
-{
-    uint32_t crc = 0xffffffffu;
-
-    for (size_t i = 0; i < size; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
-    }
-    return ~crc;
-}
 
 static void
 put32(uint8_t *at, uint32_t value)
@@ -126,7 +114,7 @@ write_file(const struct epochs *self, const Hde__Epoch *epoch)
     memcpy(bytes, magic, sizeof magic);
     hde__epoch__pack(epoch, bytes + HEADER);
     put32(bytes + 8, (uint32_t)size);
-    put32(bytes + 12, crc32_of(bytes + HEADER, size));
+    put32(bytes + 12, crc32c(0, bytes + HEADER, size));
     ok = fd >= 0 && write_all(fd, bytes, HEADER + size) && fsync(fd) == 0;
     error = errno;
     if (fd >= 0)
@@ -162,7 +150,7 @@ read_file(const char *path)
     }
     if (bytes && read(fd, bytes, size) == (ssize_t)size && !memcmp(bytes, magic, sizeof magic) &&
         get32(bytes + 8) == size - HEADER &&
-        get32(bytes + 12) == crc32_of(bytes + HEADER, size - HEADER))
+        get32(bytes + 12) == crc32c(0, bytes + HEADER, size - HEADER))
         epoch = hde__epoch__unpack(NULL, size - HEADER, bytes + HEADER);
     if (epoch && epoch->version != EPOCH_VERSION) {
         hde__epoch__free_unpacked(epoch, NULL);
