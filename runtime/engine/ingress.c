@@ -54,9 +54,10 @@ wake(void *arg)
             worker_wake_if_parked(self->engine->actors[i]->worker);
 }
 
-/* Gives the position; 0: not taken, and the engine has failed. */
+/* Gives the position; 0: not taken, and the engine has failed. Whether there is room is asked before
+ * a turn (ingress_must_wait()); what the turn still takes may use the log's reserve. */
 static uint64_t
-append_entry(struct ingress *self, Hde__LogEntry *entry, bool urgent)
+append_entry(struct ingress *self, Hde__LogEntry *entry)
 {
     struct seglog_key key = {.tick = entry->tick, .event_ns = INT64_MIN, .kind = entry->kind};
     size_t size;
@@ -75,7 +76,7 @@ append_entry(struct ingress *self, Hde__LogEntry *entry, bool urgent)
         self->packed = xrealloc(self->packed, self->packed_cap);
     }
     hde__log_entry__pack(entry, self->packed);
-    if (!seglog_append(self->log, &key, self->packed, size, urgent)) {
+    if (!seglog_append(self->log, &key, self->packed, size, true)) {
         struct err err = {0};
 
         if (!seglog_error(self->log, &err))
@@ -154,7 +155,7 @@ write_start(struct ingress *self, bool recovered)
     entry.time_ns = engine->start_ns;
     entry.start = &start;
     self->start_tick = entry.tick;
-    self->start_position = append_entry(self, &entry, true);
+    self->start_position = append_entry(self, &entry);
     free(nodes);
     free(node);
     return self->start_position != 0;
@@ -310,7 +311,7 @@ ingress_source(struct ingress *self, const struct source *source, const struct i
     for (uint32_t p = 0; p < node->capture.n; p++)
         add_messages(self, p, &entry->port[p]);
     add_positions(self, &out, &entry->positions);
-    append_entry(self, &out, entry->is_end);
+    append_entry(self, &out);
 }
 
 uint64_t
@@ -318,7 +319,7 @@ ingress_barrier(struct ingress *self)
 {
     Hde__LogEntry out = entry_of(self, HDE__LOG_KIND__LOG_KIND_BARRIER, NULL, 0);
 
-    return append_entry(self, &out, true);
+    return append_entry(self, &out);
 }
 
 bool
@@ -361,7 +362,7 @@ ingress_idle(struct ingress *self, const struct source *source)
     Hde__LogEntry out =
         entry_of(self, HDE__LOG_KIND__LOG_KIND_IDLE, node->def->name, node->replica);
 
-    append_entry(self, &out, true);
+    append_entry(self, &out);
 }
 
 void
@@ -381,7 +382,7 @@ ingress_direct(struct ingress *self, const struct direct *direct)
         for (uint32_t p = 0; p < direct->n_ports; p++)
             add_messages(self, p, &direct->port[p]);
     }
-    append_entry(self, &out, true);
+    append_entry(self, &out);
 }
 
 void
@@ -394,7 +395,7 @@ ingress_handover(struct ingress *self, const struct edge *edge, const struct rec
     out.has_watermark_ns = true;
     out.watermark_ns = record->watermark_ns;
     add_messages(self, 0, vec);
-    append_entry(self, &out, true);
+    append_entry(self, &out);
 }
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
