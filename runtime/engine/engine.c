@@ -25,11 +25,11 @@ measure_cycles(void)
     double value = atomic_load(&known);
 
     if (value == 0) {
-        int64_t start_ns = clock_mono_ns(), now_ns = start_ns;
+        int64_t start_ns = clock_read(CLOCK_MONOTONIC), now_ns = start_ns;
         uint64_t start = cycles_now();
 
         while (now_ns - start_ns < 200 * NS_PER_US)
-            now_ns = clock_mono_ns();
+            now_ns = clock_read(CLOCK_MONOTONIC);
         value = (double)(cycles_now() - start) / (double)(now_ns - start_ns);
         atomic_store(&known, value);
     }
@@ -379,7 +379,8 @@ engine_start(struct engine *engine, struct err *err)
             return false;
         }
     }
-    engine->watchdog = watchdog_start(engine);
+    if (!engine->options.steps)
+        engine->watchdog = watchdog_start(engine);
     return true;
 }
 
@@ -521,6 +522,8 @@ engine_free(struct engine *engine)
         return;
     if (engine->is_started)
         engine_stop(engine);
+    if (engine->options.steps)
+        steps_leave(engine->options.steps);
     reload_stop(engine);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (engine->workers[i]->is_started)

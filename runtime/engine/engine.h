@@ -32,6 +32,7 @@ struct engine_options {
     size_t n_sets;
     const char *plugin_folder; /* for private copies of reloaded plugins; NULL: no reloads */
     const char *trial_program; /* runs trial_child() (engine/trial.h); NULL: no trials */
+    struct steps *steps; /* tests: no threads, a seed decides who runs (engine/steps.h) */
 };
 
 /* What the last start in an ingress log was. Texts live in the arena. */

@@ -243,6 +243,21 @@ commit(struct epochs *self, Hde__Epoch *epoch)
     worker_wake_if_parked(self->engine->workers[0]);
 }
 
+bool
+epochs_is_ready(struct epochs *self)
+{
+    return self->ready != NULL;
+}
+
+void
+epochs_write(struct epochs *self)
+{
+    Hde__Epoch *epoch = self->ready;
+
+    self->ready = NULL;
+    commit(self, epoch);
+}
+
 static void *
 write_epochs(void *arg)
 {
@@ -320,6 +335,8 @@ epochs_open(struct engine *engine, struct err *err)
         return false;
     read_last(self);
     self->completed = self->last ? self->last->tick : 0;
+    if (engine->options.steps)
+        return true;
     failed = pthread_create(&self->thread, NULL, write_epochs, self);
     if (failed)
         return err_set(err, "HDE-R004", "the thread of checkpoints cannot be started: %s",

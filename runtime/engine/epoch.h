@@ -23,6 +23,10 @@ void epochs_begin(struct epochs *self, uint64_t position);
 bool epochs_is_open(struct epochs *self); /* begun, neither complete nor timed out */
 /* Worker: the nodes of an actor have passed the barrier and are saved now. */
 void epochs_save(struct actor *actor);
+/* Under the seeded scheduler there is no writing thread: whether an epoch waits for it, and its
+ * work. */
+bool epochs_is_ready(struct epochs *self);
+void epochs_write(struct epochs *self);
 uint64_t epochs_completed(struct epochs *self); /* tick of the newest complete one, 0: none */
 
 #endif

@@ -21,7 +21,10 @@
 #include <string.h>
 
 #define INCARNATION_BITS 40
-enum { RESERVE_BYTES = 4 * 1024 * 1024 }; /* for barriers and decisions on a full disk */
+enum {
+    RESERVE_BYTES = 4 * 1024 * 1024, /* for barriers and decisions on a full disk */
+    SEEDED_SEGMENT_BYTES = 64 * 1024,
+};
 
 struct ingress {
     struct engine *engine;
@@ -47,6 +50,8 @@ wake(void *arg)
 {
     struct ingress *self = arg;
 
+    if (self->engine->options.steps)
+        return; /* wakes when its seed says so */
     full_fence(); /* pairs with that of sleep_until_event() in worker.c */
     worker_wake_if_parked(self->engine->workers[0]);
     for (uint32_t i = 0; i < self->engine->n_actors; i++)
@@ -168,6 +173,12 @@ ingress_open(struct engine *engine, struct err *err)
     struct seglog_options options = {.moved = wake, .arg = self, .reserve_bytes = RESERVE_BYTES};
     struct seglog_report report = {0};
 
+    if (engine->options.steps) { /* nothing by itself: steps.c says when */
+        options.sync_ns = INT64_MAX / 4;
+        options.sync_bytes = UINT64_MAX / 4;
+        options.reserve_bytes = 0;
+        options.segment_bytes = SEEDED_SEGMENT_BYTES;
+    }
     self->engine = engine;
     engine->ingress = self;
     self->log = seglog_open(engine->options.record, &options, &report, err);
@@ -330,11 +341,19 @@ ingress_is_durable(struct engine *engine, uint64_t tick)
 
     if (tick < self->start_tick || !self->start_position)
         return true; /* taken from the log */
+    if (engine->options.steps)
+        return steps_is_durable(engine->options.steps, tick);
     position = self->start_position + (tick - self->start_tick);
     if (seglog_durable(self->log) >= position)
         return true;
     seglog_want(self->log, position);
     return seglog_durable(self->log) >= position;
+}
+
+void
+ingress_sync(struct ingress *self)
+{
+    ingress_wait_durable(self, seglog_last(self->log));
 }
 
 bool

@@ -20,6 +20,7 @@ uint64_t ingress_barrier(struct ingress *self); /* position of the entry */
 /* Any thread. Whether the tick's entry survives a crash; if not, the log hurries and wakes the
  * workers of gated actors. */
 bool ingress_is_durable(struct engine *engine, uint64_t tick);
+void ingress_sync(struct ingress *self); /* waits for all that was appended */
 bool ingress_wait_durable(struct ingress *self, uint64_t position); /* false: never */
 void ingress_need(struct ingress *self, uint64_t position);
 void ingress_close(struct ingress *self);

@@ -16,6 +16,7 @@
 #include "engine/ctx.h"
 #include "engine/edge.h"
 #include "engine/engine.h"
+#include "engine/steps.h"
 #include "engine/timer.h"
 
 #include <pthread.h>
@@ -281,6 +282,7 @@ struct worker {
     char name[64];
     pthread_t thread;
     bool is_started;
+    struct fiber *fiber; /* instead of the thread, under the seeded scheduler */
     int epoll_fd, event_fd;
     struct stats_worker *stats;
 
@@ -454,6 +456,14 @@ void sequencer_answer(struct sequencer *sequencer, struct direct *direct);
 
 /* worker.c */
 bool worker_start(struct worker *worker, struct err *err);
+void worker_run(struct worker *worker); /* its loop, until the engine stops */
+/* A place where the seeded scheduler may let others go on. */
+static inline void
+worker_step(struct worker *worker)
+{
+    if (__builtin_expect(worker->fiber != NULL, 0))
+        steps_pause(worker);
+}
 void worker_wake(struct worker *worker); /* any thread */
 static inline void
 worker_wake_if_parked(struct worker *worker)

@@ -202,9 +202,12 @@ static bool
 serve_events(struct worker *worker, int64_t timeout_ns)
 {
     struct epoll_event events[EVENTS];
-    int n = wait_events(worker, events, timeout_ns);
     bool moved = false;
+    int n;
 
+    if (worker->fiber && timeout_ns)
+        steps_sleep(worker, timeout_ns);
+    n = wait_events(worker, events, worker->fiber ? 0 : timeout_ns);
     if (timeout_ns) {
         atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
         worker->mono_ns = clock_mono_ns();
@@ -262,8 +265,10 @@ publish_all(struct worker *worker)
 
     if (worker->sequencer)
         moved |= sequencer_publish(worker);
-    for (uint32_t i = 0; i < worker->n_actors; i++)
+    for (uint32_t i = 0; i < worker->n_actors; i++) {
         moved |= actor_publish(worker->actors[i]);
+        worker_step(worker);
+    }
     moved |= serve_zmq(worker);
     return moved;
 }
@@ -273,6 +278,7 @@ static void
 wake_others(struct worker *worker)
 {
     full_fence();
+    worker_step(worker);
     if (worker->sequencer)
         sequencer_wake_others(worker);
     for (uint32_t i = 0; i < worker->n_actors; i++)
@@ -286,6 +292,11 @@ static void
 begin_share(struct worker *worker)
 {
     worker->budget = TURN_MESSAGES;
+    if (worker->fiber) {
+        worker->budget = 1 + (int64_t)steps_random(worker->engine->options.steps, 16);
+        worker->turn_end = UINT64_MAX;
+        return;
+    }
     worker->turn_end = cycles_now() + (uint64_t)(TURN_NS * worker->engine->cycles_per_ns);
 }
 
@@ -299,6 +310,7 @@ turn(struct worker *worker)
     begin_share(worker);
     STAT_ADD(worker->stats->turns, 1);
     moved = worker_serve_posts(worker);
+    worker_step(worker);
     if (STAT_GET(worker->stats->turns) % LOOK_TURNS == 0)
         moved |= serve_events(worker, 0);
     moved |= serve_zmq(worker);
@@ -306,11 +318,13 @@ turn(struct worker *worker)
         worker->has_moved = sequencer_turn(worker);
     moved |= worker->has_moved;
     for (uint32_t i = 0; i < worker->n_actors; i++) {
+        worker_step(worker);
         begin_share(worker);
         moved |= actor_turn(worker->actors[i]);
     }
     if (worker->source)
         moved |= source_turn(worker->source);
+    worker_step(worker);
     moved |= publish_all(worker);
     if (moved)
         wake_others(worker);
@@ -366,7 +380,7 @@ is_in_flight(const struct worker *worker)
 static bool
 may_spin(const struct worker *worker)
 {
-    return worker->engine->may_spin && worker->id < worker->engine->n_shared &&
+    return worker->engine->may_spin && !worker->fiber && worker->id < worker->engine->n_shared &&
            worker->mono_ns - worker->moved_ns < SPIN_NS && is_in_flight(worker);
 }
 
@@ -400,6 +414,7 @@ sleep_until_event(struct worker *worker)
 
     atomic_store_explicit(&worker->parked, 1, memory_order_seq_cst);
     full_fence();
+    worker_step(worker);
     if (must_go_on(worker) || (timeout_ns = time_to_wait(worker)) == 0) {
         atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
         worker->moved_ns = worker->mono_ns;
@@ -411,10 +426,9 @@ sleep_until_event(struct worker *worker)
         worker->moved_ns = worker->mono_ns;
 }
 
-static void *
-run(void *arg)
+void
+worker_run(struct worker *worker)
 {
-    struct worker *worker = arg;
     struct msg_pool *pool = msg_pool_current();
 
     for (uint32_t i = 0; i < worker->n_actors; i++)
@@ -434,6 +448,12 @@ run(void *arg)
         }
     }
     msg_pool_flush();
+}
+
+static void *
+run(void *arg)
+{
+    worker_run(arg);
     return NULL;
 }
 
@@ -445,6 +465,9 @@ worker_start(struct worker *worker, struct err *err)
     worker->mono_ns = worker->moved_ns = clock_mono_ns();
     worker->offset_at_ns = worker->mono_ns;
     worker->real_offset_ns = clock_real_ns() - worker->mono_ns;
+    if (worker->engine->options.steps)
+        return steps_adopt(worker->engine->options.steps, worker) ||
+               err_set(err, "HDE-R004", "too many workers for the seeded scheduler");
     failed = pthread_create(&worker->thread, NULL, run, worker);
     if (failed)
         return err_set(err, "HDE-R004", "thread '%s' cannot be started: %s", worker->name,
