@@ -29,8 +29,8 @@ const struct code engine_codes[] = {
      "own; see 'ulimit -n' for the number of open files.",
      NULL, NULL},
     {"HDE-R007", "an edge received what it cannot read",
-     "A frame of an edge with `transport: zmq` was of another version, out of order or damaged. "
-     "The edge stops the graph rather than go on with a gap; the counter "
+     "A frame of an edge with `transport: zmq` was of another version, out of order or damaged, or "
+     "came without credit. The edge stops the graph rather than go on with a gap; the counter "
      "hde_edge_corrupt_total tells how many there were.",
      NULL, NULL},
     {"HDE-R012", "a log cannot be taken again",

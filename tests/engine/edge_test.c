@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * edge_test - the contract of every edge that keeps order, stamped for the ring and for ZeroMQ. */
 #include "engine/run.h"
+#include "link/frame.h"
 
 #include <hde/schemas/runtime.pb-c.h>
 
@@ -274,23 +275,51 @@ STAMP(word_never_overtakes, test_word_never_overtakes_its_batches)
 
 /* ---- ZeroMQ alone ------------------------------------------------------------------------- */
 
-static void
-test_a_corrupt_frame_breaks_the_edge_by_name(void **state)
+/* What a stranger sends in the place of the writer; gives the error. */
+static struct err
+receive_from_stranger(const void *bytes, size_t size)
 {
     struct rig *rig = rig_new(true);
     void *stranger = zmq_socket(rig->zmq, ZMQ_DEALER);
+    struct err err;
     char address[64];
 
     snprintf(address, sizeof address, "inproc://edge-%u-%p", rig->edge.id, (void *)&rig->edge);
     assert_int_equal(zmq_connect(stranger, address), 0);
-    assert_int_equal(zmq_send(stranger, "\xff\xff\xff", 3, 0), 3);
+    assert_int_equal(zmq_send(stranger, bytes, size, 0), size);
     for (int i = 0; i < 1000 && !err_is_set(&rig->err); i++)
         serve_reader(rig);
-    assert_string_equal(rig->err.code, "HDE-R007");
-    assert_non_null(strstr(rig->err.text, "cannot be read"));
+    err = rig->err;
+    assert_string_equal(err.code, "HDE-R007");
     assert_int_equal(STAT_GET(rig->stats.corrupt), 1);
     zmq_close(stranger);
     rig_free(rig);
+    return err;
+}
+
+static void
+test_a_corrupt_frame_breaks_the_edge_by_name(void **state)
+{
+    struct err err = receive_from_stranger("\xff\xff\xff", 3);
+
+    assert_non_null(strstr(err.text, "cannot be read"));
+}
+
+static void
+test_a_frame_that_is_missing_breaks_the_edge_by_name(void **state)
+{
+    struct frame frame = {0};
+    uint8_t bytes[256];
+    struct err err;
+
+    frame_begin(&frame, HDE__FRAME_KIND__FRAME_KIND_DATA, 0);
+    frame.number = 1;
+    frame.schema = frame_schema(types);
+    assert_true(frame_size(&frame) <= sizeof bytes);
+    frame_write(&frame, bytes);
+    err = receive_from_stranger(bytes, frame_size(&frame));
+    assert_non_null(strstr(err.text, "frame 1 came where 0 was due"));
+    frame_fini(&frame);
 }
 
 int
@@ -307,6 +336,7 @@ main(void)
         cmocka_unit_test(test_word_never_overtakes_its_batches_ring),
         cmocka_unit_test(test_word_never_overtakes_its_batches_zmq),
         cmocka_unit_test(test_a_corrupt_frame_breaks_the_edge_by_name),
+        cmocka_unit_test(test_a_frame_that_is_missing_breaks_the_edge_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

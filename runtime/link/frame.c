@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * frame - writes and reads hde.Frame by hand: bodies go straight to the transport's buffer and are
+ * read where they lie.
+ *
+ *  (1) One table says which fields a kind has. They are all written, and all wanted by the reader;
+ *      others are passed over, like fields of a later version. [test_every_kind_comes_as_it_went]
+ *  (2) Reading looks at no byte outside of what was given and allocates no more than the count of
+ *      messages, which the bytes have to hold. [fuzz_frame_test: any bytes, and what is read is
+ *      what the generated code reads] */
+#include "link/frame.h"
+
+#include "base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What a kind has ---------------------------------------------------------------------- */
+
+enum number { /* of the fields of hde.Frame and hde.FrameMessage */
+    VERSION = 1, KIND, EDGE, TICK, INDEX, NUMBER, SCHEMA, WATERMARK, TIME, CREDIT_MESSAGES,
+    CREDIT_BYTES, PAYLOAD, COUNT, MESSAGES,
+    FIELDS,
+    PORT = 1, TYPE, EVENT, BODY
+};
+enum wire { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+
+#define F(field) (1u << (field))
+#define EVERY (F(VERSION) | F(KIND) | F(EDGE))
+#define SEQUENCE (F(TICK) | F(INDEX) | F(NUMBER))
+#define CREDIT (F(CREDIT_MESSAGES) | F(CREDIT_BYTES))
+#define BATCH (SEQUENCE | F(SCHEMA) | F(WATERMARK) | F(TIME) | CREDIT | F(COUNT))
+#define REQUEST (F(TICK) | F(NUMBER) | F(WATERMARK) | F(TIME) | F(PAYLOAD) | F(COUNT))
+
+static const struct {
+    const char *name;
+    uint32_t fields; /* COUNT: messages too */
+} kinds[] = {
+    {"unknown", 0},
+    {"data", BATCH},
+    {"credit", CREDIT},
+    {"progress", F(TICK)},
+    {"barrier", BATCH},
+    {"marker", SEQUENCE | F(PAYLOAD)},
+    {"end", SEQUENCE},
+    {"hello", F(TICK) | F(INDEX) | F(SCHEMA) | F(PAYLOAD)},
+    {"ask", F(TICK)},
+    {"ack", F(TICK) | F(INDEX)},
+    {"gone", F(PAYLOAD)},
+    {"call", REQUEST},
+    {"answer", F(NUMBER) | F(PAYLOAD) | F(COUNT)},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Where a field lives in struct frame: 4 or 8 bytes. */
+#define AT(member) offsetof(struct frame, member), sizeof((struct frame){0}.member)
+#define ANY32 UINT32_MAX
+#define ANY64 UINT64_MAX
+static const struct {
+    const char *name;
+    enum wire wire;
+    size_t at, size;
+    uint64_t most;
+} fields[FIELDS] = {
+    [VERSION] = {"version", VARINT, AT(version), FRAME_VERSION},
+    [KIND] = {"kind", VARINT, AT(kind), KINDS - 1},
+    [EDGE] = {"edge", VARINT, AT(edge), ANY32},
+    [TICK] = {"tick", FIXED64, AT(tick), ANY64},
+    [INDEX] = {"index", VARINT, AT(index), ANY32},
+    [NUMBER] = {"number", FIXED64, AT(number), ANY64},
+    [SCHEMA] = {"schema", FIXED64, AT(schema), ANY64},
+    [WATERMARK] = {"watermark_ns", FIXED64, AT(watermark_ns), ANY64},
+    [TIME] = {"time_ns", FIXED64, AT(time_ns), ANY64},
+    [CREDIT_MESSAGES] = {"credit_messages", VARINT, AT(credit_messages), ANY32},
+    [CREDIT_BYTES] = {"credit_bytes", VARINT, AT(credit_bytes), (uint64_t)ANY32 * 64},
+    [PAYLOAD] = {"payload", BYTES, AT(payload_size), FRAME_BYTES_MAX},
+    [COUNT] = {"count", VARINT, AT(count), FRAME_MESSAGES_MAX},
+    [MESSAGES] = {"messages", BYTES, 0, 0, FRAME_BYTES_MAX},
+};
+
+static uint64_t
+value_of(const struct frame *frame, unsigned field)
+{
+    uint64_t value = 0;
+    uint32_t half = 0;
+
+    if (fields[field].size == sizeof value)
+        memcpy(&value, (const char *)frame + fields[field].at, sizeof value);
+    else
+        memcpy(&half, (const char *)frame + fields[field].at, sizeof half);
+    return value | half;
+}
+
+static void
+set_value(struct frame *frame, unsigned field, uint64_t value)
+{
+    uint32_t half = (uint32_t)value;
+
+    if (fields[field].size == sizeof value)
+        memcpy((char *)frame + fields[field].at, &value, sizeof value);
+    else
+        memcpy((char *)frame + fields[field].at, &half, sizeof half);
+}
+
+static uint32_t
+fields_of(const struct frame *frame)
+{
+    return EVERY | kinds[frame->kind].fields;
+}
+
+const char *
+frame_kind_name(Hde__FrameKind kind)
+{
+    return kinds[(unsigned)kind < KINDS ? (unsigned)kind : 0].name;
+}
+
+/* ---- Making one --------------------------------------------------------------------------- */
+
+void
+frame_begin(struct frame *frame, Hde__FrameKind kind, uint32_t edge)
+{
+    *frame = (struct frame){.version = FRAME_VERSION,
+                            .kind = kind,
+                            .edge = edge,
+                            .message = frame->message,
+                            .cap = frame->cap};
+}
+
+static struct frame_message *
+append(struct frame *frame)
+{
+    if (frame->n == frame->cap) {
+        frame->cap = frame->cap ? 2 * frame->cap : 16;
+        frame->message = xrealloc(frame->message, frame->cap * sizeof *frame->message);
+    }
+    return &frame->message[frame->n++];
+}
+
+void
+frame_add(struct frame *frame, uint32_t port, uint32_t type, const hde_msg *msg)
+{
+    *append(frame) = (struct frame_message){port, type, msg->event_ns, msg->body, NULL, 0};
+}
+
+void
+frame_fini(struct frame *frame)
+{
+    free(frame->message);
+    *frame = (struct frame){0};
+}
+
+uint32_t
+frame_type(const ProtobufCMessageDescriptor *const *types, const ProtobufCMessageDescriptor *type)
+{
+    uint32_t i = 0;
+
+    while (types[i] && types[i] != type)
+        i++;
+    return i;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+static size_t
+varint_size(uint64_t value)
+{
+    size_t size = 1;
+
+    while (value >>= 7)
+        size++;
+    return size;
+}
+
+static uint8_t *
+put_varint(uint8_t *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+static size_t
+item_size(enum wire wire, uint64_t value)
+{
+    return 1 + (wire == FIXED64 ? 8 : varint_size(value)) + (wire == BYTES ? value : 0);
+}
+
+/* Of BYTES only the length: the bytes follow. */
+static uint8_t *
+put_item(uint8_t *at, unsigned field, enum wire wire, uint64_t value)
+{
+    *at++ = (uint8_t)(field << 3 | wire);
+    if (wire != FIXED64)
+        return put_varint(at, value);
+    for (int i = 0; i < 8; i++)
+        *at++ = (uint8_t)(value >> 8 * i);
+    return at;
+}
+
+static size_t
+message_size(const struct frame_message *message)
+{
+    return item_size(VARINT, message->port) + item_size(VARINT, message->type) +
+           item_size(FIXED64, 0) + item_size(BYTES, message->size);
+}
+
+static uint8_t *
+put_message(uint8_t *at, const struct frame_message *message)
+{
+    at = put_item(at, MESSAGES, BYTES, message_size(message));
+    at = put_item(at, PORT, VARINT, message->port);
+    at = put_item(at, TYPE, VARINT, message->type);
+    at = put_item(at, EVENT, FIXED64, (uint64_t)message->event_ns);
+    at = put_item(at, BODY, BYTES, message->size);
+    if (message->body)
+        protobuf_c_message_pack(message->body, at);
+    else if (message->size)
+        memcpy(at, message->bytes, message->size);
+    return at + message->size;
+}
+
+size_t
+frame_size(struct frame *frame)
+{
+    uint32_t wanted = fields_of(frame);
+    size_t size = 0;
+
+    frame->count = frame->n;
+    for (unsigned i = VERSION; i < MESSAGES; i++)
+        if (wanted & F(i))
+            size += item_size(fields[i].wire, value_of(frame, i));
+    for (uint32_t i = 0; i < frame->n; i++) {
+        struct frame_message *message = &frame->message[i];
+
+        if (message->body)
+            message->size = protobuf_c_message_get_packed_size(message->body);
+        size += item_size(BYTES, message_size(message));
+    }
+    return size;
+}
+
+void
+frame_write(const struct frame *frame, uint8_t *out)
+{
+    uint32_t wanted = fields_of(frame);
+
+    for (unsigned i = VERSION; i < MESSAGES; i++)
+        if (wanted & F(i)) {
+            out = put_item(out, i, fields[i].wire, value_of(frame, i));
+            if (fields[i].wire == BYTES && frame->payload_size) {
+                memcpy(out, frame->payload, frame->payload_size);
+                out += frame->payload_size;
+            }
+        }
+    for (uint32_t i = 0; i < frame->n; i++)
+        out = put_message(out, &frame->message[i]);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------ */
+
+struct cursor {
+    const uint8_t *at, *end;
+};
+
+/* Of at most `most` bytes: tags and lengths have 5, values 10. */
+static bool
+get_varint(struct cursor *in, unsigned most, uint64_t *value)
+{
+    *value = 0;
+    for (unsigned i = 0; i < most && in->at < in->end; i++) {
+        uint8_t byte = *in->at++;
+
+        *value |= (uint64_t)(byte & 0x7f) << 7 * i;
+        if (!(byte & 0x80))
+            return i < 9 || byte <= 1;
+    }
+    return false;
+}
+
+/* One field: its number, and its value or what it holds. */
+struct item {
+    uint64_t field;
+    enum wire wire;
+    uint64_t value;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+static bool
+get_item(struct cursor *in, struct item *out)
+{
+    size_t left;
+    uint64_t tag;
+
+    if (!get_varint(in, 5, &tag) || tag >> 3 == 0 || tag >> 32)
+        return false;
+    out->field = tag >> 3;
+    out->wire = (enum wire)(tag & 7);
+    out->bytes = in->at;
+    out->size = out->wire == FIXED64 ? 8 : 4;
+    out->value = 0;
+    if (out->wire == VARINT)
+        return get_varint(in, 10, &out->value);
+    if (out->wire == BYTES) {
+        if (!get_varint(in, 5, &out->value))
+            return false;
+        out->bytes = in->at;
+        out->size = out->value;
+    } else if (out->wire != FIXED64 && out->wire != FIXED32) {
+        return false; /* groups: nobody writes them */
+    }
+    left = (size_t)(in->end - in->at);
+    if (out->size > left)
+        return false;
+    if (out->wire != BYTES)
+        for (size_t i = 0; i < out->size; i++)
+            out->value |= (uint64_t)in->at[i] << 8 * i;
+    in->at += out->size;
+    return true;
+}
+
+static bool
+get_message(const struct item *item, struct frame_message *out)
+{
+    struct cursor in = {item->bytes, item->bytes + item->size};
+    struct item field;
+    unsigned seen = 0;
+
+    *out = (struct frame_message){0};
+    while (in.at < in.end) {
+        if (!get_item(&in, &field))
+            return false;
+        if (field.field > BODY)
+            continue;
+        if (field.wire != (field.field == BODY    ? BYTES
+                           : field.field == EVENT ? FIXED64
+                                                  : VARINT) ||
+            (field.wire == VARINT && field.value > UINT32_MAX))
+            return false;
+        seen |= F(field.field);
+        if (field.field == PORT)
+            out->port = (uint32_t)field.value;
+        else if (field.field == TYPE)
+            out->type = (uint32_t)field.value;
+        else if (field.field == EVENT)
+            out->event_ns = (int64_t)field.value;
+        else
+            out->bytes = field.bytes, out->size = field.size;
+    }
+    return seen == (F(PORT) | F(TYPE) | F(EVENT) | F(BODY));
+}
+
+static bool
+set_field(struct frame *frame, const struct item *item)
+{
+    uint64_t value = item->wire == BYTES ? item->size : item->value;
+
+    if (item->wire != fields[item->field].wire || value > fields[item->field].most ||
+        (item->field == VERSION && value != FRAME_VERSION))
+        return false;
+    if (item->field == MESSAGES)
+        return frame->n < FRAME_MESSAGES_MAX && get_message(item, append(frame));
+    if (item->field == PAYLOAD)
+        frame->payload = item->bytes;
+    set_value(frame, (unsigned)item->field, value);
+    return true;
+}
+
+/* Forgets what the kind does not have, and finds what it lacks. */
+static bool
+check_fields(struct frame *frame, uint32_t seen, struct err *err)
+{
+    uint32_t wanted = fields_of(frame), lacking = wanted & ~seen;
+
+    if (lacking)
+        return err_set(err, "HDE-R007", "a frame cannot be read: kind '%s' without '%s'",
+                       frame_kind_name(frame->kind), fields[__builtin_ctz(lacking)].name);
+    if (!frame->kind || (frame->n && !(wanted & F(COUNT))))
+        return err_set(err, "HDE-R007", "a frame cannot be read: kind '%s' with messages",
+                       frame_kind_name(frame->kind));
+    for (unsigned i = VERSION; i < MESSAGES; i++)
+        if (!(wanted & F(i)))
+            set_value(frame, i, 0);
+    return frame->count == frame->n ||
+           err_set(err, "HDE-R007", "a frame cannot be read: it says %u messages and has %u",
+                   frame->count, frame->n);
+}
+
+bool
+frame_read(struct frame *frame, const uint8_t *bytes, size_t size, struct err *err)
+{
+    struct cursor in = {bytes, bytes + size};
+    uint32_t seen = 0;
+    struct item item;
+
+    frame_begin(frame, HDE__FRAME_KIND__FRAME_KIND_UNSPECIFIED, 0);
+    if (size > FRAME_BYTES_MAX)
+        return err_set(err, "HDE-R007", "a frame cannot be read: it has %zu bytes", size);
+    while (in.at < in.end) {
+        if (!get_item(&in, &item))
+            return err_set(err, "HDE-R007", "a frame cannot be read: its bytes are no hde.Frame");
+        if (item.field >= FIELDS)
+            continue;
+        if (!set_field(frame, &item))
+            return err_set(err, "HDE-R007", "a frame cannot be read: unknown or impossible '%s'",
+                           fields[item.field].name);
+        seen |= F(item.field);
+    }
+    return check_fields(frame, seen, err);
+}
+
+bool
+frame_fits(const struct frame *frame, const ProtobufCMessageDescriptor *const *types,
+           uint64_t schema, struct err *err)
+{
+    uint32_t n = frame_type(types, NULL);
+
+    if (frame->schema != schema)
+        return err_set(err, "HDE-R007",
+                       "the other end knows its message types by other fields: both need the same "
+                       "schemas");
+    for (uint32_t i = 0; i < frame->n; i++)
+        if (frame->message[i].type >= n)
+            return err_set(err, "HDE-R007", "message %u of tick %llu is of a type that the port "
+                           "does not have", i, (unsigned long long)frame->tick);
+    return true;
+}
+
+/* ---- Schema ------------------------------------------------------------------------------- */
+
+enum { TYPES_MAX = 64 };
+
+struct digest {
+    uint64_t value; /* FNV-1a, 64 bit */
+    uint32_t n;
+    const ProtobufCMessageDescriptor *seen[TYPES_MAX];
+};
+
+static void
+digest_number(struct digest *digest, uint64_t number)
+{
+    for (int i = 0; i < 8; i++) {
+        digest->value ^= (uint8_t)(number >> 8 * i);
+        digest->value *= UINT64_C(0x100000001b3);
+    }
+}
+
+static void
+digest_text(struct digest *digest, const char *text)
+{
+    for (; *text; text++)
+        digest_number(digest, (uint8_t)*text);
+    digest_number(digest, 0);
+}
+
+/* A type that was seen already, or is one too many, counts with its name. */
+static void
+digest_type(struct digest *digest, const ProtobufCMessageDescriptor *type)
+{
+    digest_text(digest, type->name);
+    for (uint32_t i = 0; i < digest->n; i++)
+        if (digest->seen[i] == type)
+            return;
+    if (digest->n == TYPES_MAX)
+        return;
+    digest->seen[digest->n++] = type;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->fields[i];
+
+        digest_text(digest, field->name);
+        digest_number(digest, (uint64_t)field->id << 16 | field->label << 8 | field->type);
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+            digest_type(digest, field->descriptor);
+    }
+}
+
+uint64_t
+frame_schema(const ProtobufCMessageDescriptor *const *types)
+{
+    struct digest digest = {.value = UINT64_C(0xcbf29ce484222325)};
+
+    for (; *types; types++)
+        digest_type(&digest, *types);
+    return digest.value ? digest.value : 1;
+}
