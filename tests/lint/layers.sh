@@ -47,7 +47,7 @@ while IFS='|' read -r folder allowed; do
     esac
     case $name in
     */*) case $prefix in
-      sys/ | arpa/ | netinet/ | net/ | linux/ | curl/) continue ;;
+      sys/ | arpa/ | netinet/ | net/ | linux/ | sanitizer/ | curl/) continue ;;
       esac ;;
     *) [ -f "$folder/$name" ] || [ -f "$(dirname "$file")/$name" ] || continue ; continue ;;
     esac
