@@ -57,7 +57,7 @@ fuzz)
 kill)
   build dev
   HDE_KILLS=$((minutes * 60)) ctest --test-dir build-dev -R graphs-kill -V --timeout $((minutes * 300 + 300)) |
-    grep -E 'HDE_SEED|kills|FAILED|tests passed|tests failed'
+    grep -E 'HDE_SEED|kill|FAILED|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
 models)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * hde - the table of subcommands; see cmd/cmd.h. */
+#include "base/fault.h"
 #include "cmd/cmd.h"
 #include "engine/trial.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* In the order in which help lists them. */
@@ -32,7 +35,13 @@ static const struct command *const commands[] = {
 int
 main(int argc, char **argv)
 {
+    const char *fault = getenv("HDE_FAULT"); /* tests alone set it */
+
     if (argc == 2 && strcmp(argv[1], TRIAL_ARGUMENT) == 0)
         return trial_child();
+    if (fault && !fault_arm(fault)) {
+        fprintf(stderr, "hde: HDE_FAULT=%s is no PLACE:N (base/fault.h)\n", fault);
+        return 64;
+    }
     return cmd_main(commands, argc, argv);
 }

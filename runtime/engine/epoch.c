@@ -16,6 +16,8 @@
 
 #include "base/arena.h"
 #include "base/crc32c.h"
+#include "base/fault.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "engine/ingress.h"
 
@@ -23,7 +25,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,33 +66,6 @@ get32(const uint8_t *at)
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static bool
-write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size) {
-        ssize_t n = write(fd, bytes, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-static bool
-sync_folder(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
 static char *
 path_of(const struct epochs *self, uint64_t tick, const char *suffix)
 {
@@ -102,32 +76,56 @@ path_of(const struct epochs *self, uint64_t tick, const char *suffix)
     return path;
 }
 
+/* Under another name, and safe there. */
+static bool
+write_aside(const char *path, const uint8_t *bytes, size_t size)
+{
+    int fd = io.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), error;
+    size_t done;
+    bool ok;
+
+    if (fd < 0)
+        return false;
+    fault_point(FAULT_STATE_WRITE);
+    ok = io_write(fd, bytes, size, 0, &done);
+    fault_point(FAULT_STATE_WRITE);
+    ok = ok && io.fsync(fd) == 0;
+    error = errno;
+    close(fd);
+    if (!ok)
+        io.unlink(path);
+    errno = error;
+    return ok;
+}
+
+/* It gets its name, and keeps it. */
+static bool
+move_in(const struct epochs *self, const char *part, const char *path)
+{
+    bool ok;
+
+    fault_point(FAULT_EPOCH_COMMIT);
+    ok = io.rename(part, path) == 0;
+    fault_point(FAULT_EPOCH_COMMIT);
+    return ok && io_sync_folder(self->folder);
+}
+
 static bool
 write_file(const struct epochs *self, const Hde__Epoch *epoch)
 {
     char *part = path_of(self, epoch->tick, ".part"), *path = path_of(self, epoch->tick, "");
     size_t size = hde__epoch__get_packed_size(epoch);
     uint8_t *bytes = xmalloc(HEADER + size);
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), error;
     bool ok;
 
     memcpy(bytes, magic, sizeof magic);
     hde__epoch__pack(epoch, bytes + HEADER);
     put32(bytes + 8, (uint32_t)size);
     put32(bytes + 12, crc32c(0, bytes + HEADER, size));
-    ok = fd >= 0 && write_all(fd, bytes, HEADER + size) && fsync(fd) == 0;
-    error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (ok) {
-        ok = rename(part, path) == 0 && sync_folder(self->folder);
-        error = errno;
-    } else {
-        unlink(part);
-    }
+    ok = write_aside(part, bytes, HEADER + size) && move_in(self, part, path);
     if (!ok)
         log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.not-written",
-                 "%s: %s; the next one is tried when it is due", path, strerror(error));
+                 "%s: %s; the next one is tried when it is due", path, strerror(errno));
     free(bytes);
     free(part);
     free(path);
@@ -139,7 +137,7 @@ static Hde__Epoch *
 read_file(const char *path)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = io.open(path, O_RDONLY | O_CLOEXEC, 0);
     uint8_t *bytes = NULL;
     Hde__Epoch *epoch = NULL;
     size_t size = 0;
@@ -148,7 +146,7 @@ read_file(const char *path)
         size = (size_t)st.st_size;
         bytes = malloc(size);
     }
-    if (bytes && read(fd, bytes, size) == (ssize_t)size && !memcmp(bytes, magic, sizeof magic) &&
+    if (bytes && io_read(fd, bytes, size, 0) == (ssize_t)size && !memcmp(bytes, magic, sizeof magic) &&
         get32(bytes + 8) == size - HEADER &&
         get32(bytes + 12) == crc32c(0, bytes + HEADER, size - HEADER))
         epoch = hde__epoch__unpack(NULL, size - HEADER, bytes + HEADER);
@@ -203,7 +201,7 @@ retire(struct epochs *self)
     for (size_t i = keep; i < n; i++) {
         char *path = path_of(self, ticks[i], "");
 
-        unlink(path);
+        io.unlink(path);
         free(path);
     }
     if (n) {
@@ -283,23 +281,6 @@ write_epochs(void *arg)
 
 /* ---- Open and close ----------------------------------------------------------------------- */
 
-static bool
-make_folder(const char *path, struct err *err)
-{
-    char part[PATH_MAX];
-
-    snprintf(part, sizeof part, "%s", path);
-    for (char *at = strchr(part + 1, '/'); at; at = strchr(at + 1, '/')) {
-        *at = 0;
-        if (mkdir(part, 0755) && errno != EEXIST)
-            break;
-        *at = '/';
-    }
-    if (mkdir(path, 0755) && errno != EEXIST)
-        return err_set(err, "HDE-R014", "'%s' cannot be made: %s", path, strerror(errno));
-    return true;
-}
-
 static void
 read_last(struct epochs *self)
 {
@@ -331,8 +312,8 @@ epochs_open(struct engine *engine, struct err *err)
         abort();
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
-    if (!make_folder(self->folder, err))
-        return false;
+    if (!io_make_folders(self->folder))
+        return err_set(err, "HDE-R014", "'%s' cannot be made: %s", self->folder, strerror(errno));
     read_last(self);
     self->completed = self->last ? self->last->tick : 0;
     if (engine->options.steps)

@@ -16,6 +16,7 @@
  *
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
  *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
+#include "base/fault.h"
 #include "engine/run.h"
 #include "engine/swap.h"
 
@@ -486,7 +487,9 @@ flush_node(struct actor *actor, struct node *node)
     STAT_SET(actor->worker->stats->node, node->id + 1);
     node->ctx.now_ns = actor->now_ns;
     node->ctx.watermark_ns = node->wm;
+    fault_point(FAULT_SINK_COMMIT);
     status = node->ctx.op->flush(&node->ctx, node->ctx.state, actor->tick);
+    fault_point(FAULT_SINK_COMMIT);
     ctx_scratch_reset(&node->ctx);
     after_call(node);
     return settle(node, status);

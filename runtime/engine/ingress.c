@@ -13,6 +13,7 @@
 #include "engine/ingress.h"
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "seglog/seglog.h"
 
@@ -81,6 +82,7 @@ append_entry(struct ingress *self, Hde__LogEntry *entry)
         self->packed = xrealloc(self->packed, self->packed_cap);
     }
     hde__log_entry__pack(entry, self->packed);
+    fault_point(FAULT_APPEND);
     if (!seglog_append(self->log, &key, self->packed, size, true)) {
         struct err err = {0};
 
@@ -90,6 +92,7 @@ append_entry(struct ingress *self, Hde__LogEntry *entry)
         engine_fail(self->engine, err.code, err.text);
         key.position = 0;
     }
+    fault_point(FAULT_APPEND);
     self->n = 0;
     self->bodies_len = 0;
     return key.position;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/swap.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -700,6 +702,7 @@ swap_now(void *arg)
         return;
     }
     STAT_SET(worker_of(node)->stats->node, node->id + 1);
+    fault_point(FAULT_SWAP);
     ok = flush(swap) && (!swap->keeps_state || save(swap));
     if (ok && swap_is_exclusive(node->ctx.op, swap->next->op))
         replace(swap);
@@ -707,6 +710,7 @@ swap_now(void *arg)
         relieve(swap, start_ns);
     if (swap->last && swap->has_probation && !err_is_set(&swap->err))
         begin_probation(swap);
+    fault_point(FAULT_SWAP);
     STAT_SET(worker_of(node)->stats->node, 0);
     swap->pause_ns = clock_mono_ns() - start_ns;
 }

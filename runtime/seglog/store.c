@@ -30,6 +30,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "seglog/scan.h"
 
@@ -169,9 +170,11 @@ enter_next(struct store *store, struct err *err)
     char from[PATH_MAX], to[PATH_MAX];
     uint64_t first = store->next_head.first_position;
 
+    fault_point(FAULT_ROTATION);
     if (!segment_path(from, store->folder, first, SEGMENT_SUFFIX_NEW) ||
         !segment_path(to, store->folder, first, SEGMENT_SUFFIX) || io.rename(from, to) < 0)
         return failed(store, "HDE-L006", "name", err);
+    fault_point(FAULT_ROTATION);
     if (io.fsync(store->folder_fd) < 0)
         return sync_failed(store, err);
     if (store->n)
@@ -331,8 +334,10 @@ store_write(struct store *store, const uint8_t *records, size_t size, size_t *do
 enum store_result
 store_sync(struct store *store, struct err *err)
 {
+    fault_point(FAULT_FSYNC);
     if (store->dirty && io.fdatasync(store->fd) < 0)
         return sync_failed(store, err);
+    fault_point(FAULT_FSYNC);
     store->dirty = false;
     store->durable = store->position - 1;
     return STORE_DONE;

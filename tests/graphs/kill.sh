@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# kill -9 at random moments: the tables are those of a run that nobody disturbed.
-#   HDE_KILLS=N   kills (8); HDE_SEED=N
+# kill -9 at random moments and at each place of base/fault.h: the tables are those of a run that
+# nobody disturbed.
+#   HDE_KILLS=N   kills (14); HDE_SEED=N
 . "$HDE_SOURCE/tests/support/cli.sh"
 
-kills=${HDE_KILLS:-8}
+kills=${HDE_KILLS:-14}
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 cp -r "$HDE_SOURCE/graphs" graphs
-snapshots=$((kills * 60))
+snapshots=$((kills * 40))
 cat >market.yaml <<YAML
 hde: 1
 graph: market
@@ -41,18 +42,34 @@ expect 0 hde run calm.yaml
 tables calm/market.db >want
 [ "$(grep -c . want)" -gt 1000 ] || fail "the undisturbed run stored next to nothing"
 
+places=(append fsync state-write epoch-commit sink-commit)
+declare -A died
 for ((i = 1; i <= kills; i++)); do
-  hde run market.yaml >out 2>err &
+  place='' n=0
+  if ((i % 2)); then
+    place=${places[i / 2 % ${#places[@]}]} n=$((1 + RANDOM % 30))
+    case $place in state-write | epoch-commit) n=$((1 + RANDOM % 6)) ;; esac
+  fi
+  env ${place:+HDE_FAULT="$place:$n"} hde run market.yaml >out 2>err &
   child=$!
   CHILDREN=("$child")
-  read -rt "0.$((RANDOM % 5))$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
-  kill -KILL "$child" 2>/dev/null || fail "the run ended by itself before kill $i"
+  if [ -z "$place" ]; then
+    place=random
+    read -rt "0.$((RANDOM % 5))$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
+    kill -KILL "$child" 2>/dev/null || fail "the run ended by itself before kill $i"
+  fi
   wait "$child" 2>/dev/null
+  [ $? = 137 ] || fail "the run of kill $i ($place:$n) ended by itself"
   CHILDREN=()
+  died[$place]=$((${died[$place]:-0} + 1))
 done
 expect 0 hde run market.yaml
 has err "taken again"
 tables market.db >got
 cmp want got || { diff want got | cut -c1-150 | head -8; fail "tables differ after $kills kills"; }
 expect 0 hde log verify kept/log
+for place in random "${places[@]}"; do
+  [ "${died[$place]:-0}" -gt 0 ] || fail "nothing was killed at $place"
+  echo "killed at $place: ${died[$place]}"
+done
 echo "$kills kills, $(grep -vc '^==' got) rows, 0 differ"
