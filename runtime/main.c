@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
     &cmd_record,
     &cmd_replay,
     &cmd_reload,
+    &cmd_plan,
     &cmd_drain,
     &cmd_stop,
     &cmd_status,

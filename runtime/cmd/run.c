@@ -282,6 +282,8 @@ start(struct run *run)
                          &run->entry, &err))
         return start_exit(run, &err);
     engine.stats_path = run->entry.stats;
+    engine.registry = run->registry;
+    engine.plugins = run->options->plugins;
     engine.plugin_folder = run->entry.plugins;
     engine.trial_program = "/proc/self/exe";
     run->engine = engine_new(run->graph, &engine, &err);

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "control/server.h"
 #include "control/status.h"
+#include "engine/apply.h"
 #include "engine/reload.h"
 
 #include <hde/observe.h>
@@ -178,6 +179,34 @@ ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlR
     return arena_text(arena, err.code);
 }
 
+/* ---- Changes ------------------------------------------------------------------------------ */
+
+/* Gives an error's code, or NULL. */
+static const char *
+ask_change(struct control *control, const Hde__ControlApply *ask, Hde__ControlReply *reply,
+           struct arena *arena, const char **message)
+{
+    struct err err = {0};
+    uint64_t number =
+        apply_ask(control->engine,
+                  &(struct apply_ask){.path = ask->path,
+                                      .sets = (const char *const *)(uintptr_t)ask->set,
+                                      .n_sets = ask->n_set,
+                                      .plans_only = ask->plan_only,
+                                      .drops_state = ask->drop_state,
+                                      .timeout_ns = to_ns(ask->timeout_seconds),
+                                      .who = ask->who},
+                  &err);
+
+    if (number) {
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
+        reply->changes = apply_changes(control->engine, number);
+        return NULL;
+    }
+    *message = arena_text(arena, err.text);
+    return arena_text(arena, err.code);
+}
+
 /* Fills reply; an error's code, or NULL. */
 static const char *
 dispatch(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
@@ -223,6 +252,12 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
     case HDE__CONTROL_REQUEST__ASK_RELOADS:
         list_reloads(control, request->reloads->number, reply, arena);
         return NULL;
+    case HDE__CONTROL_REQUEST__ASK_APPLY:
+        return ask_change(control, request->apply, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_CHANGES:
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
+        reply->changes = apply_changes(control->engine, request->changes->number);
+        return NULL;
     default:
         *message = "this hde does not know the request; it may be older than the one that asked";
         return "HDE-C013";
@@ -258,6 +293,8 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
     else if (reply.answer_case != HDE__CONTROL_REPLY__ANSWER__NOT_SET)
         control_send(control, peer, &reply);
     hde__control_request__free_unpacked(request, NULL);
+    if (reply.answer_case == HDE__CONTROL_REPLY__ANSWER_CHANGES)
+        hde__engine_changes__free_unpacked(reply.changes, NULL);
     arena_fini(&arena);
     hde_text_free(&text);
 }

@@ -116,5 +116,9 @@ const struct code engine_codes[] = {
      NULL, NULL},
     {"HDE-R032", "a newer request came first",
      "Requests for the same target that still wait are replaced by the newest one.", NULL, NULL},
+    {"HDE-R050", "the running graph cannot be changed now",
+     "It is not running any more, takes a log again, has as many requests waiting as it takes, or "
+     "the file cannot be read. Nothing has changed.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

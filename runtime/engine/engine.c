@@ -4,6 +4,7 @@
  *      NEW --start--> RUNNING --drain--> DRAINING
  *      RUNNING, DRAINING --every actor has ended, or stop--> ENDED
  *      RUNNING, DRAINING --a node fails--> FAILED */
+#include "engine/apply.h"
 #include "engine/epoch.h"
 #include "engine/ingress.h"
 #include "engine/reload.h"
@@ -525,6 +526,7 @@ engine_free(struct engine *engine)
     if (engine->options.steps)
         steps_leave(engine->options.steps);
     reload_stop(engine);
+    apply_stop(engine);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (engine->workers[i]->is_started)
             pthread_join(engine->workers[i]->thread, NULL);
@@ -545,6 +547,7 @@ engine_free(struct engine *engine)
     free(engine->stats_path);
     free(engine->plugin_folder);
     free(engine->trial_program);
+    apply_free(engine);
     arena_fini(&engine->arena);
     free(engine);
 }

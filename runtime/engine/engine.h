@@ -30,6 +30,8 @@ struct engine_options {
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
     const char *const *sets; /* what the graph was loaded with, kept in the log */
     size_t n_sets;
+    const struct registry *registry; /* of the graph, for graphs that are applied */
+    const char *plugins; /* folders of operators for graphs that are applied; NULL: the usual */
     const char *plugin_folder; /* for private copies of reloaded plugins; NULL: no reloads */
     const char *trial_program; /* runs trial_child() (engine/trial.h); NULL: no trials */
     struct steps *steps; /* tests: no threads, a seed decides who runs (engine/steps.h) */

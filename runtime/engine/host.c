@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "engine/ctx.h"
+#include "engine/key.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,25 @@ static inline struct msg_pool *
 pool_of(const hde_ctx *ctx)
 {
     return ctx->pool ? ctx->pool : msg_pool_current();
+}
+
+/* ---- Keys --------------------------------------------------------------------------------- */
+
+bool
+hde_owns(const hde_ctx *ctx, const ProtobufCMessage *like, bool *unknown)
+{
+    const struct key key = {1, &ctx->key};
+
+    if (unknown)
+        *unknown = false;
+    if (!ctx->key)
+        return true;
+    if (!key_is_set(&key, like)) {
+        if (unknown)
+            *unknown = true;
+        return false;
+    }
+    return key_hash(&key, like) % ctx->n_replicas == ctx->replica;
 }
 
 /* ---- Messages ----------------------------------------------------------------------------- */

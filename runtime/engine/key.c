@@ -154,6 +154,15 @@ key_hash(const struct key *key, const ProtobufCMessage *message)
     return hash;
 }
 
+bool
+key_is_set(const struct key *key, const ProtobufCMessage *message)
+{
+    for (size_t i = 0; i < key->n; i++)
+        if (read_path(key->names[i], message).kind == VALUE_ABSENT)
+            return false;
+    return true;
+}
+
 static bool
 values_equal(struct value a, struct value b)
 {

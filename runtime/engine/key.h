@@ -18,6 +18,8 @@ struct key {
  * order. A text is its bytes and a NUL; numbers, enums and booleans are the 8 bytes of their value
  * as int64 or double, low byte first; an absent field is the byte 0xff. */
 uint64_t key_hash(const struct key *key, const ProtobufCMessage *message);
+/* Whether every field of the key has a value. */
+bool key_is_set(const struct key *key, const ProtobufCMessage *message);
 /* Of the same type and equal in every field. */
 bool key_equal(const struct key *key, const ProtobufCMessage *a, const ProtobufCMessage *b);
 /* Whether the fields exist on that type: NULL, or the name that does not. */

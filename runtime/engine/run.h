@@ -353,6 +353,7 @@ struct engine {
     int64_t start_ns; /* wall clock at which nodes were opened; taking a log: that of its start */
     struct watchdog *watchdog;
     struct reloader *reloader; /* with the first reload; under the lock */
+    struct applier *applier;   /* with the first change; under the lock */
     double cycles_per_ns;
 };
 

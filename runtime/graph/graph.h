@@ -38,6 +38,7 @@ struct graph_node {
     struct error_policy on_error;
     int64_t replicas; /* 1 and up */
     const char *key;  /* message field, with replicas > 1 */
+    const char *was;  /* the name that it had; NULL: none said */
     bool boundary;    /* cut in front of this node */
     int64_t worker;   /* -1: the runtime chooses */
 };

@@ -393,6 +393,8 @@ load_node_settings(struct loader *loader, struct node_draft *node, const struct 
     want_bool(loader, scope, yaml_find(map, "boundary"), "boundary", &settings->boundary);
     want_int(loader, scope, yaml_find(map, "worker"), "worker", 0, 63, &settings->worker);
     want_text(loader, scope, yaml_find(map, "was"), "was", &was);
+    if (was)
+        settings->was = arena_printf(loader->arena, "%s%s", node->home->prefix, was);
     node->key = yaml_find(map, "key");
     if (node->key)
         want_text(loader, scope, node->key, "key", &settings->key);

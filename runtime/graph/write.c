@@ -429,9 +429,8 @@ put_map(hde_text *out, const hde_map *map)
     hde_text_puts(out, "}");
 }
 
-/* Durations in seconds, sizes in bytes, ratios as numbers; secrets only whether there is one. */
-static void
-put_param(hde_text *out, const hde_param *param, const void *state)
+void
+graph_write_param(hde_text *out, const hde_param *param, const void *state)
 {
     const void *field = (const char *)state + param->offset;
     const hde_list *list = field;
@@ -505,7 +504,7 @@ json_node(struct writer *w, size_t i)
         hde_text_puts(w->out, param == node->op->params ? "" : ",");
         hde_json_string(w->out, param->name);
         hde_text_puts(w->out, ":");
-        put_param(w->out, param, node->params);
+        graph_write_param(w->out, param, node->params);
     }
     hde_text_puts(w->out, "}");
     text = label(w, false, i);

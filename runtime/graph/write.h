@@ -21,4 +21,8 @@ struct graph_labels {
 void graph_write(const struct graph *graph, enum graph_format format,
                  const struct graph_labels *labels, hde_text *out);
 
+/* The value of a parameter in a state as JSON: durations in seconds, sizes in bytes, ratios as
+ * numbers; secrets only whether there is one. */
+void graph_write_param(hde_text *out, const hde_param *param, const void *state);
+
 #endif

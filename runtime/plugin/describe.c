@@ -19,6 +19,7 @@ static const struct {
     {HDE_IMPURE, "impure", "its answers come from outside and enter the log like a source's"},
     {HDE_VIEW, "view", "only shows: outside of order, log and epochs"},
     {HDE_LIVE_ONLY, "live-only", "talks to a live service: refused by replay"},
+    {HDE_KEYED_STATE, "keyed-state", "its state follows its keys when replicas change"},
 };
 enum { N_FLAGS = sizeof flags / sizeof *flags };
 

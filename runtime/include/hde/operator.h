@@ -104,6 +104,11 @@ int64_t hde_watermark_ns(const hde_ctx *ctx); /* smallest over the inputs */
 const char *hde_node_name(const hde_ctx *ctx);
 const char *hde_graph_name(const hde_ctx *ctx);
 void *hde_scratch(hde_ctx *ctx, size_t size); /* until the callback returns; aligned to 64 */
+/* In load(), with HDE_KEYED_STATE: whether messages like this one come to this instance. `like` is
+ * a message of an input type in which the fields are set by which the state is kept. False with
+ * *unknown (may be NULL) set: the graph splits by a field that is not set there, and load() refuses
+ * with hde_fail(). Always true for a node without replicas. */
+bool hde_owns(const hde_ctx *ctx, const ProtobufCMessage *like, bool *unknown);
 /* timer(id) is called when the watermark has reached event_ns: before any message of a later event
  * time. One timer an id; a second call moves it, INT64_MAX cancels it. */
 void hde_timer_at(hde_ctx *ctx, uint32_t id, int64_t event_ns);
@@ -222,6 +227,7 @@ typedef enum hde_operator_flags {
     HDE_IMPURE = 8,            /* its answers come from outside and enter the log like a source's */
     HDE_VIEW = 16,             /* only shows: outside of order, log and epochs; has no outputs */
     HDE_LIVE_ONLY = 32,        /* refused by replay: it talks to a live service */
+    HDE_KEYED_STATE = 64,      /* its state can be split by key: load() adds, see there */
 } hde_operator_flags;
 
 /* Only what an operator needs is set; every function may be NULL, but a node with inputs has
@@ -259,7 +265,13 @@ typedef struct hde_operator {
      * A reload opens an instance of the new build on another thread while the old one still runs
      * (not so for HDE_EXCLUSIVE and operators with event(): those are closed first), then calls
      * save() of the old and load() of the new one between two calls of the node. Counters and
-     * timers belong to the node and stay. */
+     * timers belong to the node and stay.
+     *
+     * Where a graph changes the number of replicas, the instances before the change are saved, and
+     * every instance after it gets all of those states: load() is called once for each, adds what
+     * is in it to what is there, and keeps only what hde_owns() says. Operators that do so have
+     * HDE_KEYED_STATE; others lose their state there. Timers of all former instances are set in
+     * every new one, so timer() must not mind an id that it does not know. */
     const ProtobufCMessageDescriptor *state_type;
     uint32_t state_schema;
     hde_status (*save)(hde_ctx *ctx, const void *state, hde_msg *out);

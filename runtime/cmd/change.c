@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/change.h"
+#include "base/clock.h"
+#include "cmd/table.h"
+#include "graph/graph.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK_MS = 10, WAIT_MS = 90 * 1000 };
+
+static const char *
+kind_name(Hde__ChangeKind kind)
+{
+    static const char *const names[] = {"?",     "same", "reconfigure", "restart", "swap",
+                                        "split", "add",  "remove"};
+
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
+}
+
+static const char *
+state_text(const struct cmd *cmd, const Hde__NodeChange *node)
+{
+    switch (node->state) {
+    case HDE__CHANGED_STATE__CHANGED_STATE_KEPT:
+        return "kept";
+    case HDE__CHANGED_STATE__CHANGED_STATE_LOST:
+        return arena_printf(cmd->arena, "LOST: %s", node->why_lost ? node->why_lost : "?");
+    default:
+        return "-";
+    }
+}
+
+void
+change_put_plan(const struct cmd *cmd, const Hde__GraphPlan *plan, hde_text *out)
+{
+    struct table table = {.arena = cmd->arena};
+
+    TABLE_ROW(&table, "CHANGE", "NODE OR EDGE", "STATE", "WHAT");
+    for (size_t i = 0; i < plan->n_nodes; i++) {
+        const Hde__NodeChange *node = plan->nodes[i];
+
+        if (node->kind != HDE__CHANGE_KIND__CHANGE_KIND_SAME || cmd->verbose)
+            TABLE_ROW(&table, kind_name(node->kind), node->name, state_text(cmd, node),
+                      node->what ? node->what : "");
+    }
+    for (size_t i = 0; i < plan->n_edges; i++) {
+        const Hde__EdgeChange *edge = plan->edges[i];
+
+        if (edge->kind != HDE__CHANGE_KIND__CHANGE_KIND_SAME || cmd->verbose)
+            TABLE_ROW(&table, kind_name(edge->kind), edge->name, "-",
+                      edge->what ? edge->what : "");
+    }
+    if (table.n_rows > 1)
+        table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
+    hde_text_printf(out, "%u of %zu nodes and edges change", plan->changes,
+                    plan->n_nodes + plan->n_edges);
+    if (plan->lost)
+        hde_text_printf(out, "; %u nodes would lose their state (--drop-state agrees)", plan->lost);
+    if (plan->fixed)
+        hde_text_printf(out, "; needs a new start: %s", plan->fixed);
+    hde_text_puts(out, "\n");
+}
+
+struct graph *
+change_load(const struct cmd *cmd, const char *path, const struct cmd_list *set,
+            struct registry *registry, int *exit)
+{
+    struct graph_options options = {.sets = set->item, .n_sets = set->n};
+    struct diags diags = {0};
+    hde_text out = {0};
+    struct graph *graph = graph_load(path, &options, registry, &diags);
+
+    *exit = graph ? CMD_OK : diags.unreadable ? EX_NOINPUT : EX_CONFIG;
+    if (!graph && cmd->json) {
+        hde_text_puts(&out, "{\"diagnostics\":");
+        diags_json(&diags, &out);
+        hde_text_puts(&out, "}\n");
+    } else if (!graph) {
+        diags_print(&diags, &out, cmd->color_err);
+    }
+    if (out.len)
+        fwrite(out.data, 1, out.len, stderr);
+    hde_text_free(&out);
+    diags_fini(&diags);
+    return graph;
+}
+
+static bool
+is_decided(const Hde__ControlReply *reply)
+{
+    return reply->answer_case == HDE__CONTROL_REPLY__ANSWER_CHANGES &&
+           reply->changes->n_changes == 1 &&
+           reply->changes->changes[0]->state > HDE__CHANGE_STATE__CHANGE_STATE_WORKING;
+}
+
+int
+change_ask(const struct cmd *cmd, const struct target_options *target, Hde__ControlApply *apply,
+           struct client **client, const Hde__GraphChange **change)
+{
+    Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
+    Hde__ControlChanges ask = HDE__CONTROL_CHANGES__INIT;
+    int64_t end_ns = clock_mono_ns() + WAIT_MS * (int64_t)NS_PER_MS;
+    const Hde__ControlReply *reply;
+    const char *hint = NULL;
+    struct err err = {0};
+    int exit;
+
+    request.ask_case = HDE__CONTROL_REQUEST__ASK_APPLY;
+    request.apply = apply;
+    exit = target_ask(cmd, target, &request, client, &reply);
+    if (exit)
+        return exit;
+    if (reply->answer_case != HDE__CONTROL_REPLY__ANSWER_CHANGES || !reply->changes->n_changes)
+        return cmd_error(cmd, CMD_FAILED, "HDE-C013", NULL, "the answer is not understood");
+    ask.has_number = true;
+    ask.number = reply->changes->changes[0]->number;
+    while (!is_decided(reply) && clock_mono_ns() < end_ns) {
+        poll(NULL, 0, LOOK_MS);
+        request.ask_case = HDE__CONTROL_REQUEST__ASK_CHANGES;
+        request.changes = &ask;
+        reply = client_ask(*client, &request, TARGET_TIMEOUT_MS, &err, &hint);
+        if (!reply)
+            return cmd_error(cmd, EX_UNAVAILABLE, err.code, hint, "%s", err.text);
+    }
+    if (!is_decided(reply))
+        return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", "'hde history' tells how it went on",
+                         "the change is not decided after %d s", WAIT_MS / 1000);
+    *change = reply->changes->changes[0];
+    return CMD_OK;
+}

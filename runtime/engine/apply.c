@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/apply.h"
+#include "engine/plan_show.h"
+#include "engine/run.h"
+
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { QUEUE = 8 };
+static const int64_t default_timeout_ns = 10LL * NS_PER_S;
+
+struct change {
+    struct change *next;
+    struct arena arena; /* texts of the request and of the report */
+    struct apply_ask ask;
+    Hde__GraphChange report;
+    struct err err;
+    struct change_plan *plan;
+};
+
+/* A graph that was loaded for a change. It lives as long as something may point into it. */
+struct version {
+    struct version *next;
+    struct graph *graph;
+};
+
+/* Plugins that were not there yet when the one before looked. */
+struct rescan {
+    struct rescan *next;
+    struct registry *registry;
+};
+
+struct applier {
+    struct engine *engine;
+    pthread_t thread;
+    struct version *versions; /* newest first; the thread's */
+    struct rescan *rescans;   /* newest first; the thread's */
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t changed;
+    bool is_stopping;
+    uint64_t last; /* number given last */
+    uint32_t n_queued;
+    struct change *queue, **tail;
+    struct packed {
+        uint64_t number;
+        uint8_t *bytes;
+        size_t size;
+    } history[APPLY_HISTORY]; /* by number: Hde__GraphChange */
+};
+
+/* ---- Reports ------------------------------------------------------------------------------ */
+
+static void
+note(struct applier *self, const struct change *change)
+{
+    struct packed *slot = &self->history[change->report.number % APPLY_HISTORY];
+    size_t size = hde__graph_change__get_packed_size(&change->report);
+    uint8_t *bytes = xmalloc(size + 1);
+
+    hde__graph_change__pack(&change->report, bytes);
+    free(slot->bytes);
+    *slot = (struct packed){change->report.number, bytes, size};
+}
+
+static void
+note_now(struct applier *self, struct change *change, Hde__ChangeState state)
+{
+    pthread_mutex_lock(&self->lock);
+    change->report.state = state;
+    note(self, change);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void
+end(struct applier *self, struct change *change, Hde__ChangeState state)
+{
+    change->report.has_ended_ns = true;
+    change->report.ended_ns = clock_real_ns();
+    if (err_is_set(&change->err)) {
+        change->report.error = arena_alloc(&change->arena, sizeof *change->report.error);
+        hde__control_error__init(change->report.error);
+        change->report.error->code = arena_text(&change->arena, change->err.code);
+        change->report.error->message = arena_text(&change->arena, change->err.text);
+    }
+    note_now(self, change, state);
+}
+
+/* ---- The graph ---------------------------------------------------------------------------- */
+
+/* The first error of many. */
+static bool
+cannot_load(const struct diags *diags, const char *path, struct err *err)
+{
+    for (size_t i = 0; i < diags->n; i++)
+        if (diags->list[i].severity == SEVERITY_ERROR)
+            return err_set(err, diags->list[i].code, "%s:%u:%u: %s",
+                           diags->list[i].place.file ? diags->list[i].place.file : path,
+                           diags->list[i].place.line, diags->list[i].place.column,
+                           diags->list[i].message);
+    return err_set(err, "HDE-R050", "%s: cannot be read", path);
+}
+
+static struct graph *
+load_with(const struct change *change, const struct registry *registry, struct err *err)
+{
+    struct graph_options options = {
+        .sets = change->ask.sets, .n_sets = change->ask.n_sets, .for_run = true};
+    struct diags diags = {0};
+    struct graph *graph = graph_load(change->ask.path, &options, registry, &diags);
+
+    if (!graph)
+        cannot_load(&diags, change->ask.path, err);
+    diags_fini(&diags);
+    return graph;
+}
+
+/* A graph may use operators that came after the start: the folders are looked at again. */
+static struct graph *
+load_rescanned(struct applier *self, const struct change *change)
+{
+    struct rescan *rescan = xcalloc(1, sizeof *rescan);
+    struct graph *graph;
+
+    rescan->registry = registry_new(self->engine->options.plugins);
+    graph = load_with(change, rescan->registry, NULL);
+    if (graph) {
+        rescan->next = self->rescans;
+        self->rescans = rescan;
+    } else {
+        registry_free(rescan->registry);
+        free(rescan);
+    }
+    return graph;
+}
+
+/* The engine's copy of what the request names. */
+static const struct graph *
+load(struct applier *self, struct change *change)
+{
+    const struct registry *registry =
+        self->rescans ? self->rescans->registry : self->engine->options.registry;
+    struct version *version;
+    struct graph *graph = NULL;
+
+    if (change->ask.graph)
+        return change->ask.graph;
+    if (registry)
+        graph = load_with(change, registry, &change->err);
+    if (!graph)
+        graph = load_rescanned(self, change);
+    if (!graph)
+        return NULL;
+    change->err = (struct err){0};
+    version = xcalloc(1, sizeof *version);
+    version->graph = graph;
+    version->next = self->versions;
+    self->versions = version;
+    return graph;
+}
+
+/* ---- The work ----------------------------------------------------------------------------- */
+
+static bool
+make_plan(struct applier *self, struct change *change)
+{
+    const struct graph *graph = load(self, change);
+
+    if (!graph)
+        return false;
+    change->plan = change_plan_new(self->engine->graph, graph);
+    change->report.plan = change_plan_show(change->plan, &change->arena);
+    return true;
+}
+
+static void
+work(struct applier *self, struct change *change)
+{
+    note_now(self, change, HDE__CHANGE_STATE__CHANGE_STATE_WORKING);
+    if (!make_plan(self, change))
+        end(self, change, HDE__CHANGE_STATE__CHANGE_STATE_REFUSED);
+    else
+        end(self, change, HDE__CHANGE_STATE__CHANGE_STATE_PLANNED);
+}
+
+static void
+change_free(struct change *change)
+{
+    change_plan_free(change->plan);
+    arena_fini(&change->arena);
+    free(change);
+}
+
+/* ---- The thread --------------------------------------------------------------------------- */
+
+static struct change *
+next_change(struct applier *self)
+{
+    struct change *change = NULL;
+
+    pthread_mutex_lock(&self->lock);
+    while (!self->queue && !self->is_stopping)
+        pthread_cond_wait(&self->changed, &self->lock);
+    if (!self->is_stopping) {
+        change = self->queue;
+        self->queue = change->next;
+        self->n_queued--;
+        if (!self->queue)
+            self->tail = &self->queue;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return change;
+}
+
+static void *
+run(void *arg)
+{
+    struct applier *self = arg;
+    struct change *change;
+
+    pthread_setname_np(pthread_self(), "hde-apply");
+    while ((change = next_change(self))) {
+        work(self, change);
+        change_free(change);
+    }
+    return NULL;
+}
+
+static struct applier *
+applier_new(struct engine *engine, struct err *err)
+{
+    struct applier *self = xcalloc(1, sizeof *self);
+    sigset_t all, old;
+    int failed;
+
+    self->engine = engine;
+    self->tail = &self->queue;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = pthread_create(&self->thread, NULL, run, self);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!failed)
+        return self;
+    err_set(err, "HDE-R004", "no thread for changes: %s", strerror(failed));
+    free(self);
+    return NULL;
+}
+
+static struct applier *
+applier_of(struct engine *engine, bool makes, struct err *err)
+{
+    struct applier *self;
+
+    pthread_mutex_lock(&engine->lock);
+    if (!engine->applier && makes)
+        engine->applier = applier_new(engine, err);
+    self = engine->applier;
+    pthread_mutex_unlock(&engine->lock);
+    return self;
+}
+
+/* ---- Requests ----------------------------------------------------------------------------- */
+
+static struct change *
+change_new(const struct apply_ask *ask)
+{
+    struct change *change = xcalloc(1, sizeof *change);
+    struct arena *arena = &change->arena;
+    Hde__GraphChange *report = &change->report;
+    char **sets = arena_alloc(arena, (ask->n_sets + 1) * sizeof *sets);
+
+    hde__graph_change__init(report);
+    for (size_t i = 0; i < ask->n_sets; i++)
+        sets[i] = arena_text(arena, ask->sets[i]);
+    change->ask = *ask;
+    change->ask.sets = (const char *const *)sets;
+    if (!ask->timeout_ns)
+        change->ask.timeout_ns = default_timeout_ns;
+    report->path = ask->path ? arena_text(arena, ask->path) : NULL;
+    change->ask.path = report->path;
+    report->who = ask->who ? arena_text(arena, ask->who) : NULL;
+    report->n_set = ask->n_sets;
+    report->set = sets;
+    report->has_number = report->has_state = report->has_asked_ns = true;
+    report->state = HDE__CHANGE_STATE__CHANGE_STATE_WAITING;
+    report->asked_ns = clock_real_ns();
+    return change;
+}
+
+uint64_t
+apply_ask(struct engine *engine, const struct apply_ask *ask, struct err *err)
+{
+    struct applier *self;
+    struct change *change;
+    uint64_t number = 0;
+
+    if (engine_state(engine) != ENGINE_RUNNING)
+        return err_set(err, "HDE-R050", "the graph is not running"), 0;
+    if (!(self = applier_of(engine, true, err)))
+        return 0;
+    change = change_new(ask);
+    pthread_mutex_lock(&self->lock);
+    if (self->n_queued < QUEUE) {
+        number = change->report.number = ++self->last;
+        self->n_queued++;
+        note(self, change);
+        *self->tail = change;
+        self->tail = &change->next;
+        pthread_cond_broadcast(&self->changed);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (number)
+        return number;
+    change_free(change);
+    return err_set(err, "HDE-R050", "%d changes wait already", QUEUE), 0;
+}
+
+Hde__EngineChanges *
+apply_changes(struct engine *engine, uint64_t number)
+{
+    Hde__EngineChanges *out = xmalloc(sizeof *out);
+    struct applier *self = applier_of(engine, false, NULL);
+
+    hde__engine_changes__init(out);
+    out->changes = xcalloc(APPLY_HISTORY, sizeof *out->changes);
+    if (!self)
+        return out;
+    pthread_mutex_lock(&self->lock);
+    for (uint64_t i = self->last; i > 0 && i + APPLY_HISTORY > self->last; i--) {
+        const struct packed *slot = &self->history[i % APPLY_HISTORY];
+
+        if (!number || number == i)
+            out->changes[out->n_changes++] =
+                hde__graph_change__unpack(NULL, slot->size, slot->bytes);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return out;
+}
+
+/* ---- The end ------------------------------------------------------------------------------ */
+
+void
+apply_stop(struct engine *engine)
+{
+    struct applier *self = engine->applier;
+
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+}
+
+void
+apply_free(struct engine *engine)
+{
+    struct applier *self = engine->applier;
+
+    if (!self)
+        return;
+    while (self->queue) {
+        struct change *change = self->queue;
+
+        self->queue = change->next;
+        change_free(change);
+    }
+    while (self->versions) {
+        struct version *version = self->versions;
+
+        self->versions = version->next;
+        graph_free(version->graph);
+        free(version);
+    }
+    while (self->rescans) {
+        struct rescan *rescan = self->rescans;
+
+        self->rescans = rescan->next;
+        registry_free(rescan->registry);
+        free(rescan);
+    }
+    for (size_t i = 0; i < APPLY_HISTORY; i++)
+        free(self->history[i].bytes);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * plan - compares two graphs.
+ *
+ *  (1) Every node and every edge of both graphs is in the plan once.
+ *  (2) State is kept if the new instance can load() what the old one can save(): the same message
+ *      type, a schema that is not older; over replicas only with HDE_KEYED_STATE.
+ *      [test_what_becomes_of_each_node] */
+#include "graph/plan.h"
+#include "graph/write.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct planner {
+    struct change_plan *plan;
+    struct arena *arena;
+    hde_text what; /* of the node or edge that is looked at */
+};
+
+static void
+note(struct planner *self, const char *name, const char *before, const char *after)
+{
+    hde_text_printf(&self->what, "%s%s: %s -> %s", self->what.len ? "; " : "", name, before, after);
+}
+
+static void
+note_number(struct planner *self, const char *name, int64_t before, int64_t after)
+{
+    if (before != after)
+        note(self, name, arena_printf(self->arena, "%lld", (long long)before),
+             arena_printf(self->arena, "%lld", (long long)after));
+}
+
+static void
+note_text(struct planner *self, const char *name, const char *before, const char *after)
+{
+    before = before ? before : "";
+    after = after ? after : "";
+    if (strcmp(before, after) != 0)
+        note(self, name, *before ? before : "none", *after ? after : "none");
+}
+
+static const char *
+take_what(struct planner *self)
+{
+    const char *what = arena_text(self->arena, self->what.len ? self->what.data : "");
+
+    hde_text_clear(&self->what);
+    return what;
+}
+
+/* ---- Parameters --------------------------------------------------------------------------- */
+
+/* Without "." and ".." and from the root, so that one file has one name. */
+static const char *
+whole_path(struct arena *arena, const char *path)
+{
+    char folder[PATH_MAX] = "";
+    char *out;
+    size_t n = 0;
+
+    if (!path || !*path || strcmp(path, "-") == 0)
+        return path ? path : "";
+    if (*path != '/' && !getcwd(folder, sizeof folder))
+        return path;
+    path = arena_printf(arena, "%s/%s", folder, path);
+    out = arena_alloc(arena, strlen(path) + 2);
+    while (*path) {
+        size_t len = strcspn(path, "/");
+
+        if (len == 2 && memcmp(path, "..", 2) == 0) {
+            while (n && out[--n] != '/')
+                ;
+        } else if (len && !(len == 1 && *path == '.')) {
+            out[n++] = '/';
+            memcpy(out + n, path, len);
+            n += len;
+        }
+        path += len + (path[len] == '/');
+    }
+    out[n] = 0;
+    return out;
+}
+
+static const char *
+param_text(struct planner *self, const hde_param *param, const void *state)
+{
+    const void *field = (const char *)state + param->offset;
+    hde_text text = {0};
+    const char *out;
+
+    if (param->type == HDE_PARAM_PATH)
+        hde_json_string(&text, whole_path(self->arena, ((const hde_path *)field)->path));
+    else
+        graph_write_param(&text, param, state);
+    out = arena_text(self->arena, text.data ? text.data : "");
+    hde_text_free(&text);
+    return out;
+}
+
+static bool
+same_secret(const hde_param *param, const void *a, const void *b)
+{
+    const hde_secret *x = (const void *)((const char *)a + param->offset);
+    const hde_secret *y = (const void *)((const char *)b + param->offset);
+
+    return param->type != HDE_PARAM_SECRET ||
+           strcmp(x->text ? x->text : "", y->text ? y->text : "") == 0;
+}
+
+/* Of the same operator. *live: all that differ may change while the node runs. */
+static bool
+params_differ(struct planner *self, const struct graph_node *before, const struct graph_node *after,
+              bool *live)
+{
+    bool differ = false;
+
+    *live = true;
+    for (const hde_param *param = after->op->params; param && param->name; param++) {
+        const char *x = param_text(self, param, before->params);
+        const char *y = param_text(self, param, after->params);
+
+        if (strcmp(x, y) == 0 && same_secret(param, before->params, after->params))
+            continue;
+        note(self, param->name, x, y);
+        differ = true;
+        *live &= (param->flags & HDE_PARAM_LIVE) != 0;
+    }
+    return differ;
+}
+
+/* ---- Operators ---------------------------------------------------------------------------- */
+
+bool
+change_same_op(const hde_operator *a, const hde_operator *b)
+{
+    return a == b || (a->size == b->size && memcmp(a, b, a->size) == 0);
+}
+
+/* ---- Nodes -------------------------------------------------------------------------------- */
+
+static bool
+has_replicas(const struct graph_node *node)
+{
+    return node->replicas > 1;
+}
+
+static bool
+is_split(const struct graph_node *before, const struct graph_node *after)
+{
+    return before->replicas != after->replicas ||
+           (has_replicas(after) && strcmp(before->key, after->key) != 0);
+}
+
+static bool
+same_policy(const struct error_policy *a, const struct error_policy *b)
+{
+    return a->action == b->action && a->attempts == b->attempts && a->backoff_ns == b->backoff_ns &&
+           a->max_backoff_ns == b->max_backoff_ns && a->then == b->then;
+}
+
+/* NULL: it can; otherwise why not. */
+static const char *
+loses_state(struct planner *self, const struct graph_node *before, const struct graph_node *after,
+            bool split)
+{
+    const hde_operator *was = before->op, *op = after->op;
+
+    if (was->poll && was->seek && (!op->poll || !op->seek || !change_same_op(was, op)))
+        return "another source does not know where this one stands";
+    if (!was->save)
+        return NULL;
+    if (!op->load)
+        return arena_printf(self->arena, "%s keeps no state", op->name);
+    if (was->state_type != op->state_type)
+        return arena_printf(self->arena, "%s keeps %s, not %s", op->name, op->state_type->name,
+                            was->state_type->name);
+    if (op->state_schema < was->state_schema)
+        return arena_printf(self->arena, "%s knows state up to schema %u, it has %u", op->name,
+                            op->state_schema, was->state_schema);
+    if (split && !(op->flags & HDE_KEYED_STATE))
+        return arena_printf(self->arena, "%s cannot split its state by a key", op->name);
+    return NULL;
+}
+
+static bool
+has_state(const struct graph_node *node)
+{
+    return node->op->save || (node->op->poll && node->op->seek);
+}
+
+static void
+set_state(struct planner *self, struct node_change *change, const struct graph_node *before,
+          const struct graph_node *after)
+{
+    if (!has_state(before))
+        return;
+    change->why_lost = after ? loses_state(self, before, after, is_split(before, after))
+                             : "the node is removed";
+    change->state = change->why_lost ? CHANGE_STATE_LOST : CHANGE_STATE_KEPT;
+    self->plan->n_lost += change->why_lost != NULL;
+}
+
+/* Not of a node that changes its operator, name or number of replicas. */
+static enum change_kind
+kind_of_rest(struct planner *self, const struct graph_node *before, const struct graph_node *after)
+{
+    bool live, differ = params_differ(self, before, after, &live);
+
+    if (differ && !live)
+        return CHANGE_RESTART;
+    if (!same_policy(&before->on_error, &after->on_error)) {
+        note(self, "on_error", "before", "after");
+        differ = true;
+    }
+    return differ ? CHANGE_RECONFIGURE : CHANGE_SAME;
+}
+
+static void
+compare_nodes(struct planner *self, struct node_change *change)
+{
+    const struct graph_node *before = &self->plan->before->nodes[change->before];
+    const struct graph_node *after = &self->plan->after->nodes[change->after];
+    bool live;
+
+    note_text(self, "name", before->name, after->name);
+    note_text(self, "op", before->op->name, after->op->name);
+    if (!change_same_op(before->op, after->op)) {
+        change->kind = CHANGE_SWAP;
+    } else if (is_split(before, after)) {
+        change->kind = CHANGE_SPLIT;
+        note_number(self, "replicas", before->replicas, after->replicas);
+        note_text(self, "key", before->key, after->key);
+        params_differ(self, before, after, &live);
+    } else if (strcmp(before->name, after->name) != 0) {
+        change->kind = CHANGE_RESTART;
+        params_differ(self, before, after, &live);
+    } else {
+        change->kind = kind_of_rest(self, before, after);
+    }
+    set_state(self, change, before, after);
+    change->what = take_what(self);
+}
+
+static size_t
+find_node(const struct graph *graph, const char *name)
+{
+    for (size_t i = 0; name && i < graph->n_nodes; i++)
+        if (strcmp(graph->nodes[i].name, name) == 0)
+            return i;
+    return CHANGE_NOWHERE;
+}
+
+/* The old node that a node of the new graph is. */
+static size_t
+find_before(const struct planner *self, const struct graph_node *after, const bool *taken)
+{
+    size_t at = find_node(self->plan->before, after->name);
+
+    if (at == CHANGE_NOWHERE && find_node(self->plan->after, after->was) == CHANGE_NOWHERE)
+        at = find_node(self->plan->before, after->was);
+    return at != CHANGE_NOWHERE && taken[at] ? CHANGE_NOWHERE : at;
+}
+
+static void
+plan_nodes(struct planner *self)
+{
+    struct change_plan *plan = self->plan;
+    bool *taken = arena_alloc(self->arena, (plan->before->n_nodes + 1) * sizeof *taken);
+
+    for (size_t i = 0; i < plan->after->n_nodes; i++) {
+        struct node_change *change = &plan->nodes[plan->n_nodes++];
+
+        *change = (struct node_change){
+            .kind = CHANGE_ADD, .after = i, .what = plan->after->nodes[i].op->name};
+        change->before = find_before(self, &plan->after->nodes[i], taken);
+        if (change->before == CHANGE_NOWHERE)
+            continue;
+        taken[change->before] = true;
+        compare_nodes(self, change);
+    }
+    for (size_t i = 0; i < plan->before->n_nodes; i++) {
+        struct node_change *change = &plan->nodes[plan->n_nodes];
+
+        if (taken[i])
+            continue;
+        plan->n_nodes++;
+        *change = (struct node_change){.kind = CHANGE_REMOVE,
+                                       .before = i,
+                                       .after = CHANGE_NOWHERE,
+                                       .what = plan->before->nodes[i].op->name};
+        set_state(self, change, &plan->before->nodes[i], NULL);
+    }
+}
+
+/* ---- Edges -------------------------------------------------------------------------------- */
+
+static const char *
+full_name(enum full_policy full)
+{
+    static const char *const names[] = {"block", "latest", "drop_oldest"};
+
+    return names[full];
+}
+
+static const char *
+keys_text(struct planner *self, const struct graph_edge *edge)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < edge->n_keys; i++)
+        text = arena_printf(self->arena, "%s%s%s", text, i ? ", " : "", edge->keys[i]);
+    return text;
+}
+
+static void
+compare_edges(struct planner *self, struct edge_change *change)
+{
+    const struct graph_edge *before = &self->plan->before->edges[change->before];
+    const struct graph_edge *after = &self->plan->after->edges[change->after];
+
+    note_text(self, "full", full_name(before->full), full_name(after->full));
+    note_text(self, "key", keys_text(self, before), keys_text(self, after));
+    note_number(self, "transport", before->transport, after->transport);
+    note_number(self, "capacity", before->capacity_messages, after->capacity_messages);
+    note_number(self, "bytes", before->capacity_bytes, after->capacity_bytes);
+    change->kind = self->what.len ? CHANGE_RECONFIGURE : CHANGE_SAME;
+    change->what = take_what(self);
+}
+
+static size_t
+find_edge(const struct graph *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_edges; i++)
+        if (strcmp(graph->edges[i].name, name) == 0)
+            return i;
+    return CHANGE_NOWHERE;
+}
+
+static void
+plan_edges(struct planner *self)
+{
+    struct change_plan *plan = self->plan;
+
+    for (size_t i = 0; i < plan->after->n_edges; i++) {
+        struct edge_change *change = &plan->edges[plan->n_edges++];
+
+        *change = (struct edge_change){.kind = CHANGE_ADD, .after = i, .what = ""};
+        change->before = find_edge(plan->before, plan->after->edges[i].name);
+        if (change->before != CHANGE_NOWHERE)
+            compare_edges(self, change);
+    }
+    for (size_t i = 0; i < plan->before->n_edges; i++)
+        if (find_edge(plan->after, plan->before->edges[i].name) == CHANGE_NOWHERE)
+            plan->edges[plan->n_edges++] = (struct edge_change){
+                .kind = CHANGE_REMOVE, .before = i, .after = CHANGE_NOWHERE, .what = ""};
+}
+
+/* ---- The whole ---------------------------------------------------------------------------- */
+
+static void
+plan_settings(struct planner *self)
+{
+    const struct graph *before = self->plan->before, *after = self->plan->after;
+
+    note_text(self, "graph", before->name, after->name);
+    note_text(self, "skip_file", before->skip_file, after->skip_file);
+    note_text(self, "record", before->record, after->record);
+    note_text(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
+    self->plan->fixed = take_what(self);
+}
+
+struct change_plan *
+change_plan_new(const struct graph *before, const struct graph *after)
+{
+    struct change_plan *plan = xcalloc(1, sizeof *plan);
+    struct planner self = {plan, &plan->arena, {0}};
+
+    plan->before = before;
+    plan->after = after;
+    plan->nodes = arena_alloc(&plan->arena, (before->n_nodes + after->n_nodes + 1) * sizeof *plan->nodes);
+    plan->edges = arena_alloc(&plan->arena, (before->n_edges + after->n_edges + 1) * sizeof *plan->edges);
+    plan_nodes(&self);
+    plan_edges(&self);
+    plan_settings(&self);
+    for (size_t i = 0; i < plan->n_nodes; i++)
+        plan->n_changes += plan->nodes[i].kind != CHANGE_SAME;
+    for (size_t i = 0; i < plan->n_edges; i++)
+        plan->n_changes += plan->edges[i].kind != CHANGE_SAME;
+    hde_text_free(&self.what);
+    return plan;
+}
+
+void
+change_plan_free(struct change_plan *plan)
+{
+    if (!plan)
+        return;
+    arena_fini(&plan->arena);
+    free(plan);
+}
