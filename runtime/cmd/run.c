@@ -28,7 +28,7 @@ struct run_options {
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
     int64_t workers;
-    bool insecure, watch_plugins;
+    bool insecure, watch_plugins, verify;
 };
 
 /* Everything that lives while the graph runs. */
@@ -260,6 +260,12 @@ record_folder(const struct run *run)
     return arena_printf(run->cmd->arena, "%s.log", run->graph->name);
 }
 
+static int64_t
+hashes_ns(const struct graph *graph)
+{
+    return graph->checkpoint.hashes ? graph->checkpoint.every_ns : graph->hashes_ns;
+}
+
 static int
 start(struct run *run)
 {
@@ -268,6 +274,9 @@ start(struct run *run)
                                     .workers = run->options->workers,
                                     .stall_ns = run->options->stall.ns,
                                     .log = run->log,
+                                    .is_dry = run->options->verify,
+                                    .verify = run->options->verify,
+                                    .hashes_ns = hashes_ns(run->graph),
                                     .record = record_folder(run),
                                     .checkpoint = run->mode != RUN_REPLAY &&
                                                   run->graph->checkpoint.store,
@@ -303,7 +312,8 @@ start(struct run *run)
     if (run->options->watch_plugins && !(run->follow = follow_open(run->engine, &err)))
         return start_exit(run, &err);
     run->begin_ns = clock_mono_ns();
-    summary_start(run->cmd, run->engine, run->control);
+    if (!run->options->verify)
+        summary_start(run->cmd, run->engine, run->control);
     arm_timer(run);
     return CMD_OK;
 }
@@ -358,13 +368,101 @@ wait_for_end(struct run *run)
     }
 }
 
+/* ---- Verify ------------------------------------------------------------------------------- */
+
+static const char *
+role_left_out(const struct graph_node *node)
+{
+    bool has_outputs = node->op->outputs && node->op->outputs->name;
+
+    if (node->op->poll)
+        return "source";
+    if (node->op->flags & HDE_IMPURE)
+        return "impure";
+    if (node->op->flags & HDE_VIEW)
+        return "view";
+    return has_outputs ? NULL : "sink";
+}
+
+static void
+put_left_out(const struct run *run, hde_text *out)
+{
+    const char *comma = "";
+
+    hde_text_puts(out, run->cmd->json ? ",\"left_out\":[" : "left out: ");
+    for (size_t i = 0; i < run->graph->n_nodes; i++) {
+        const struct graph_node *node = &run->graph->nodes[i];
+        const char *role = role_left_out(node);
+
+        if (!role)
+            continue;
+        hde_text_puts(out, comma);
+        if (run->cmd->json)
+            hde_json_string(out, node->name);
+        else
+            hde_text_printf(out, "%s (%s)", node->name, role);
+        comma = run->cmd->json ? "," : ", ";
+    }
+    hde_text_puts(out, run->cmd->json ? "]" : "\n");
+}
+
+static void
+put_verified(const struct run *run, const struct engine_verified *v, double seconds, hde_text *out)
+{
+    unsigned long long hashes = v->hashes, barriers = v->barriers, after = v->after, to = v->up_to;
+
+    if (run->cmd->json) {
+        hde_text_printf(out, "{\"equal\":%s,\"hashes\":%llu,\"barriers\":%llu,\"seconds\":%.3f",
+                        v->differs ? "false" : "true", hashes, barriers, seconds);
+        put_left_out(run, out);
+        hde_text_printf(out, ",\"last_tick\":%llu", to);
+        if (v->differs) {
+            hde_text_printf(out, ",\"difference\":{\"after_tick\":%llu,\"node\":", after);
+            hde_json_string(out, v->node);
+            hde_text_puts(out, ",\"what\":");
+            hde_json_string(out, v->what);
+            hde_text_puts(out, "}");
+        }
+        hde_text_puts(out, "}\n");
+        return;
+    }
+    put_left_out(run, out);
+    if (v->differs)
+        hde_text_printf(out, "different: node '%s', %s, in the epoch behind tick %llu up to %llu\n",
+                        v->node, v->what, after, to);
+    hde_text_printf(out, "%s: %llu hashes at %llu barriers compared, up to tick %llu, in %.1f s\n",
+                    v->differs ? "not equal" : "equal", hashes, barriers, to, seconds);
+}
+
+static int
+verify_end(struct run *run, double seconds)
+{
+    struct engine_verified result;
+    hde_text out = {0};
+    int exit;
+
+    if (!engine_join(run->engine, STOP_MS) || !engine_verify(run->engine, &result))
+        return cmd_error(run->cmd, EX_SOFTWARE, "HDE-C021", NULL, "an operator does not return");
+    if (!result.barriers)
+        return cmd_error(run->cmd, EX_DATAERR, "HDE-R080",
+                         "record: {to: FOLDER, hashes: 10s}, or checkpoint: {hashes: true}",
+                         "'%s' holds no hashes to compare with", run->log);
+    put_verified(run, &result, seconds, &out);
+    exit = cmd_print(run->cmd, &out, NULL);
+    hde_text_free(&out);
+    return exit ? exit : result.differs ? CMD_FAILED : CMD_OK;
+}
+
 static int
 finish(struct run *run, int exit)
 {
     double seconds = (double)(clock_mono_ns() - run->begin_ns) / 1e9;
 
     log_flush();
-    summary_end(run->cmd, run->engine, seconds);
+    if (run->options->verify && exit == CMD_OK && engine_state(run->engine) != ENGINE_FAILED)
+        exit = verify_end(run, seconds);
+    else
+        summary_end(run->cmd, run->engine, seconds);
     if (exit == CMD_OK && engine_state(run->engine) == ENGINE_FAILED) {
         const struct err *err = engine_error(run->engine);
 
@@ -408,6 +506,9 @@ run_graph(const struct cmd *cmd, const struct run_options *options, int mode)
     log_set_format(strcmp(run.options->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
     if (cmd->quiet)
         log_set_level(LEVEL_WARN);
+    if (options->verify && !is_folder(run.path))
+        return cmd_error(cmd, EX_USAGE, "HDE-C002", "hde replay FOLDER --verify",
+                         "--verify is for a recorded run: '%s' is no folder", run.path);
     if (!(exit = parse_speed(&run)) && !(exit = set_levels(&run)) &&
         !(exit = mode == RUN_REPLAY && is_folder(run.path) ? use_log(&run) : CMD_OK) &&
         !(exit = load(&run))) {
@@ -546,13 +647,18 @@ const struct command cmd_replay = {
             "of workers. Operators that talk to live services are refused by name.\n\nA folder "
             "that 'hde record' or 'record:' has written: its last run again, entry by entry, with "
             "the graph and the --set options of that run; sources are not asked, and views that "
-            "listen or talk to a live service are left out. The outputs are those of the run.",
+            "listen or talk to a live service are left out. The outputs are those of the run.\n\n"
+            "With --verify nothing is written: the log is taken again at full speed, the state and "
+            "the outputs of every node are compared at each barrier with the hashes that the run "
+            "has written (record: {to: FOLDER, hashes: 10s}, or checkpoint: {hashes: true}), and "
+            "the first node and epoch that differ are named; the exit code is 1 then.",
     .examples =
         (const struct cmd_example[]){
             {"hde replay graphs/replay.yaml --set source.path=day.csv",
              "a recorded day, as fast as it goes"},
             {"hde replay replay.yaml --speed 10x", "ten times as fast as it was"},
             {"hde replay demo.log --set out.path=again.jsonl", "a recorded run, into another file"},
+            {"hde replay demo.log --verify", "is it still what the run computed?"},
             {0}},
     .options = (const struct cmd_option[]){{CMD_OPTION("speed", struct run_options, speed),
                                             .value = "SPEED", .fallback = "max",
@@ -560,9 +666,14 @@ const struct command cmd_replay = {
                                            {CMD_OPTION("graph", struct run_options, graph),
                                             .value = "GRAPH", .complete = CMD_COMPLETE_FILE,
                                             .help = "a log: this graph instead of the recorded one"},
+                                           {CMD_OPTION("verify", struct run_options, verify),
+                                            .help = "a log: compare with the hashes that the run "
+                                                    "left in it; nothing is written"},
                                            RUN_OPTIONS,
                                            {0}},
-    .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},
+    .exits = (const struct cmd_exit[]){{EX_DATAERR, "--verify: the log holds no hashes"},
+                                       RUN_EXITS,
+                                       {0}},
     .complete = CMD_COMPLETE_FILE,
     .min_args = 1,
     .max_args = 1,

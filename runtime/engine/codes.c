@@ -69,6 +69,10 @@ const struct code engine_codes[] = {
      "It did what hde/operator.h forbids, for example emitted another type than its port has, or "
      "counted batch->done past batch->n. This is a fault of the operator.",
      NULL, NULL},
+    {"HDE-R080", "a log has no hashes to verify",
+     "`hde replay FOLDER --verify` compares with the hashes that the run has written at its barriers. "
+     "The run wrote none, or ended before its first barrier.",
+     "record: kept", "record: {to: kept, hashes: 10s}"},
     {"HDE-R020", "nothing of that name can be reloaded",
      "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "
      "use. 'hde status' lists both.",

@@ -6,7 +6,9 @@
  *      RUNNING, DRAINING --a node fails--> FAILED */
 #include "engine/apply.h"
 #include "engine/epoch.h"
+#include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/probe.h"
 #include "engine/reload.h"
 
 #include "base/log.h"
@@ -141,8 +143,9 @@ is_left_out(const struct engine *engine, const struct node *node)
 {
     const hde_operator *op = node->def->op;
     bool is_live_view = op->flags & HDE_VIEW && op->flags & (HDE_EXCLUSIVE | HDE_LIVE_ONLY);
+    bool is_sink = engine->options.is_dry && !node->ctx.n_outlets;
 
-    return engine->is_taking && (node->source || node->is_impure || is_live_view);
+    return engine->is_taking && (node->source || node->is_impure || is_live_view || is_sink);
 }
 
 static hde_status
@@ -324,6 +327,22 @@ open_stores(struct engine *engine, struct err *err)
     return epochs_open(engine, err);
 }
 
+/* Barriers, and what looks at the outputs of nodes. */
+static void
+open_observers(struct engine *engine)
+{
+    const struct engine_options *options = &engine->options;
+
+    if (options->checkpoint)
+        engine->barriers_ns = engine->graph->checkpoint.every_ns;
+    else if (options->record)
+        engine->barriers_ns = options->hashes_ns;
+    if (options->verify || (options->record && options->hashes_ns))
+        hashes_open(engine);
+    if (engine->hashes || options->trace.emitted)
+        probes_open(engine);
+}
+
 struct engine *
 engine_new(const struct graph *graph, const struct engine_options *options, struct err *err)
 {
@@ -357,8 +376,10 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     if (check_replay(engine, err) &&
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
         engine_build(engine, err) && open_stores(engine, err) && open_nodes(engine, err) &&
-        place_start(engine, err))
+        place_start(engine, err)) {
+        open_observers(engine);
         return engine;
+    }
     engine_free(engine);
     return NULL;
 }
@@ -531,10 +552,14 @@ engine_free(struct engine *engine)
         if (engine->workers[i]->is_started)
             pthread_join(engine->workers[i]->thread, NULL);
     watchdog_stop(engine->watchdog);
+    if (engine->is_recording)
+        hashes_finish(engine);
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         if (engine->nodes[i]->actor)
             close_node(engine->nodes[i]);
     epochs_close(engine->epochs);
+    hashes_close(engine->hashes);
+    probes_close(engine);
     ingress_close(engine->ingress);
     reload_free(engine);
     engine_unbuild(engine);

@@ -17,6 +17,22 @@
 struct engine;
 struct stats; /* engine/stats.h: counters in shared memory */
 
+/* With log: told of every message that a node emits, on its worker's thread; several at once. */
+struct engine_emitted {
+    const char *node;
+    uint32_t id, replica, port; /* ids are in topological order */
+    uint64_t tick;
+    int64_t event_ns;
+    const ProtobufCMessageDescriptor *type;
+    const uint8_t *bytes; /* packed; for the call */
+    size_t size;
+};
+struct engine_trace {
+    void (*emitted)(void *arg, const struct engine_emitted *message); /* NULL: nobody */
+    void *arg;
+    uint64_t from, to; /* ticks, both included */
+};
+
 struct engine_options {
     bool virtual_clock; /* replay: time is the event time of what is fed */
     double speed;       /* virtual clock: 0 as fast as possible, 1 real time, 10 ten times */
@@ -28,6 +44,11 @@ struct engine_options {
     const char *record;     /* folder: the ingress log is written there; NULL: not */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
+    bool is_dry;             /* with log: sinks and views are left out, nothing is written anywhere */
+    struct engine_trace trace;
+    bool verify;             /* with log: barriers are passed, hashes compared */
+    int64_t hashes_ns;       /* with record: hashes of all nodes so often, with checkpoint at every
+                                barrier; 0: none */
     const char *const *sets; /* what the graph was loaded with, kept in the log */
     size_t n_sets;
     const struct registry *registry; /* of the graph, for graphs that are applied */
@@ -45,6 +66,14 @@ struct log_start {
 };
 bool engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
                       struct err *err);
+
+/* What comparing a run with its log gave, after it ended. */
+struct engine_verified {
+    bool differs;
+    uint64_t barriers, hashes; /* compared; 0 barriers: the log has no hashes */
+    uint64_t after, up_to;     /* differs: ticks of the epoch; else up_to alone: the last barrier */
+    char node[256], what[256]; /* differs: the first node, and what of it */
+};
 
 enum engine_state { ENGINE_NEW, ENGINE_RUNNING, ENGINE_DRAINING, ENGINE_ENDED, ENGINE_FAILED };
 
@@ -64,6 +93,9 @@ void engine_stop(struct engine *engine);  /* any thread: now, without running em
 bool engine_join(struct engine *engine, int timeout_ms);
 const struct err *engine_error(const struct engine *engine); /* after ENGINE_FAILED */
 void engine_free(struct engine *engine); /* joins every thread, closes every operator */
+
+/* After engine_join(). False: the engine did not verify anything. */
+bool engine_verify(struct engine *engine, struct engine_verified *out);
 
 const struct stats *engine_stats(const struct engine *engine); /* any thread */
 /* hde_level: smaller ones of this node are not written any more. node NULL: every node. False if

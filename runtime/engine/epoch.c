@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/hash.h"
 #include "engine/ingress.h"
 
 #include <dirent.h>
@@ -394,9 +395,8 @@ saved_source(const struct source *source)
     return saved;
 }
 
-/* Actors that barriers reach. */
-static bool
-takes_part(const struct actor *actor)
+bool
+epochs_reach(const struct actor *actor)
 {
     bool has_input = actor->is_sequenced;
 
@@ -434,7 +434,7 @@ epochs_begin(struct epochs *self, uint64_t position)
     self->open_ns = clock_mono_ns();
     self->waits = 0;
     for (uint32_t i = 0; i < engine->n_actors; i++)
-        self->waits += takes_part(engine->actors[i]);
+        self->waits += epochs_reach(engine->actors[i]);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -491,8 +491,8 @@ save_state(struct node *node, Hde__SavedNode *saved)
     return ok;
 }
 
-static Hde__SavedNode *
-saved_node(struct node *node, bool *ok)
+Hde__SavedNode *
+epochs_saved_node(struct node *node)
 {
     Hde__SavedNode *saved = xmalloc(sizeof *saved);
 
@@ -508,34 +508,52 @@ saved_node(struct node *node, bool *ok)
     saved->event_timers = saved_timers(&node->event_timers, &saved->n_event_timers);
     if (!node->source)
         saved->clock_timers = saved_timers(&node->clock_timers, &saved->n_clock_timers);
-    *ok &= save_state(node, saved);
-    return saved;
+    if (save_state(node, saved))
+        return saved;
+    hde__saved_node__free_unpacked(saved, NULL);
+    return NULL;
+}
+
+/* True: the epoch is open, and has what was saved. */
+static bool
+confirm(struct epochs *self, const struct actor *actor, Hde__SavedNode **saved)
+{
+    bool is_taken;
+
+    pthread_mutex_lock(&self->lock);
+    is_taken = self->open && self->open->tick == actor->tick;
+    for (uint32_t i = 0; i < actor->n_nodes && is_taken; i++)
+        self->open->nodes[self->open->n_nodes++] = saved[i];
+    if (is_taken && !--self->waits) {
+        self->ready = self->open;
+        self->open = NULL;
+        self->is_writing = true;
+        pthread_cond_broadcast(&self->changed);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return is_taken;
 }
 
 void
 epochs_save(struct actor *actor)
 {
-    struct epochs *self = actor->engine->epochs;
+    struct engine *engine = actor->engine;
     Hde__SavedNode **saved = xcalloc(actor->n_nodes + 1, sizeof *saved);
     bool ok = true, is_taken = false;
 
-    for (uint32_t i = 0; i < actor->n_nodes; i++)
-        saved[i] = saved_node(actor->nodes[i], &ok);
-    pthread_mutex_lock(&self->lock);
-    if (self->open && self->open->tick == actor->tick && ok) {
-        for (uint32_t i = 0; i < actor->n_nodes; i++)
-            self->open->nodes[self->open->n_nodes++] = saved[i];
-        is_taken = true;
-        if (!--self->waits) {
-            self->ready = self->open;
-            self->open = NULL;
-            self->is_writing = true;
-            pthread_cond_broadcast(&self->changed);
-        }
+    for (uint32_t i = 0; i < actor->n_nodes; i++) {
+        if (!engine->epochs && !actor->nodes[i]->probe)
+            continue;
+        saved[i] = epochs_saved_node(actor->nodes[i]);
+        ok &= saved[i] != NULL;
     }
-    pthread_mutex_unlock(&self->lock);
+    if (engine->hashes)
+        hashes_pass(actor, saved);
+    if (engine->epochs && ok)
+        is_taken = confirm(engine->epochs, actor, saved);
     for (uint32_t i = 0; i < actor->n_nodes && !is_taken; i++)
-        hde__saved_node__free_unpacked(saved[i], NULL);
+        if (saved[i])
+            hde__saved_node__free_unpacked(saved[i], NULL);
     free(saved);
 }
 

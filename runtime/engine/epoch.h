@@ -17,11 +17,16 @@ const Hde__Epoch *epochs_last(const struct epochs *self);
 /* Puts the state of the last epoch into the opened nodes; engine threads do not run yet. */
 bool epochs_restore(struct engine *engine, struct err *err);
 
+/* Actors that barriers reach. */
+bool epochs_reach(const struct actor *actor);
+/* What an epoch keeps of a node. The caller frees it; NULL: save() refuses. */
+Hde__SavedNode *epochs_saved_node(struct node *node);
+
 /* Sequencer: an epoch begins with the barrier of sequencer.last at that position of the log. One
  * that is still open is abandoned. */
 void epochs_begin(struct epochs *self, uint64_t position);
 bool epochs_is_open(struct epochs *self); /* begun, neither complete nor timed out */
-/* Worker: the nodes of an actor have passed the barrier and are saved now. */
+/* Worker: the nodes of an actor have passed the barrier: they are saved, and hashed, now. */
 void epochs_save(struct actor *actor);
 /* Under the seeded scheduler there is no writing thread: whether an epoch waits for it, and its
  * work. */

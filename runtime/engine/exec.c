@@ -17,7 +17,7 @@
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
  *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
 #include "base/fault.h"
-#include "engine/run.h"
+#include "engine/probe.h"
 #include "engine/swap.h"
 
 #include <stdio.h>
@@ -541,6 +541,8 @@ run_node(struct actor *actor, struct node *node)
     if (unlikely(node->event_timers.next_ns <= node->wm || node->wm == WM_END || actor->direct) &&
         !run_after(actor, node))
         return false;
+    if (unlikely(node->probe != NULL))
+        probe_pass(node);
     node->port = 0;
     return true;
 }

@@ -336,6 +336,15 @@ ingress_barrier(struct ingress *self)
     return append_entry(self, &out);
 }
 
+void
+ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes)
+{
+    Hde__LogEntry out = entry_of(self, HDE__LOG_KIND__LOG_KIND_HASHES, NULL, 0);
+
+    out.hashes = hashes;
+    append_entry(self, &out);
+}
+
 bool
 ingress_is_durable(struct engine *engine, uint64_t tick)
 {

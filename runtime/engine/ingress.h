@@ -17,6 +17,7 @@ bool ingress_open(struct engine *engine, struct err *err);
 /* The entry of this start, with ticks above `above`; a recovered one goes on from those before. */
 bool ingress_start(struct ingress *self, uint64_t above, bool recovered);
 uint64_t ingress_barrier(struct ingress *self); /* position of the entry */
+void ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes);
 /* Any thread. Whether the tick's entry survives a crash; if not, the log hurries and wakes the
  * workers of gated actors. */
 bool ingress_is_durable(struct engine *engine, uint64_t tick);

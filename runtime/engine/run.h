@@ -97,7 +97,8 @@ struct node {
     uint64_t mark;          /* sinks, recovering: ticks up to here are in store already */
     bool may_alarm;         /* may use hde_timer_after() and is no source */
     _Atomic bool closed;    /* no more posts */
-    struct outlet *outlets; /* the graph's; ctx.outlets are these or capture.outlets */
+    struct outlet *outlets; /* the graph's; ctx.outlets are these, or capture's, or the probe's */
+    struct probe *probe;    /* sees what it emits (probe.h); NULL: nobody does */
     struct capture capture; /* sources, impure */
     uint32_t answers_out;   /* impure: answers on their way through the sequencer */
     struct timers clock_timers;
@@ -228,6 +229,8 @@ struct alarm { /* a processing-time timer that the sequencer watches */
 
 struct ingress; /* ingress.h */
 struct epochs;  /* epoch.h */
+struct probe;   /* probe.h */
+struct hashes;  /* hash.h */
 
 struct sequencer {
     uint64_t last;  /* tick given last */
@@ -347,6 +350,8 @@ struct engine {
     struct skip_file *skip;
     struct ingress *ingress; /* NULL: neither written nor taken again */
     struct epochs *epochs;   /* NULL: no checkpoints */
+    struct hashes *hashes;   /* NULL: barriers carry none */
+    int64_t barriers_ns;     /* so often; 0: none */
     bool is_recording;       /* entries are written */
     bool is_taking;          /* a log is taken again, and nothing else is done */
     _Atomic bool recovering; /* a log is taken first; then the sources go on */
@@ -454,6 +459,7 @@ bool sequencer_publish(struct worker *worker);
 void sequencer_wake_others(struct worker *worker);
 void sequencer_alarm(struct sequencer *sequencer, struct node *node, uint32_t id, int64_t at_ns);
 void sequencer_answer(struct sequencer *sequencer, struct direct *direct);
+uint64_t sequencer_tick(struct worker *worker); /* for an entry that nobody runs */
 
 /* worker.c */
 bool worker_start(struct worker *worker, struct err *err);

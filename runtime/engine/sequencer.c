@@ -13,6 +13,7 @@
  *      [test_replay_is_the_same_on_every_placement] */
 #include "base/log.h"
 #include "engine/epoch.h"
+#include "engine/hash.h"
 #include "engine/ingress.h"
 
 #include <stdio.h>
@@ -39,6 +40,12 @@ give_tick(struct worker *worker, int64_t now_ns)
     STAT_ADD(stats->entries, 1);
     STAT_SET(stats->now_ns, now_ns);
     return self->last;
+}
+
+uint64_t
+sequencer_tick(struct worker *worker)
+{
+    return give_tick(worker, worker->sequencer->now_ns);
 }
 
 /* ---- Sources ------------------------------------------------------------------------------ */
@@ -446,6 +453,30 @@ virtual_entry(struct worker *worker)
     return true;
 }
 
+/* ---- Barriers: entries without data that every actor passes in its order ------------------- */
+
+static bool
+barrier_has_credit(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        if (worker->actors[i]->is_sequenced && !actor_can_start(worker->actors[i]))
+            return false;
+    return true;
+}
+
+/* At the tick given last. */
+static void
+run_barrier(struct worker *worker, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < worker->n_actors; i++) {
+        if (!worker->actors[i]->is_sequenced)
+            continue;
+        actor_begin(worker->actors[i], worker->sequencer->last, now_ns);
+        worker->actors[i]->is_barrier = true;
+        actor_run(worker->actors[i]);
+    }
+}
+
 /* ---- Taking a log again ------------------------------------------------------------------- */
 
 static struct node *
@@ -565,6 +596,22 @@ take_handover(struct worker *worker, struct edge *edge, const Hde__LogEntry *ent
     return true;
 }
 
+/* Without hashes nobody wants to know where the run that wrote the log had its cuts. */
+static bool
+take_barrier(struct worker *worker, const Hde__LogEntry *entry)
+{
+    struct hashes *hashes = worker->engine->hashes;
+
+    if (hashes && !barrier_has_credit(worker))
+        return false;
+    entry_tick(worker, entry);
+    if (!hashes)
+        return true;
+    hashes_begin(hashes, entry->tick);
+    run_barrier(worker, entry->time_ns);
+    return true;
+}
+
 static bool
 take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
 {
@@ -575,9 +622,13 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     if (entry->tick <= self->last)
         return err_set(err, "HDE-R012", "tick %llu comes behind tick %llu",
                        (unsigned long long)entry->tick, (unsigned long long)self->last);
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_BARRIER)
+        return take_barrier(worker, entry);
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_START ||
-        entry->kind == HDE__LOG_KIND__LOG_KIND_BARRIER) {
-        entry_tick(worker, entry); /* cuts of the run that wrote them */
+        entry->kind == HDE__LOG_KIND__LOG_KIND_HASHES) {
+        entry_tick(worker, entry);
+        if (worker->engine->hashes)
+            hashes_expect(worker->engine->hashes, entry);
         return true;
     }
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_HANDOVER)
@@ -706,9 +757,9 @@ log_turn(struct worker *worker)
     return moved;
 }
 
-/* ---- Barriers ----------------------------------------------------------------------------- */
+/* ---- Barriers of a live run --------------------------------------------------------------- */
 
-/* An entry without data that every actor passes in its order. Needs credit like any other. */
+/* Needs credit like any other entry. */
 static bool
 give_barrier(struct worker *worker)
 {
@@ -717,23 +768,19 @@ give_barrier(struct worker *worker)
     int64_t now_ns = worker_real_ns(worker);
     uint64_t tick, position;
 
-    for (uint32_t i = 0; i < worker->n_actors; i++)
-        if (worker->actors[i]->is_sequenced && !actor_can_start(worker->actors[i]))
-            return false;
+    if (!barrier_has_credit(worker))
+        return false;
     tick = give_tick(worker, now_ns);
     position = ingress_barrier(engine->ingress);
     if (!position)
         return false;
-    epochs_begin(engine->epochs, position);
-    for (uint32_t i = 0; i < worker->n_actors; i++) {
-        if (!worker->actors[i]->is_sequenced)
-            continue;
-        actor_begin(worker->actors[i], tick, now_ns);
-        worker->actors[i]->is_barrier = true;
-        actor_run(worker->actors[i]);
-    }
+    if (engine->epochs)
+        epochs_begin(engine->epochs, position);
+    if (engine->hashes)
+        hashes_begin(engine->hashes, tick);
+    run_barrier(worker, now_ns);
     self->barrier_tick = tick;
-    self->barrier_ns = worker->mono_ns + engine->graph->checkpoint.every_ns;
+    self->barrier_ns = worker->mono_ns + engine->barriers_ns;
     return true;
 }
 
@@ -752,17 +799,26 @@ all_silent(const struct sequencer *self)
     return !self->answers;
 }
 
+static bool
+barrier_is_open(const struct engine *engine, bool is_last)
+{
+    if (engine->epochs && epochs_is_open(engine->epochs))
+        return true;
+    return engine->hashes && (is_last || !engine->epochs) && hashes_are_open(engine->hashes);
+}
+
 /* True: a barrier is due and goes before anything else, or the end is near. */
 static bool
 barrier_turn(struct worker *worker, bool *moved)
 {
     struct sequencer *self = worker->sequencer;
     struct engine *engine = worker->engine;
-    bool is_last = atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
+    bool is_last = engine->epochs &&
+                   atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
                    all_silent(self);
-    bool is_open = epochs_is_open(engine->epochs);
+    bool is_open = barrier_is_open(engine, is_last);
 
-    if (is_open)
+    if (is_open && engine->epochs)
         self->wait_ns = worker->mono_ns + engine->graph->checkpoint.timeout_ns;
     if (self->is_suspending || is_open) {
         if (self->is_suspending && !is_open)
@@ -791,7 +847,7 @@ note_live_wishes(struct worker *worker)
     if (self->n_alarms && self->alarms[0].at_ns > worker_real_ns(worker) &&
         self->alarms[0].at_ns - worker->real_offset_ns < self->wait_ns)
         self->wait_ns = self->alarms[0].at_ns - worker->real_offset_ns;
-    if (worker->engine->epochs && self->last != self->barrier_tick &&
+    if (worker->engine->barriers_ns && self->last != self->barrier_tick &&
         self->barrier_ns > worker->mono_ns && self->barrier_ns < self->wait_ns)
         self->wait_ns = self->barrier_ns;
     for (uint32_t i = 0; i < self->n_sources; i++) {
@@ -817,11 +873,16 @@ sequencer_turn(struct worker *worker)
     self->wait_ns = INT64_MAX;
     worker->has_polled = false;
     if (worker->engine->is_taking ||
-        atomic_load_explicit(&worker->engine->recovering, memory_order_relaxed))
-        return log_turn(worker);
+        atomic_load_explicit(&worker->engine->recovering, memory_order_relaxed)) {
+        if (worker->engine->hashes)
+            moved = hashes_turn(worker);
+        return log_turn(worker) || moved;
+    }
     if (worker->engine->is_recording && ingress_must_wait(worker->engine->ingress))
         return false;
-    if (worker->engine->epochs && barrier_turn(worker, &moved))
+    if (worker->engine->hashes)
+        moved |= hashes_turn(worker);
+    if (worker->engine->barriers_ns && barrier_turn(worker, &moved))
         return moved;
     moved |= give_answers(worker);
     if (is_virtual(worker)) {

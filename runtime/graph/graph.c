@@ -19,7 +19,7 @@ load_graph_settings(struct loader *loader, struct instance *top)
 {
     struct graph *graph = loader->graph;
     const struct yaml *name = root_value(top, top->is_chain ? "chain" : "graph");
-    const char *skip_file = "skipped.jsonl", *record = NULL;
+    const char *skip_file = "skipped.jsonl";
 
     graph->name = name && name->kind == KIND_TEXT ? name->text : "";
     graph->path = top->file->path;
@@ -28,12 +28,9 @@ load_graph_settings(struct loader *loader, struct instance *top)
         want_int(loader, &top->scope, root_value(top, "workers"), "workers", 1, 64,
                  &graph->workers);
         want_text(loader, &top->scope, root_value(top, "skip_file"), "skip_file", &skip_file);
-        want_text(loader, &top->scope, root_value(top, "record"), "record", &record);
-    }
-    if (!top->is_chain)
+        want_record(loader, &top->scope, root_value(top, "record"), graph);
         want_checkpoint(loader, &top->scope, root_value(top, "checkpoint"), &graph->checkpoint);
-    if (record)
-        graph->record = yaml_path(loader->arena, root_value(top, "record"), record);
+    }
     graph->skip_file = arena_text(loader->arena, skip_file);
 }
 

@@ -59,6 +59,7 @@ struct checkpoint_policy {
     const char *store; /* folder; NULL: no checkpoints */
     int64_t every_ns, timeout_ns;
     int64_t keep; /* epochs */
+    bool hashes;  /* at every barrier */
 };
 
 struct graph {
@@ -70,6 +71,7 @@ struct graph {
     int64_t workers;              /* 0: as many as cores, at most 8 */
     const char *skip_file;        /* where skip appends, default "skipped.jsonl" beside the cwd */
     const char *record;           /* folder of the ingress log, NULL: none */
+    int64_t hashes_ns;            /* of record: hashes of all nodes so often; 0: none */
     struct checkpoint_policy checkpoint;
     struct error_policy on_error; /* default of all nodes */
 };

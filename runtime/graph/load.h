@@ -153,7 +153,10 @@ bool want_word(struct loader *loader, struct scope *scope, const struct yaml *no
                const struct word *words, int *out);
 void want_on_error(struct loader *loader, struct scope *scope, const struct yaml *node,
                    struct error_policy *out);
-/* {every, timeout, keep, store}; store is relative to the file. */
+/* A folder, or {to: FOLDER, hashes: 10s}; relative to the file. */
+void want_record(struct loader *loader, struct scope *scope, const struct yaml *node,
+                 struct graph *graph);
+/* {every, timeout, keep, store, hashes}; store is relative to the file. */
 void want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
                      struct checkpoint_policy *out);
 void want_capacity(struct loader *loader, struct scope *scope, const struct yaml *node,

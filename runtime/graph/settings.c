@@ -310,11 +310,39 @@ want_on_error(struct loader *loader, struct scope *scope, const struct yaml *nod
 }
 
 void
+want_record(struct loader *loader, struct scope *scope, const struct yaml *node,
+            struct graph *graph)
+{
+    static const struct known_key keys[] = {{"to", false}, {"hashes", false}, {0}};
+    const int64_t ms = 1000000, day = INT64_C(86400000) * ms;
+    const char *folder = NULL;
+
+    if (!node)
+        return;
+    if (node->kind == KIND_TEXT)
+        node = resolve(&loader->resolver, scope, node);
+    if (node->kind == KIND_MAP) {
+        check_keys(loader, node, keys, "record");
+        want_duration(loader, scope, yaml_find(node, "hashes"), "hashes", 10 * ms, day,
+                      &graph->hashes_ns);
+        if (!yaml_find(node, "to"))
+            diags_add(loader->diags, SEVERITY_ERROR, G_MISSING_KEY, node->place,
+                      "record needs 'to': the folder of the log");
+        want_text(loader, scope, yaml_find(node, "to"), "to", &folder);
+    } else {
+        want_text(loader, scope, node, "record", &folder);
+    }
+    if (folder)
+        graph->record = yaml_path(loader->arena, node, folder);
+}
+
+void
 want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
                 struct checkpoint_policy *out)
 {
-    static const struct known_key keys[] = {
-        {"every", false}, {"timeout", false}, {"keep", false}, {"store", false}, {0}};
+    static const struct known_key keys[] = {{"every", false}, {"timeout", false},
+                                            {"keep", false},  {"store", false},
+                                            {"hashes", false}, {0}};
     const int64_t ms = 1000000, day = INT64_C(86400000) * ms;
     const struct yaml *map = want_map(loader, scope, node, "checkpoint");
 
@@ -327,6 +355,7 @@ want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *n
     want_int(loader, scope, yaml_find(map, "keep"), "keep", 1, 1000, &out->keep);
     want_text(loader, scope, yaml_find(map, "store"), "store", &out->store);
     out->store = yaml_path(loader->arena, node, out->store);
+    want_bool(loader, scope, yaml_find(map, "hashes"), "hashes", &out->hashes);
 }
 
 enum { CAPACITY_MESSAGES_MAX = 1 << 20 };

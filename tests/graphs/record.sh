@@ -6,7 +6,7 @@ cp -r "$HDE_SOURCE/graphs" graphs
 cat >market.yaml <<'YAML'
 hde: 1
 graph: market
-record: kept
+record: {to: kept, hashes: 100ms}
 include:
   processing: {chain: graphs/processing.yaml}
   analytics: {chain: graphs/analytics.yaml}
@@ -33,6 +33,22 @@ cmp run/chains.jsonl chains.jsonl || fail "chains differ"
 cmp run/results.jsonl results.jsonl || fail "results differ"
 expect 0 hde replay kept --workers 1 --set chains.path=again.jsonl
 cmp run/chains.jsonl again.jsonl || fail "chains differ with one worker"
+
+# and by its hashes, without writing anything; another rate is another run
+rm chains.jsonl
+for workers in 1 3; do
+  expect 0 hde replay kept --verify --workers $workers
+  has out "left out: near (source), far (source), chains (sink), results (sink)"
+  has out "equal: "
+done
+[ ! -e chains.jsonl ] || fail "verifying wrote something"
+expect 1 hde replay kept --verify --json --set processing.forward.rate=0.09
+[ "$(jq -r '.equal, .difference.node' "$TMP/out" | xargs)" = "false processing.forward" ] ||
+  fail "the changed node was not named"
+sed -i 's/record: .*/record: bare/' market.yaml
+expect 0 hde run market.yaml --set near.snapshots=3 --set far.snapshots=3
+expect 65 hde replay bare --verify
+has err HDE-R080
 
 # another folder; a second run in it is the one that is given again
 expect 0 hde record market.yaml --to other --set near.snapshots=5 --set far.snapshots=5
