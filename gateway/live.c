@@ -4,6 +4,7 @@
 
 #include <hde/schemas/analytics.pb-c.h>
 #include <hde/schemas/market.pb-c.h>
+#include <hde/text.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ live_new(void)
     struct live *live = calloc(1, sizeof *live);
 
     if (!live)
-        abort();
+        hde_no_memory();
     pthread_mutex_init(&live->lock, NULL);
     return live;
 }
@@ -153,7 +154,7 @@ add_feed(struct live *live, const char *name)
         return NULL;
     feed = calloc(1, sizeof *feed);
     if (!feed)
-        abort();
+        hde_no_memory();
     snprintf(feed->head.feed, sizeof feed->head.feed, "%s", name);
     split_feed(&feed->head);
     while (at < live->n_feeds && strcmp(live->feed[at]->head.feed, name) < 0)

@@ -4,6 +4,7 @@
 
 #include "ask.h"
 
+#include <hde/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ page_new(int status, const char *type, const char *cache_control)
     struct page *page = calloc(1, sizeof *page);
 
     if (!page)
-        abort();
+        hde_no_memory();
     page->status = status;
     page->type = type;
     page->cache_control = cache_control;
@@ -51,7 +52,7 @@ static void
 add(struct MHD_Response *response, const char *name, const char *value)
 {
     if (MHD_add_response_header(response, name, value) != MHD_YES)
-        abort(); /* out of memory: names and values are ours */
+        hde_no_memory(); /* names and values are ours */
 }
 
 static struct MHD_Response *
@@ -65,7 +66,7 @@ make(struct page *page, bool is_unchanged, const char *trace_id, int64_t age_s)
     response = MHD_create_response_from_buffer_with_free_callback_cls(
         size, size ? page->body.data : nothing, body_sent, page);
     if (!response)
-        abort();
+        hde_no_memory();
     page_keep(page);
     if (!is_unchanged && page->type)
         add(response, "Content-Type", page->type);
@@ -169,7 +170,7 @@ cache_put(struct cache *cache, const char *key, uint64_t version, struct page *p
     let_go(at);
     page->key = strdup(key);
     if (!page->key)
-        abort();
+        hde_no_memory();
     page->version = version;
     *at = page_keep(page);
 }

@@ -10,6 +10,7 @@
 #include <connectors/sqlite.h>
 
 #include <hde/schemas/market.pb-c.h>
+#include <hde/text.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +33,10 @@ query_open_store(struct query *query, const char *path)
     struct store *store = calloc(1, sizeof *store);
 
     if (!store)
-        abort();
+        hde_no_memory();
     store->path = strdup(path);
     if (!store->path)
-        abort();
+        hde_no_memory();
     query->store = store;
 }
 
@@ -177,7 +178,7 @@ query_pcr(struct query *query, const char *feed, const struct snapshot *now, int
 
     *out = (struct pcr_series){.point = calloc(limit + 2, sizeof *out->point)};
     if (!out->point)
-        abort();
+        hde_no_memory();
     if (store && connect_store(store))
         good = read_pcr(store, feed, now->expiry, from_ns, to_ns, after_ns, limit, out);
     else if (store)

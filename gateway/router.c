@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <hde/observe.h>
+#include <hde/text.h>
 
 #define CHAIN_PARAMETERS (ASK_EXPIRY | ASK_ALL | ASK_STRIKES)
 #define SERIES_PARAMETERS (ASK_EXPIRY | ASK_FROM | ASK_TO | ASK_LIMIT | ASK_CURSOR)
@@ -89,7 +90,7 @@ find_symbol(struct view *view, const char *symbol)
         return true;
     feeds = calloc(LIMIT_FEEDS, sizeof *feeds);
     if (!feeds)
-        abort();
+        hde_no_memory();
     n = live_feeds(view->query->live, feeds, LIMIT_FEEDS);
     for (size_t i = 0; i < n; i++)
         words[i] = feeds[i].underlying;

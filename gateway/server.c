@@ -17,6 +17,7 @@
 
 #include "wire.h"
 
+#include <hde/text.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -148,7 +149,7 @@ connection_open(struct server *server, int fd)
     struct connection *connection = malloc(sizeof *connection);
 
     if (!connection)
-        abort();
+        hde_no_memory();
     memset(connection, 0, offsetof(struct connection, raw));
     connection->fd = fd;
     atomic_init(&connection->deadline_ns, monotonic_ns() + server->timeout_ns);
@@ -524,7 +525,7 @@ server_start(const struct server_config *config, struct gateway *gateway,
         return NULL;
     server = calloc(1, sizeof *server);
     if (!server)
-        abort();
+        hde_no_memory();
     server->gateway = gateway;
     server->timeout_ns = config->request_timeout_ns;
     if (getrandom(server->trace, sizeof server->trace, 0) < 0 || !server->trace[0])

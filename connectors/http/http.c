@@ -2,6 +2,7 @@
  * http - one HTTP request after another over a kept connection (libcurl). */
 #include "connectors/http.h"
 
+#include <hde/text.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ http_new(void)
     if (http)
         http->curl = curl_easy_init();
     if (!http || !http->curl)
-        abort();
+        hde_no_memory();
     return http;
 }
 
@@ -67,7 +68,7 @@ on_bytes(char *bytes, size_t one, size_t n, void *user)
         char *body = realloc(http->body, cap);
 
         if (!body)
-            abort();
+            hde_no_memory();
         http->body = body;
         http->cap = cap;
     }

@@ -2,6 +2,7 @@
  * overall - every feed in one table: /v1/public/symbols and /v1/overall. */
 #include "router.h"
 
+#include <hde/text.h>
 #include <stdlib.h>
 
 /* The page of feeds that was asked for: a cursor's position is an index in the order of names. */
@@ -17,7 +18,7 @@ read_feeds(struct view *view, struct feeds *feeds)
 
     feeds->feed = calloc(LIMIT_FEEDS, sizeof *feeds->feed);
     if (!feeds->feed)
-        abort();
+        hde_no_memory();
     n = live_feeds(view->query->live, feeds->feed, LIMIT_FEEDS);
     feeds->first = view->ask->resumed ? (size_t)view->ask->after : 0;
     if (feeds->first > n)

@@ -2,6 +2,7 @@
  * book - pages of numbers per feed and expiry. */
 #include "book.h"
 
+#include <hde/text.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,7 @@ resize(void *block, size_t n, size_t size)
     void *bigger = reallocarray(block, n ? n : 1, size ? size : 1);
 
     if (!bigger) {
-        fputs("analytics: out of memory\n", stderr);
-        abort();
+        hde_no_memory();
     }
     return bigger;
 }

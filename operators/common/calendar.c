@@ -77,13 +77,20 @@ fault(struct reader *r, const yaml_node_t *node, const char *fmt, ...)
     return false;
 }
 
+static _Noreturn void
+no_memory(void)
+{
+    fputs("calendar: out of memory\n", stderr);
+    abort();
+}
+
 static void *
 grow(void *items, size_t n, size_t size)
 {
     void *more = realloc(items, (n + 1) * size);
 
     if (!more)
-        abort();
+        no_memory();
     memset((char *)more + n * size, 0, size);
     return more;
 }
@@ -364,7 +371,7 @@ calendar_read(const char *name, calendar_report *report, void *user)
     }
     r.calendar = calloc(1, sizeof *r.calendar);
     if (!r.calendar)
-        abort();
+        no_memory();
     read_calendar(&r);
     doc_free(&r.doc);
     if (!r.bad)

@@ -2,6 +2,7 @@
  * project - a message with some of its fields only. */
 #include "project.h"
 
+#include <hde/text.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ empty(const ProtobufCMessageDescriptor *type)
     struct projection *projection = calloc(1, sizeof *projection);
 
     if (!projection)
-        abort();
+        hde_no_memory();
     projection->type = type;
     return projection;
 }
@@ -36,7 +37,7 @@ choose(struct projection *projection, const ProtobufCFieldDescriptor *field, boo
     projection->chosen =
         reallocarray(projection->chosen, projection->n + 1, sizeof *projection->chosen);
     if (!projection->chosen)
-        abort();
+        hde_no_memory();
     projection->chosen[projection->n] = (struct chosen){.field = field};
     return *is_new = true, &projection->chosen[projection->n++];
 }

@@ -9,6 +9,7 @@
 #include "market.h"
 
 #include <hde/operator.h>
+#include <hde/text.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -149,7 +150,7 @@ wait_for_commit(struct sink *self, const hde_msg *msg)
         self->cap = self->cap ? 2 * self->cap : 64;
         self->waiting = reallocarray(self->waiting, self->cap, sizeof *self->waiting);
         if (!self->waiting)
-            abort();
+            hde_no_memory();
     }
     self->waiting[self->n++] = hde_msg_keep(msg);
     self->rows += market_rows(msg->body);

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { BLOCK_SIZE = 16 * 1024 };
+enum { BLOCK_SIZE = 16 * 1024, EXIT_NO_MEMORY = 71 };
 
 struct arena_block {
     struct arena_block *next;
@@ -15,11 +16,14 @@ struct arena_block {
     _Alignas(16) char data[];
 };
 
-static void
+void
 out_of_memory(size_t size)
 {
-    fprintf(stderr, "hde: out of memory (%zu bytes)\n", size);
-    abort();
+    if (size)
+        fprintf(stderr, "hde: out of memory (%zu bytes)\n", size);
+    else
+        fputs("hde: out of memory\n", stderr);
+    _exit(EXIT_NO_MEMORY); /* nothing is tidied up: what is on disk is whole at any moment */
 }
 
 void *
@@ -58,6 +62,29 @@ xstrdup(const char *text)
     size_t size = strlen(text) + 1;
 
     return memcpy(xmalloc(size), text, size);
+}
+
+void *
+xaligned(size_t size)
+{
+    void *p = aligned_alloc(64, size ? (size + 63) & ~(size_t)63 : 64);
+
+    if (!p)
+        out_of_memory(size);
+    return memset(p, 0, size ? (size + 63) & ~(size_t)63 : 64);
+}
+
+char *
+xprintf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        out_of_memory(0);
+    va_end(args);
+    return text;
 }
 
 void *

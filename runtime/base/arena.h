@@ -21,5 +21,8 @@ void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *old, size_t size);
 char *xstrdup(const char *text);
+void *xaligned(size_t size); /* zeroed, aligned to 64: a cache line */
+char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void out_of_memory(size_t size);
 
 #endif

@@ -11,6 +11,12 @@
 
 static const int64_t ns_per_s = 1000000000;
 
+void
+hde_no_memory(void)
+{
+    out_of_memory(0);
+}
+
 /* ---- Growing text ------------------------------------------------------------------------- */
 
 void

@@ -28,16 +28,6 @@ make(struct builder *self, size_t size)
 }
 
 /* Things with cache lines of their own do not live in the arena. */
-static void *
-make_aligned(size_t size)
-{
-    void *p = aligned_alloc(64, (size + 63) & ~(size_t)63);
-
-    if (!p)
-        abort();
-    return memset(p, 0, size);
-}
-
 /* Appends to an array that grows in the arena: cold, and short. */
 static void
 append(struct builder *self, void *array, uint32_t *n, void *item)
@@ -95,7 +85,7 @@ make_node(struct builder *self, uint32_t graph_node, uint32_t replica)
     struct engine *engine = self->engine;
     const struct graph_node *def = &engine->graph->nodes[graph_node];
     const hde_operator *op = def->op;
-    struct node *node = make_aligned(sizeof *node);
+    struct node *node = xaligned(sizeof *node);
     uint32_t n_outlets = count_ports(op->outputs);
 
     node->def = def;
@@ -129,7 +119,7 @@ make_node(struct builder *self, uint32_t graph_node, uint32_t replica)
                           .outlets = node->outlets};
     if (is_source(def) || node->is_impure)
         node->ctx.outlets = node->capture.outlets;
-    node->ctx.state = make_aligned(op->state_size ? op->state_size : 1);
+    node->ctx.state = xaligned(op->state_size ? op->state_size : 1);
     if (op->state_size && def->params)
         memcpy(node->ctx.state, def->params, op->state_size);
     append(self, &engine->nodes, &engine->n_nodes, node);
@@ -161,7 +151,7 @@ replicas_of(const struct builder *self, size_t graph_node)
 static struct worker *
 make_worker(struct builder *self, const char *name)
 {
-    struct worker *worker = make_aligned(sizeof *worker);
+    struct worker *worker = xaligned(sizeof *worker);
     struct epoll_event wake = {.events = EPOLLIN};
 
     worker->engine = self->engine;
@@ -194,7 +184,7 @@ make_actor(struct builder *self, uint32_t segment, uint32_t replica, const char 
 {
     struct engine *engine = self->engine;
     uint32_t worker = self->place.worker_of[segment];
-    struct actor *actor = make_aligned(sizeof *actor);
+    struct actor *actor = xaligned(sizeof *actor);
 
     actor->engine = engine;
     actor->id = engine->n_actors;
@@ -253,7 +243,7 @@ static void
 make_source(struct builder *self, struct node *node)
 {
     struct engine *engine = self->engine;
-    struct source *source = make_aligned(sizeof *source);
+    struct source *source = xaligned(sizeof *source);
     bool is_blocking = node->def->op->flags & HDE_BLOCKING;
 
     source->node = node;
@@ -373,7 +363,7 @@ make_edge(struct builder *self, size_t graph_edge, struct node *from, struct nod
 {
     struct engine *engine = self->engine;
     const struct graph_edge *def = &engine->graph->edges[graph_edge];
-    struct edge *edge = make_aligned(sizeof *edge);
+    struct edge *edge = xaligned(sizeof *edge);
 
     edge->id = engine->n_edges;
     edge->graph_edge = (uint32_t)graph_edge;
@@ -494,7 +484,7 @@ static struct edge *
 make_own_edge(struct builder *self, struct actor *actor, const char *name)
 {
     static const int64_t no_wm = WM_END;
-    struct edge *edge = make_aligned(sizeof *edge);
+    struct edge *edge = xaligned(sizeof *edge);
 
     edge->kind = EDGE_RING;
     edge->engine = self->engine;

@@ -34,12 +34,9 @@ clamp_capacity(int64_t wanted, uint64_t most)
 struct ring *
 ring_new(int64_t capacity_messages, int64_t capacity_bytes)
 {
-    struct ring *ring = aligned_alloc(64, sizeof *ring);
+    struct ring *ring = xaligned(sizeof *ring);
     uint64_t words = 64;
 
-    if (!ring)
-        abort();
-    memset(ring, 0, sizeof *ring);
     ring->capacity = clamp_capacity(capacity_messages, 1u << 24);
     ring->capacity_lines = clamp_capacity((capacity_bytes + 63) / 64, (uint64_t)1 << 40);
     while (words < (RECORD_WORDS + 2) * ring->capacity + RECORD_WORDS)

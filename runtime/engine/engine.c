@@ -346,11 +346,8 @@ open_observers(struct engine *engine)
 struct engine *
 engine_new(const struct graph *graph, const struct engine_options *options, struct err *err)
 {
-    struct engine *engine = aligned_alloc(64, (sizeof *engine + 63) & ~(size_t)63);
+    struct engine *engine = xaligned(sizeof *engine);
 
-    if (!engine)
-        abort();
-    memset(engine, 0, sizeof *engine);
     engine->graph = graph;
     engine->options = options ? *options : (struct engine_options){0};
     if (!engine->options.stall_ns)

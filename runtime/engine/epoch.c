@@ -70,11 +70,7 @@ get32(const uint8_t *at)
 static char *
 path_of(const struct epochs *self, uint64_t tick, const char *suffix)
 {
-    char *path = NULL;
-
-    if (asprintf(&path, "%s/epoch-%020" PRIu64 "%s", self->folder, tick, suffix) < 0)
-        abort();
-    return path;
+    return xprintf("%s/epoch-%020" PRIu64 "%s", self->folder, tick, suffix);
 }
 
 /* Under another name, and safe there. */
@@ -145,12 +141,12 @@ read_file(const char *path)
 
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= HEADER) {
         size = (size_t)st.st_size;
-        bytes = malloc(size);
+        bytes = xmalloc(size);
     }
     if (bytes && io_read(fd, bytes, size, 0) == (ssize_t)size && !memcmp(bytes, magic, sizeof magic) &&
         get32(bytes + 8) == size - HEADER &&
         get32(bytes + 12) == crc32c(0, bytes + HEADER, size - HEADER))
-        epoch = hde__epoch__unpack(NULL, size - HEADER, bytes + HEADER);
+        epoch = hde__epoch__unpack(&msg_memory, size - HEADER, bytes + HEADER);
     if (epoch && epoch->version != EPOCH_VERSION) {
         hde__epoch__free_unpacked(epoch, NULL);
         epoch = NULL;
@@ -309,8 +305,7 @@ epochs_open(struct engine *engine, struct err *err)
     engine->epochs = self;
     self->engine = engine;
     self->timeout_ns = engine->graph->checkpoint.timeout_ns;
-    if (asprintf(&self->folder, "%s/epochs", engine->graph->checkpoint.store) < 0)
-        abort();
+    self->folder = xprintf("%s/epochs", engine->graph->checkpoint.store);
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
     if (!io_make_folders(self->folder))

@@ -132,10 +132,8 @@ scratch_block_new(size_t size)
 {
     struct scratch_block *block = aligned_alloc(SCRATCH_ALIGN, sizeof *block + size);
 
-    if (!block) {
-        fprintf(stderr, "hde: out of memory (scratch of %zu bytes)\n", size);
-        abort();
-    }
+    if (!block)
+        hde_no_memory();
     block->next = NULL;
     block->size = size;
     return block;

@@ -120,7 +120,7 @@ find_starts(const char *folder, struct starts *out, struct err *err)
         if (seglog_next(reader, &record, err) != SEGLOG_RECORD)
             break;
         out->last = record.key.tick;
-        entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
+        entry = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
         if (entry && entry->start && !entry->start->recovered)
             out->fresh = out->last;
         if (entry)
@@ -365,7 +365,11 @@ ingress_is_durable(struct engine *engine, uint64_t tick)
 void
 ingress_sync(struct ingress *self)
 {
-    ingress_wait_durable(self, seglog_last(self->log));
+    uint64_t last = seglog_last(self->log);
+
+    ingress_wait_durable(self, last);
+    while (seglog_is_full(self->log) && !seglog_error(self->log, &(struct err){0}))
+        seglog_wait(self->log, last + 1, 1); /* a look every millisecond */
 }
 
 bool
@@ -536,7 +540,7 @@ ingress_next(struct ingress *self, struct err *err)
     self->taken = NULL;
     if (seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
         return NULL;
-    self->taken = hde__log_entry__unpack(NULL, record.size, record.bytes);
+    self->taken = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
     if (!self->taken || !self->taken->has_tick || !self->taken->has_kind)
         err_set(err, "HDE-R012", "record %llu of the log is no entry",
                 (unsigned long long)record.key.position);

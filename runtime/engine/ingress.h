@@ -21,7 +21,7 @@ void ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes);
 /* Any thread. Whether the tick's entry survives a crash; if not, the log hurries and wakes the
  * workers of gated actors. */
 bool ingress_is_durable(struct engine *engine, uint64_t tick);
-void ingress_sync(struct ingress *self); /* waits for all that was appended */
+void ingress_sync(struct ingress *self); /* waits for all that was appended, and for room */
 bool ingress_wait_durable(struct ingress *self, uint64_t position); /* false: never */
 void ingress_need(struct ingress *self, uint64_t position);
 void ingress_close(struct ingress *self);

@@ -150,11 +150,7 @@ pool_adopt(void)
     for (pool = pools.head; pool && pool->owned; pool = pool->next)
         ;
     if (!pool) {
-        pool = aligned_alloc(LINE, sizeof *pool);
-        if (!pool) {
-            fputs("hde: out of memory (message pool)\n", stderr);
-            abort();
-        }
+        pool = xaligned(sizeof *pool);
         memset(pool, 0, sizeof *pool);
         pool->next = pools.head;
         pools.head = pool;
@@ -272,10 +268,8 @@ chunk_make(struct msg_pool *pool, uint32_t class, size_t size)
     size = class < CLASSES ? (size_t)1 << (class + CLASS_MIN_SHIFT)
                            : (size + LINE - 1) & ~(size_t)(LINE - 1);
     chunk = size ? aligned_alloc(LINE, size) : NULL;
-    if (!chunk) {
-        fprintf(stderr, "hde: out of memory (message of %zu bytes)\n", size);
-        abort();
-    }
+    if (!chunk)
+        out_of_memory(size);
     count(&pool->allocations, 1);
     chunk->pool = pool;
     chunk->class = class;
@@ -372,10 +366,8 @@ message_grow(struct message *self, size_t size)
     size_t want = self->chunk->size < GROW_MAX ? 2 * self->chunk->size : GROW_MAX;
     struct msg_chunk *chunk;
 
-    if (size > SIZE_MAX / 2) {
-        fprintf(stderr, "hde: out of memory (message memory of %zu bytes)\n", size);
-        abort();
-    }
+    if (size > SIZE_MAX / 2)
+        out_of_memory(size);
     if (want < size + sizeof *chunk)
         want = size + sizeof *chunk;
     chunk = chunk_take(msg_pool_current(), want);
@@ -459,6 +451,20 @@ unpack_free(void *arg, void *memory)
 {
     /* The message's chunks go together. */
 }
+
+static void *
+exact_alloc(void *arg, size_t size)
+{
+    return xmalloc(size);
+}
+
+static void
+exact_free(void *arg, void *memory)
+{
+    free(memory);
+}
+
+ProtobufCAllocator msg_memory = {exact_alloc, exact_free, NULL};
 
 hde_msg *
 msg_unpack(struct msg_pool *pool, const ProtobufCMessageDescriptor *type, const uint8_t *bytes,

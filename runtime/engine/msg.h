@@ -47,6 +47,9 @@ void msg_pools_fini(void);
 hde_msg *msg_new(struct msg_pool *pool, const ProtobufCMessageDescriptor *type);
 /* Unpacks into a new message (memory from the pool alone); NULL if the bytes are not of the type.
  */
+/* For unpacking what is not put into a message: memory from xmalloc(). */
+extern ProtobufCAllocator msg_memory;
+
 hde_msg *msg_unpack(struct msg_pool *pool, const ProtobufCMessageDescriptor *type,
                     const uint8_t *bytes, size_t size);
 /* hde_msg_writable() with the pool at hand. */

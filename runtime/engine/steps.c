@@ -215,7 +215,8 @@ disk_may(const struct steps *steps)
     const struct engine *engine = steps->engine;
     unsigned may = 0;
 
-    if (engine->is_recording && engine->sequencer.last > steps->durable)
+    if (engine->is_recording && (engine->sequencer.last > steps->durable ||
+                                 ingress_must_wait(engine->ingress)))
         may |= DISK_SYNC;
     if (engine->epochs && epochs_is_ready(engine->epochs))
         may |= DISK_EPOCH;

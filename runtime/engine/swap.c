@@ -210,16 +210,6 @@ static const struct host waiting_host = {
     .health = give_health,
 };
 
-static void *
-state_new(size_t size)
-{
-    void *state = aligned_alloc(64, size ? (size + 63) & ~(size_t)63 : 64);
-
-    if (!state)
-        abort();
-    return memset(state, 0, size ? size : 1);
-}
-
 struct instance *
 instance_shell(struct node *node)
 {
@@ -250,7 +240,7 @@ instance_new(struct node *node, const hde_operator *op, struct stage *stage, str
     struct instance *self = instance_shell(node);
 
     self->op = self->ctx.op = op;
-    self->state = self->ctx.state = state_new(op->state_size);
+    self->state = self->ctx.state = xaligned(op->state_size);
     self->ctx.batch = op->batch;
     if (op == node->def->op) {
         if (op->state_size && node->def->params)

@@ -119,6 +119,8 @@ next(struct reader *r, yaml_event_t *event)
     if (r->failed)
         return false;
     if (!yaml_parser_parse(&r->parser, event)) {
+        if (r->parser.error == YAML_MEMORY_ERROR)
+            out_of_memory(0);
         syntax_error(r);
         return false;
     }
@@ -402,7 +404,7 @@ yaml_parse(const char *text, size_t size, struct place start, bool braces, struc
         size += 2;
     }
     if (!yaml_parser_initialize(&r.parser))
-        abort();
+        out_of_memory(sizeof r.parser);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
     root = read_stream(&r);

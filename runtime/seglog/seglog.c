@@ -602,12 +602,9 @@ seglog_open(const char *folder, const struct seglog_options *options, struct seg
             struct err *err)
 {
     struct seglog_report own = {0};
-    struct seglog *log = aligned_alloc(64, sizeof *log);
+    struct seglog *log = xaligned(sizeof *log);
     enum store_result room;
 
-    if (!log)
-        abort();
-    memset(log, 0, sizeof *log);
     init_lock(log);
     log->options = *options;
     init_options(&log->options);

@@ -5,6 +5,7 @@
 #include "lines.h"
 #include "number.h"
 
+#include <hde/text.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -65,14 +66,14 @@ csv_new(const struct csv_config *config)
     struct csv *csv = calloc(1, sizeof *csv);
 
     if (!csv)
-        abort();
+        hde_no_memory();
     csv->config = *config;
     csv->lines.fd = -1;
     csv->latest_ns = INT64_MIN;
     csv->series = calloc(CSV_SERIES, sizeof *csv->series);
     csv->feeds = calloc(FEEDS, sizeof *csv->feeds);
     if (!csv->series || !csv->feeds)
-        abort();
+        hde_no_memory();
     return csv;
 }
 
@@ -407,7 +408,7 @@ part_of(struct capture *capture, uint32_t series)
 
         capture->part = realloc(capture->part, cap * sizeof *capture->part);
         if (!capture->part)
-            abort();
+            hde_no_memory();
         memset(capture->part + capture->cap, 0, (cap - capture->cap) * sizeof *capture->part);
         capture->cap = cap;
     }

@@ -2,6 +2,7 @@
  * lines - the lines of a file or of memory, through one buffer. */
 #include "lines.h"
 
+#include <hde/text.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ begin(struct lines *lines)
     lines->cap = BUFFER;
     lines->buffer = malloc(lines->cap);
     if (!lines->buffer)
-        abort();
+        hde_no_memory();
 }
 
 bool

@@ -2,6 +2,7 @@
  * snapshot - one chain while it is put together: rows in, a RawChain out. */
 #include "snapshot.h"
 
+#include <hde/text.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ snapshot_add(struct snapshot *snapshot, double strike)
         snapshot->cap = snapshot->cap ? snapshot->cap * 2 : 128;
         snapshot->row = realloc(snapshot->row, snapshot->cap * sizeof *snapshot->row);
         if (!snapshot->row)
-            abort();
+            hde_no_memory();
     }
     if (snapshot->n > 0 && !(snapshot->row[snapshot->n - 1].strike < strike))
         snapshot->sorted = false;
@@ -161,7 +162,7 @@ snapshot_finish(struct snapshot *snapshot)
         struct snapshot_row *scratch = malloc(snapshot->n * sizeof *scratch);
 
         if (!scratch)
-            abort();
+            hde_no_memory();
         sort_rows(snapshot->row, snapshot->n, scratch);
         free(scratch);
         merge_rows(snapshot);

@@ -23,6 +23,9 @@ typedef struct hde_text {
     size_t len, cap;
 } hde_text;
 
+/* Ends the process with a message and exit code 71: an allocation of yours has failed. */
+void hde_no_memory(void) __attribute__((noreturn, cold));
+
 void hde_text_free(hde_text *text); /* back to {0} */
 void hde_text_clear(hde_text *text); /* keeps the memory */
 void hde_text_put(hde_text *text, const char *bytes, size_t size);
