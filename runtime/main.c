@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
     &cmd_top,
     &cmd_tap,
     &cmd_log,
+    &cmd_dlq,
     &cmd_check,
     &cmd_explain,
     &cmd_graph,

@@ -278,6 +278,8 @@ start(struct run *run)
                                     .verify = run->options->verify,
                                     .hashes_ns = hashes_ns(run->graph),
                                     .record = record_folder(run),
+                                    .dlq = run->mode == RUN_REPLAY ? NULL
+                                               : graph_dlq_folder(run->graph, run->cmd->arena),
                                     .checkpoint = run->mode != RUN_REPLAY &&
                                                   run->graph->checkpoint.store,
                                     .sets = run->sets,

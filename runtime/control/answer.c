@@ -4,6 +4,7 @@
 #include "control/server.h"
 #include "control/status.h"
 #include "engine/apply.h"
+#include "engine/dlq.h"
 #include "engine/reload.h"
 
 #include <hde/observe.h>
@@ -207,6 +208,37 @@ ask_change(struct control *control, const Hde__ControlApply *ask, Hde__ControlRe
     return arena_text(arena, err.code);
 }
 
+/* ---- Dead letters ------------------------------------------------------------------------- */
+
+/* Gives an error's code, or NULL. */
+static const char *
+ask_dlq(struct control *control, const Hde__ControlDlq *ask, Hde__ControlReply *reply,
+        struct arena *arena, const char **message)
+{
+    struct dlq_choice choice = {.n_ids = ask->n_ids, .ids = ask->ids, .node = ask->node};
+    Hde__EngineDlq *out = arena_alloc(arena, sizeof *out);
+    struct err err = {0};
+
+    hde__engine_dlq__init(out);
+    out->has_letters = true;
+    switch (ask->verb) {
+    case HDE__DLQ_VERB__DLQ_VERB_DROP:
+        out->letters = dlq_drop(control->engine, &choice, &err);
+        break;
+    default:
+        break;
+    }
+    dlq_flush(control->engine, UINT64_MAX); /* who asks may read the folder next */
+    if (err_is_set(&err)) {
+        *message = arena_text(arena, err.text);
+        return arena_text(arena, err.code);
+    }
+    out->folder = (char *)(uintptr_t)status_dlq_folder(control->engine, arena);
+    reply->answer_case = HDE__CONTROL_REPLY__ANSWER_DLQ;
+    reply->dlq = out;
+    return NULL;
+}
+
 /* Fills reply; an error's code, or NULL. */
 static const char *
 dispatch(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
@@ -249,6 +281,8 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_RELOAD:
         return ask_reload(control, request->reload, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_DLQ:
+        return ask_dlq(control, request->dlq, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_RELOADS:
         list_reloads(control, request->reloads->number, reply, arena);
         return NULL;

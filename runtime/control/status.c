@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/status.h"
 #include "base/clock.h"
+#include "engine/dlq.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SET(message, field, value) ((message)->has_##field = true, (message)->field = (value))
 
@@ -120,6 +123,37 @@ read_worker(const struct stats *stats, size_t i, struct arena *arena)
     return out;
 }
 
+const char *
+status_dlq_folder(const struct engine *engine, struct arena *arena)
+{
+    const char *folder = engine_dlq_folder(engine);
+    char full[PATH_MAX], work[PATH_MAX];
+
+    if (!folder || folder[0] == '/')
+        return folder;
+    if (realpath(folder, full))
+        return arena_text(arena, full);
+    return getcwd(work, sizeof work) ? arena_printf(arena, "%s/%s", work, folder) : folder;
+}
+
+static Hde__DlqStatus *
+read_dlq(const struct stats *stats, const struct engine *engine, struct arena *arena)
+{
+    Hde__DlqStatus *out = arena_alloc(arena, sizeof *out);
+
+    hde__dlq_status__init(out);
+    if (engine)
+        out->folder = (char *)(uintptr_t)status_dlq_folder(engine, arena);
+    SET(out, letters, STAT_GET(stats->dlq.letters));
+    SET(out, bytes, STAT_GET(stats->dlq.bytes));
+    SET(out, put, STAT_GET(stats->dlq.put));
+    SET(out, replayed, STAT_GET(stats->dlq.replayed));
+    SET(out, dropped, STAT_GET(stats->dlq.dropped));
+    SET(out, expired, STAT_GET(stats->dlq.expired));
+    SET(out, lost, STAT_GET(stats->dlq.lost));
+    return out;
+}
+
 /* ---- Who waits for whom ------------------------------------------------------------------- */
 
 static void
@@ -186,6 +220,7 @@ status_read(const struct stats *stats, const struct engine *engine, struct arena
     if (STAT_GET(stats->now_ns))
         SET(out, now_ns, STAT_GET(stats->now_ns));
     SET(out, stalls, STAT_GET(stats->stalls));
+    out->dlq = read_dlq(stats, engine, arena);
     out->nodes = arena_alloc(arena, (stats_nodes(stats) + 1) * sizeof *out->nodes);
     for (; out->n_nodes < stats_nodes(stats); out->n_nodes++)
         out->nodes[out->n_nodes] = read_node(stats, out->n_nodes, arena);

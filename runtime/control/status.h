@@ -14,5 +14,7 @@
  * the blocking lines are worked out from the edges. */
 Hde__EngineStatus *status_read(const struct stats *stats, const struct engine *engine,
                                struct arena *arena);
+/* Absolute, in arena; NULL: letters are only counted. */
+const char *status_dlq_folder(const struct engine *engine, struct arena *arena);
 
 #endif

@@ -97,6 +97,7 @@ make_node(struct builder *self, uint32_t graph_node, uint32_t replica)
     node->event_timers = node->clock_timers = TIMERS_NONE;
     node->has_flush = op->flush != NULL;
     node->is_impure = op->flags & HDE_IMPURE;
+    node->keeps = def->on_error.action == ON_ERROR_SKIP || def->on_error.then == ON_ERROR_SKIP;
     node->may_alarm =
         !is_source(def) && op->timer && (op->flags & HDE_PROCESSING_TIMERS || !n_outlets);
     node->n_ports = is_source(def) ? 0 : count_ports(op->inputs);
@@ -465,7 +466,7 @@ find_plain_nodes(struct actor *actor)
         struct node *node = actor->nodes[i];
         const struct inlet *inlet = only_inlet(node);
 
-        node->is_plain = (node->source || inlet) && !node->is_impure;
+        node->is_plain = (node->source || inlet) && !node->is_impure && !node->keeps;
         if (node->source) {
             node->vec = &no_messages;
             node->vec_wm = &node->source->out_wm;
@@ -695,6 +696,7 @@ free_node(struct node *node)
         free_vec(&node->ports[i].joined);
     for (uint32_t i = 0; i < node->capture.n; i++)
         free_vec(&node->capture.port[i]);
+    free_vec(&node->kept);
     timers_fini(&node->event_timers);
     timers_fini(&node->clock_timers);
     ctx_scratch_fini(&node->ctx);

@@ -124,5 +124,26 @@ const struct code engine_codes[] = {
      "It is not running any more, takes a log again, has as many requests waiting as it takes, or "
      "the file cannot be read. Nothing has changed.",
      NULL, NULL},
+    {"HDE-R090", "the dead-letter queue cannot be used",
+     "Its folder holds something else, is damaged, cannot be written, or another process has it (a "
+     "second run of the same graph). Give the graph a folder of its own with `dlq:`, or move the "
+     "damaged one away.",
+     NULL, "dlq: {path: refused, max_size: 256MiB}"},
+    {"HDE-R091", "a node rejected a message",
+     "The operator said that the message is bad. It went to the dead-letter queue with the reason; "
+     "the graph goes on. 'hde dlq ls' lists what is there.",
+     NULL, NULL},
+    {"HDE-R092", "a message was given up after its retries",
+     "The operator asked for it to be tried again until on_error allowed no more, and then says "
+     "skip: it went to the dead-letter queue. 'hde dlq replay' feeds it again.",
+     NULL, NULL},
+    {"HDE-R093", "a message was skipped after a failure",
+     "The operator failed on it and on_error says skip: it went to the dead-letter queue. "
+     "'hde dlq replay' feeds it again.",
+     NULL, NULL},
+    {"HDE-R095", "no such dead letter",
+     "The id is not in the queue (any more): it was fed again, dropped, or the queue was full. "
+     "'hde dlq ls' lists what is there.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -5,6 +5,7 @@
  *      RUNNING, DRAINING --every actor has ended, or stop--> ENDED
  *      RUNNING, DRAINING --a node fails--> FAILED */
 #include "engine/apply.h"
+#include "engine/dlq.h"
 #include "engine/epoch.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
@@ -229,7 +230,7 @@ skip_marked(hde_ctx *ctx, void *state, hde_batch *batch)
 static bool
 read_marks(struct engine *engine, uint64_t *largest, struct err *err)
 {
-    *largest = 0;
+    *largest = dlq_mark(engine->dlq);
     for (uint32_t i = 0; i < engine->n_nodes; i++) {
         struct node *node = engine->nodes[i];
         const hde_operator *op = node->def->op;
@@ -367,13 +368,12 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->changed, NULL);
     engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    engine->skip = skip_new(graph->skip_file);
     engine->start_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
     engine->is_taking = engine->options.log != NULL;
     if (check_replay(engine, err) &&
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
-        engine_build(engine, err) && open_stores(engine, err) && open_nodes(engine, err) &&
-        place_start(engine, err)) {
+        engine_build(engine, err) && dlq_open(engine, err) && open_stores(engine, err) &&
+        open_nodes(engine, err) && place_start(engine, err)) {
         open_observers(engine);
         return engine;
     }
@@ -558,10 +558,10 @@ engine_free(struct engine *engine)
     hashes_close(engine->hashes);
     probes_close(engine);
     ingress_close(engine->ingress);
+    dlq_close(engine->dlq);
     reload_free(engine);
     engine_unbuild(engine);
     stats_free(engine->stats, engine->stats_path);
-    skip_free(engine->skip);
     if (engine->done_fd >= 0)
         close(engine->done_fd);
     pthread_cond_destroy(&engine->changed);

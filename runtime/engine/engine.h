@@ -42,6 +42,7 @@ struct engine_options {
     bool force_boundaries;  /* tests: cut at every edge */
     int64_t workers;        /* 0: as the graph says */
     const char *record;     /* folder: the ingress log is written there; NULL: not */
+    const char *dlq;        /* folder of the dead-letter queue; NULL: letters are only counted */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
     bool is_dry;             /* with log: sinks and views are left out, nothing is written anywhere */

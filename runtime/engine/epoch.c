@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/dlq.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
 
@@ -220,7 +221,7 @@ static void
 commit(struct epochs *self, Hde__Epoch *epoch)
 {
     bool ok = ingress_wait_durable(self->engine->ingress, epoch->position) &&
-              write_file(self, epoch);
+              dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
 
     if (ok) {
         retire(self);

@@ -17,6 +17,7 @@
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
  *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
 #include "base/fault.h"
+#include "engine/dlq.h"
 #include "engine/probe.h"
 #include "engine/swap.h"
 
@@ -307,6 +308,15 @@ port_watermark(const struct node *node, const struct port *port)
     return least == WM_IDLE ? node->wm : least;
 }
 
+/* A message that is put aside goes as it came, whatever the operator has done to it: while others hold
+ * it nobody may change it. */
+static void
+keep(struct node *node, const struct msgvec *vec)
+{
+    for (uint32_t i = 0; i < vec->n; i++)
+        msgvec_push(&node->kept, hde_msg_keep(vec->item[i]));
+}
+
 /* Puts the messages of node->port into node->in; false: there are none. */
 static bool
 lend(struct actor *actor, struct node *node)
@@ -319,6 +329,8 @@ lend(struct actor *actor, struct node *node)
         return false;
     batch->watermark_ns = port_watermark(node, &node->ports[node->port]);
     STAT_ADD(node->stats->batches, 1);
+    if (node->keeps)
+        keep(node, vec);
     node->taken = vec;
     batch->port = node->port;
     batch->n = vec->n;
@@ -339,6 +351,8 @@ take_back(struct node *node, struct msgvec *vec)
         if (vec->item[i])
             hde_msg_drop(vec->item[i]);
     vec->n = 0;
+    if (unlikely(node->kept.n))
+        msgvec_drop_all(&node->kept);
 }
 
 static inline hde_status
@@ -360,6 +374,13 @@ call_batch(struct actor *actor, struct node *node)
     return status;
 }
 
+/* Why a message goes to the dead-letter queue. */
+static const char *
+code_of(hde_status status)
+{
+    return status == HDE_REJECT ? "HDE-R091" : status == HDE_RETRY ? "HDE-R092" : "HDE-R093";
+}
+
 /* After a status other than HDE_OK. True: go on with what is left. */
 static bool
 settle_batch(struct actor *actor, struct node *node, hde_status status)
@@ -379,7 +400,8 @@ settle_batch(struct actor *actor, struct node *node, hde_status status)
     if (done >= batch->n)
         return true;
     STAT_ADD(node->stats->skips, 1);
-    skip_message(node, node->def->op->inputs[node->port].name, actor->tick, batch->msg[done]);
+    dlq_put(node, code_of(status), node->port, actor->tick,
+            node->keeps ? node->kept.item[done] : batch->msg[done]);
     batch->done = done + 1;
     return true;
 }

@@ -284,7 +284,7 @@ hde_log(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
     va_end(args);
 }
 
-/* Keeps "event: text" for status, skip file and tests, and writes the line. */
+/* Keeps "event: text" for status, dead letters and tests, and writes the line. */
 static void __attribute__((format(printf, 4, 0)))
 say(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, va_list args)
 {

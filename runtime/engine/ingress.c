@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "engine/dlq.h"
 #include "seglog/seglog.h"
 
 #include <limits.h>
@@ -51,6 +52,7 @@ wake(void *arg)
 {
     struct ingress *self = arg;
 
+    dlq_pump(self->engine);
     if (self->engine->options.steps)
         return; /* wakes when its seed says so */
     full_fence(); /* pairs with that of sleep_until_event() in worker.c */

@@ -76,7 +76,7 @@ static const struct metric node_metrics[] = {
     {"hde_node_messages_total", "counter",
      "Messages given to the operator, or taken from a source.", NODE(messages), U64},
     {"hde_node_rejects_total", "counter", "Messages the operator refused.", NODE(rejects), U64},
-    {"hde_node_skips_total", "counter", "Messages written to the skip file.", NODE(skips), U64},
+    {"hde_node_skips_total", "counter", "Messages put into the dead-letter queue.", NODE(skips), U64},
     {"hde_node_retries_total", "counter", "Calls that asked to be repeated.", NODE(retries), U64},
     {"hde_node_errors_total", "counter", "Calls that failed.", NODE(errors), U64},
     {"hde_node_restarts_total", "counter", "Restarts of the node.", NODE(restarts), U64},
@@ -184,6 +184,40 @@ edge_drops(const struct stats *stats, hde_text *out)
     }
 }
 
+static const struct total {
+    const char *name, *type, *help;
+    size_t offset;
+} totals[] = {
+    {"hde_dlq_letters", "gauge", "Messages in the dead-letter queue.",
+     offsetof(struct stats, dlq.letters)},
+    {"hde_dlq_bytes", "gauge", "Bytes in the dead-letter queue.", offsetof(struct stats, dlq.bytes)},
+    {"hde_dlq_put_total", "counter", "Messages put into the dead-letter queue.",
+     offsetof(struct stats, dlq.put)},
+    {"hde_dlq_dropped_total", "counter", "Dead letters removed by hand.",
+     offsetof(struct stats, dlq.dropped)},
+    {"hde_dlq_expired_total", "counter", "Dead letters removed because there was no room or too old.",
+     offsetof(struct stats, dlq.expired)},
+    {"hde_dlq_lost_total", "counter", "Messages that the dead-letter queue could not take.",
+     offsetof(struct stats, dlq.lost)},
+};
+
+/* What belongs to the graph as a whole. */
+static void
+graph_totals(const struct stats *stats, hde_text *out)
+{
+    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++) {
+        const char *field = (const char *)stats + totals[i].offset;
+
+        head(out, totals[i].name, totals[i].type, totals[i].help);
+        hde_text_printf(out, "%s{graph=\"", totals[i].name);
+        label(out, stats->graph);
+        hde_text_puts(out, "\",host=\"");
+        label(out, stats->host);
+        hde_text_puts(out, "\"");
+        end_line(out, (double)STAT_GET(*(_Atomic uint64_t *)(uintptr_t)field));
+    }
+}
+
 void
 stats_prometheus(const struct stats *stats, hde_text *out)
 {
@@ -210,4 +244,5 @@ stats_prometheus(const struct stats *stats, hde_text *out)
         }
     }
     edge_drops(stats, out);
+    graph_totals(stats, out);
 }

@@ -75,6 +75,7 @@ struct node {
     bool is_plain;  /* one inlet, and what it emits belongs to the tick: run_plain() */
     bool is_impure; /* what it emits gets a tick of its own */
     bool is_firing, has_ended;
+    bool keeps; /* on_error may skip: what it gets is kept until the call has succeeded */
 
     _Alignas(64) struct inbatch in;
     _Alignas(64) struct timers event_timers;
@@ -102,6 +103,9 @@ struct node {
     struct capture capture; /* sources, impure */
     uint32_t answers_out;   /* impure: answers on their way through the sequencer */
     struct timers clock_timers;
+    struct msgvec kept;     /* keeps: the messages of `taken` */
+    uint64_t letter_tick;   /* of its last dead letters */
+    uint32_t letter_index;  /* how many there were in that tick */
     struct timer firing; /* a timer whose call has to be repeated */
     int64_t retry_at_ns; /* monotonic */
     hde_counter *counters; /* STATS_COUNTERS of them */
@@ -231,6 +235,7 @@ struct ingress; /* ingress.h */
 struct epochs;  /* epoch.h */
 struct probe;   /* probe.h */
 struct hashes;  /* hash.h */
+struct dlq;     /* dlq.h */
 
 struct sequencer {
     uint64_t last;  /* tick given last */
@@ -347,7 +352,7 @@ struct engine {
     int done_fd;
     struct err error;
     bool is_started;
-    struct skip_file *skip;
+    struct dlq *dlq;
     struct ingress *ingress; /* NULL: neither written nor taken again */
     struct epochs *epochs;   /* NULL: no checkpoints */
     struct hashes *hashes;   /* NULL: barriers carry none */
@@ -506,11 +511,6 @@ void engine_unbuild(struct engine *engine);
 void engine_fail(struct engine *engine, const char *code, const char *text);
 void engine_actor_ended(struct engine *engine);
 void engine_end(struct engine *engine); /* suspended: the next start goes on from here */
-
-/* skip.c */
-struct skip_file *skip_new(const char *path);
-void skip_free(struct skip_file *file);
-void skip_message(struct node *node, const char *port, uint64_t tick, const hde_msg *msg);
 
 /* tap.c */
 void tap_record(struct edge *edge, uint64_t tick, hde_msg *const *msg, uint32_t n);

@@ -229,8 +229,8 @@ stats_set_build(struct stats_node *node, const char *build_id)
     atomic_store_explicit(&node->build, build, memory_order_release);
 }
 
-static void
-read_build(struct stats_node *node, char *out)
+void
+stats_get_build(const struct stats_node *node, char *out)
 {
     uint32_t build = atomic_load_explicit(&node->build, memory_order_acquire);
     size_t i = 0;
@@ -253,7 +253,7 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
     if (!out->replicas) {
         out->name = node->name;
         out->op = node->op;
-        read_build(node, out->build_id);
+        stats_get_build(node, out->build_id);
         out->state = state;
         out->worker = node->worker;
         out->blocking = node->blocking;

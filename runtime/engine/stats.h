@@ -19,7 +19,7 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 4,
+    STATS_VERSION = 5,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
@@ -96,6 +96,13 @@ struct stats_worker {
     _Atomic uint64_t turns, parks, spins, wakes;
 };
 
+/* The dead-letter queue; written under its lock. */
+struct stats_dlq {
+    _Atomic uint64_t letters, bytes; /* that are there now */
+    _Atomic uint64_t put, known;     /* put aside; known: again, when a log was taken again */
+    _Atomic uint64_t replayed, dropped, expired, lost;
+};
+
 struct stats {
     uint32_t magic, version;
     uint64_t size; /* of the segment */
@@ -110,6 +117,7 @@ struct stats {
     _Atomic uint64_t entries;                /* given so far */
     _Atomic int64_t now_ns;                  /* processing time of the last entry */
     _Atomic uint64_t stalls;                 /* reports of the watchdog */
+    struct stats_dlq dlq;
 };
 
 /* ---- Views: what readers use -------------------------------------------------------------- */
@@ -179,6 +187,7 @@ struct stats_counter *stats_counters_at(const struct stats *stats, uint32_t node
 struct stats_edge *stats_edge_at(const struct stats *stats, uint32_t i);
 struct stats_worker *stats_worker_at(const struct stats *stats, uint32_t i);
 void stats_set_build(struct stats_node *node, const char *build_id); /* NULL as "" */
+void stats_get_build(const struct stats_node *node, char *out); /* STATS_BUILD bytes */
 
 /* One writer: a plain add, without a locked instruction. */
 #define STAT_ADD(field, by)                                                                        \

@@ -19,7 +19,6 @@ load_graph_settings(struct loader *loader, struct instance *top)
 {
     struct graph *graph = loader->graph;
     const struct yaml *name = root_value(top, top->is_chain ? "chain" : "graph");
-    const char *skip_file = "skipped.jsonl";
 
     graph->name = name && name->kind == KIND_TEXT ? name->text : "";
     graph->path = top->file->path;
@@ -27,11 +26,20 @@ load_graph_settings(struct loader *loader, struct instance *top)
     if (!top->is_chain) {
         want_int(loader, &top->scope, root_value(top, "workers"), "workers", 1, 64,
                  &graph->workers);
-        want_text(loader, &top->scope, root_value(top, "skip_file"), "skip_file", &skip_file);
         want_record(loader, &top->scope, root_value(top, "record"), graph);
         want_checkpoint(loader, &top->scope, root_value(top, "checkpoint"), &graph->checkpoint);
     }
-    graph->skip_file = arena_text(loader->arena, skip_file);
+    want_dlq(loader, &top->scope, top->is_chain ? NULL : root_value(top, "dlq"), &graph->dlq);
+}
+
+const char *
+graph_dlq_folder(const struct graph *graph, struct arena *arena)
+{
+    if (graph->dlq.folder)
+        return graph->dlq.folder;
+    if (graph->checkpoint.store)
+        return arena_printf(arena, "%s/dlq", graph->checkpoint.store);
+    return arena_printf(arena, "%s.dlq", graph->name);
 }
 
 static void

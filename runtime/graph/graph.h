@@ -15,7 +15,7 @@ enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP };
 enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
 
 /* on_error: skip, or {do: retry, attempts: 5, backoff: 100ms, max_backoff: 10s, then: stop}.
- *   HDE_REJECT  always skips the message (skip file, counter).
+ *   HDE_REJECT  always skips the message (dead-letter queue, counter).
  *   HDE_RETRY   always calls again after the backoff; `attempts` limits it, then `then`.
  *   HDE_FAIL    stop: the engine fails; skip: the message is skipped; retry: as HDE_RETRY. */
 struct error_policy {
@@ -62,6 +62,12 @@ struct checkpoint_policy {
     bool hashes;  /* at every barrier */
 };
 
+/* dlq: FOLDER, or {path, max_size, max_age}. */
+struct dlq_policy {
+    const char *folder; /* NULL: graph_dlq_folder() says where */
+    int64_t max_bytes, max_age_ns; /* 0: no bound */
+};
+
 struct graph {
     struct arena arena;      /* owns every text above */
     const char *name, *path; /* path of the top file */
@@ -69,7 +75,7 @@ struct graph {
     struct graph_node *nodes;     /* in topological order, ties in file order */
     struct graph_edge *edges;     /* sorted by (from, from_port, file order) */
     int64_t workers;              /* 0: as many as cores, at most 8 */
-    const char *skip_file;        /* where skip appends, default "skipped.jsonl" beside the cwd */
+    struct dlq_policy dlq;
     const char *record;           /* folder of the ingress log, NULL: none */
     int64_t hashes_ns;            /* of record: hashes of all nodes so often; 0: none */
     struct checkpoint_policy checkpoint;
@@ -88,6 +94,9 @@ struct graph_options {
 struct graph *graph_load(const char *path, const struct graph_options *options,
                          const struct registry *registry, struct diags *diags);
 void graph_free(struct graph *graph);
+/* The folder of the dead-letter queue: what dlq: says, STORE/dlq of checkpoint:, or NAME.dlq in the
+ * working folder. */
+const char *graph_dlq_folder(const struct graph *graph, struct arena *arena);
 
 /* Fills a zeroed state of another version of the node's operator with the values of the graph. Text
  * lives in arena. False with the first error. Any thread. */

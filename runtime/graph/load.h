@@ -159,6 +159,9 @@ void want_record(struct loader *loader, struct scope *scope, const struct yaml *
 /* {every, timeout, keep, store, hashes}; store is relative to the file. */
 void want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
                      struct checkpoint_policy *out);
+/* A folder, relative to the file, or {path, max_size, max_age}; node NULL: the default. */
+void want_dlq(struct loader *loader, struct scope *scope, const struct yaml *node,
+              struct dlq_policy *out);
 void want_capacity(struct loader *loader, struct scope *scope, const struct yaml *node,
                    struct edge_settings *out);
 bool check_name(struct loader *loader, const struct yaml *key, const char *what);

@@ -23,7 +23,7 @@ static const struct known_key graph_keys[] = {{"hde", false},        {"graph", f
                                               {"vars", false},       {"include", false},
                                               {"nodes", false},      {"edges", false},
                                               {"workers", false},    {"on_error", false},
-                                              {"skip_file", false},  {"hosts", true},
+                                              {"dlq", false},        {"hosts", true},
                                               {"coordinator", true}, {"checkpoint", false},
                                               {"record", false},     {0}};
 static const struct known_key chain_keys[] = {

@@ -366,7 +366,7 @@ plan_settings(struct planner *self)
     const struct graph *before = self->plan->before, *after = self->plan->after;
 
     note_text(self, "graph", before->name, after->name);
-    note_text(self, "skip_file", before->skip_file, after->skip_file);
+    note_text(self, "dlq", before->dlq.folder, after->dlq.folder);
     note_text(self, "record", before->record, after->record);
     note_text(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
     self->plan->fixed = take_what(self);

@@ -253,7 +253,8 @@ want_duration(struct loader *loader, struct scope *scope, const struct yaml *nod
                   fault == VALUE_UNIT ? "'%s': %s has no unit of durations"
                                       : "'%s': %s is out of range",
                   key, show(&loader->resolver, node));
-    diags_hint(loader->diags, "write 250ms, 5s or 1h30m; at least 1ms, at most 24h");
+    diags_hint(loader->diags, "write 250ms, 5s or 1h30m; at least 1ms, at most %lldh",
+               (long long)(max / (INT64_C(3600000) * 1000000)));
 }
 
 static const struct word actions[] = {{"stop", ON_ERROR_STOP},
@@ -307,6 +308,57 @@ want_on_error(struct loader *loader, struct scope *scope, const struct yaml *nod
         error_mapping(loader, scope, node, out);
     else if (want_word(loader, scope, node, "on_error", actions, &word))
         out->action = (enum on_error)word;
+}
+
+static void
+want_size(struct loader *loader, struct scope *scope, const struct yaml *node, const char *key,
+          int64_t min, int64_t max, int64_t *out)
+{
+    const char *text;
+    int64_t value = 0;
+    enum value_fault fault;
+
+    if (!scalar(loader, scope, &node, key, "a size", &text) || !text)
+        return;
+    fault = value_size(text, &value);
+    if (fault == VALUE_OK && value >= min && value <= max) {
+        *out = value;
+        return;
+    }
+    if (fault == VALUE_FORM)
+        refuse_kind(loader, node, key, "a size");
+    else
+        diags_add(loader->diags, SEVERITY_ERROR, G_NUMBER, node->place,
+                  fault == VALUE_UNIT ? "'%s': %s has no unit of sizes"
+                                      : "'%s': %s is out of range",
+                  key, show(&loader->resolver, node));
+    diags_hint(loader->diags, "write 64KiB, 16MiB or 2GiB");
+}
+
+void
+want_dlq(struct loader *loader, struct scope *scope, const struct yaml *node,
+         struct dlq_policy *out)
+{
+    static const struct known_key keys[] = {
+        {"path", false}, {"max_size", false}, {"max_age", false}, {0}};
+    const int64_t kib = 1024, ms = 1000000, day = INT64_C(86400000) * ms;
+
+    *out = (struct dlq_policy){.max_bytes = 256 * kib * kib};
+    if (!node)
+        return;
+    node = resolve(&loader->resolver, scope, node);
+    if (node->kind == KIND_MAP) {
+        check_keys(loader, node, keys, "dlq");
+        want_text(loader, scope, yaml_find(node, "path"), "path", &out->folder);
+        want_size(loader, scope, yaml_find(node, "max_size"), "max_size", 64 * kib,
+                  kib * kib * kib * kib, &out->max_bytes);
+        want_duration(loader, scope, yaml_find(node, "max_age"), "max_age", ms, 3650 * day,
+                      &out->max_age_ns);
+    } else {
+        want_text(loader, scope, node, "dlq", &out->folder);
+    }
+    if (out->folder)
+        out->folder = yaml_path(loader->arena, node, out->folder);
 }
 
 void

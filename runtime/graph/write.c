@@ -557,9 +557,7 @@ write_json(struct writer *w)
     hde_json_string(w->out, graph->name);
     hde_text_puts(w->out, ",\"path\":");
     hde_json_string(w->out, graph->path);
-    hde_text_printf(w->out, ",\"workers\":%lld,\"skip_file\":", (long long)graph->workers);
-    hde_json_string(w->out, graph->skip_file);
-    hde_text_puts(w->out, ",\"nodes\":[");
+    hde_text_printf(w->out, ",\"workers\":%lld,\"nodes\":[", (long long)graph->workers);
     for (size_t i = 0; i < graph->n_nodes; i++) {
         hde_text_puts(w->out, i ? "," : "");
         json_node(w, i);

@@ -76,19 +76,6 @@ view_edge(struct engine *engine, size_t i)
     return view;
 }
 
-static char *
-read_file(const char *path)
-{
-    static char text[4096];
-    FILE *file = fopen(path, "r");
-    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
-
-    text[n] = 0;
-    if (file)
-        fclose(file);
-    return text;
-}
-
 /* ---- Errors ------------------------------------------------------------------------------- */
 
 /* feed (5 messages a tick) -> mix -> moody -> sink; gives what the sink got */
@@ -143,34 +130,6 @@ test_retry_goes_on_where_it_stood(void **state)
 }
 
 static void
-test_a_refused_message_is_skipped_and_kept_with_its_reason(void **state)
-{
-    char path[] = "/tmp/hde-skip-XXXXXX";
-    struct plan *plan = plan_new("skip");
-    hde_text out = {0};
-    struct engine *engine;
-    const char *text;
-
-    close(mkstemp(path));
-    plan_graph(plan)->skip_file = path;
-    engine =
-        run_moody(plan, &(struct moody){3, 1, HDE_REJECT, NULL}, (struct error_policy){0}, &out);
-    assert_int_equal(engine_state(engine), ENGINE_ENDED);
-    assert_int_equal(lines(&out), 9);
-    assert_int_equal(view_node(engine, 2).rejects, 1);
-    assert_int_equal(view_node(engine, 2).skips, 1);
-    text = read_file(path);
-    assert_non_null(strstr(text, "\"node\":\"moody\",\"port\":\"in\""));
-    assert_non_null(strstr(text, "\"event\":\"moody.bad\",\"reason\":\"number 3\""));
-    assert_non_null(strstr(text, "\"type\":\"hde.Sample\",\"message\":{"));
-    assert_non_null(strstr(text, "\"bytes\":\""));
-    engine_free(engine);
-    plan_free(plan);
-    hde_text_free(&out);
-    unlink(path);
-}
-
-static void
 test_failures_follow_on_error(void **state)
 {
     static const struct {
@@ -202,16 +161,12 @@ test_failures_follow_on_error(void **state)
          ENGINE_ENDED,
          9},
     };
-    char path[] = "/tmp/hde-skip-XXXXXX";
-
-    close(mkstemp(path));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct plan *plan = plan_new("errors");
         hde_text out = {0};
         struct engine *engine;
 
         print_message("%s\n", cases[i].name);
-        plan_graph(plan)->skip_file = path;
         engine = run_moody(plan, &(struct moody){7, cases[i].times, cases[i].status, NULL},
                            cases[i].policy, &out);
         assert_int_equal(engine_state(engine), cases[i].ends);
@@ -223,7 +178,6 @@ test_failures_follow_on_error(void **state)
         plan_free(plan);
         hde_text_free(&out);
     }
-    unlink(path);
 }
 
 /* ---- Timers ------------------------------------------------------------------------------- */
@@ -547,7 +501,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_retry_goes_on_where_it_stood),
-        cmocka_unit_test(test_a_refused_message_is_skipped_and_kept_with_its_reason),
         cmocka_unit_test(test_failures_follow_on_error),
         cmocka_unit_test(test_timers_fire_between_messages_by_event_time),
         cmocka_unit_test(test_end_fires_timers_then_flushes),

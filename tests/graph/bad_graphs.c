@@ -43,7 +43,7 @@ const struct bad_graph bad_graphs[] = {
     {"duplicate key at the top", "G007", PAIR "edges: [a -> b]\n@edges: []\n"},
     {"anchor and alias", "G008 G008",
      HEAD "nodes:\n  a: @&x {op: test/source}\n  b: {op: test/sink}\nedges: [a -> b]\n"
-          "skip_file: @*x\n",
+          "dlq: @*x\n",
      .says = "vars:"},
     {"merge key", "G008",
      HEAD "nodes:\n  a:\n    op: test/source\n    @<<: {worker: 1}\n"

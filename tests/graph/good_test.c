@@ -104,7 +104,8 @@ test_a_plain_graph_has_defaults_everywhere(void **unused)
     assert_int_equal(diags.n, 0);
     assert_string_equal(graph->name, "t");
     assert_string_equal(graph->path, at("main.yaml"));
-    assert_string_equal(graph->skip_file, "skipped.jsonl");
+    assert_null(graph->dlq.folder);
+    assert_int_equal(graph->dlq.max_bytes, 256 << 20);
     assert_int_equal(graph->workers, 0);
     assert_string_equal(b->name, "b");
     assert_string_equal(b->op->name, "test/sink");
@@ -178,7 +179,7 @@ static void
 test_settings_of_nodes_and_edges_are_read(void **unused)
 {
     struct graph *graph =
-        load(HEAD "workers: 4\nskip_file: bad.jsonl\n"
+        load(HEAD "workers: 4\ndlq: {path: bad, max_size: 1MiB, max_age: 48h}\n"
                   "on_error: {do: retry, attempts: 5, backoff: 50ms, max_backoff: 1m, then: skip}\n"
                   "nodes:\n"
                   "  a: {op: test/source, on_error: skip}\n"
@@ -193,7 +194,9 @@ test_settings_of_nodes_and_edges_are_read(void **unused)
 
     assert_int_equal(diags.n, 0);
     assert_int_equal(graph->workers, 4);
-    assert_string_equal(graph->skip_file, "bad.jsonl");
+    assert_string_equal(strrchr(graph->dlq.folder, '/') + 1, "bad");
+    assert_int_equal(graph->dlq.max_bytes, 1 << 20);
+    assert_int_equal(graph->dlq.max_age_ns, 48 * 3600 * 1000000000LL);
     assert_int_equal(graph->on_error.action, ON_ERROR_RETRY);
     assert_int_equal(node(graph, "a")->on_error.action, ON_ERROR_SKIP);
     assert_int_equal(node(graph, "a")->on_error.attempts, 5);

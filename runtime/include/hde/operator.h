@@ -33,7 +33,8 @@ typedef struct hde_counter hde_counter; /* a named counter of one node */
 /* A status says what the runtime does next, not where the fault was. */
 typedef enum hde_status {
     HDE_OK = 0,
-    HDE_REJECT, /* message batch->done is bad: count it, keep it in the skip file, go on behind it */
+    HDE_REJECT, /* message batch->done is bad, whenever it comes: it goes to the dead-letter queue. Say so
+                 * before you take it: what you have taken cannot be kept there */
     HDE_RETRY,  /* the world is busy: call again later with the rest, from batch->done on */
     HDE_FAIL,   /* this instance is broken: on_error decides */
     HDE_IDLE,   /* poll only: nothing now; a timer, descriptor or post calls poll again */

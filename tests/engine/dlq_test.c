@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * dlq_test - what a node refuses is in the queue once, as it came, until it is taken out. */
+#include "base/log.h"
+#include "engine/dlq.h"
+#include "engine/letters.h"
+#include "engine/stats.h"
+#include "kept_ops.h"
+#include "plan.h"
+
+#include <hde/schemas/runtime.pb-c.h>
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { DEADLINE_MS = 30000, COUNT = 7000, EVERY = 7 };
+
+static char folder[] = "/tmp/hde-dlq-XXXXXX";
+static char queue[64];
+
+static int
+make_folder(void **state)
+{
+    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(queue, sizeof queue, "%s/dlq", folder);
+    return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    return remove(path);
+}
+
+static int
+remove_folder(void **state)
+{
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- picky: refuses every n-th message ---------------------------------------------------- */
+
+struct picky {
+    int64_t every;
+    bool edits;     /* takes the message and changes it first */
+    size_t padding; /* bytes that are added to the reason */
+};
+
+static hde_status
+picky_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct picky *self = state;
+
+    for (; batch->done < batch->n; batch->done++) {
+        int64_t sequence =
+            (int64_t)((const Hde__Sample *)batch->msg[batch->done]->body)->sequence;
+        bool is_bad = sequence % self->every == 0;
+        hde_msg *msg;
+
+        if (is_bad && !self->edits)
+            return hde_reject(ctx, "picky.bad", "number %lld", (long long)sequence);
+        msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
+        if (is_bad) {
+            ((Hde__Sample *)msg->body)->value = -1;
+            hde_msg_drop(msg);
+            return hde_fail(ctx, "picky.broken", "number %lld", (long long)sequence);
+        }
+        hde_emit(ctx, 0, msg);
+    }
+    return HDE_OK;
+}
+
+static const hde_port in1[] = {{.name = "in", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
+static const hde_port out1[] = {{.name = "out", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
+static const hde_operator op_picky = {.size = sizeof(hde_operator),
+                                      .name = "test/picky",
+                                      .inputs = in1,
+                                      .outputs = out1,
+                                      .state_size = sizeof(struct picky),
+                                      .batch = picky_batch};
+
+/* ---- The graph: steps -> picky -> vault --------------------------------------------------- */
+
+static struct plan *
+make_plan(struct store *store, const struct picky *picky, int64_t count)
+{
+    struct plan *plan = plan_new("refused");
+
+    plan_node(plan, "steps", &op_steps, &(struct steps){.count = count});
+    plan_node(plan, "picky", &op_picky, picky)->boundary = true;
+    plan_node(plan, "vault", &op_vault, &(struct vault){.store = store});
+    plan_edge(plan, "steps", 0, "picky", 0);
+    plan_edge(plan, "picky", 0, "vault", 0);
+    return plan;
+}
+
+static struct engine_options
+kept_options(struct plan *plan)
+{
+    static char log[64];
+
+    snprintf(log, sizeof log, "%s/log", folder);
+    plan_graph(plan)->checkpoint = (struct checkpoint_policy){folder, 3000000, 5000000000, 3};
+    return (struct engine_options){.record = log, .checkpoint = true, .dlq = queue, .workers = 2};
+}
+
+static struct engine *
+start(struct plan *plan, const struct engine_options *options)
+{
+    struct err err = {0};
+    struct engine *engine = engine_new(plan_graph(plan), options, &err);
+
+    assert_string_equal(err.text, "");
+    assert_non_null(engine);
+    assert_true(engine_start(engine, &err));
+    return engine;
+}
+
+static void
+end(struct engine *engine)
+{
+    if (!engine_wait(engine, DEADLINE_MS)) {
+        hde_text text = {0};
+
+        engine_stall_text(engine, &text);
+        fail_msg("does not end: %s", text.data ? text.data : "nothing waits");
+    }
+    assert_int_equal(engine_state(engine), ENGINE_ENDED);
+}
+
+/* Runs to the end without a log. */
+static void
+run_plainly(struct plan *plan)
+{
+    struct engine *engine = start(plan, &(struct engine_options){.dlq = queue});
+
+    end(engine);
+    engine_free(engine);
+}
+
+/* Runs until so many lines are stored, then cuts it off; true: it came to its end. */
+static bool
+run_until(struct store *store, uint64_t n)
+{
+    struct plan *plan = make_plan(store, &(struct picky){.every = EVERY}, COUNT);
+    struct engine_options options = kept_options(plan);
+    struct engine *engine = start(plan, &options);
+    time_t deadline = time(NULL) + DEADLINE_MS / 1000;
+    bool ended;
+
+    while (atomic_load(&store->n) < n && !engine_wait(engine, 1))
+        assert_true(time(NULL) < deadline);
+    assert_int_not_equal(engine_state(engine), ENGINE_FAILED);
+    ended = engine_state(engine) == ENGINE_ENDED;
+    engine_stop(engine);
+    engine_free(engine);
+    plan_free(plan);
+    return ended;
+}
+
+/* ---- What is in the queue ----------------------------------------------------------------- */
+
+struct contents {
+    size_t n;
+    int64_t last; /* sequence */
+};
+
+static int64_t
+sequence_of(const Hde__DeadLetter *letter)
+{
+    Hde__Sample *sample = hde__sample__unpack(NULL, letter->body.len, letter->body.data);
+    int64_t sequence;
+
+    assert_non_null(sample);
+    sequence = (int64_t)sample->sequence;
+    assert_true(sample->value == (double)sequence); /* as it came */
+    hde__sample__free_unpacked(sample, NULL);
+    return sequence;
+}
+
+/* Every EVERY-th number follows the one before. */
+static void
+note(void *arg, uint64_t id, const Hde__DeadLetter *letter)
+{
+    struct contents *contents = arg;
+    int64_t sequence = sequence_of(letter);
+
+    assert_int_equal(sequence, contents->n ? contents->last + EVERY : sequence);
+    contents->last = sequence;
+    contents->n++;
+}
+
+static struct contents
+read_queue(void)
+{
+    struct letters letters = {0};
+    struct contents contents = {0};
+    struct err err = {0};
+
+    assert_true(letters_read(&letters, queue, &err));
+    assert_true(letters_each(&letters, queue, note, &contents, &err));
+    assert_string_equal(err.text, "");
+    assert_int_equal(contents.n, letters.n_live);
+    letters_fini(&letters);
+    return contents;
+}
+
+static Hde__DeadLetter *
+first_letter(void)
+{
+    struct err err = {0};
+    Hde__DeadLetter *letter = letter_read(queue, 1, &err);
+
+    assert_string_equal(err.text, "");
+    return letter;
+}
+
+/* ---- Tests -------------------------------------------------------------------------------- */
+
+static void
+test_a_refused_message_waits_with_its_reason_and_its_bytes(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan = make_plan(&store, &(struct picky){.every = EVERY}, 5);
+    Hde__DeadLetter *letter;
+
+    run_plainly(plan);
+    assert_int_equal(atomic_load(&store.n), 4);
+    assert_int_equal(read_queue().n, 1);
+    letter = first_letter();
+    assert_string_equal(letter->node, "picky");
+    assert_string_equal(letter->op, "test/picky");
+    assert_string_equal(letter->port, "in");
+    assert_string_equal(letter->code, "HDE-R091");
+    assert_string_equal(letter->event, "picky.bad");
+    assert_string_equal(letter->text, "number 0");
+    assert_string_equal(letter->type, "hde.Sample");
+    assert_int_equal(sequence_of(letter), 0);
+    hde__dead_letter__free_unpacked(letter, NULL);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_message_is_kept_as_it_came_though_the_operator_has_changed_it(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan = make_plan(&store, &(struct picky){.every = EVERY, .edits = true}, 5);
+    Hde__DeadLetter *letter;
+
+    plan_graph(plan)->nodes[1].on_error.action = ON_ERROR_SKIP;
+    run_plainly(plan);
+    assert_int_equal(atomic_load(&store.n), 4);
+    letter = first_letter();
+    assert_string_equal(letter->code, "HDE-R093");
+    assert_int_equal(sequence_of(letter), 0); /* with its value */
+    hde__dead_letter__free_unpacked(letter, NULL);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_dead_letter_is_there_once_whatever_is_cut_off(void **state)
+{
+    const char *given = getenv("HDE_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    struct store store = {{0}};
+    struct contents contents;
+    int starts = 1;
+
+    print_message("HDE_SEED=%u\n", seed);
+    for (uint64_t n = 1; !run_until(&store, n);
+         n = atomic_load(&store.n) + 1 + (uint64_t)rand_r(&seed) % 800)
+        starts++;
+    print_message("%d starts\n", starts);
+    assert_true(starts > 5);
+    contents = read_queue();
+    assert_int_equal(contents.n, COUNT / EVERY);
+    assert_int_equal(contents.last, COUNT - EVERY);
+    assert_int_equal(atomic_load(&store.n), COUNT - COUNT / EVERY);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_marks_outlive_their_letters(void **state)
+{
+    struct store store = {{0}};
+    struct err err = {0};
+    size_t before;
+
+    assert_false(run_until(&store, 700));
+    before = read_queue().n;
+    assert_true(before > 0);
+    assert_int_equal(dlq_drop_in(queue, &(struct dlq_choice){0}, &err), before);
+    assert_int_equal(read_queue().n, 0);
+    while (!run_until(&store, UINT64_MAX)) /* the log is taken again: none of them comes back */
+        ;
+    assert_int_equal(read_queue().n, COUNT / EVERY - before);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_letter_that_is_not_there_cannot_be_dropped(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan = make_plan(&store, &(struct picky){.every = EVERY}, 10);
+    const uint64_t ids[] = {1, 99};
+    struct err err = {0};
+
+    run_plainly(plan);
+    assert_int_equal(dlq_drop_in(queue, &(struct dlq_choice){.n_ids = 2, .ids = ids}, &err), 0);
+    assert_string_equal(err.code, "HDE-R095");
+    assert_int_equal(read_queue().n, 2); /* not the other one either */
+    assert_int_equal(dlq_drop_in(queue, &(struct dlq_choice){.node = "vault"}, &err), 0);
+    assert_int_equal(dlq_drop_in(queue, &(struct dlq_choice){.n_ids = 1, .ids = ids}, &err), 1);
+    assert_int_equal(read_queue().n, 1);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+static void
+count_full(void *arg, const char *line, size_t len)
+{
+    hde_text text = {0};
+
+    hde_text_put(&text, line, len);
+    *(size_t *)arg += strstr(text.data, "dlq.full") != NULL;
+    hde_text_free(&text);
+}
+
+static void
+test_a_full_queue_loses_its_oldest_letters_and_says_so(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan = make_plan(&store, &(struct picky){.every = EVERY}, COUNT);
+    struct contents contents;
+    struct engine *engine;
+    const struct stats *stats;
+    size_t said = 0;
+
+    log_set_sink(count_full, &said);
+    plan_graph(plan)->dlq.max_bytes = 20000;
+    engine = start(plan, &(struct engine_options){.dlq = queue});
+    end(engine);
+    stats = engine_stats(engine);
+    assert_int_equal(STAT_GET(stats->dlq.put), COUNT / EVERY);
+    assert_true(STAT_GET(stats->dlq.bytes) <= 20000);
+    contents.n = STAT_GET(stats->dlq.letters);
+    assert_int_equal(contents.n + STAT_GET(stats->dlq.expired), COUNT / EVERY);
+    assert_int_equal(STAT_GET(stats->dlq.lost), 0);
+    engine_free(engine);
+    log_set_sink(NULL, NULL);
+    assert_true(said > 0);
+    assert_int_equal(read_queue().n, contents.n);
+    assert_int_equal(read_queue().last, COUNT - EVERY);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_letters_that_are_too_old_go(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan = make_plan(&store, &(struct picky){.every = EVERY}, 10);
+    struct plan *later = make_plan(&store, &(struct picky){.every = EVERY}, 1);
+
+    run_plainly(plan);
+    assert_int_equal(read_queue().n, 2);
+    plan_graph(later)->dlq.max_age_ns = 1; /* all are older than that */
+    run_plainly(later);
+    assert_int_equal(read_queue().n, 0);
+    plan_free(plan);
+    plan_free(later);
+    hde_text_free(&store.lines);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(test_a_refused_message_waits_with_its_reason_and_its_bytes),
+        IN_FOLDER(test_a_message_is_kept_as_it_came_though_the_operator_has_changed_it),
+        IN_FOLDER(test_a_dead_letter_is_there_once_whatever_is_cut_off),
+        IN_FOLDER(test_marks_outlive_their_letters),
+        IN_FOLDER(test_a_letter_that_is_not_there_cannot_be_dropped),
+        IN_FOLDER(test_a_full_queue_loses_its_oldest_letters_and_says_so),
+        IN_FOLDER(test_letters_that_are_too_old_go),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
