@@ -124,8 +124,29 @@ def tiny_strike(r):
     return spread(r, 1e-7, 100), 1e-6 * r.uniform(0.5, 2), t, rate, q, vol
 
 
+def border(r):
+    """On both sides of what kernel_ordinary.h calls ordinary, in one of its conditions or more."""
+    t, sd = spread(r, 1e-3, 10), spread(r, 1e-3, 0.3)
+    x = sd * r.uniform(-8, 8)
+    rate, q = r.uniform(-0.03, 0.08), r.uniform(0, 0.05)
+    kind = r.randrange(5)
+    if kind == 0:
+        sd = 0.4 * (1 + r.uniform(-0.1, 0.1))
+    elif kind == 1:
+        x = r.choice([-2, 2]) * (1 + r.uniform(-0.1, 0.1))
+        sd = spread(r, 0.08, 0.5)
+    elif kind == 2:
+        x = sd * r.uniform(33, 62) * r.choice([-1, 1])
+    elif kind == 3:
+        rate = r.choice([-0.34, 0.34]) * (1 + r.uniform(-0.1, 0.1)) / t
+    else:
+        q = 0.34 * (1 + r.uniform(-0.1, 0.1)) / t
+    s = spread(r, 1, 2e5)
+    return s, s * math.exp((rate - q) * t - x), t, rate, q, sd / math.sqrt(t)
+
+
 REGIONS = [scattered, deep, nifty, expiry_day, deep_strike, extreme_vol, rates, scale,
-           at_the_forward, tiny_vol, tiny_strike]
+           at_the_forward, tiny_vol, tiny_strike, border]
 
 
 def row(model, th, inputs):

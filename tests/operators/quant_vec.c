@@ -112,6 +112,44 @@ draw_far(double *a, double *b)
 }
 
 static vd
+expm1_near(vd a, vd b)
+{
+    return vd_expm1_near(a);
+}
+
+static long double
+expm1_exact(double a, double b)
+{
+    return expm1l(a);
+}
+
+static void
+draw_small(double *a, double *b)
+{
+    *a = uniform(-0.346, 0.346) * (unit() < 0.5 ? 1 : exp(uniform(-40, 0)));
+    *b = 0;
+}
+
+static vd
+density(vd a, vd b)
+{
+    return vd_density(a);
+}
+
+static long double
+density_exact(double a, double b)
+{
+    return expl(-0.5L * a) / sqrtl(2 * M_PIl);
+}
+
+static void
+draw_square(double *a, double *b)
+{
+    *a = unit() < 0.5 ? uniform(-5, 1300) : uniform(-5, 20);
+    *b = 0;
+}
+
+static vd
 log_1(vd a, vd b)
 {
     return vd_log(a);
@@ -173,6 +211,24 @@ log_ratio_exact(double a, double b)
     return logl(a) - logl(b);
 }
 
+static vd
+log_quotient_2(vd a, vd b)
+{
+    vd k, s = vd_log_quotient(a, b, &k);
+
+    return vd_log_series(s, k);
+}
+
+static void
+draw_like_pair(double *a, double *b)
+{
+    double away = unit() < 0.7 ? 1 + uniform(-1, 1) * exp(uniform(-36, -0.7))
+                               : exp(uniform(-115, 115));
+
+    *a = exp(uniform(-115, 115));
+    *b = *a * away;
+}
+
 static void
 draw_pair(double *a, double *b)
 {
@@ -203,7 +259,7 @@ mills_exact(double w, double b)
 static void
 draw_depth(double *a, double *b)
 {
-    *a = unit() < 0.9 ? uniform(0, 60) : exp(uniform(-30, 300));
+    *a = unit() < 0.9 ? uniform(0, 60) : exp(uniform(-30, 57));
     *b = 0;
 }
 
@@ -216,10 +272,13 @@ static const struct {
 } table[] = {
     {"vd_exp", exp_1, exp_exact, draw_exponent, 2},
     {"vd_exp_half_square", half_square, half_square_exact, draw_far, 2},
+    {"vd_expm1_near", expm1_near, expm1_exact, draw_small, 2},
+    {"vd_density", density, density_exact, draw_square, 3},
     {"vd_log", log_1, log_exact, draw_positive, 3},
     {"vd_log1p", log1p_1, log1p_exact, draw_above_minus_1, 3},
     {"vd_log_ratio", log_ratio_2, log_ratio_exact, draw_pair, 3},
-    {"vd_mills", mills_1, mills_exact, draw_depth, 5},
+    {"vd_log_quotient", log_quotient_2, log_ratio_exact, draw_like_pair, 3},
+    {"vd_mills", mills_1, mills_exact, draw_depth, 8},
 };
 
 static void
@@ -289,8 +348,51 @@ test_masks_have_one_bit_a_lane(void **state)
     vd_store(ramp, vd_pick(upper, vd_set(2), vd_set(-3)));
     assert_true(ramp[0] == -3 && ramp[1] == 2);
     assert_all(vd_copysign(vd_set(2), vd_set(-0.0)), -2);
+    assert_all(vd_flip(vd_set(2), vd_set(-0.0)), -2);
+    assert_all(vd_flip(vd_set(-2), vd_set(-1)), 2);
+    assert_all(vd_flip(vd_set(-2), vd_set(1)), -2);
+    assert_int_equal(vm_bits(vm_set()), (1u << VEC_LANES) - 1);
     assert_all(vd_max(vd_set(1), vd_set(NAN)), NAN);
     assert_all(vd_min(vd_set(1), vd_set(NAN)), NAN);
+}
+
+static void
+test_a_density_is_0_far_out_and_never_denormal(void **state)
+{
+    assert_all(vd_density(vd_set(1416)), vd_density(vd_set(1416))[0]);
+    for (double a = 1300; a <= 5000; a += 7) {
+        double lane = vd_density(vd_set(a))[0];
+
+        assert_true(lane >= 0 && (a < 1500 || lane == 0));
+    }
+}
+
+/* vm_bits() of what a test of each lane's sign finds. */
+static unsigned
+signs(vd tested)
+{
+    return vm_bits(vm_negative(tested));
+}
+
+static void
+test_ranges_are_signs_and_know_nan_infinity_and_minus(void **state)
+{
+    static const double outside[] = {NAN, INFINITY, -INFINITY, -4,  -0.0,
+                                     0,   1e-300,   0.5,       3.5, 1e300};
+    static const double inside[] = {1, 1.5, 2, 3};
+    const unsigned all = (1u << VEC_LANES) - 1;
+
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        if (signs(vd_within(vd_set(0), vd_set(outside[i]), 1, 3)) != all)
+            fail_msg("%g is within 1 to 3", outside[i]);
+        assert_int_equal(signs(vd_without(vd_set(0), vd_set(fabs(outside[i])), 1, 3)), 0);
+    }
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        assert_int_equal(signs(vd_within(vd_set(0), vd_set(inside[i]), 1, 3)), 0);
+        assert_int_equal(signs(vd_within(vd_set(-1), vd_set(inside[i]), 1, 3)), all);
+        assert_int_equal(signs(vd_without(vd_set(0), vd_set(inside[i]), 1, 3)), all);
+    }
+    assert_int_equal(signs(vd_within(vd_set(0), vd_set(0), 0, 3)), 0);
 }
 
 int
@@ -300,6 +402,8 @@ main(void)
         cmocka_unit_test(test_every_function_is_within_its_stated_error),
         cmocka_unit_test(test_exp_underflows_overflows_and_keeps_nan),
         cmocka_unit_test(test_split_and_scale_reach_denormals),
+        cmocka_unit_test(test_a_density_is_0_far_out_and_never_denormal),
+        cmocka_unit_test(test_ranges_are_signs_and_know_nan_infinity_and_minus),
         cmocka_unit_test(test_masks_have_one_bit_a_lane),
     };
 
