@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 enum { QUIET_MS = 300 }; /* a build may write a file several times */
-static const int64_t probation_ns = 60LL * NS_PER_S;
 
 struct folder {
     int watch;
@@ -145,7 +144,7 @@ ask(struct follow *self)
             !reload_ask(self->engine,
                         &(struct reload_ask){.target = graph->nodes[i].op->name,
                                              .file = graph->nodes[i].plugin_path,
-                                             .probation_ns = probation_ns},
+                                             .probation_ns = RELOAD_PROBATION_NS},
                         &err))
             log_line(LEVEL_WARN, graph->name, NULL, "reload.refused", "%s: %s: %s",
                      graph->nodes[i].op->name, err.code, err.text);

@@ -16,13 +16,17 @@
  *
  *      READY --tick at every input, credit--> IN_TICK --end--> READY
  *                                             IN_TICK --retry--> PARKED --backoff over--> IN_TICK
- *                                             IN_TICK --error, on_error: stop--> FAILED */
+ *                                             IN_TICK --error, on_error: stop--> FAILED
+ *      READY, IN_TICK --a node goes back to its old build--> PARKED until that is durable */
 #include "engine/epoch.h"
 #include "engine/ingress.h"
+#include "engine/swaps.h"
 
 #include <stdlib.h>
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
+
+static const int64_t look_again_ns = NS_PER_MS; /* whether a decision is durable */
 
 /* ---- Outputs ------------------------------------------------------------------------------ */
 
@@ -186,6 +190,8 @@ actor_can_start(struct actor *actor)
 void
 actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns)
 {
+    if (unlikely(actor->returns))
+        swap_before_tick(actor, tick);
     actor->tick = tick;
     actor->now_ns = now_ns;
     actor->is_ordered = true;
@@ -239,15 +245,27 @@ finish(struct actor *actor)
     }
     if (unlikely(actor->n_ended == actor->n_nodes && !actor->has_ended))
         note_end(actor);
+    if (unlikely(actor->decision != NULL))
+        actor_hold(actor);
 }
 
-/* Sinks make safe what they have, then everybody saves: from here on the epoch has this actor. */
+void
+actor_hold(struct actor *actor)
+{
+    actor->state = ACTOR_PARKED;
+    actor->is_held = true;
+    actor->resume_ns = actor->worker->mono_ns;
+}
+
+/* Sinks make safe what they have; then it is a swap, or everybody saves and the epoch has this
+ * actor from here on. */
 static bool
 pass_barrier(struct actor *actor)
 {
     if (!exec_flush(actor))
         return false;
-    epochs_save(actor);
+    if (!swaps_pass(actor))
+        epochs_save(actor);
     return true;
 }
 
@@ -284,6 +302,15 @@ actor_resume(struct actor *actor)
 {
     if (actor->state != ACTOR_PARKED || actor->worker->mono_ns < actor->resume_ns)
         return false;
+    if (actor->decision && !swaps_may_go_on(actor)) {
+        actor->resume_ns = actor->worker->mono_ns + look_again_ns;
+        return false;
+    }
+    if (actor->is_held) {
+        actor->is_held = false;
+        actor->state = ACTOR_READY;
+        return true;
+    }
     unpark(actor);
     if (actor->is_flushing && actor->is_barrier) {
         actor->state = ACTOR_IN_TICK;
@@ -363,7 +390,8 @@ take(struct actor *actor, struct edge *edge)
     } else {
         ring_take(edge->in, front, &edge->arrived);
     }
-    edge->in_wm = front->watermark_ns;
+    if (!front->barrier || !edge->drop) /* what an edge that drops hands over has its own */
+        edge->in_wm = front->watermark_ns;
     edge->taken_n = front->n;
     edge->taken_units = record_units(front);
     edge->taken_lines = front->lines;

@@ -120,6 +120,19 @@ const struct code engine_codes[] = {
      NULL, NULL},
     {"HDE-R032", "a newer request came first",
      "Requests for the same target that still wait are replaced by the newest one.", NULL, NULL},
+    {"HDE-R040", "a build that is needed is not there",
+     "With record: or checkpoint: a copy of every plugin file that runs is kept beside the log, in "
+     "its folder 'builds', because recovery and replay run the builds that ran. This one is gone, or "
+     "is not what was kept. Bring the folder back; without it the log cannot be taken again.",
+     NULL, NULL},
+    {"HDE-R042", "a build cannot be kept",
+     "A copy of the plugin file belongs beside the ingress log before the log may name the build, "
+     "and cannot be written there, or the file changed in that moment. Nothing was started or swapped.",
+     NULL, NULL},
+    {"HDE-R045", "the catalogue of builds cannot be read",
+     "The file 'builds/catalogue' beside the ingress log says which plugin files were kept. It is "
+     "damaged, or of another version of hde. Bring it back, or begin with another folder.",
+     NULL, NULL},
     {"HDE-R050", "the running graph cannot be changed now",
      "It is not running any more, takes a log again, has as many requests waiting as it takes, or "
      "the file cannot be read. Nothing has changed.",

@@ -11,6 +11,7 @@
 #include "engine/ingress.h"
 #include "engine/probe.h"
 #include "engine/reload.h"
+#include "engine/swaps.h"
 
 #include "base/log.h"
 
@@ -199,8 +200,8 @@ open_nodes(struct engine *engine, struct err *err)
         node->ctx.now_ns = engine->start_ns;
         node->ctx.event_ns = node->ctx.now_ns;
         node->is_open = true;
-        if (node->def->op->open)
-            status = node->def->op->open(&node->ctx, node->ctx.state);
+        if (node->ctx.op->open)
+            status = node->ctx.op->open(&node->ctx, node->ctx.state);
         ctx_scratch_reset(&node->ctx);
         if (status != HDE_OK)
             return err_set(err, "HDE-R001", "node '%s' (%s) does not open: %s", node->def->name,
@@ -233,7 +234,7 @@ read_marks(struct engine *engine, uint64_t *largest, struct err *err)
     *largest = dlq_mark(engine->dlq);
     for (uint32_t i = 0; i < engine->n_nodes; i++) {
         struct node *node = engine->nodes[i];
-        const hde_operator *op = node->def->op;
+        const hde_operator *op = node->ctx.op;
 
         if (!op->mark || node->is_left_out)
             continue;
@@ -302,12 +303,15 @@ place_start(struct engine *engine, struct err *err)
         (!epochs_restore(engine, err) ||
          !ingress_recover_open(engine, epochs_last(engine->epochs), &any, err)))
         return false;
+    if (engine->ingress && !swaps_keep(engine, err))
+        return false;
     if (any) {
         begin_recovery(engine);
     } else if (engine->ingress) {
         if (!ingress_start(engine->ingress, largest, false))
             return *err = engine->error, false;
         engine->is_recording = true;
+        swaps_started(engine);
     } else if (largest) {
         engine->sequencer.last = (HDE_TICK_INCARNATION(largest) + 1) << 40;
         engine->sequencer.said = engine->sequencer.last;
@@ -373,7 +377,7 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     if (check_replay(engine, err) &&
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
         engine_build(engine, err) && dlq_open(engine, err) && open_stores(engine, err) &&
-        open_nodes(engine, err) && place_start(engine, err)) {
+        swaps_open(engine, err) && open_nodes(engine, err) && place_start(engine, err)) {
         open_observers(engine);
         return engine;
     }
@@ -543,11 +547,12 @@ engine_free(struct engine *engine)
         engine_stop(engine);
     if (engine->options.steps)
         steps_leave(engine->options.steps);
-    reload_stop(engine);
     apply_stop(engine);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (engine->workers[i]->is_started)
             pthread_join(engine->workers[i]->thread, NULL);
+    swaps_stop(engine->swaps);
+    reload_stop(engine);
     watchdog_stop(engine->watchdog);
     if (engine->is_recording)
         hashes_finish(engine);
@@ -560,6 +565,8 @@ engine_free(struct engine *engine)
     ingress_close(engine->ingress);
     dlq_close(engine->dlq);
     reload_free(engine);
+    swaps_close(engine->swaps);
+    builds_close(engine->builds);
     engine_unbuild(engine);
     stats_free(engine->stats, engine->stats_path);
     if (engine->done_fd >= 0)

@@ -22,6 +22,7 @@
 #include "engine/dlq.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/swaps.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -189,6 +190,32 @@ list_files(const struct epochs *self, uint64_t **ticks)
     return n;
 }
 
+/* Whether one of the epochs names the build. */
+struct kept {
+    const struct epochs *self;
+    const uint64_t *ticks;
+    size_t n;
+};
+
+static bool
+names_build(void *arg, const char *id)
+{
+    const struct kept *kept = arg;
+    bool found = false;
+
+    for (size_t i = 0; i < kept->n && !found; i++) {
+        char *path = path_of(kept->self, kept->ticks[i], "");
+        Hde__Epoch *epoch = read_file(path);
+
+        for (size_t k = 0; epoch && k < epoch->n_nodes && !found; k++)
+            found = strcmp(epoch->nodes[k]->build_id, id) == 0;
+        if (epoch)
+            hde__epoch__free_unpacked(epoch, NULL);
+        free(path);
+    }
+    return found;
+}
+
 /* Removes what is older than the newest `keep`, and tells the log what the rest needs. */
 static void
 retire(struct epochs *self)
@@ -212,6 +239,8 @@ retire(struct epochs *self)
         }
         free(path);
     }
+    builds_retire(self->engine->builds, ingress_first(self->engine->ingress), names_build,
+                  &(struct kept){self, ticks, n < keep ? n : keep});
     free(ticks);
 }
 
@@ -518,8 +547,10 @@ confirm(struct epochs *self, const struct actor *actor, Hde__SavedNode **saved)
 
     pthread_mutex_lock(&self->lock);
     is_taken = self->open && self->open->tick == actor->tick;
-    for (uint32_t i = 0; i < actor->n_nodes && is_taken; i++)
+    for (uint32_t i = 0; i < actor->n_nodes && is_taken; i++) {
+        saved[i]->build_id = xstrdup(node_build(actor->nodes[i]));
         self->open->nodes[self->open->n_nodes++] = saved[i];
+    }
     if (is_taken && !--self->waits) {
         self->ready = self->open;
         self->open = NULL;
@@ -530,13 +561,28 @@ confirm(struct epochs *self, const struct actor *actor, Hde__SavedNode **saved)
     return is_taken;
 }
 
+/* Not the tick of a swap, nor that of an epoch that was abandoned. */
+static bool
+is_wanted(struct epochs *self, uint64_t tick)
+{
+    bool wanted;
+
+    pthread_mutex_lock(&self->lock);
+    wanted = self->open && self->open->tick == tick;
+    pthread_mutex_unlock(&self->lock);
+    return wanted;
+}
+
 void
 epochs_save(struct actor *actor)
 {
     struct engine *engine = actor->engine;
-    Hde__SavedNode **saved = xcalloc(actor->n_nodes + 1, sizeof *saved);
+    Hde__SavedNode **saved;
     bool ok = true, is_taken = false;
 
+    if (!engine->hashes && !(engine->epochs && is_wanted(engine->epochs, actor->tick)))
+        return;
+    saved = xcalloc(actor->n_nodes + 1, sizeof *saved);
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         if (!engine->epochs && !actor->nodes[i]->probe)
             continue;
@@ -568,7 +614,7 @@ node_of_saved(const struct engine *engine, const Hde__SavedNode *saved)
 static bool
 load_state(struct node *node, const Hde__SavedNode *saved, struct err *err)
 {
-    const hde_operator *op = node->def->op;
+    const hde_operator *op = node->ctx.op;
     hde_msg *msg;
     hde_status status;
 

@@ -208,10 +208,13 @@ exec_event(struct node *node, const hde_event *event)
 static bool
 fire(struct actor *actor, struct node *node)
 {
-    const hde_operator *op = node->ctx.op;
+    const hde_operator *op;
     hde_status status = HDE_OK;
 
     node->is_firing = true;
+    if (unlikely(node->probation != NULL))
+        swap_before_timer(node);
+    op = node->ctx.op;
     node->ctx.now_ns = actor->now_ns;
     node->ctx.watermark_ns = node->wm;
     node->ctx.event_ns = node->firing.at_ns;
@@ -418,6 +421,8 @@ deliver(struct actor *actor, struct node *node)
         batch->n = node->taken->n;
         if (unlikely(node->event_timers.next_ns <= node->wm) && !fire_before_batch(actor, node))
             return false;
+        if (unlikely(node->probation != NULL))
+            swap_before_batch(node);
         status = call_batch(actor, node);
         after_call(node);
         if (unlikely(status != HDE_OK)) {

@@ -11,6 +11,7 @@
  *  (4) Every start begins with an entry of its own and ticks above all before.
  *      [test_the_last_of_several_starts_is_given_again] */
 #include "engine/ingress.h"
+#include "engine/swaps.h"
 
 #include "base/arena.h"
 #include "base/fault.h"
@@ -347,6 +348,69 @@ ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes)
     append_entry(self, &out);
 }
 
+uint64_t
+ingress_swap(struct ingress *self, const struct swap_cut *cut)
+{
+    Hde__LogEntry out = entry_of(self, HDE__LOG_KIND__LOG_KIND_SWAP, NULL, 0);
+    Hde__LogSwap swap = HDE__LOG_SWAP__INIT;
+
+    swap.target = (char *)(uintptr_t)cut->target;
+    swap.build_id = (char *)(uintptr_t)cut->build.id;
+    swap.file = (char *)(uintptr_t)cut->build.origin;
+    swap.has_crc = swap.has_size = swap.has_drops_state = true;
+    swap.has_open_ns = swap.has_probation_ns = true;
+    swap.crc = cut->build.crc;
+    swap.size = cut->build.size;
+    swap.n_nodes = cut->n_nodes;
+    swap.nodes = (char **)(uintptr_t)cut->nodes;
+    swap.drops_state = cut->drops_state;
+    swap.open_ns = cut->open_ns;
+    swap.probation_ns = cut->probation_ns;
+    out.swap = &swap;
+    return append_entry(self, &out);
+}
+
+void
+ingress_return(struct ingress *self, const struct decision *decision)
+{
+    const struct node *node = decision->node;
+    const struct swap_place *place = &decision->place;
+    Hde__LogEntry out =
+        entry_of(self, HDE__LOG_KIND__LOG_KIND_RETURN, node->def->name, node->replica);
+    Hde__LogReturn back = HDE__LOG_RETURN__INIT;
+
+    back.has_swap = back.has_tick = back.has_place = true;
+    back.swap = decision->swap;
+    back.tick = place->tick;
+    back.place = (Hde__ReturnPlace)place->step;
+    back.has_port = back.has_done = place->step == PLACE_CALL;
+    back.port = place->port;
+    back.done = place->done;
+    back.has_timer = back.has_at_ns = place->step == PLACE_TIMER;
+    back.timer = place->timer;
+    back.at_ns = place->at_ns;
+    out.back = &back;
+    append_entry(self, &out);
+}
+
+uint64_t
+ingress_start_position(const struct ingress *self)
+{
+    return self->start_position;
+}
+
+uint64_t
+ingress_first(const struct ingress *self)
+{
+    return seglog_first(self->log);
+}
+
+uint64_t
+ingress_last(const struct ingress *self)
+{
+    return seglog_last(self->log);
+}
+
 bool
 ingress_is_durable(struct engine *engine, uint64_t tick)
 {
@@ -503,6 +567,51 @@ ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any, 
         return false;
     seglog_seek_position(self->reader, epoch->position + 1);
     return true;
+}
+
+static bool
+is_among(uint32_t kind, const Hde__LogKind *kinds, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (kinds[i] == (Hde__LogKind)kind)
+            return true;
+    return false;
+}
+
+/* Where taking begins. False: nowhere. */
+static bool
+seek_begin(struct seglog_reader *reader, const Hde__Epoch *epoch, const struct starts *starts)
+{
+    if (epoch)
+        return seglog_seek_position(reader, epoch->position + 1);
+    return starts->fresh && seglog_seek_tick(reader, starts->fresh);
+}
+
+bool
+ingress_scan(const struct engine *engine, const Hde__Epoch *epoch, const Hde__LogKind *kinds,
+             size_t n_kinds, void (*found)(void *arg, const Hde__LogEntry *entry), void *arg,
+             struct err *err)
+{
+    const char *folder = engine->is_taking ? engine->options.log : engine->options.record;
+    struct seglog_reader *reader = seglog_reader_open(folder, err);
+    struct seglog_record record;
+    struct starts starts;
+
+    if (!reader)
+        return false;
+    if (find_starts(folder, &starts, err) && seek_begin(reader, epoch, &starts))
+        while (seglog_next(reader, &record, err) == SEGLOG_RECORD) {
+            Hde__LogEntry *entry = NULL;
+
+            if (is_among(record.key.kind, kinds, n_kinds))
+                entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
+            if (entry) {
+                found(arg, entry);
+                hde__log_entry__free_unpacked(entry, NULL);
+            }
+        }
+    seglog_reader_close(reader);
+    return !err_is_set(err);
 }
 
 void

@@ -16,7 +16,14 @@
 bool ingress_open(struct engine *engine, struct err *err);
 /* The entry of this start, with ticks above `above`; a recovered one goes on from those before. */
 bool ingress_start(struct ingress *self, uint64_t above, bool recovered);
-uint64_t ingress_barrier(struct ingress *self); /* position of the entry */
+uint64_t ingress_barrier(struct ingress *self); /* position of the entry; 0: not taken, failed */
+struct swap_cut;
+struct decision;
+uint64_t ingress_swap(struct ingress *self, const struct swap_cut *cut); /* as ingress_barrier() */
+void ingress_return(struct ingress *self, const struct decision *decision);
+uint64_t ingress_start_position(const struct ingress *self); /* of this start's entry */
+uint64_t ingress_first(const struct ingress *self);
+uint64_t ingress_last(const struct ingress *self);
 void ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes);
 /* Any thread. Whether the tick's entry survives a crash; if not, the log hurries and wakes the
  * workers of gated actors. */
@@ -43,6 +50,11 @@ bool ingress_take_open(struct engine *engine, struct err *err);
 bool ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any,
                           struct err *err);
 void ingress_recover_close(struct ingress *self);
+/* Gives every entry of those kinds from where the engine will take the log: behind the epoch, or from
+ * the last fresh start. Reads on its own; nothing that there is nothing to take is no error. */
+bool ingress_scan(const struct engine *engine, const Hde__Epoch *epoch, const Hde__LogKind *kinds,
+                  size_t n_kinds, void (*found)(void *arg, const Hde__LogEntry *entry), void *arg,
+                  struct err *err);
 /* The next entry, valid until the one after it; NULL at the end, or err is set. */
 const Hde__LogEntry *ingress_next(struct ingress *self, struct err *err);
 /* The entry's messages into port[0..n-1]; false with err: a port or type that `outputs` does not

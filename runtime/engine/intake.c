@@ -405,7 +405,7 @@ bool
 source_release(struct source *source)
 {
     struct node *node = source->node;
-    const hde_operator *op = node->def->op;
+    const hde_operator *op = node->ctx.op;
 
     source->said_wm = source->out_wm == WM_IDLE ? node->wm : source->out_wm;
     for (uint32_t i = 0; i < source->at.n && op->seek; i++) {

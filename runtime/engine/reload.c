@@ -2,7 +2,8 @@
 #include "engine/reload.h"
 #include "base/log.h"
 #include "base/nearest.h"
-#include "engine/swap.h"
+#include "engine/epoch.h"
+#include "engine/swaps.h"
 #include "engine/trial.h"
 
 #include <signal.h>
@@ -18,7 +19,11 @@ struct attempt {
     struct attempt *next;
     struct reload_report report;
     bool has_file, drops_state, skips_trial;
+    bool is_taken; /* from a log: what it tells has been decided */
+    struct reloader *owner;
     int64_t budget_ns, probation_ns;
+    struct arena arena;
+    struct swap_cut cut; /* with an ingress log */
 
     struct stage *stage;
     uint32_t n_swaps, n_swapped;
@@ -38,10 +43,20 @@ struct reloader {
     uint32_t n_queued;
     struct attempt *queue, **tail;
     struct attempt *probations; /* the reload thread's */
+    struct attempt *taken;      /* from a log, passed by all their nodes */
+    const Hde__LogEntry *entry; /* of a log: to be prepared */
+    struct attempt *prepared;   /* of that entry, or why not */
     struct reload_report history[RELOAD_HISTORY]; /* by number */
     uint32_t n_left;
     struct instance **left; /* their threads did not answer: closed at the end */
 };
+
+static void
+attempt_free(struct attempt *attempt)
+{
+    arena_fini(&attempt->arena);
+    free(attempt);
+}
 
 const char *
 reload_state_name(enum reload_state state)
@@ -111,21 +126,6 @@ log_end(const struct reloader *self, const struct attempt *attempt)
 
 /* ---- Which nodes -------------------------------------------------------------------------- */
 
-static const char *
-build_of(const struct node *node)
-{
-    const char *id = node->instance ? node->instance->build_id : node->def->build_id;
-
-    return id ? id : "";
-}
-
-static const char *
-file_of(const struct node *node)
-{
-    return node->instance && node->instance->stage ? node->instance->stage->file
-                                                   : node->def->plugin_path;
-}
-
 static bool
 is_meant(const struct node *node, const char *target, bool is_node)
 {
@@ -174,20 +174,19 @@ static bool
 copy_file(struct reloader *self, struct attempt *attempt)
 {
     struct reload_report *report = &attempt->report;
-    const char *file = attempt->has_file ? report->file : file_of(attempt->swaps[0].node);
+    const char *file = attempt->has_file ? report->file : node_file(attempt->swaps[0].node);
     bool is_news = false;
 
     if (!file)
         return err_set(&report->err, "HDE-R030", "node '%s' was not loaded from a file",
                        attempt->swaps[0].node->def->name);
-    attempt->stage =
-        stage_new(file, self->engine->options.plugin_folder, report->number, &report->err);
+    attempt->stage = stage_new(file, self->engine->options.plugin_folder, &report->err);
     if (!attempt->stage)
         return false;
     snprintf(report->file, sizeof report->file, "%s", attempt->stage->file);
     snprintf(report->new_build, sizeof report->new_build, "%s", attempt->stage->build_id);
     for (uint32_t i = 0; i < attempt->n_swaps; i++)
-        is_news |= strcmp(build_of(attempt->swaps[i].node), attempt->stage->build_id) != 0;
+        is_news |= strcmp(node_build(attempt->swaps[i].node), attempt->stage->build_id) != 0;
     return is_news || err_set(&report->err, "HDE-R031", "%s: runs already (build %.12s)",
                               report->file, report->new_build);
 }
@@ -254,9 +253,13 @@ prepare_one(struct reloader *self, struct attempt *attempt, struct swap *swap,
     swap->next = instance_new(node, next, attempt->stage, err);
     if (!swap->next)
         return err_wrap(err, "%s", attempt->report.file);
+    if (!attempt->cut.open_ns)
+        attempt->cut.open_ns = swap->next->ctx.now_ns;
+    swap->next->ctx.now_ns = swap->next->ctx.event_ns = attempt->cut.open_ns;
     if (!node->instance)
         swap->shell = instance_shell(node);
-    swap->has_probation = attempt->probation_ns > 0 || attempt->n_swaps > 1;
+    swap->has_probation |=
+        !attempt->is_taken && (attempt->probation_ns > 0 || attempt->n_swaps > 1);
     if (is_exclusive || swap->has_probation) {
         swap->spare = instance_new(node, node->ctx.op,
                                    node->instance ? node->instance->stage : NULL, err);
@@ -286,14 +289,13 @@ try_all(const struct reloader *self, struct attempt *attempt)
     return true;
 }
 
+/* Opens the build, and an instance for each node. */
 static bool
-prepare(struct reloader *self, struct attempt *attempt)
+load_all(struct reloader *self, struct attempt *attempt)
 {
     struct reload_report *report = &attempt->report;
 
-    snprintf(report->old_build, sizeof report->old_build, "%s", build_of(attempt->swaps[0].node));
-    if (!copy_file(self, attempt) || !try_all(self, attempt) ||
-        !stage_load(attempt->stage, &report->err))
+    if (!stage_load(attempt->stage, &report->err))
         return false;
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
         struct swap *swap = &attempt->swaps[i];
@@ -304,6 +306,40 @@ prepare(struct reloader *self, struct attempt *attempt)
             return false;
     }
     return true;
+}
+
+/* What the entry of the swap says. The file is kept before it is named. */
+static bool
+prepare_entry(struct reloader *self, struct attempt *attempt)
+{
+    struct swap_cut *cut = &attempt->cut;
+    struct err *err = &attempt->report.err;
+    const struct stage *stage = attempt->stage;
+    const char **names = arena_alloc(&attempt->arena, attempt->n_swaps * sizeof *names);
+    const char *own = attempt->swaps[0].node->def->plugin_path;
+
+    if (!builds_keep(self->engine->builds, stage->path, stage->file,
+                     own && !strcmp(own, stage->file), stage->build_id, err) ||
+        !builds_find(self->engine->builds, stage->build_id, &attempt->arena, &cut->build, err))
+        return false;
+    for (uint32_t i = 0; i < attempt->n_swaps; i++)
+        if (attempt->swaps[i].node->replica == 0)
+            names[cut->n_nodes++] = attempt->swaps[i].node->def->name;
+    cut->nodes = names;
+    cut->target = attempt->report.target;
+    cut->drops_state = attempt->drops_state;
+    cut->probation_ns = attempt->probation_ns;
+    return true;
+}
+
+static bool
+prepare(struct reloader *self, struct attempt *attempt)
+{
+    struct reload_report *report = &attempt->report;
+
+    snprintf(report->old_build, sizeof report->old_build, "%s", node_build(attempt->swaps[0].node));
+    return copy_file(self, attempt) && try_all(self, attempt) && load_all(self, attempt) &&
+           (!self->engine->swaps || prepare_entry(self, attempt));
 }
 
 /* ---- After it ----------------------------------------------------------------------------- */
@@ -424,13 +460,72 @@ run_swap(struct swap *swap)
     return true;
 }
 
+/* Nodes that barriers reach change over in the tick of the entry. */
+static bool
+is_in_order(const struct attempt *attempt)
+{
+    const struct node *node = attempt->swaps[0].node;
+
+    return node->engine->swaps && !node->source && epochs_reach(node->actor);
+}
+
+static bool
+swap_in_order(struct attempt *attempt)
+{
+    struct engine *engine = attempt->swaps[0].node->engine;
+    struct err *err = &attempt->report.err;
+
+    attempt->cut.swaps = attempt->swaps;
+    attempt->cut.n = attempt->n_swaps;
+    if (!swaps_run(engine, &attempt->cut, reach_ns, err)) {
+        attempt->n_swapped = attempt->cut.is_claimed ? attempt->n_swaps : 0;
+        return false;
+    }
+    attempt->n_swapped = attempt->n_swaps;
+    for (uint32_t i = 0; i < attempt->n_swaps; i++)
+        if (!attempt->swaps[i].took)
+            *err = attempt->swaps[i].err;
+    return !err_is_set(err);
+}
+
+/* The others have changed over, and the log is told. */
+static bool
+note_entry(struct attempt *attempt)
+{
+    struct engine *engine = attempt->swaps[0].node->engine;
+
+    return !engine->swaps || swaps_run(engine, &attempt->cut, reach_ns, &attempt->report.err);
+}
+
+/* That they have gone back: in order that is a decision of the node. */
+static void
+note_return(const struct reloader *self, struct attempt *attempt)
+{
+    struct swap_cut cut = attempt->cut;
+    struct err err = {0};
+
+    if (!cut.position || is_in_order(attempt))
+        return;
+    cut.probation_ns = 0;
+    cut.tick = cut.position = 0;
+    cut.is_claimed = cut.is_done = false;
+    if (!builds_find(self->engine->builds, attempt->report.old_build, &attempt->arena, &cut.build,
+                     &err) ||
+        !swaps_run(self->engine, &cut, reach_ns, &err))
+        log_line(LEVEL_WARN, self->engine->graph->name, NULL, "reload.not-noted",
+                 "%s: after a restart build %.12s runs again: %s", attempt->report.target,
+                 attempt->report.new_build, err.text);
+}
+
 static bool
 swap_all(struct attempt *attempt)
 {
+    if (is_in_order(attempt))
+        return swap_in_order(attempt);
     while (attempt->n_swapped < attempt->n_swaps && run_swap(&attempt->swaps[attempt->n_swapped]))
         attempt->n_swapped++;
     if (attempt->n_swapped == attempt->n_swaps)
-        return true;
+        return note_entry(attempt);
     attempt->report.err = attempt->swaps[attempt->n_swapped].err;
     return false;
 }
@@ -474,13 +569,17 @@ sum_up(struct attempt *attempt)
 static void
 finish(struct reloader *self, struct attempt *attempt, enum reload_state state)
 {
-    if (state != RELOAD_DONE)
+    if (state != RELOAD_DONE && !attempt->is_taken)
         count_end(attempt, false);
     clean_up(attempt);
     end_report(attempt, state);
-    note(self, attempt);
-    log_end(self, attempt);
-    free(attempt);
+    if (attempt->cut.position)
+        builds_named(self->engine->builds, attempt->cut.build.id, attempt->cut.position);
+    if (attempt->report.number) { /* otherwise nobody asked for it in this run */
+        note(self, attempt);
+        log_end(self, attempt);
+    }
+    attempt_free(attempt);
 }
 
 /* A node that has gone back by itself. */
@@ -526,6 +625,8 @@ end_probation(struct reloader *self, struct attempt *attempt)
     }
     if (state == RELOAD_RETURNED)
         attempt->report.err = returned(attempt)->err;
+    if (state != RELOAD_DONE)
+        note_return(self, attempt);
     retire_all(self, attempt, state != RELOAD_DONE);
     finish(self, attempt, state);
     return true;
@@ -541,6 +642,28 @@ shares_node(const struct attempt *a, const struct attempt *b)
     return false;
 }
 
+/* What the log tells happens where it says so. */
+static bool
+has_all_returns(const struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        const struct swap *swap = &attempt->swaps[i];
+
+        if (swap->has_place && swap->took && !atomic_load(&swap->has_returned))
+            return false;
+    }
+    return true;
+}
+
+static bool
+may_end(const struct reloader *self, const struct attempt *attempt)
+{
+    if (!has_all_returns(attempt))
+        return false;
+    return returned(attempt) ||
+           (!atomic_load(&self->engine->recovering) && attempt->end_ns <= clock_mono_ns());
+}
+
 /* Ends the probations whose time is over or that have failed, and those of nodes that `next` (may
  * be NULL) is about. False: one of those could not be ended. */
 static bool
@@ -554,7 +677,7 @@ end_probations(struct reloader *self, const struct attempt *next)
         struct attempt *rest = attempt->next;
         bool is_in_the_way = shares_node(attempt, next);
 
-        if (is_in_the_way || returned(attempt) || attempt->end_ns <= clock_mono_ns()) {
+        if (is_in_the_way || may_end(self, attempt)) {
             ok &= end_probation(self, attempt) || !is_in_the_way;
         } else {
             attempt->next = self->probations;
@@ -575,6 +698,175 @@ begin_probation(struct reloader *self, struct attempt *attempt)
     self->probations = attempt;
     note(self, attempt);
     log_end(self, attempt);
+}
+
+/* ---- Taken from a log --------------------------------------------------------------------- */
+
+static struct node *
+node_called(const struct engine *engine, const char *name, uint32_t replica)
+{
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (engine->nodes[i]->replica == replica && !strcmp(engine->nodes[i]->def->name, name))
+            return engine->nodes[i];
+    return NULL;
+}
+
+static bool
+find_taken(struct attempt *attempt, const Hde__LogEntry *entry)
+{
+    const struct engine *engine = attempt->owner->engine;
+    const Hde__LogSwap *swap = entry->swap;
+
+    attempt->swaps = xcalloc(engine->n_nodes, sizeof *attempt->swaps);
+    for (size_t i = 0; i < swap->n_nodes; i++) {
+        struct node *node = node_called(engine, swap->nodes[i], 0);
+
+        if (!node)
+            return err_set(&attempt->report.err, "HDE-R012", "this graph has no '%s'",
+                           swap->nodes[i]);
+        for (uint32_t r = 0; node; node = node_called(engine, swap->nodes[i], ++r))
+            if (!node->is_left_out && !node->source && epochs_reach(node->actor))
+                attempt->swaps[attempt->n_swaps++].node = node;
+    }
+    attempt->report.nodes = attempt->n_swapped = attempt->n_swaps;
+    return true;
+}
+
+/* A probation that a crash has cut short goes on. */
+static void
+plan_returns(struct attempt *attempt, const Hde__LogEntry *entry)
+{
+    const struct engine *engine = attempt->owner->engine;
+    int64_t left_ns = entry->time_ns + entry->swap->probation_ns - clock_real_ns();
+    bool is_young = !engine->is_taking && entry->swap->probation_ns > 0 && left_ns > 0;
+
+    attempt->end_ns = clock_mono_ns() + (is_young ? left_ns : 0);
+    attempt->report.until_ns = clock_real_ns() + left_ns;
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        struct swap *swap = &attempt->swaps[i];
+
+        swap->has_place = swaps_place(engine->swaps, swap->node, entry->tick, &swap->place);
+        swap->has_probation = is_young || swap->has_place;
+    }
+}
+
+static bool
+prepare_taken(struct attempt *attempt, const Hde__LogEntry *entry)
+{
+    struct reloader *self = attempt->owner;
+    struct reload_report *report = &attempt->report;
+    const char *id = entry->swap->build_id;
+
+    if (!builds_find(self->engine->builds, id, &attempt->arena, &attempt->cut.build, &report->err))
+        return false;
+    if (entry->swap->crc != attempt->cut.build.crc || entry->swap->size != attempt->cut.build.size)
+        return err_set(&report->err, "HDE-R040", "'%s' is not the file that ran",
+                       attempt->cut.build.path);
+    snprintf(report->file, sizeof report->file, "%s", attempt->cut.build.origin);
+    snprintf(report->new_build, sizeof report->new_build, "%s", id);
+    snprintf(report->old_build, sizeof report->old_build, "%s", node_build(attempt->swaps[0].node));
+    attempt->stage = stage_again(attempt->cut.build.path, attempt->cut.build.origin,
+                                 self->engine->options.plugin_folder, &report->err);
+    if (!attempt->stage)
+        return false;
+    plan_returns(attempt, entry);
+    return load_all(self, attempt);
+}
+
+/* On the thread of the last node that has passed. */
+static void
+pass_on(void *arg)
+{
+    struct attempt *attempt = arg;
+    struct reloader *self = attempt->owner;
+
+    pthread_mutex_lock(&self->lock);
+    attempt->next = self->taken;
+    self->taken = attempt;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static struct attempt *
+prepare_entry_again(struct reloader *self, const Hde__LogEntry *entry)
+{
+    struct attempt *attempt = xcalloc(1, sizeof *attempt);
+    const char *target = entry->swap->target ? entry->swap->target : "?";
+
+    attempt->owner = self;
+    attempt->is_taken = true;
+    attempt->drops_state = entry->swap->drops_state;
+    attempt->budget_ns = INT64_MAX;
+    attempt->cut.open_ns = entry->swap->open_ns;
+    snprintf(attempt->report.target, RELOAD_TARGET, "%s", target);
+    if (!find_taken(attempt, entry) || (attempt->n_swaps && !prepare_taken(attempt, entry)))
+        err_wrap(&attempt->report.err, "tick %llu: the swap of '%s' cannot be made again",
+                 (unsigned long long)entry->tick, target);
+    attempt->cut.swaps = attempt->swaps;
+    attempt->cut.n = attempt->n_swaps;
+    attempt->cut.done = pass_on;
+    attempt->cut.arg = attempt;
+    return attempt;
+}
+
+/* What the sequencing worker waits for. */
+static void
+prepare_next(struct reloader *self)
+{
+    const Hde__LogEntry *entry;
+    struct attempt *attempt;
+
+    pthread_mutex_lock(&self->lock);
+    entry = self->entry;
+    pthread_mutex_unlock(&self->lock);
+    if (!entry)
+        return;
+    attempt = prepare_entry_again(self, entry);
+    pthread_mutex_lock(&self->lock);
+    self->entry = NULL;
+    self->prepared = attempt;
+    pthread_mutex_unlock(&self->lock);
+    full_fence();
+    worker_wake_if_parked(self->engine->workers[0]);
+}
+
+static bool
+is_on_probation(const struct attempt *attempt)
+{
+    for (uint32_t i = 0; i < attempt->n_swaps; i++)
+        if (attempt->swaps[i].has_probation)
+            return true;
+    return false;
+}
+
+static void
+show_probation(struct reloader *self, struct attempt *attempt)
+{
+    pthread_mutex_lock(&self->lock);
+    attempt->report.number = ++self->last;
+    pthread_mutex_unlock(&self->lock);
+    attempt->report.state = RELOAD_PROBATION;
+    note(self, attempt);
+}
+
+static void
+adopt(struct reloader *self, struct attempt *taken)
+{
+    while (taken) {
+        struct attempt *rest = taken->next;
+
+        sum_up(taken);
+        if (!is_on_probation(taken)) {
+            retire_all(self, taken, false);
+            finish(self, taken, RELOAD_DONE);
+        } else {
+            if (!taken->swaps[0].has_place)
+                show_probation(self, taken);
+            taken->next = self->probations;
+            self->probations = taken;
+        }
+        taken = rest;
+    }
 }
 
 static bool
@@ -618,17 +910,24 @@ wait_a_second(struct reloader *self)
     pthread_cond_timedwait(&self->changed, &self->lock, &at);
 }
 
-/* Until there is a request, a node that has gone back, or a second over while something is on
- * probation. False: the end. *out may be NULL. */
+/* With the lock held. */
 static bool
-wait_for_work(struct reloader *self, struct attempt **out)
+has_work(const struct reloader *self)
+{
+    return self->queue || self->taken || self->entry || self->has_news || self->is_stopping;
+}
+
+/* Until there is a request, a node that has gone back, a log that is taken, or a second over while
+ * something is on probation. False: the end. *out and *taken may be NULL. */
+static bool
+wait_for_work(struct reloader *self, struct attempt **out, struct attempt **taken)
 {
     bool goes_on;
 
     pthread_mutex_lock(&self->lock);
-    if (self->probations && !self->queue && !self->has_news && !self->is_stopping)
+    if (self->probations && !has_work(self))
         wait_a_second(self);
-    while (!self->probations && !self->queue && !self->is_stopping)
+    while (!self->probations && !has_work(self))
         pthread_cond_wait(&self->changed, &self->lock);
     *out = self->queue;
     if (*out) {
@@ -638,10 +937,12 @@ wait_for_work(struct reloader *self, struct attempt **out)
             self->tail = &self->queue;
         (*out)->next = NULL;
     }
+    *taken = self->taken;
+    self->taken = NULL;
     self->has_news = false;
     goes_on = !self->is_stopping;
-    if (!goes_on)
-        free(*out);
+    if (!goes_on && *out)
+        attempt_free(*out);
     pthread_mutex_unlock(&self->lock);
     return goes_on;
 }
@@ -650,10 +951,16 @@ static void *
 run(void *arg)
 {
     struct reloader *self = arg;
-    struct attempt *attempt;
+    struct attempt *attempt, *taken;
+    bool goes_on = true;
 
     pthread_setname_np(pthread_self(), "hde-reload");
-    while (wait_for_work(self, &attempt)) {
+    while (goes_on) {
+        goes_on = wait_for_work(self, &attempt, &taken);
+        adopt(self, taken);
+        if (!goes_on)
+            break;
+        prepare_next(self);
         end_probations(self, NULL);
         if (attempt)
             work(self, attempt);
@@ -696,6 +1003,32 @@ reloader_of(struct engine *engine, struct err *err)
     return self;
 }
 
+struct swap_cut *
+reload_take(struct engine *engine, const Hde__LogEntry *entry, struct err *err)
+{
+    struct reloader *self = reloader_of(engine, err);
+    struct attempt *attempt;
+
+    if (!self)
+        return NULL;
+    pthread_mutex_lock(&self->lock);
+    attempt = self->prepared;
+    self->prepared = NULL;
+    if (!attempt && !self->entry) {
+        self->entry = entry;
+        pthread_cond_broadcast(&self->changed);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (!attempt)
+        return NULL;
+    if (!err_is_set(&attempt->report.err))
+        return &attempt->cut;
+    *err = attempt->report.err;
+    clean_up(attempt);
+    attempt_free(attempt);
+    return NULL;
+}
+
 /* ---- Requests ----------------------------------------------------------------------------- */
 
 /* With the lock held: an older request for the same target that waits is not needed any more. */
@@ -717,7 +1050,7 @@ supersede(struct reloader *self, const char *target, uint64_t number)
         self->history[attempt->report.number % RELOAD_HISTORY] = attempt->report;
         *at = attempt->next;
         self->n_queued--;
-        free(attempt);
+        attempt_free(attempt);
     }
     self->tail = at;
 }
@@ -751,11 +1084,15 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
                        engine->options.plugin_folder ? "is not running"
                                                      : "has no folder for plugins"),
                0;
-    if (engine->ingress)
+    if (engine->is_taking)
         return err_set(err, "HDE-R030",
-                       "this graph cannot be reloaded: it keeps an ingress log (record: or "
-                       "checkpoint:), which has no entries for swaps yet; drain it and run it again "
-                       "with the new build"),
+                       "this graph cannot be reloaded: a log is given again, with the builds that "
+                       "ran"),
+               0;
+    if (atomic_load(&engine->recovering))
+        return err_set(err, "HDE-R030",
+                       "this graph cannot be reloaded yet: it takes its log again; ask when it is "
+                       "ready"),
                0;
     if (!(self = reloader_of(engine, err)))
         return 0;
@@ -773,7 +1110,7 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     pthread_mutex_unlock(&self->lock);
     if (number)
         return number;
-    free(attempt);
+    attempt_free(attempt);
     return err_set(err, "HDE-R030", "%d reloads wait already", QUEUE), 0;
 }
 
@@ -844,7 +1181,15 @@ leave_all(struct attempt *attempt)
             hde_msg_drop(swap->saved);
     }
     free(attempt->swaps);
-    free(attempt);
+    attempt_free(attempt);
+}
+
+/* What the nodes ran at the end: closed, without a state of its own. */
+static void
+leave_running(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        leave(engine->nodes[i]->instance);
 }
 
 void
@@ -852,8 +1197,10 @@ reload_free(struct engine *engine)
 {
     struct reloader *self = engine->reloader;
 
-    if (!self)
+    if (!self) {
+        leave_running(engine);
         return;
+    }
     for (uint32_t i = 0; i < self->n_left; i++)
         leave(self->left[i]);
     while (self->probations) {
@@ -862,13 +1209,20 @@ reload_free(struct engine *engine)
         self->probations = attempt->next;
         leave_all(attempt);
     }
-    for (uint32_t i = 0; i < engine->n_nodes; i++)
-        leave(engine->nodes[i]->instance); /* closed, without a state of its own */
+    while (self->taken) {
+        struct attempt *attempt = self->taken;
+
+        self->taken = attempt->next;
+        leave_all(attempt);
+    }
+    if (self->prepared)
+        leave_all(self->prepared);
+    leave_running(engine);
     while (self->queue) {
         struct attempt *attempt = self->queue;
 
         self->queue = attempt->next;
-        free(attempt);
+        attempt_free(attempt);
     }
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reload - another build of an operator for the nodes that run it, while the graph runs.
  *
+ * With an ingress log the swap is an entry of it (swaps.h), and taking the log makes it again.
+ *
  * A thread of its own takes one request after another: it stages the file (plugin/stage.h), tries
  * it in a child (trial.h), checks that it fits, makes and opens the new instances, and has each node
  * swapped on its own thread (swap.h). Either all nodes that are meant run the new build afterwards
@@ -14,6 +16,8 @@
 #define ENGINE_RELOAD_H
 
 #include "engine/engine.h"
+
+#define RELOAD_PROBATION_NS (60LL * 1000 * 1000 * 1000) /* where nobody says another one */
 
 enum {
     RELOAD_HISTORY = 64, /* reports that are kept */
@@ -69,6 +73,14 @@ uint64_t reload_ask(struct engine *engine, const struct reload_ask *ask, struct 
 size_t reload_reports(struct engine *engine, uint64_t number, struct reload_report *out,
                       size_t max);
 const char *reload_state_name(enum reload_state state);
+
+struct swap_cut;
+struct Hde__LogEntry;
+/* Sequencing worker, taking a log: the swap that the entry tells of, prepared by the reload thread
+ * as it was then, which clears up after it too. NULL: not yet, ask again with the same entry when
+ * woken; or never, with err. */
+struct swap_cut *reload_take(struct engine *engine, const struct Hde__LogEntry *entry,
+                             struct err *err);
 
 /* Of engine_free(): ends the thread, once the engine has ended; then, when every node is closed,
  * frees what reloads have left. */

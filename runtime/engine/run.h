@@ -161,6 +161,10 @@ struct actor {
     bool is_blocked;             /* an output had no credit when it was last looked at */
     bool has_flush, wants_flush; /* has sinks; they have taken ticks since their last flush */
     bool is_flushing, has_ended;
+    bool is_held;      /* PARKED between two ticks until a decision is durable (swaps.h) */
+    uint32_t returns;  /* taking a log: nodes that go back before a tick */
+    struct decision *decision; /* that is not durable yet; NULL: none */
+    _Atomic uint64_t swap_tick; /* of the cut under way, if a node of it is swapped (swaps.h) */
     uint32_t flush_at; /* node whose flush() comes next */
     uint32_t ticks, n_ended;
     struct direct *direct;
@@ -236,6 +240,8 @@ struct epochs;  /* epoch.h */
 struct probe;   /* probe.h */
 struct hashes;  /* hash.h */
 struct dlq;     /* dlq.h */
+struct builds;  /* builds.h */
+struct swaps;   /* swaps.h */
 
 struct sequencer {
     uint64_t last;  /* tick given last */
@@ -357,6 +363,8 @@ struct engine {
     struct epochs *epochs;   /* NULL: no checkpoints */
     struct hashes *hashes;   /* NULL: barriers carry none */
     int64_t barriers_ns;     /* so often; 0: none */
+    struct builds *builds;   /* with ingress: plugin files that the log needs */
+    struct swaps *swaps;     /* with ingress */
     bool is_recording;       /* entries are written */
     bool is_taking;          /* a log is taken again, and nothing else is done */
     _Atomic bool recovering; /* a log is taken first; then the sources go on */
@@ -430,6 +438,7 @@ enum verdict exec_verdict(struct node *node, hde_status status);
 bool actor_turn(struct actor *actor);      /* true: something moved */
 bool actor_can_start(struct actor *actor); /* ready, with credit on every output */
 void actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns);
+void actor_hold(struct actor *actor); /* READY: until actor->decision is durable */
 bool actor_run(struct actor *actor);     /* the tick that was begun, or goes on; true: finished */
 bool actor_resume(struct actor *actor);  /* after a retry; true: something moved */
 bool actor_publish(struct actor *actor); /* rings, words, credit, asks; true: something moved */

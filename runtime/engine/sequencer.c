@@ -10,11 +10,13 @@
  *  (4) Live: in the order of arrival. Virtual clock: the smallest (event time, source index) once
  *      every source shows its next entry or its end; timers of the processing time come before
  *      later data and only when nothing is in flight (O10).
- *      [test_replay_is_the_same_on_every_placement] */
+ *      [test_replay_is_the_same_on_every_placement]
+ *  (5) A barrier is a tick without data that every actor passes: the cut of an epoch, or a swap. */
 #include "base/log.h"
 #include "engine/epoch.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/swaps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -458,8 +460,13 @@ virtual_entry(struct worker *worker)
 static bool
 barrier_has_credit(struct worker *worker)
 {
+    const struct sequencer *self = worker->sequencer;
+
     for (uint32_t i = 0; i < worker->n_actors; i++)
         if (worker->actors[i]->is_sequenced && !actor_can_start(worker->actors[i]))
+            return false;
+    for (uint32_t i = 0; i < self->n_handovers; i++)
+        if (!handover_has_credit(worker, self->handovers[i]))
             return false;
     return true;
 }
@@ -468,10 +475,16 @@ barrier_has_credit(struct worker *worker)
 static void
 run_barrier(struct worker *worker, int64_t now_ns)
 {
+    const struct sequencer *self = worker->sequencer;
+    struct record record = {
+        .tick = self->last, .now_ns = now_ns, .put_ns = worker->mono_ns, .barrier = true};
+
+    for (uint32_t i = 0; i < self->n_handovers; i++)
+        ring_put(self->handovers[i]->out, &record, NULL);
     for (uint32_t i = 0; i < worker->n_actors; i++) {
         if (!worker->actors[i]->is_sequenced)
             continue;
-        actor_begin(worker->actors[i], worker->sequencer->last, now_ns);
+        actor_begin(worker->actors[i], self->last, now_ns);
         worker->actors[i]->is_barrier = true;
         actor_run(worker->actors[i]);
     }
@@ -612,6 +625,22 @@ take_barrier(struct worker *worker, const Hde__LogEntry *entry)
     return true;
 }
 
+/* A swap, or the tick of a return, travels as it did. */
+static bool
+take_cut(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
+{
+    struct swaps *swaps = worker->engine->swaps;
+    struct swap_cut *cut;
+
+    if (!barrier_has_credit(worker) || !(cut = swaps_take(worker->engine, entry, err)))
+        return false;
+    entry_tick(worker, entry);
+    swaps_give(swaps, cut, entry->tick);
+    run_barrier(worker, entry->time_ns);
+    swaps_given(swaps, cut);
+    return true;
+}
+
 static bool
 take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
 {
@@ -631,6 +660,9 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
             hashes_expect(worker->engine->hashes, entry);
         return true;
     }
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_SWAP ||
+        entry->kind == HDE__LOG_KIND__LOG_KIND_RETURN)
+        return take_cut(worker, entry, err);
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_HANDOVER)
         edge = handover_called(self, entry);
     else
@@ -704,6 +736,7 @@ go_live(struct worker *worker)
     if (!ingress_start(engine->ingress, self->last, true))
         return false;
     engine->is_recording = true;
+    swaps_started(engine);
     self->barrier_ns = worker->mono_ns;
     for (uint32_t i = 0; i < self->n_sources; i++) {
         struct source *source = self->sources[i];
@@ -720,6 +753,7 @@ go_live(struct worker *worker)
     atomic_store(&engine->recovering, false);
     log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",
              (unsigned long long)self->n_taken);
+    swaps_renew(engine);
     return true;
 }
 
@@ -837,6 +871,61 @@ barrier_turn(struct worker *worker, bool *moved)
     return true;
 }
 
+/* ---- Swaps -------------------------------------------------------------------------------- */
+
+static void
+write_decisions(struct worker *worker, int64_t now_ns)
+{
+    struct engine *engine = worker->engine;
+    struct decision *decision;
+
+    while ((decision = swaps_next_decision(engine->swaps))) {
+        uint64_t tick = give_tick(worker, now_ns);
+
+        ingress_return(engine->ingress, decision);
+        atomic_store(&decision->tick, tick);
+    }
+}
+
+static void
+give_swap(struct worker *worker, int64_t now_ns)
+{
+    struct engine *engine = worker->engine;
+    struct swap_cut *cut = swaps_claim(engine->swaps);
+    uint64_t tick;
+
+    if (!cut)
+        return;
+    tick = give_tick(worker, now_ns);
+    cut->position = ingress_swap(engine->ingress, cut);
+    if (!cut->position)
+        return;
+    swaps_give(engine->swaps, cut, tick);
+    run_barrier(worker, now_ns);
+    swaps_given(engine->swaps, cut);
+    worker->sequencer->barrier_ns = worker->mono_ns; /* an epoch follows at once (E5) */
+}
+
+/* Decisions are written even when the disk is full. True: a swap goes before anything else. */
+static bool
+swap_turn(struct worker *worker, bool *moved)
+{
+    struct swaps *swaps = worker->engine->swaps;
+    int64_t now_ns = is_virtual(worker) ? worker->sequencer->now_ns : worker_real_ns(worker);
+
+    if (!swaps_have_news(swaps))
+        return false;
+    write_decisions(worker, now_ns);
+    if (!swaps_have_news(swaps) || swaps_is_passing(swaps) ||
+        ingress_must_wait(worker->engine->ingress))
+        return false;
+    if (barrier_has_credit(worker)) {
+        give_swap(worker, now_ns);
+        *moved = true;
+    }
+    return true;
+}
+
 /* ---- A turn ------------------------------------------------------------------------------- */
 
 static void
@@ -878,6 +967,8 @@ sequencer_turn(struct worker *worker)
             moved = hashes_turn(worker);
         return log_turn(worker) || moved;
     }
+    if (worker->engine->swaps && swap_turn(worker, &moved))
+        return moved;
     if (worker->engine->is_recording && ingress_must_wait(worker->engine->ingress))
         return false;
     if (worker->engine->hashes)

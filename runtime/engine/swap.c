@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/swap.h"
+#include "engine/swaps.h"
 
 #include "base/fault.h"
 
@@ -287,6 +288,21 @@ instance_close(struct instance *instance)
     instance->is_open = false;
 }
 
+const char *
+node_build(const struct node *node)
+{
+    const char *id = node->instance ? node->instance->build_id : node->def->build_id;
+
+    return id ? id : "";
+}
+
+const char *
+node_file(const struct node *node)
+{
+    return node->instance && node->instance->stage ? node->instance->stage->file
+                                                   : node->def->plugin_path;
+}
+
 void
 instance_free(struct instance *instance)
 {
@@ -354,6 +370,8 @@ swap_fits(const struct node *node, const hde_operator *next, const char *file, s
         what = "timers in processing time now";
     else if (node->source && !now->flush != !next->flush)
         what = "flush() changed";
+    else if (node->engine->epochs && !now->mark != !next->mark)
+        what = next->mark ? "mark() now" : "no mark() any more";
     return !what || err_set(err, "HDE-R021",
                             "%s: %s has %s, which decides how node '%s' is wired: stop and start "
                             "the graph with it",
@@ -383,9 +401,12 @@ save(struct swap *swap)
                    node->def->name, node->ctx.said->text);
 }
 
+/* With a log: of the entry that is worked on, so that it is the same when the log is taken again. */
 static int64_t
 now_of(const struct node *node)
 {
+    if (node->engine->swaps && !node->source)
+        return node->actor->now_ns;
     return node->engine->options.virtual_clock ? node->ctx.now_ns
                                                : worker_real_ns(worker_of(node));
 }
@@ -461,8 +482,9 @@ exchange(struct swap *swap, struct instance **taken)
     last->is_open = true;
     node->is_open = next->is_open;
     node->instance = next;
+    if (node->ctx.batch == node->ctx.op->batch) /* recovery: otherwise what skips ticks stays */
+        node->ctx.batch = next->op->batch;
     node->ctx.op = next->op;
-    node->ctx.batch = next->op->batch;
     node->ctx.state = next->state;
     next->state = NULL;
     next->ctx.host = &engine_host;
@@ -473,6 +495,23 @@ exchange(struct swap *swap, struct instance **taken)
         node->source->lateness_ns = lateness_of(next->op, node->ctx.state);
     stats_set_build(node->stats, next->build_id);
     grant_wishes(node, next);
+}
+
+void
+swap_begin(struct node *node, struct instance *taken)
+{
+    free(node->ctx.state);
+    node->instance = taken;
+    node->ctx.op = taken->op;
+    node->ctx.batch = taken->op->batch;
+    node->ctx.state = taken->state;
+    taken->state = NULL;
+    taken->ctx.host = &engine_host;
+    node->has_flush = taken->op->flush != NULL;
+    node->actor->has_flush |= node->has_flush;
+    if (node->source)
+        node->source->lateness_ns = lateness_of(taken->op, node->ctx.state);
+    stats_set_build(node->stats, taken->build_id);
 }
 
 static void
@@ -575,7 +614,45 @@ begin_probation(struct swap *swap)
     swap->base_messages = messages;
     swap->base_rejects = rejects;
     swap->reject_rate = messages ? (double)rejects / (double)messages : 0;
+    swap->was_plain = node->is_plain;
     node->probation = swap;
+    if (!swap->has_place)
+        return;
+    node->is_plain &= swap->place.step != PLACE_CALL; /* swap_before_batch() is to be asked */
+    node->actor->returns += swap->place.step == PLACE_BEHIND;
+}
+
+static uint32_t
+index_of(const struct node *node)
+{
+    uint32_t i = 0;
+
+    while (node->actor->nodes[i] != node)
+        i++;
+    return i;
+}
+
+/* Where the node stands in its work. */
+static struct swap_place
+place_of(const struct node *node)
+{
+    const struct actor *actor = node->actor;
+    struct swap_place place = {.tick = actor->tick, .step = PLACE_BEHIND};
+
+    if (actor->state == ACTOR_READY || actor->is_flushing || node->is_ending)
+        return place;
+    if (node->is_firing) {
+        place.step = PLACE_TIMER;
+        place.timer = node->firing.id;
+        place.at_ns = node->firing.at_ns;
+    } else if (node->step == STEP_CALL) {
+        place.step = PLACE_CALL;
+        place.port = node->port;
+        place.done = node->in.batch.done;
+    } else if (index_of(node) >= actor->at) {
+        place.tick--; /* the tick waits in front of this node */
+    }
+    return place;
 }
 
 static bool
@@ -606,6 +683,9 @@ go_back(struct swap *swap)
     bool has_state;
 
     node->probation = NULL;
+    node->is_plain = swap->was_plain;
+    if (swap->tick && !swap->has_place)
+        swaps_decide(node, swap->tick, place_of(node));
     if (!flush_sink(node))
         err_wrap(&swap->err, "what it had not committed is lost");
     has_state = can_hand_back(now, old) && save(&back);
@@ -645,6 +725,47 @@ swap_fails(struct node *node, hde_status status)
     return true;
 }
 
+void
+swap_before_batch(struct node *node)
+{
+    struct swap *swap = node->probation;
+    const struct swap_place *place = &swap->place;
+    hde_batch *batch = &node->in.batch;
+
+    if (!swap->has_place || place->step != PLACE_CALL || place->tick != node->actor->tick ||
+        place->port != node->port)
+        return;
+    if (batch->done >= place->done)
+        go_back(swap);
+    else if (batch->n > place->done)
+        batch->n = place->done;
+}
+
+void
+swap_before_timer(struct node *node)
+{
+    struct swap *swap = node->probation;
+    const struct swap_place *place = &swap->place;
+
+    if (swap->has_place && place->step == PLACE_TIMER && place->tick == node->actor->tick &&
+        place->timer == node->firing.id && place->at_ns == node->firing.at_ns)
+        go_back(swap);
+}
+
+void
+swap_before_tick(struct actor *actor, uint64_t tick)
+{
+    for (uint32_t i = 0; i < actor->n_nodes; i++) {
+        struct swap *swap = actor->nodes[i]->probation;
+
+        if (!swap || !swap->has_place || swap->place.step != PLACE_BEHIND ||
+            tick <= swap->place.tick)
+            continue;
+        actor->returns--;
+        go_back(swap);
+    }
+}
+
 static void
 commit_now(void *arg)
 {
@@ -677,13 +798,48 @@ swap_return(struct swap *swap, int64_t timeout_ns)
 
 /* ---- The swap itself ----------------------------------------------------------------------- */
 
+/* Between two calls; a sink has flushed. */
+static void
+swap_here(struct swap *swap, int64_t start_ns)
+{
+    struct node *node = swap->node;
+    bool ok;
+
+    STAT_SET(worker_of(node)->stats->node, node->id + 1);
+    fault_point(FAULT_SWAP);
+    ok = !swap->keeps_state || save(swap);
+    if (ok && swap_is_exclusive(node->ctx.op, swap->next->op))
+        replace(swap);
+    else if (ok)
+        relieve(swap, start_ns);
+    swap->took = swap->last && !err_is_set(&swap->err);
+    if (swap->took && swap->has_probation)
+        begin_probation(swap);
+    fault_point(FAULT_SWAP);
+    STAT_SET(worker_of(node)->stats->node, 0);
+    swap->pause_ns = clock_mono_ns() - start_ns;
+}
+
+void
+swap_in_tick(struct swap *swap)
+{
+    swap->node->probation = NULL; /* of a swap before this one: its time is over */
+    if (swap->has_place && swap->place.step == PLACE_SWAP) {
+        err_set(&swap->err, "HDE-R030", "node '%s' did not take it", swap->node->def->name);
+        return;
+    }
+    swap_here(swap, clock_mono_ns());
+    if (!swap->took)
+        swaps_decide(swap->node, swap->tick,
+                     (struct swap_place){.tick = swap->tick, .step = PLACE_SWAP});
+}
+
 static void
 swap_now(void *arg)
 {
     struct swap *swap = arg;
     struct node *node = swap->node;
     int64_t start_ns = clock_mono_ns();
-    bool ok;
 
     swap->is_busy = false;
     swap->err = (struct err){0};
@@ -691,18 +847,8 @@ swap_now(void *arg)
         err_set(&swap->err, "HDE-R030", "node '%s' has failed", node->def->name);
         return;
     }
-    STAT_SET(worker_of(node)->stats->node, node->id + 1);
-    fault_point(FAULT_SWAP);
-    ok = flush(swap) && (!swap->keeps_state || save(swap));
-    if (ok && swap_is_exclusive(node->ctx.op, swap->next->op))
-        replace(swap);
-    else if (ok)
-        relieve(swap, start_ns);
-    if (swap->last && swap->has_probation && !err_is_set(&swap->err))
-        begin_probation(swap);
-    fault_point(FAULT_SWAP);
-    STAT_SET(worker_of(node)->stats->node, 0);
-    swap->pause_ns = clock_mono_ns() - start_ns;
+    if (flush(swap))
+        swap_here(swap, start_ns);
 }
 
 static bool
@@ -719,7 +865,7 @@ swap_run(struct swap *swap, int64_t timeout_ns)
 {
     if (!run_on_worker(swap->node, swap_now, swap, timeout_ns))
         return not_reached(swap, timeout_ns);
-    return !err_is_set(&swap->err);
+    return swap->took;
 }
 
 static void

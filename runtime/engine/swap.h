@@ -13,7 +13,8 @@
  *      threads): the old one is closed first, the new one opened on the same thread; if that fails
  *      a fresh instance of the old version is opened and gets the state back.
  *  (5) What a foreign thread posted to an instance that is gone is dropped: posts carry the
- *      generation of the node. */
+ *      generation of the node.
+ *  (6) With an ingress log a swap happens in the tick of its entry, for all its nodes (swaps.h). */
 #ifndef ENGINE_SWAP_H
 #define ENGINE_SWAP_H
 
@@ -46,6 +47,12 @@ struct instance *instance_new(struct node *node, const hde_operator *op, struct 
                               struct err *err);
 /* An empty one that takes what the node was built with. */
 struct instance *instance_shell(struct node *node);
+/* The build that the node runs, "" if it has none. Its thread, or none runs. */
+const char *node_build(const struct node *node);
+/* Where it came from; NULL: not from a file. */
+const char *node_file(const struct node *node);
+/* Before anything runs: the node, which is not open, is to run this instance, which is not open. */
+void swap_begin(struct node *node, struct instance *taken);
 /* Calls open() on this thread; the data path is not touched. HDE-R025. */
 bool instance_open(struct instance *instance, struct err *err);
 void instance_close(struct instance *instance); /* on the calling thread */
@@ -59,6 +66,17 @@ bool swap_fits(const struct node *node, const hde_operator *next, const char *fi
 /* Whether instances of both cannot live at once. */
 bool swap_is_exclusive(const hde_operator *now, const hde_operator *next);
 
+/* Where in its work a node went back, so that the log can say it. Placements differ from run to
+ * run, so BEHIND means before the first tick of its actor that is larger. */
+enum swap_step { PLACE_SWAP = 1, PLACE_CALL, PLACE_TIMER, PLACE_BEHIND }; /* hde.ReturnPlace */
+struct swap_place {
+    uint64_t tick;
+    enum swap_step step;
+    uint32_t port, done; /* CALL */
+    uint32_t timer;      /* TIMER */
+    int64_t at_ns;
+};
+
 /* On probation the old instance is kept, and a fresh one of the old version is ready beside it. At
  * the first HDE_FAIL, or when rejects go beyond the rate of the old build (see swap_fails()), the
  * node's thread goes back by itself, in the middle of a tick if need be: the fresh instance gets
@@ -67,6 +85,9 @@ bool swap_is_exclusive(const hde_operator *now, const hde_operator *next);
  * [test_errors_on_probation_bring_the_old_version_back] */
 struct swap {
     struct node *node;
+    uint64_t tick;          /* in: of its entry in the ingress log; 0: none */
+    bool has_place;         /* in: taking a log, which says where the node went back */
+    struct swap_place place;
     struct instance *next;  /* in: goes in; NULL afterwards if it did */
     struct instance *shell; /* in: of the node's first swap; NULL afterwards if it was used */
     struct instance *spare; /* in: the old version; exclusive: not open. NULL if it was needed */
@@ -77,10 +98,12 @@ struct swap {
     int64_t budget_ns;      /* for saving and loading */
 
     struct instance *last; /* out: what the node ran before, open unless exclusive */
+    bool took;             /* the node changed over; from then on err is that of the probation */
     struct err err;
     bool is_busy;      /* not now: a sink in the middle of a tick that it repeats */
     int64_t pause_ns;  /* that the node stood still */
     hde_msg *saved;    /* the state, yours to drop; NULL: none */
+    bool was_plain;
 
     uint64_t base_messages, base_rejects, rejects; /* probation: at its begin; since */
     double reject_rate;                            /* of the old build, a message */
@@ -97,6 +120,14 @@ bool swap_fails(struct node *node, hde_status status);
  * afterwards has_returned says which version stayed. */
 bool swap_commit(struct swap *swap, int64_t timeout_ns);
 bool swap_return(struct swap *swap, int64_t timeout_ns);
+
+/* On the node's thread, in the tick of the entry: as swap_run(), and a failure is a decision. */
+void swap_in_tick(struct swap *swap);
+/* Taking a log, on the node's thread: goes back where it says. Before a call of batch(), which may
+ * have to stop in front of the place; before a timer; before a tick. */
+void swap_before_batch(struct node *node);
+void swap_before_timer(struct node *node);
+void swap_before_tick(struct actor *actor, uint64_t tick);
 
 /* Posts the swap to the node's thread and waits. False with swap->err: the node runs what it ran
  * before (or its spare). */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,46 +72,58 @@ stem(struct arena *arena, const char *file)
 }
 
 static bool
-make_copy(struct stage *stage, const char *folder, uint64_t number, struct err *err)
+make_copy(struct stage *stage, const char *from, const char *folder, struct err *err)
 {
+    static _Atomic unsigned long long number;
     struct elf_plugin elf, copied;
 
-    if (!elf_inspect(stage->file, &elf, err))
+    if (!elf_inspect(from, &elf, err))
         return false;
     if (!elf.build_id[0])
-        return err_set(err, "HDE-P017", "%s: has no build id: link it with -Wl,--build-id",
-                       stage->file);
+        return err_set(err, "HDE-P017", "%s: has no build id: link it with -Wl,--build-id", from);
     stage->build_id = arena_text(&stage->arena, elf.build_id);
     stage->path = arena_printf(&stage->arena, "%s/%s-%s-%llu.so", folder,
                                stem(&stage->arena, stage->file), stage->build_id,
-                               (unsigned long long)number);
+                               atomic_fetch_add(&number, 1) + 1);
     if ((mkdir(folder, 0700) && errno != EEXIST) ||
-        !copy_file(stage->file, stage->path, &stage->arena))
-        return err_set(err, "HDE-P018", "%s: cannot be copied to %s: %s", stage->file, stage->path,
+        !copy_file(from, stage->path, &stage->arena))
+        return err_set(err, "HDE-P018", "%s: cannot be copied to %s: %s", from, stage->path,
                        strerror(errno));
     if (!elf_inspect(stage->path, &copied, err))
         return false;
     if (strcmp(copied.build_id, elf.build_id) != 0)
-        return err_set(err, "HDE-P004", "%s: changed while it was copied: try again", stage->file);
+        return err_set(err, "HDE-P004", "%s: changed while it was copied: try again", from);
     return true;
 }
 
-struct stage *
-stage_new(const char *file, const char *folder, uint64_t number, struct err *err)
+static struct stage *
+stage_of(const char *file, const char *from, const char *folder, struct err *err)
 {
     struct stage *stage = xcalloc(1, sizeof *stage);
+
+    stage->file = arena_text(&stage->arena, file);
+    if (make_copy(stage, from, folder, err))
+        return stage;
+    stage_leave(stage);
+    return NULL;
+}
+
+struct stage *
+stage_new(const char *file, const char *folder, struct err *err)
+{
     char full[PATH_MAX];
 
     if (!realpath(file, full)) {
         err_set(err, "HDE-P001", "%s: cannot be read: %s", file, strerror(errno));
-        free(stage);
         return NULL;
     }
-    stage->file = arena_text(&stage->arena, full);
-    if (make_copy(stage, folder, number, err))
-        return stage;
-    stage_leave(stage);
-    return NULL;
+    return stage_of(full, full, folder, err);
+}
+
+struct stage *
+stage_again(const char *kept, const char *file, const char *folder, struct err *err)
+{
+    return stage_of(file, kept, folder, err);
 }
 
 /* ---- The code ----------------------------------------------------------------------------- */

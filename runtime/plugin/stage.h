@@ -20,9 +20,11 @@ struct stage {
 };
 
 /* Inspects file and copies it to FOLDER/NAME-BUILDID-NUMBER.so (the folder is made, mode 0700, the
- * copy has 0500). Nothing of it runs. NULL: HDE-P001 to HDE-P010, P017 without a build id, P018
- * where the copy cannot be made. */
-struct stage *stage_new(const char *file, const char *folder, uint64_t number, struct err *err);
+ * copy has 0500; no number is given twice). Nothing of it runs. NULL: HDE-P001 to HDE-P010, P017
+ * without a build id, P018 where the copy cannot be made. */
+struct stage *stage_new(const char *file, const char *folder, struct err *err);
+/* The same from a copy that was kept, of a file that may be another one or gone by now. */
+struct stage *stage_again(const char *kept, const char *file, const char *folder, struct err *err);
 /* Opens the copy. HDE-P011, P012, P019. Its code may run from here on. */
 bool stage_load(struct stage *stage, struct err *err);
 /* The operator of that name; NULL (HDE-P016, or as plugin_operator()). */

@@ -3,6 +3,7 @@
  * way. The source numbers its samples, the counters count them, and the sink compares. */
 #include <hde/operator.h>
 #include <hde/schemas/runtime.pb-c.h>
+#include <hde/text.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,8 +76,22 @@ feed_poll(hde_ctx *ctx, void *state)
         sample->sequence = self->sent++;
         hde_emit(ctx, 0, msg);
     }
+    hde_position(ctx, 0, &self->sent, sizeof self->sent);
     self->waits = true;
     hde_timer_after(ctx, 1, self->every.ns);
+    return HDE_OK;
+}
+
+/* Where it stands is the number of the next sample. */
+static hde_status
+feed_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
+{
+    struct feed *self = state;
+
+    if (size != sizeof self->sent)
+        return HDE_FAIL;
+    memcpy(&self->sent, bytes, size);
+    self->waits = false;
     return HDE_OK;
 }
 
@@ -118,6 +133,7 @@ static const hde_operator feed = {
     .params = feed_params,
     .state_size = sizeof(struct feed),
     .poll = feed_poll,
+    .seek = feed_seek,
     .timer = feed_timer,
     .state_type = &hde__sample__descriptor,
     .state_schema = 1,
@@ -185,6 +201,16 @@ count_close(hde_ctx *ctx, void *state)
     self->data = NULL;
 }
 
+/* The first letters of the build's name, in a field that is free. */
+static int64_t
+build_number(void)
+{
+    int64_t number = 0;
+
+    memcpy(&number, BUILD, strlen(BUILD) < 8 ? strlen(BUILD) : 8);
+    return number;
+}
+
 static hde_status
 count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 {
@@ -216,6 +242,8 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         sample = (Hde__Sample *)msg->body;
         sample->has_value = true;
         sample->value = (double)self->count++;
+        sample->has_event_ns = true;
+        sample->event_ns = build_number();
         if (self->size.bytes) /* what was written by older builds is still there */
             self->data[self->count % (uint64_t)self->size.bytes] = (uint8_t)self->count;
         hde_emit(ctx, 0, msg);
@@ -347,13 +375,105 @@ static const hde_operator check = {
     .batch = check_batch,
 };
 
+/* ---- swap/write: a line a sample; what one flush() writes is there as a whole -------------- */
+
+struct writer {
+    hde_path path;
+    int fd;
+    hde_text lines;
+};
+
+static const hde_param writer_params[] = {
+    HDE_PARAM(struct writer, path, .help = "file that is appended to"),
+    {0},
+};
+
+static hde_status
+writer_open(hde_ctx *ctx, void *state)
+{
+    struct writer *self = state;
+
+    self->fd = open(self->path.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (self->fd < 0)
+        return hde_fail(ctx, "write.open", "%s: %s", self->path.path, strerror(errno));
+    return HDE_OK;
+}
+
+static hde_status
+writer_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct writer *self = state;
+
+    for (; batch->done < batch->n; batch->done++) {
+        const Hde__Sample *sample = (const Hde__Sample *)batch->msg[batch->done]->body;
+
+        hde_text_printf(&self->lines, "%llu %llu %.0f %.8s\n", (unsigned long long)batch->tick,
+                        (unsigned long long)sample->sequence, sample->value,
+                        (const char *)&sample->event_ns);
+    }
+    return HDE_OK;
+}
+
+static hde_status
+writer_flush(hde_ctx *ctx, void *state, uint64_t tick)
+{
+    struct writer *self = state;
+
+    if (self->lines.len &&
+        write(self->fd, self->lines.data, self->lines.len) != (ssize_t)self->lines.len)
+        return hde_fail(ctx, "write.flush", "%s", strerror(errno));
+    hde_text_clear(&self->lines);
+    return HDE_OK;
+}
+
+static hde_status
+writer_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+{
+    struct writer *self = state;
+    char tail[257] = "";
+    off_t size = lseek(self->fd, 0, SEEK_END), from = size > 256 ? size - 256 : 0;
+    ssize_t n = pread(self->fd, tail, sizeof tail - 1, from);
+    char *last = tail;
+
+    for (ssize_t i = 0; i < n - 1; i++)
+        if (tail[i] == '\n')
+            last = tail + i + 1;
+    *tick = n > 0 ? strtoull(last, NULL, 10) : 0;
+    return n < 0 ? HDE_FAIL : HDE_OK;
+}
+
+static void
+writer_close(hde_ctx *ctx, void *state)
+{
+    struct writer *self = state;
+
+    if (self->fd > 0)
+        close(self->fd);
+    hde_text_free(&self->lines);
+}
+
+static const hde_operator writer = {
+    .size = sizeof writer,
+    .flags = HDE_BLOCKING,
+    .name = "swap/write",
+    .summary = "writes samples down",
+    .inputs = in1,
+    .params = writer_params,
+    .state_size = sizeof(struct writer),
+    .open = writer_open,
+    .batch = writer_batch,
+    .flush = writer_flush,
+    .mark = writer_mark,
+    .close = writer_close,
+};
+
 #ifdef VERSION_wrong_abi
 #undef HDE_ABI
 #define HDE_ABI 99u
 #endif
 #ifdef VERSION_other_operator
-HDE_PLUGIN(&feed, &check);
+HDE_PLUGIN(&feed, &check, &writer);
 static const hde_operator *const unused[] __attribute__((unused)) = {&count, &blocking, &alone};
 #else
-HDE_PLUGIN(&feed, &count, &blocking, &alone, &check);
+HDE_PLUGIN(&feed, &count, &blocking, &alone, &check, &writer);
 #endif

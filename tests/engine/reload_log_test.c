@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * reload_log_test - reloads of a graph that keeps an ingress log: given again, and recovered. */
+#include <ftw.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "reload_rig.h"
+
+static struct rig rig;
+
+static int
+make_folder(void **state)
+{
+    rig = (struct rig){0};
+    snprintf(rig.folder, sizeof rig.folder, "/tmp/hde-reload-log.XXXXXX");
+    return mkdtemp(rig.folder) ? 0 : -1;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    return remove(path);
+}
+
+static int
+remove_folder(void **state)
+{
+    return nftw(rig.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- What was written --------------------------------------------------------------------- */
+
+static char *
+read_all(const char *name, size_t *size)
+{
+    char path[192], *bytes;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", rig.folder, name);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    bytes = malloc(*size + 1);
+    assert_int_equal(fread(bytes, 1, *size, file), *size);
+    bytes[*size] = 0;
+    fclose(file);
+    return bytes;
+}
+
+static void
+assert_same(const char *a, const char *b)
+{
+    size_t n_a, n_b, i = 0;
+    char *bytes_a = read_all(a, &n_a), *bytes_b = read_all(b, &n_b);
+
+    assert_true(n_a > 1000);
+    while (i < n_a && i < n_b && bytes_a[i] == bytes_b[i])
+        i++;
+    if (i < n_a || i < n_b)
+        fail_msg("%s has %zu bytes, %s %zu; they differ at %zu: '%.60s', '%.60s'", a, n_a, b, n_b,
+                 i, bytes_a + i, bytes_b + i);
+    free(bytes_a);
+    free(bytes_b);
+}
+
+/* Every sample once and in order, counted without a gap; gives the builds that counted, in order. */
+static void
+read_lines(const char *name, uint64_t *n, char *builds, size_t size)
+{
+    size_t bytes;
+    char *text = read_all(name, &bytes), last[32] = "";
+
+    *builds = 0;
+    *n = 0;
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        unsigned long long tick, sequence, value;
+        char build[32];
+
+        assert_int_equal(sscanf(line, "%llu %llu %llu %31s", &tick, &sequence, &value, build), 4);
+        if (sequence != *n || value != *n)
+            fail_msg("line %llu is of sample %llu, counted as %llu", (unsigned long long)*n,
+                     sequence, value);
+        if (strcmp(build, last) != 0) {
+            snprintf(builds + strlen(builds), size - strlen(builds), "%s ", build);
+            memcpy(last, build, sizeof last);
+        }
+        ++*n;
+    }
+    free(text);
+}
+
+/* ---- Given again -------------------------------------------------------------------------- */
+
+static const char *
+yaml_of(const char *into, const char *more)
+{
+    static char text[1024];
+
+    snprintf(text, sizeof text,
+             "%s"
+             "nodes:\n"
+             "  feed:  {op: swap/feed, params: {burst: 7}}\n"
+             "  count: {op: swap/count, params: {size: 1KiB}}\n"
+             "  again: {op: swap/count}\n"
+             "  check: {op: swap/check}\n"
+             "  write: {op: swap/write, params: {path: %s}}\n"
+             "edges: [feed -> again -> count, count -> check, count -> write]\n",
+             more, into);
+    return text;
+}
+
+static const char *
+plugins_of(const char *version)
+{
+    static char path[1024];
+
+    snprintf(path, sizeof path, "%s", variant(version));
+    *strrchr(path, '/') = 0;
+    return path;
+}
+
+/* The folder of the rig's own, where files change. */
+static void
+install(const char *version)
+{
+    char command[2400];
+
+    snprintf(command, sizeof command,
+             "mkdir -p %s/plugins && cp %s %s/plugins/new && mv %s/plugins/new %s/plugins/mine.so",
+             rig.folder, variant(version), rig.folder, rig.folder, rig.folder);
+    assert_int_equal(system(command), 0);
+}
+
+static const char *
+log_of(void)
+{
+    static char path[96];
+
+    snprintf(path, sizeof path, "%s/log", rig.folder);
+    return path;
+}
+
+static void
+start(const char *yaml, const char *version, const struct engine_options *options)
+{
+    struct err err = {0};
+    char own[96];
+
+    snprintf(own, sizeof own, "%s/plugins", rig.folder);
+    rig_new(&rig, yaml, version ? plugins_of(version) : own, options, &err);
+    assert_string_equal(err.text, "");
+    assert_true(engine_start(rig.engine, &err));
+}
+
+/* Ends in good order, so that the sinks have written all. */
+static void
+drain(void)
+{
+    engine_drain(rig.engine);
+    assert_true(engine_wait(rig.engine, DEADLINE_S * 1000));
+    assert_string_equal(engine_error(rig.engine)->text, "");
+    rig_free(&rig);
+}
+
+/* On any number of workers, cut anywhere, and with another file on disk than the one that ran. */
+static void
+assert_given_again(void)
+{
+    static const struct {
+        const char *version;
+        int64_t workers;
+        bool force_boundaries;
+    } cases[] = {{"v1", 1, false}, {"v2", 2, true}, {"twin", 2, false}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char into[16];
+
+        snprintf(into, sizeof into, "again%zu", i);
+        start(yaml_of(into, ""), cases[i].version,
+              &(struct engine_options){.log = log_of(),
+                                       .workers = cases[i].workers,
+                                       .force_boundaries = cases[i].force_boundaries});
+        assert_true(engine_wait(rig.engine, DEADLINE_S * 1000));
+        assert_string_equal(engine_error(rig.engine)->text, "");
+        assert_int_equal(counter(&rig, "check", "wrong"), 0);
+        assert_int_equal(counter(&rig, "check", "uncounted"), 0);
+        rig_free(&rig);
+        assert_same("live", into);
+    }
+}
+
+static void
+test_a_recorded_reload_is_given_again(void **state)
+{
+    struct reload_report report;
+    char builds[256];
+    uint64_t n;
+
+    start(yaml_of("live", ""), "v1", &(struct engine_options){.record = log_of(), .workers = 2});
+    await_seen(&rig, 100);
+    for (int i = 0; i < 4; i++) {
+        report = reload(&rig, "count", variant(i % 2 ? "twin" : "v2"));
+        assert_done(&report);
+        assert_int_equal(report.kept, RELOAD_KEPT);
+        await_seen(&rig, 50);
+    }
+    report = reload(&rig, "swap/count", variant("v2")); /* both nodes, in one tick */
+    assert_done(&report);
+    assert_int_equal(report.nodes, 2);
+    await_seen(&rig, 50);
+    report = reload(&rig, "feed", variant("v2")); /* a source, a sink and a view of its own */
+    assert_done(&report);
+    report = reload(&rig, "write", variant("v2"));
+    assert_done(&report);
+    report = reload(&rig, "count", variant("other_ports"));
+    assert_string_equal(report.err.code, "HDE-R021");
+    assert_intact(&rig);
+    drain();
+    read_lines("live", &n, builds, sizeof builds);
+    assert_string_equal(builds, "v1 v2 twin v2 twin v2 ");
+    assert_given_again();
+}
+
+static void
+test_a_return_in_the_middle_of_a_tick_is_given_again(void **state)
+{
+    static const char *const wrong[] = {"stumbles", "rejects"};
+    struct reload_report report;
+    char builds[256];
+    uint64_t n;
+
+    start(yaml_of("live", ""), "v1", &(struct engine_options){.record = log_of(), .workers = 2});
+    await_seen(&rig, 100);
+    report = reload(&rig, "count", variant("v2"));
+    assert_done(&report);
+    for (size_t i = 0; i < 2; i++) {
+        struct reload_ask wanted = {.target = i ? "swap/count" : "count",
+                                    .file = variant(wrong[i]),
+                                    .skips_trial = true,
+                                    .probation_ns = PATIENCE,
+                                    .budget_ns = PATIENCE};
+
+        report = await_end(&rig, ask(&rig, &wanted));
+        assert_int_equal(report.state, RELOAD_RETURNED);
+        assert_string_equal(report.err.code, "HDE-R029");
+        assert_intact(&rig);
+    }
+    report = await_report(&rig, ask(&rig, &(struct reload_ask){.target = "count",
+                                                               .file = variant("load_fails"),
+                                                               .skips_trial = true}));
+    assert_int_equal(report.state, RELOAD_REFUSED); /* at the swap itself */
+    assert_string_equal(report.err.code, "HDE-R026");
+    assert_intact(&rig);
+    drain();
+    read_lines("live", &n, builds, sizeof builds);
+    assert_string_equal(builds + strlen(builds) - 3, "v2 ");
+    assert_given_again();
+}
+
+/* ---- Recovered ---------------------------------------------------------------------------- */
+
+static const char *
+kept_yaml(const char *into)
+{
+    return yaml_of(into, "checkpoint: {every: 50ms, store: kept}\n");
+}
+
+static struct engine_options
+kept_options(void)
+{
+    static char log[128];
+
+    snprintf(log, sizeof log, "%s/kept/log", rig.folder);
+    return (struct engine_options){.record = log, .checkpoint = true, .workers = 2};
+}
+
+static void
+await_ready(void)
+{
+    time_t deadline = time(NULL) + DEADLINE_S;
+    hde_health health = {0};
+
+    while (engine_health(rig.engine, &health), !health.ready) {
+        assert_true(time(NULL) < deadline);
+        sched_yield();
+    }
+    await_seen(&rig, 20);
+}
+
+static void
+test_recovery_runs_the_build_that_ran(void **state)
+{
+    struct engine_options options = kept_options();
+    struct reload_report report;
+    char builds[256], v2[RELOAD_BUILD];
+    uint64_t n, before;
+
+    start(kept_yaml("lines"), "v1", &options);
+    await_seen(&rig, 100);
+    report = reload(&rig, "count", variant("v2"));
+    assert_done(&report);
+    snprintf(v2, sizeof v2, "%s", report.new_build);
+    await_seen(&rig, 100);
+    engine_stop(rig.engine);
+    rig_free(&rig);
+    read_lines("lines", &before, builds, sizeof builds);
+
+    start(kept_yaml("lines"), "v1", &options); /* the file on the path is the first build */
+    await_ready();
+    assert_string_equal(view_of(&rig, "count").build_id, v2);
+    assert_string_not_equal(view_of(&rig, "again").build_id, v2);
+    drain();
+    read_lines("lines", &n, builds, sizeof builds);
+    assert_true(n > before);
+    assert_string_equal(builds, "v1 v2 ");
+}
+
+/* A file that was built again while nothing ran: first the log with the build that ran, then a
+ * reload like any other. */
+static void
+test_a_file_that_changed_while_nothing_ran_is_a_reload(void **state)
+{
+    struct engine_options options = kept_options();
+    time_t deadline = time(NULL) + DEADLINE_S;
+    char builds[256], v1[RELOAD_BUILD];
+    uint64_t n;
+
+    install("v1");
+    start(kept_yaml("lines"), NULL, &options);
+    await_seen(&rig, 100);
+    snprintf(v1, sizeof v1, "%s", view_of(&rig, "count").build_id);
+    engine_stop(rig.engine);
+    rig_free(&rig);
+
+    install("v2");
+    start(kept_yaml("lines"), NULL, &options);
+    while (!strcmp(view_of(&rig, "count").build_id, v1) ||
+           !strcmp(view_of(&rig, "again").build_id, v1)) {
+        assert_true(time(NULL) < deadline);
+        sched_yield();
+    }
+    await_seen(&rig, 100);
+    engine_stop(rig.engine);
+    rig_free(&rig);
+    read_lines("lines", &n, builds, sizeof builds);
+    assert_string_equal(builds, "v1 v2 ");
+}
+
+/* Cut off at moments around a swap: before its entry, behind it, in front of the epoch, behind. */
+static void
+test_cut_off_in_a_reload_it_is_the_old_build_or_the_new_one(void **state)
+{
+    enum { ROUNDS = 12 };
+    const char *given = getenv("HDE_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    struct engine_options options = kept_options();
+    char builds[512];
+    uint64_t n, last = 0;
+
+    print_message("HDE_SEED=%u\n", seed);
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t number;
+        int64_t end_ns;
+
+        start(kept_yaml("lines"), "v1", &options);
+        await_ready();
+        number = ask(&rig, &(struct reload_ask){.target = "count",
+                                                .file = variant(i % 2 ? "twin" : "v2"),
+                                                .skips_trial = true,
+                                                .probation_ns = i % 3 ? PATIENCE : 0,
+                                                .budget_ns = PATIENCE});
+        if (i % 4 == 1)
+            await_report(&rig, number);
+        end_ns = clock_mono_ns() + rand_r(&seed) % 12000 * (int64_t)NS_PER_US;
+        while (clock_mono_ns() < end_ns)
+            sched_yield();
+        engine_stop(rig.engine);
+        rig_free(&rig);
+        read_lines("lines", &n, builds, sizeof builds);
+        assert_true(n >= last);
+        last = n;
+    }
+    print_message("%s\n", builds);
+    assert_non_null(strstr(builds, "twin"));
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_recorded_reload_is_given_again, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_return_in_the_middle_of_a_tick_is_given_again,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_recovery_runs_the_build_that_ran, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_file_that_changed_while_nothing_ran_is_a_reload,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_cut_off_in_a_reload_it_is_the_old_build_or_the_new_one,
+                                        make_folder, remove_folder),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
