@@ -424,10 +424,18 @@ book_load(hde_ctx *ctx, void *state_of_operator, const ProtobufCMessage *saved, 
     head = state->tables[0]->columns;
     rows = state->tables[1]->columns;
     for (size_t i = 0; i < head[PAGE_FEED]->n_text; i++) {
-        struct book_page *page = page_new(book, head[PAGE_FEED]->text[i],
-                                          head[PAGE_EXPIRY]->text[i], head[PAGE_SESSION]->text[i]);
         size_t n = (size_t)head[PAGE_ROWS]->integer[i];
+        struct book_page *page;
+        bool is_ours;
 
+        if (chain_owns(ctx, head[PAGE_FEED]->text[i], head[PAGE_EXPIRY]->text[i], &is_ours))
+            return HDE_FAIL;
+        if (!is_ours) {
+            row += n;
+            continue;
+        }
+        page = page_new(book, head[PAGE_FEED]->text[i], head[PAGE_EXPIRY]->text[i],
+                        head[PAGE_SESSION]->text[i]);
         page->last_ns = head[PAGE_LAST]->integer[i];
         for (size_t k = 0; k < shape->head_ints; k++)
             page->head_int[k] = head[PAGE_INTS]->integer[i * shape->head_ints + k];

@@ -312,6 +312,7 @@ static const hde_port outputs[] = {{"out", HDE_TYPES(&hde__buildup__descriptor),
 
 static const hde_operator buildup = {
     .size = sizeof(hde_operator),
+    .flags = HDE_KEYED_STATE,
     .name = "analytics/buildup",
     .summary = "long and short build-up, unwinding and covering: counts, legs and patterns",
     .help =

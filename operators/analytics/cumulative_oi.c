@@ -119,6 +119,7 @@ static const hde_port outputs[] = {
 
 static const hde_operator cumulative_oi = {
     .size = sizeof(hde_operator),
+    .flags = HDE_KEYED_STATE,
     .name = "analytics/cumulative_oi",
     .summary = "open interest since the session's open and since the previous close",
     .help = "The baseline is the first chain of the session that is not flagged stale or\n"

@@ -236,6 +236,7 @@ static const hde_port outputs[] = {{"out", HDE_TYPES(&hde__velocity__descriptor)
 
 static const hde_operator velocity = {
     .size = sizeof(hde_operator),
+    .flags = HDE_KEYED_STATE,
     .name = "analytics/velocity",
     .summary = "rates of change per minute of open interest, volume, price and volatility",
     .help = "Rates compare two real stamps at least a window apart. Volume counts the day: after\n"

@@ -453,6 +453,7 @@ static const hde_port outputs[] = {
 
 static const hde_operator zones = {
     .size = sizeof(hde_operator),
+    .flags = HDE_KEYED_STATE,
     .name = "analytics/zones",
     .summary = "support and resistance from open interest: walls, tests, breaches, shifts",
     .help = "Resistance: strikes above the spot where calls pile up; support: below, puts.\n"

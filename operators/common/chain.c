@@ -47,3 +47,18 @@ chain_metrics(hde_msg *msg)
 
     return hde_msg_edit(msg, &chain->metrics, &hde__chain_metrics__descriptor);
 }
+
+hde_status
+chain_owns(hde_ctx *ctx, const char *feed, const char *expiry, bool *is_ours)
+{
+    Hde__RawChain like = HDE__RAW_CHAIN__INIT;
+    bool unknown;
+
+    like.feed = (char *)(uintptr_t)feed;
+    like.expiry = (char *)(uintptr_t)expiry;
+    *is_ours = hde_owns(ctx, &like.base, &unknown);
+    if (!unknown)
+        return HDE_OK;
+    return hde_fail(ctx, "chain.key", "this state is kept by feed and expiry, so replicas can be "
+                                      "split by these alone (key: feed)");
+}

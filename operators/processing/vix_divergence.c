@@ -161,13 +161,19 @@ load_vix(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t sche
     const Hde__VixTerms *terms = (const Hde__VixTerms *)saved;
     struct state *s = state;
 
-    (void)ctx;
     (void)schema;
     for (size_t i = 0; i < terms->n_terms; i++) {
         const Hde__VixTerm *from = terms->terms[i];
-        struct term *t =
-            find_term(s, from->feed ? from->feed : "", from->expiry ? from->expiry : "");
+        const char *feed = from->feed ? from->feed : "";
+        const char *expiry = from->expiry ? from->expiry : "";
+        struct term *t;
+        bool is_ours;
 
+        if (chain_owns(ctx, feed, expiry, &is_ours))
+            return HDE_FAIL;
+        if (!is_ours)
+            continue;
+        t = find_term(s, feed, expiry);
         t->event_ns = from->has_event_ns ? from->event_ns : 0;
         t->t = CHAIN_GET(from, t_years);
         t->model_free = CHAIN_GET(from, model_free);
@@ -185,6 +191,7 @@ static const hde_param params[] = {
 
 static const hde_operator vix_divergence = {
     .size = sizeof(hde_operator),
+    .flags = HDE_KEYED_STATE,
     .name = "processing/vix_divergence",
     .summary = "30-day volatility, at the money and model-free, against the published index",
     .help =

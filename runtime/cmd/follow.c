@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -23,8 +24,10 @@ struct follow {
     int fd;
     size_t n_folders;
     struct folder *folders;
-    bool *changed;   /* by node of the graph: its file */
-    int64_t last_ns; /* of a change that was not asked for yet; 0: none */
+    const struct graph *graph; /* whose folders are watched */
+    size_t n_changed;
+    char **changed;  /* files that nothing was asked for yet */
+    int64_t last_ns; /* of the last of them; 0: none */
 };
 
 static bool
@@ -45,26 +48,44 @@ add_folder(struct follow *self, const char *file, struct err *err)
                                          strerror(errno));
 }
 
+/* Of the graph that runs now: a change may bring plugins from elsewhere. */
+static bool
+add_folders(struct follow *self, struct err *err)
+{
+    const struct graph *graph;
+    bool ok = true;
+
+    engine_look(self->engine);
+    graph = engine_graph(self->engine);
+    for (size_t i = 0; graph != self->graph && i < graph->n_nodes && ok; i++)
+        ok = !graph->nodes[i].plugin_path || add_folder(self, graph->nodes[i].plugin_path, err);
+    self->graph = graph;
+    engine_looked(self->engine);
+    return ok;
+}
+
 struct follow *
 follow_open(struct engine *engine, struct err *err)
 {
-    const struct graph *graph = engine_graph(engine);
     struct follow *self = xcalloc(1, sizeof *self);
 
     self->engine = engine;
-    self->changed = xcalloc(graph->n_nodes + 1, sizeof *self->changed);
     self->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (self->fd < 0)
         err_set(err, "HDE-C022", "cannot watch folders: %s", strerror(errno));
-    for (size_t i = 0; self->fd >= 0 && i < graph->n_nodes; i++)
-        if (graph->nodes[i].plugin_path && !add_folder(self, graph->nodes[i].plugin_path, err)) {
-            close(self->fd);
-            self->fd = -1;
-        }
-    if (self->fd >= 0)
+    else if (add_folders(self, err))
         return self;
     follow_close(self);
     return NULL;
+}
+
+static void
+forget_changes(struct follow *self)
+{
+    for (size_t i = 0; i < self->n_changed; i++)
+        free(self->changed[i]);
+    self->n_changed = 0;
+    self->last_ns = 0;
 }
 
 void
@@ -74,6 +95,7 @@ follow_close(struct follow *self)
         return;
     if (self->fd >= 0)
         close(self->fd);
+    forget_changes(self);
     free(self->folders);
     free(self->changed);
     free(self);
@@ -85,26 +107,30 @@ follow_fd(const struct follow *self)
     return self->fd;
 }
 
+static bool
+has_changed(const struct follow *self, const char *file)
+{
+    for (size_t i = 0; file && i < self->n_changed; i++)
+        if (strcmp(self->changed[i], file) == 0)
+            return true;
+    return false;
+}
+
 static void
 note_change(struct follow *self, const struct inotify_event *event)
 {
-    const struct graph *graph = engine_graph(self->engine);
-
     for (size_t i = 0; event->len && i < self->n_folders; i++) {
-        const struct folder *folder = &self->folders[i];
-        size_t len = strlen(folder->path);
+        char file[2 * PATH_MAX];
 
-        if (folder->watch != event->wd)
+        if (self->folders[i].watch != event->wd)
             continue;
-        for (size_t k = 0; k < graph->n_nodes; k++) {
-            const char *file = graph->nodes[k].plugin_path;
-
-            if (!file || strncmp(file, folder->path, len) != 0 || file[len] != '/' ||
-                strcmp(file + len + 1, event->name) != 0)
-                continue;
-            self->changed[k] = true;
-            self->last_ns = clock_mono_ns();
-        }
+        snprintf(file, sizeof file, "%s/%s", self->folders[i].path, event->name);
+        self->last_ns = clock_mono_ns();
+        if (has_changed(self, file))
+            continue;
+        self->changed =
+            xrealloc(self->changed, (self->n_changed + 1) * sizeof *self->changed);
+        self->changed[self->n_changed++] = xstrdup(file);
     }
 }
 
@@ -124,10 +150,10 @@ read_changes(struct follow *self)
 }
 
 static bool
-came_before(const struct graph *graph, const bool *changed, size_t i)
+came_before(const struct graph *graph, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (changed[k] && graph->nodes[k].op == graph->nodes[i].op)
+        if (graph->nodes[k].op == graph->nodes[i].op)
             return true;
     return false;
 }
@@ -136,11 +162,13 @@ came_before(const struct graph *graph, const bool *changed, size_t i)
 static void
 ask(struct follow *self)
 {
-    const struct graph *graph = engine_graph(self->engine);
+    const struct graph *graph;
     struct err err = {0};
 
+    engine_look(self->engine);
+    graph = engine_graph(self->engine);
     for (size_t i = 0; i < graph->n_nodes; i++)
-        if (self->changed[i] && !came_before(graph, self->changed, i) &&
+        if (has_changed(self, graph->nodes[i].plugin_path) && !came_before(graph, i) &&
             !reload_ask(self->engine,
                         &(struct reload_ask){.target = graph->nodes[i].op->name,
                                              .file = graph->nodes[i].plugin_path,
@@ -148,8 +176,8 @@ ask(struct follow *self)
                         &err))
             log_line(LEVEL_WARN, graph->name, NULL, "reload.refused", "%s: %s: %s",
                      graph->nodes[i].op->name, err.code, err.text);
-    memset(self->changed, 0, graph->n_nodes * sizeof *self->changed);
-    self->last_ns = 0;
+    engine_looked(self->engine);
+    forget_changes(self);
 }
 
 int
@@ -166,6 +194,7 @@ follow_timeout_ms(const struct follow *self)
 void
 follow_serve(struct follow *self)
 {
+    add_folders(self, NULL);
     read_changes(self);
     if (self->last_ns && follow_timeout_ms(self) == 0)
         ask(self);

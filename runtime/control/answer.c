@@ -320,7 +320,9 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
         code = "HDE-C013";
         message = "this engine speaks version 1 of the control protocol";
     } else {
+        engine_look(control->engine);
         code = dispatch(control, peer, request, &reply, &arena, &text, &message, &hint);
+        engine_looked(control->engine);
     }
     if (code)
         control_refuse(control, peer, request->id, code, hint, message);
@@ -371,7 +373,9 @@ control_admin_page(void *arg, const char *path, struct http_reply *reply)
     const struct control *control = arg;
     hde_health health = {.size = sizeof health};
 
+    engine_look(control->engine);
     engine_health(control->engine, &health);
+    engine_looked(control->engine);
     if (strcmp(path, "/livez") == 0) {
         reply->status = health.live ? 200 : 503;
         hde_text_puts(&reply->body, health.live ? "live\n" : "not live\n");
@@ -383,7 +387,9 @@ control_admin_page(void *arg, const char *path, struct http_reply *reply)
                         health.draining ? "draining" : health.reason);
     } else if (strcmp(path, "/metrics") == 0) {
         reply->type = "text/plain; version=0.0.4; charset=utf-8";
+        engine_look(control->engine);
         stats_prometheus(engine_stats(control->engine), &reply->body);
+        engine_looked(control->engine);
         process_metrics(&reply->body);
     } else {
         reply->status = 404;

@@ -200,8 +200,8 @@ segment_lines(Hde__EngineStatus *out, struct arena *arena)
                                        out->workers[i]->node));
 }
 
-Hde__EngineStatus *
-status_read(const struct stats *stats, const struct engine *engine, struct arena *arena)
+static Hde__EngineStatus *
+read_all(const struct stats *stats, const struct engine *engine, struct arena *arena)
 {
     Hde__EngineStatus *out = arena_alloc(arena, sizeof *out);
     hde_health health = {.size = sizeof health};
@@ -238,5 +238,20 @@ status_read(const struct stats *stats, const struct engine *engine, struct arena
     SET(out, ready, health.ready);
     out->reason = text(arena, health.reason);
     engine_lines(out, engine, arena);
+    return out;
+}
+
+Hde__EngineStatus *
+status_read(const struct stats *stats, const struct engine *engine, struct arena *arena)
+{
+    enum { TRIES = 100 };
+    Hde__EngineStatus *out;
+    uint64_t look;
+    int i = 0;
+
+    do {
+        look = stats_look(stats);
+        out = read_all(stats, engine, arena);
+    } while (!stats_looked(stats, look) && ++i < TRIES);
     return out;
 }

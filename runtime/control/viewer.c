@@ -79,7 +79,6 @@ send_item(struct control *control, struct viewer *v, Hde__TapItem *item)
 static bool
 serve(struct control *control, struct viewer *v, int n)
 {
-    const struct graph *graph = engine_graph(control->engine);
     hde_text json = {0};
     struct tap_item from;
     bool there = true;
@@ -91,7 +90,7 @@ serve(struct control *control, struct viewer *v, int n)
             hde_text_clear(&json);
             hde_json_message(&json, from.message, HDE_JSON_PROTO);
             v->taps[i].dropped = from.dropped;
-            item.edge = (char *)graph->edges[v->taps[i].edge].name;
+            item.edge = (char *)tap_edge(v->taps[i].tap);
             item.has_tick = item.has_event_ns = true;
             item.tick = from.tick;
             item.event_ns = from.event_ns;

@@ -80,7 +80,7 @@ put_drop(struct edge *edge, const struct worker *worker, const struct record *re
             msgvec_drop_all(&edge->pending);
             return;
         }
-        reader = edge->engine->workers[0];
+        reader = edge->engine->first;
     }
     if (drop_put(edge->drop, record, &edge->pending) && reader != worker) {
         full_fence();
@@ -262,10 +262,15 @@ actor_hold(struct actor *actor)
 static bool
 pass_barrier(struct actor *actor)
 {
+    struct engine *engine = actor->engine;
+
     if (!exec_flush(actor))
         return false;
     if (!swaps_pass(actor))
         epochs_save(actor);
+    if (atomic_load(&engine->cut) == CUT_GIVEN && atomic_load(&engine->cut_tick) == actor->tick &&
+        atomic_fetch_sub(&engine->cut_waits, 1) == 1)
+        apply_passed(engine);
     return true;
 }
 
@@ -390,7 +395,7 @@ take(struct actor *actor, struct edge *edge)
     } else {
         ring_take(edge->in, front, &edge->arrived);
     }
-    if (!front->barrier || !edge->drop) /* what an edge that drops hands over has its own */
+    if (front->watermark_ns != WM_NONE) /* a barrier of the sequencer's own says nothing of it */
         edge->in_wm = front->watermark_ns;
     edge->taken_n = front->n;
     edge->taken_units = record_units(front);
@@ -579,7 +584,7 @@ actor_publish(struct actor *actor)
 void
 edge_wake_reader(struct edge *edge, const struct worker *self)
 {
-    struct worker *reader = edge->reader ? edge->reader->worker : edge->engine->workers[0];
+    struct worker *reader = edge->reader ? edge->reader->worker : edge->engine->first;
 
     if ((ring_answers(edge->out) || edge->is_published) && edge->kind != EDGE_ZMQ && reader != self)
         worker_wake_if_parked(reader);
@@ -590,7 +595,7 @@ static void
 wake_writer(struct edge *edge, const struct worker *self)
 {
     struct worker *writer =
-        edge->writer && !edge->drop ? edge->writer->worker : edge->engine->workers[0];
+        edge->writer && !edge->drop ? edge->writer->worker : edge->engine->first;
     bool has_reason =
         edge->is_asking ||
         (edge->is_returned && atomic_load_explicit(&edge->in->starved, memory_order_relaxed));

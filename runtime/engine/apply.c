@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/apply.h"
 #include "engine/plan_show.h"
+#include "engine/reload.h"
+#include "engine/rewire.h"
 #include "engine/run.h"
 
 #include "base/log.h"
@@ -9,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUEUE = 8 };
+enum { QUEUE = 8, PAST = 16 };
 static const int64_t default_timeout_ns = 10LL * NS_PER_S;
 
 struct change {
@@ -38,6 +40,8 @@ struct applier {
     pthread_t thread;
     struct version *versions; /* newest first; the thread's */
     struct rescan *rescans;   /* newest first; the thread's */
+    uint32_t n_past;
+    const struct graph *past[PAST]; /* that ran before, the last one last; the thread's */
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
     bool is_stopping;
@@ -50,6 +54,33 @@ struct applier {
         size_t size;
     } history[APPLY_HISTORY]; /* by number: Hde__GraphChange */
 };
+
+/* ---- The cut ------------------------------------------------------------------------------ */
+
+/* On the thread of the actor that passed last. */
+void
+apply_passed(struct engine *engine)
+{
+    struct applier *self = engine->applier;
+
+    pthread_mutex_lock(&self->lock);
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* On the thread of changes: until something has passed, or a moment is over. */
+void
+apply_wait(struct engine *engine)
+{
+    struct applier *self = engine->applier;
+    int64_t at_ns = clock_real_ns() + 10 * NS_PER_MS;
+    struct timespec at = {at_ns / NS_PER_S, at_ns % NS_PER_S};
+
+    pthread_mutex_lock(&self->lock);
+    if (!(atomic_load(&engine->cut) == CUT_GIVEN && !atomic_load(&engine->cut_waits)))
+        pthread_cond_timedwait(&self->changed, &self->lock, &at);
+    pthread_mutex_unlock(&self->lock);
+}
 
 /* ---- Reports ------------------------------------------------------------------------------ */
 
@@ -136,6 +167,18 @@ load_rescanned(struct applier *self, const struct change *change)
     return graph;
 }
 
+static const struct graph *
+last_past(struct applier *self, struct change *change)
+{
+    const struct graph *graph = self->n_past ? self->past[self->n_past - 1] : NULL;
+
+    change->report.has_rollback = change->report.rollback = true;
+    if (!graph)
+        return err_set(&change->err, "HDE-R056", "there is no graph before this one"), NULL;
+    change->report.path = arena_text(&change->arena, graph->path);
+    return graph;
+}
+
 /* The engine's copy of what the request names. */
 static const struct graph *
 load(struct applier *self, struct change *change)
@@ -147,6 +190,8 @@ load(struct applier *self, struct change *change)
 
     if (change->ask.graph)
         return change->ask.graph;
+    if (!change->ask.path)
+        return last_past(self, change);
     if (registry)
         graph = load_with(change, registry, &change->err);
     if (!graph)
@@ -175,14 +220,119 @@ make_plan(struct applier *self, struct change *change)
     return true;
 }
 
+/* Before anything is done. */
+static bool
+agrees(struct applier *self, struct change *change)
+{
+    const struct change_plan *plan = change->plan;
+    const struct node_change *lost = plan->nodes;
+
+    if (*plan->fixed)
+        return err_set(&change->err, "HDE-R051", "needs a new start of the graph: %s", plan->fixed);
+    while (plan->n_lost && lost->state != CHANGE_STATE_LOST)
+        lost++;
+    if (plan->n_lost && !change->ask.drops_state)
+        return err_set(&change->err, "HDE-R052",
+                       "%zu nodes would lose their state, the first is '%s': %s", plan->n_lost,
+                       plan->before->nodes[lost->before].name, lost->why_lost);
+    if (reload_is_on_probation(self->engine))
+        return err_set(&change->err, "HDE-R050", "a reload is on probation: 'hde reload --status'");
+    return true;
+}
+
+static bool
+carry_out(struct applier *self, struct change *change)
+{
+    struct engine *engine = self->engine;
+    Hde__GraphChange *report = &change->report;
+    struct rewire_result result;
+
+    if (!rewire(engine, change->plan, change->ask.timeout_ns, &result, &change->err))
+        return false;
+    report->has_tick = report->has_pause_seconds = true;
+    report->tick = result.tick + 1;
+    report->pause_seconds = (double)result.pause_ns / 1e9;
+    return true;
+}
+
+/* A rollback goes one step back, any other change one further. */
+static void
+remember(struct applier *self, const struct change *change)
+{
+    if (change->report.rollback) {
+        self->n_past--;
+        return;
+    }
+    if (self->n_past == PAST)
+        memmove(self->past, self->past + 1, --self->n_past * sizeof *self->past);
+    self->past[self->n_past++] = change->plan->before;
+}
+
+static bool
+is_in_use(const struct applier *self, const struct graph *graph)
+{
+    const struct engine *engine = self->engine;
+    bool in_use = engine->graph == graph;
+
+    for (uint32_t i = 0; i < self->n_past; i++)
+        in_use |= self->past[i] == graph;
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        in_use |= engine->nodes[i]->birth == graph;
+    return in_use;
+}
+
+static void
+free_versions(struct applier *self)
+{
+    struct version **at = &self->versions;
+
+    while (*at) {
+        struct version *version = *at;
+
+        if (is_in_use(self, version->graph)) {
+            at = &version->next;
+            continue;
+        }
+        *at = version->next;
+        graph_free(version->graph);
+        free(version);
+    }
+}
+
+static void
+log_end(const struct applier *self, const struct change *change)
+{
+    const char *graph = self->engine->stats->graph;
+    const Hde__GraphChange *report = &change->report;
+
+    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
+        log_line(LEVEL_INFO, graph, NULL, "apply.done",
+                 "%s: %zu of %zu nodes and edges changed, stood still for %.3f ms",
+                 report->path ? report->path : change->plan->after->path, change->plan->n_changes,
+                 change->plan->n_nodes + change->plan->n_edges, report->pause_seconds * 1e3);
+    else if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_REFUSED)
+        log_line(LEVEL_ERROR, graph, NULL, "apply.refused", "%s: %s: %s",
+                 report->path ? report->path : "", change->err.code, change->err.text);
+}
+
 static void
 work(struct applier *self, struct change *change)
 {
+    Hde__ChangeState state = HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+
     note_now(self, change, HDE__CHANGE_STATE__CHANGE_STATE_WORKING);
-    if (!make_plan(self, change))
-        end(self, change, HDE__CHANGE_STATE__CHANGE_STATE_REFUSED);
-    else
-        end(self, change, HDE__CHANGE_STATE__CHANGE_STATE_PLANNED);
+    pthread_mutex_lock(&self->engine->changing);
+    if (make_plan(self, change)) {
+        if (change->ask.plans_only)
+            state = HDE__CHANGE_STATE__CHANGE_STATE_PLANNED;
+        else if (agrees(self, change) && carry_out(self, change))
+            state = HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+    }
+    if (state == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
+        remember(self, change);
+    pthread_mutex_unlock(&self->engine->changing);
+    end(self, change, state);
+    log_end(self, change);
 }
 
 static void
@@ -224,6 +374,7 @@ run(void *arg)
     while ((change = next_change(self))) {
         work(self, change);
         change_free(change);
+        free_versions(self);
     }
     return NULL;
 }
@@ -300,6 +451,9 @@ apply_ask(struct engine *engine, const struct apply_ask *ask, struct err *err)
 
     if (engine_state(engine) != ENGINE_RUNNING)
         return err_set(err, "HDE-R050", "the graph is not running"), 0;
+    if ((engine->ingress || engine->options.steps) && !ask->plans_only)
+        return err_set(err, "HDE-R050", "this graph keeps an ingress log: drain it, and run the "
+                       "changed graph"), 0;
     if (!(self = applier_of(engine, true, err)))
         return 0;
     change = change_new(ask);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * build - makes the nodes, edges, actors and workers of a graph from its placement. */
+ * build - makes the nodes of a graph, and joins them by actors, edges and workers as it is placed.
+ *
+ *  (1) What lives on through a change (nodes, sources, workers) is made by itself and has memory of
+ *      its own; what joins it (the wiring) is made from a graph, as a whole, and freed as a whole.
+ *  (2) Counters of a node, edge or worker that is there before and after a change are the same.
+ *      [test_counters_go_on_over_a_change] */
 #include "engine/run.h"
 #include "engine/swap.h"
 
@@ -16,9 +21,11 @@ enum { DIRECT_CAPACITY = 256, BLOCKING_SLOTS = 64 };
 
 struct builder {
     struct engine *engine;
+    const struct graph *graph;
+    const struct wiring *old; /* before a change; NULL: nothing */
     struct placement place;
-    uint32_t *first_node;  /* graph node -> its first instance */
-    uint32_t *first_actor; /* segment -> its first actor */
+    uint32_t *first_node; /* graph node -> its first instance */
+    struct err *err;
 };
 
 static void *
@@ -27,7 +34,6 @@ make(struct builder *self, size_t size)
     return arena_alloc(&self->engine->arena, size);
 }
 
-/* Things with cache lines of their own do not live in the arena. */
 /* Appends to an array that grows in the arena: cold, and short. */
 static void
 append(struct builder *self, void *array, uint32_t *n, void *item)
@@ -56,183 +62,28 @@ count_ports(const hde_port *ports)
     return n;
 }
 
-static bool
-is_source(const struct graph_node *def)
-{
-    return def->op->poll != NULL;
-}
-
 /* ---- Nodes -------------------------------------------------------------------------------- */
 
 static void
-make_capture(struct builder *self, struct node *node, uint32_t n)
+make_capture(struct node *node, uint32_t n)
 {
     struct capture *capture = &node->capture;
+    struct arena *arena = &node->arena;
 
     capture->n = n;
-    capture->port = make(self, n * sizeof *capture->port);
-    capture->outlets = make(self, n * sizeof *capture->outlets);
-    capture->targets = make(self, n * sizeof *capture->targets);
+    capture->port = arena_alloc(arena, n * sizeof *capture->port);
+    capture->outlets = arena_alloc(arena, n * sizeof *capture->outlets);
+    capture->targets = arena_alloc(arena, n * sizeof *capture->targets);
     for (uint32_t i = 0; i < n; i++) {
         capture->targets[i] = &capture->port[i];
         outlet_set(&capture->outlets[i], 1, &capture->targets[i]);
     }
 }
 
-static void
-make_node(struct builder *self, uint32_t graph_node, uint32_t replica)
-{
-    struct engine *engine = self->engine;
-    const struct graph_node *def = &engine->graph->nodes[graph_node];
-    const hde_operator *op = def->op;
-    struct node *node = xaligned(sizeof *node);
-    uint32_t n_outlets = count_ports(op->outputs);
-
-    node->def = def;
-    node->engine = engine;
-    node->id = engine->n_nodes;
-    node->graph_node = graph_node;
-    node->replica = replica;
-    node->wm = node->out_wm = WM_NONE;
-    node->event_timers = node->clock_timers = TIMERS_NONE;
-    node->has_flush = op->flush != NULL;
-    node->is_impure = op->flags & HDE_IMPURE;
-    node->keeps = def->on_error.action == ON_ERROR_SKIP || def->on_error.then == ON_ERROR_SKIP;
-    node->may_alarm =
-        !is_source(def) && op->timer && (op->flags & HDE_PROCESSING_TIMERS || !n_outlets);
-    node->n_ports = is_source(def) ? 0 : count_ports(op->inputs);
-    node->ports = make(self, node->n_ports * sizeof *node->ports);
-    node->outlets = make(self, n_outlets * sizeof *node->outlets);
-    node->counters = make(self, STATS_COUNTERS * sizeof *node->counters);
-    if (n_outlets && (is_source(def) || node->is_impure || op->event))
-        make_capture(self, node, n_outlets);
-    node->in.batch.size = sizeof(hde_batch);
-    node->ctx = (hde_ctx){.host = &engine_host,
-                          .owner = node,
-                          .op = op,
-                          .batch = op->batch,
-                          .said = make(self, sizeof *node->ctx.said),
-                          .node = def->name,
-                          .graph = engine->graph->name,
-                          .watermark_ns = WM_NONE,
-                          .log_level = HDE_INFO,
-                          .n_outlets = n_outlets,
-                          .outlets = node->outlets};
-    if (is_source(def) || node->is_impure)
-        node->ctx.outlets = node->capture.outlets;
-    node->ctx.state = xaligned(op->state_size ? op->state_size : 1);
-    if (op->state_size && def->params)
-        memcpy(node->ctx.state, def->params, op->state_size);
-    append(self, &engine->nodes, &engine->n_nodes, node);
-}
-
-static void
-make_nodes(struct builder *self)
-{
-    const struct graph *graph = self->engine->graph;
-
-    self->first_node = make(self, graph->n_nodes * sizeof *self->first_node);
-    for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        self->first_node[i] = self->engine->n_nodes;
-        for (int64_t r = 0; r < graph->nodes[i].replicas || r == 0; r++)
-            make_node(self, i, (uint32_t)r);
-    }
-}
-
-static uint32_t
-replicas_of(const struct builder *self, size_t graph_node)
-{
-    int64_t n = self->engine->graph->nodes[graph_node].replicas;
-
-    return n > 1 ? (uint32_t)n : 1;
-}
-
-/* ---- Workers and actors ------------------------------------------------------------------- */
-
-static struct worker *
-make_worker(struct builder *self, const char *name)
-{
-    struct worker *worker = xaligned(sizeof *worker);
-    struct epoll_event wake = {.events = EPOLLIN};
-
-    worker->engine = self->engine;
-    worker->id = self->engine->n_workers;
-    snprintf(worker->name, sizeof worker->name, "%s", name);
-    worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->event_fd, &wake);
-    pthread_mutex_init(&worker->lock, NULL);
-    worker->posts_tail = &worker->posts;
-    append(self, &self->engine->workers, &self->engine->n_workers, worker);
-    return worker;
-}
-
-static void
-make_shared_workers(struct builder *self)
-{
-    for (uint32_t i = 0; i < self->place.n_workers; i++) {
-        char name[32];
-
-        snprintf(name, sizeof name, "worker %u", i);
-        make_worker(self, name);
-    }
-    self->engine->n_shared = self->place.n_workers;
-    self->engine->workers[0]->sequencer = &self->engine->sequencer;
-}
-
-static struct actor *
-make_actor(struct builder *self, uint32_t segment, uint32_t replica, const char *name)
-{
-    struct engine *engine = self->engine;
-    uint32_t worker = self->place.worker_of[segment];
-    struct actor *actor = xaligned(sizeof *actor);
-
-    actor->engine = engine;
-    actor->id = engine->n_actors;
-    actor->is_sequenced = self->place.sequenced[segment];
-    actor->worker = worker == OWN_THREAD
-                        ? make_worker(self, name)
-                        : engine->workers[(worker + replica) % self->place.n_workers];
-    append(self, &actor->worker->actors, &actor->worker->n_actors, actor);
-    append(self, &engine->actors, &engine->n_actors, actor);
-    return actor;
-}
-
-static void
-add_node(struct builder *self, struct actor *actor, struct node *node)
-{
-    node->actor = actor;
-    actor->has_flush |= node->has_flush;
-    append(self, &actor->nodes, &actor->n_nodes, node);
-}
-
-static void
-make_actors(struct builder *self)
-{
-    struct engine *engine = self->engine;
-    const struct graph *graph = engine->graph;
-
-    for (uint32_t s = 0; s < self->place.n_segments; s++) {
-        struct actor *actor = NULL;
-
-        for (uint32_t n = 0; n < graph->n_nodes; n++) {
-            if (self->place.segment_of[n] != s)
-                continue;
-            for (uint32_t r = 0; r < replicas_of(self, n); r++) {
-                if (!actor || r)
-                    actor = make_actor(self, s, r, graph->nodes[n].name);
-                add_node(self, actor, engine->nodes[self->first_node[n] + r]);
-            }
-        }
-    }
-}
-
-/* ---- Sources ------------------------------------------------------------------------------ */
-
 static int64_t
 lateness_of(const struct node *node)
 {
-    const hde_param *param = node->def->op->params;
+    const hde_param *param = node->ctx.op->params;
 
     for (; param && param->name; param++)
         if (!strcmp(param->name, "lateness") && param->type == HDE_PARAM_DURATION)
@@ -241,31 +92,285 @@ lateness_of(const struct node *node)
 }
 
 static void
-make_source(struct builder *self, struct node *node)
+make_source(struct node *node)
 {
-    struct engine *engine = self->engine;
     struct source *source = xaligned(sizeof *source);
-    bool is_blocking = node->def->op->flags & HDE_BLOCKING;
 
     source->node = node;
     node->source = source;
-    source->index = engine->n_sources;
     source->clock_ns = source->max_event_ns = INT64_MIN;
     source->said_wm = source->out_wm = source->watermark_ns = WM_NONE;
     source->lateness_ns = lateness_of(node);
     source->last_entry_ns = clock_mono_ns();
-    source->n_slots = is_blocking ? BLOCKING_SLOTS : 1;
-    source->slots = make(self, source->n_slots * sizeof *source->slots);
+    source->n_slots = node->ctx.op->flags & HDE_BLOCKING ? BLOCKING_SLOTS : 1;
+    source->slots = arena_alloc(&node->arena, source->n_slots * sizeof *source->slots);
     for (uint32_t i = 0; i < source->n_slots; i++)
-        source->slots[i].port = make(self, node->capture.n * sizeof *source->slots[i].port);
-    if (is_blocking) {
-        source->worker = make_worker(self, node->def->name);
-        source->worker->source = source;
-    } else {
-        source->worker = engine->workers[0];
+        source->slots[i].port =
+            arena_alloc(&node->arena, node->capture.n * sizeof *source->slots[i].port);
+}
+
+static void
+fill_node_stats(struct node *node)
+{
+    struct stats_node *stats = stats_node_at(node->engine->stats, node->id);
+    const struct graph_node *def = node->def;
+
+    node->stats = stats;
+    snprintf(stats->name, sizeof stats->name, "%s", def->name);
+    snprintf(stats->op, sizeof stats->op, "%s", def->op->name);
+    stats_set_build(stats, def->build_id);
+    STAT_SET(stats->watermark_ns, WM_NONE);
+}
+
+static void
+fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *def)
+{
+    const hde_operator *op = def->op;
+    bool captures = op->poll || node->is_impure;
+
+    node->ctx = (hde_ctx){.host = &engine_host,
+                          .owner = node,
+                          .op = op,
+                          .batch = op->batch,
+                          .said = arena_alloc(&node->arena, sizeof *node->ctx.said),
+                          .node = arena_text(&node->arena, def->name),
+                          .graph = arena_text(&node->arena, graph->name),
+                          .watermark_ns = WM_NONE,
+                          .log_level = HDE_INFO,
+                          .n_outlets = count_ports(op->outputs),
+                          .outlets = captures ? node->capture.outlets : node->outlets};
+    if (def->replicas > 1 && def->key) {
+        node->ctx.key = arena_text(&node->arena, def->key);
+        node->ctx.replica = node->replica;
+        node->ctx.n_replicas = (uint32_t)def->replicas;
     }
-    append(self, &source->worker->polled, &source->worker->n_polled, source);
+    node->ctx.state = xaligned(op->state_size ? op->state_size : 1);
+    if (op->state_size && def->params)
+        memcpy(node->ctx.state, def->params, op->state_size);
+}
+
+static bool
+no_room(const char *what, struct err *err)
+{
+    return err_set(err, "HDE-R051", "there is no room for the counters of another %s: start the "
+                   "graph anew", what);
+}
+
+struct node *
+node_new(struct engine *engine, const struct graph *graph, size_t graph_node, uint32_t replica,
+         struct worker *lobby, struct err *err)
+{
+    const struct graph_node *def = &graph->nodes[graph_node];
+    const hde_operator *op = def->op;
+    uint32_t n_outlets = count_ports(op->outputs), id = stats_take_node(engine->stats);
+    struct node *node;
+
+    if (id == STATS_FREE)
+        return no_room("node", err), NULL;
+    node = xaligned(sizeof *node);
+    node->def = def;
+    node->birth = graph;
+    node->engine = engine;
+    node->id = id;
+    node->worker = lobby;
+    node->graph_node = (uint32_t)graph_node;
+    node->replica = replica;
+    node->wm = node->out_wm = WM_NONE;
+    node->event_timers = node->clock_timers = TIMERS_NONE;
+    node->has_flush = op->flush != NULL;
+    node->is_impure = op->flags & HDE_IMPURE;
+    node->may_alarm =
+        !op->poll && op->timer && (op->flags & HDE_PROCESSING_TIMERS || !n_outlets);
+    node->n_ports = op->poll ? 0 : count_ports(op->inputs);
+    node->ports = arena_alloc(&node->arena, node->n_ports * sizeof *node->ports);
+    node->outlets = arena_alloc(&node->arena, n_outlets * sizeof *node->outlets);
+    node->counters = arena_alloc(&node->arena, STATS_COUNTERS * sizeof *node->counters);
+    if (n_outlets && (op->poll || node->is_impure || op->event))
+        make_capture(node, n_outlets);
+    node->in.batch.size = sizeof(hde_batch);
+    fill_ctx(node, graph, def);
+    if (op->poll) {
+        make_source(node);
+        node->source->worker = lobby;
+    }
+    fill_node_stats(node);
+    return node;
+}
+
+/* ---- Workers ------------------------------------------------------------------------------ */
+
+struct worker *
+worker_new(struct engine *engine, const char *name, struct err *err)
+{
+    struct worker *worker;
+    struct epoll_event wake = {.events = EPOLLIN};
+    uint32_t id = stats_take_worker(engine->stats);
+
+    if (id == STATS_FREE)
+        return no_room("thread", err), NULL;
+    worker = xaligned(sizeof *worker);
+    worker->engine = engine;
+    worker->id = id;
+    worker->stats = stats_worker_at(engine->stats, id);
+    snprintf(worker->name, sizeof worker->name, "%s", name);
+    snprintf(worker->stats->name, sizeof worker->stats->name, "%s", name);
+    worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&worker->lock, NULL);
+    worker->posts_tail = &worker->posts;
+    if (worker->epoll_fd >= 0 && worker->event_fd >= 0 &&
+        !epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->event_fd, &wake))
+        return worker;
+    err_set(err, "HDE-R004", "no descriptors for thread '%s': %s", name, strerror(errno));
+    worker_free(worker);
+    return NULL;
+}
+
+/* ---- Workers and actors ------------------------------------------------------------------- */
+
+/* One that was there before, or another. */
+static struct worker *
+take_worker(struct builder *self, struct worker *before, const char *name)
+{
+    struct worker *worker = before ? before : worker_new(self->engine, name, self->err);
+
+    if (!worker)
+        return NULL;
+    worker->n_actors = worker->n_polled = worker->n_zmq_out = worker->n_zmq_in = 0;
+    worker->source = NULL;
+    append(self, &self->engine->workers, &self->engine->n_workers, worker);
+    return worker;
+}
+
+static bool
+make_shared_workers(struct builder *self)
+{
+    struct engine *engine = self->engine;
+    const struct wiring *old = self->old;
+
+    for (uint32_t i = 0; i < self->place.n_workers; i++) {
+        struct worker *before = old && i < old->n_shared ? old->workers[i] : i ? NULL : engine->first;
+        char name[32];
+
+        snprintf(name, sizeof name, "worker %u", i);
+        if (!take_worker(self, before, name))
+            return false;
+    }
+    engine->n_shared = self->place.n_workers;
+    return true;
+}
+
+static struct worker *
+own_worker(struct builder *self, struct node *node)
+{
+    struct worker *before = node->worker;
+    struct worker *worker =
+        take_worker(self, before && before->is_own ? before : NULL, node->ctx.node);
+
+    if (worker)
+        worker->is_own = true;
+    return worker;
+}
+
+/* The segment's first node with that replica number tells whose own thread it is. */
+static struct actor *
+make_actor(struct builder *self, uint32_t segment, struct node *first)
+{
+    struct engine *engine = self->engine;
+    uint32_t at = self->place.worker_of[segment];
+    struct worker *worker = at == OWN_THREAD
+                                ? own_worker(self, first)
+                                : engine->workers[(at + first->replica) % self->place.n_workers];
+    struct actor *actor;
+
+    if (!worker)
+        return NULL;
+    actor = xaligned(sizeof *actor);
+    actor->engine = engine;
+    actor->id = engine->n_actors;
+    actor->is_sequenced = self->place.sequenced[segment];
+    actor->worker = worker;
+    append(self, &worker->actors, &worker->n_actors, actor);
+    append(self, &engine->actors, &engine->n_actors, actor);
+    return actor;
+}
+
+static void
+add_node(struct builder *self, struct actor *actor, struct node *node)
+{
+    node->actor = actor;
+    if (!node->source)
+        worker_move(node, actor->worker);
+    actor->has_flush |= node->has_flush;
+    actor->is_gated |= actor->engine->options.checkpoint && node->ctx.op->mark;
+    actor->n_ended += node->has_ended;
+    append(self, &actor->nodes, &actor->n_nodes, node);
+}
+
+static bool
+make_actors(struct builder *self)
+{
+    struct engine *engine = self->engine;
+    const struct graph *graph = self->graph;
+
+    for (uint32_t s = 0; s < self->place.n_segments; s++) {
+        struct actor *actor = NULL;
+
+        for (uint32_t n = 0; n < graph->n_nodes; n++) {
+            if (self->place.segment_of[n] != s)
+                continue;
+            for (uint32_t r = 0; r < instances_of(&graph->nodes[n]); r++) {
+                struct node *node = engine->nodes[self->first_node[n] + r];
+
+                if ((!actor || r) && !(actor = make_actor(self, s, node)))
+                    return false;
+                add_node(self, actor, node);
+            }
+        }
+    }
+    return true;
+}
+
+/* The thread of a blocking source that lives on may run: nothing that it reads is touched. */
+static bool
+place_source(struct builder *self, struct source *source)
+{
+    struct engine *engine = self->engine;
+    struct node *node = source->node;
+    struct worker *worker = source->worker;
+
+    source->index = engine->n_sources;
     append(self, &engine->sources, &engine->n_sources, source);
+    if (!(node->ctx.op->flags & HDE_BLOCKING)) {
+        worker = engine->first;
+    } else if (worker && worker->is_own) {
+        append(self, &engine->workers, &engine->n_workers, worker);
+        return true;
+    } else {
+        worker = own_worker(self, node);
+        if (!worker)
+            return false;
+        worker->source = source;
+        worker->polled = arena_alloc(&node->arena, sizeof(struct source *));
+    }
+    worker_move(node, worker);
+    source->worker = worker;
+    if (worker->is_own) {
+        worker->polled[0] = source;
+        worker->n_polled = 1;
+    } else {
+        append(self, &worker->polled, &worker->n_polled, source);
+    }
+    return true;
+}
+
+static bool
+place_sources(struct builder *self)
+{
+    for (uint32_t i = 0; i < self->engine->n_nodes; i++)
+        if (self->engine->nodes[i]->source && !place_source(self, self->engine->nodes[i]->source))
+            return false;
+    return true;
 }
 
 /* ---- Edges -------------------------------------------------------------------------------- */
@@ -297,7 +402,7 @@ static bool
 open_zmq(struct builder *self, struct edge *edge, struct err *err)
 {
     struct engine *engine = self->engine;
-    const hde_port *port = &edge->from->def->op->outputs[edge->from_port];
+    const hde_port *port = &edge->from->ctx.op->outputs[edge->from_port];
 
     if (!engine->zmq)
         engine->zmq = zmq_ctx_new();
@@ -318,7 +423,7 @@ open_drop(struct builder *self, struct edge *edge, const struct graph_edge *def)
                                  .capacity_bytes = def->capacity_bytes};
 
     edge->drop = drop_new(&config, edge->stats);
-    if (edge->to->def->op->flags & HDE_VIEW) {
+    if (edge->to->ctx.op->flags & HDE_VIEW) {
         append(self, &edge->reader->drops, &edge->reader->n_drops, edge);
         return;
     }
@@ -330,7 +435,7 @@ open_drop(struct builder *self, struct edge *edge, const struct graph_edge *def)
 static enum edge_kind
 kind_of(const struct builder *self, size_t graph_edge)
 {
-    const struct graph_edge *def = &self->engine->graph->edges[graph_edge];
+    const struct graph_edge *def = &self->graph->edges[graph_edge];
 
     if (self->place.fused[graph_edge])
         return EDGE_FUSED;
@@ -342,7 +447,7 @@ kind_of(const struct builder *self, size_t graph_edge)
 static bool
 join_actors(struct builder *self, struct edge *edge, struct err *err)
 {
-    const struct graph_edge *def = &self->engine->graph->edges[edge->graph_edge];
+    const struct graph_edge *def = &self->graph->edges[edge->graph_edge];
 
     edge->writer = edge->from->actor;
     edge->reader = edge->to->actor;
@@ -363,10 +468,10 @@ static struct edge *
 make_edge(struct builder *self, size_t graph_edge, struct node *from, struct node *to)
 {
     struct engine *engine = self->engine;
-    const struct graph_edge *def = &engine->graph->edges[graph_edge];
+    const struct graph_edge *def = &self->graph->edges[graph_edge];
     struct edge *edge = xaligned(sizeof *edge);
 
-    edge->id = engine->n_edges;
+    edge->id = STATS_FREE;
     edge->graph_edge = (uint32_t)graph_edge;
     edge->kind = kind_of(self, graph_edge);
     edge->engine = engine;
@@ -376,17 +481,57 @@ make_edge(struct builder *self, size_t graph_edge, struct node *from, struct nod
     edge->from_port = def->from_port;
     edge->to_port = def->to_port;
     edge->out_wm = &from->out_wm;
-    edge->put_wm = edge->in_wm = WM_NONE;
+    edge->put_wm = edge->in_wm = from->out_wm; /* there is nothing on its way */
     append(self, &engine->edges, &engine->n_edges, edge);
     return edge;
 }
 
-static void
-fill_edge_stats(struct edge *edge, const struct graph_edge *def)
+static const struct edge *
+edge_before(const struct builder *self, const struct edge *edge)
 {
-    struct stats_edge *stats = stats_edge_at(edge->engine->stats, edge->id);
+    for (uint32_t i = 0; self->old && i < self->old->n_edges; i++)
+        if (self->old->edges[i]->instance == edge->instance &&
+            strcmp(self->old->edges[i]->name, edge->name) == 0)
+            return self->old->edges[i];
+    return NULL;
+}
 
-    edge->stats = stats;
+static bool
+drops(enum edge_kind kind)
+{
+    return kind == EDGE_LATEST || kind == EDGE_DROP_OLDEST;
+}
+
+/* An edge that keeps order is empty now, and what its reader had counted for it is its own. */
+static void
+settle_counters(const struct stats *all, struct stats_edge *stats)
+{
+    struct stats_node *to = stats_node_at(all, stats->to_node);
+
+    if (stats->counted_by_node) {
+        STAT_SET(stats->messages, STAT_GET(to->messages));
+        STAT_SET(stats->batches, STAT_GET(to->batches));
+    }
+    stats->counted_by_node = 0;
+    STAT_SET(stats->done_messages, STAT_GET(stats->messages));
+    STAT_SET(stats->done_bytes, STAT_GET(stats->bytes));
+    STAT_SET(stats->blocked_since_ns, 0);
+}
+
+static bool
+fill_edge_stats(struct builder *self, struct edge *edge, const struct graph_edge *def)
+{
+    const struct edge *before = edge_before(self, edge);
+    struct stats_edge *stats;
+
+    edge->id = before && drops(before->kind) == drops(edge->kind)
+                   ? before->id
+                   : stats_take_edge(edge->engine->stats);
+    if (edge->id == STATS_FREE)
+        return no_room("edge", self->err);
+    stats = edge->stats = stats_edge_at(edge->engine->stats, edge->id);
+    if (before && edge->id == before->id && !drops(edge->kind))
+        settle_counters(edge->engine->stats, stats);
     snprintf(stats->name, sizeof stats->name, "%s", edge->name);
     stats->graph_edge = edge->graph_edge;
     stats->kind = edge->kind;
@@ -394,20 +539,24 @@ fill_edge_stats(struct edge *edge, const struct graph_edge *def)
     stats->to_node = edge->to->id;
     stats->capacity_messages = edge->kind == EDGE_FUSED ? 0 : def->capacity_messages;
     stats->capacity_bytes = edge->kind == EDGE_FUSED ? 0 : def->capacity_bytes;
+    return true;
 }
 
-/* All instances of a graph edge are made before their stats: the segment has a fixed size. */
 static void
 make_edges(struct builder *self)
 {
-    const struct graph *graph = self->engine->graph;
+    const struct graph *graph = self->graph;
 
-    for (size_t e = 0; e < graph->n_edges; e++)
-        for (uint32_t i = 0; i < replicas_of(self, graph->edges[e].from); i++)
-            for (uint32_t k = 0; k < replicas_of(self, graph->edges[e].to); k++)
-                make_edge(self, e, self->engine->nodes[self->first_node[graph->edges[e].from] + i],
-                          self->engine->nodes[self->first_node[graph->edges[e].to] + k])
-                    ->instance = i * replicas_of(self, graph->edges[e].to) + k;
+    for (size_t e = 0; e < graph->n_edges; e++) {
+        const struct graph_edge *def = &graph->edges[e];
+        uint32_t n_to = instances_of(&graph->nodes[def->to]);
+
+        for (uint32_t i = 0; i < instances_of(&graph->nodes[def->from]); i++)
+            for (uint32_t k = 0; k < n_to; k++)
+                make_edge(self, e, self->engine->nodes[self->first_node[def->from] + i],
+                          self->engine->nodes[self->first_node[def->to] + k])
+                    ->instance = i * n_to + k;
+    }
 }
 
 /* The edge instances of one output towards all replicas of a node, behind one split. */
@@ -420,7 +569,7 @@ add_split(struct builder *self, uint32_t first_edge, uint32_t n)
     struct split *split = make(self, sizeof *split);
     const char **name = make(self, sizeof *name);
 
-    *name = edge->to->def->key;
+    *name = self->graph->nodes[edge->to->graph_node].key;
     split->key = (struct key){*name ? 1 : 0, name};
     split->n = n;
     split->edges = &engine->edges[first_edge];
@@ -428,18 +577,33 @@ add_split(struct builder *self, uint32_t first_edge, uint32_t n)
     add_target(self, edge->from, edge->from_port, &split->pending);
 }
 
+/* What an edge that drops holds stays on it. */
+static void
+move_held(const struct edge *before, struct edge *edge)
+{
+    struct msgvec vec = {0};
+    struct record record;
+
+    while (drop_get(before->drop, &record, &vec, VIEW_MESSAGES))
+        drop_put(edge->drop, &record, &vec);
+    msgvec_fini(&vec);
+}
+
 static bool
-wire_edges(struct builder *self, struct err *err)
+wire_edges(struct builder *self)
 {
     struct engine *engine = self->engine;
 
     for (uint32_t i = 0; i < engine->n_edges; i++) {
         struct edge *edge = engine->edges[i];
-        uint32_t replicas = replicas_of(self, edge->to->graph_node);
+        uint32_t replicas = instances_of(&self->graph->nodes[edge->to->graph_node]);
+        const struct edge *before = edge_before(self, edge);
 
-        fill_edge_stats(edge, &engine->graph->edges[edge->graph_edge]);
-        if (edge->kind != EDGE_FUSED && !join_actors(self, edge, err))
+        if (!fill_edge_stats(self, edge, &self->graph->edges[edge->graph_edge]) ||
+            (edge->kind != EDGE_FUSED && !join_actors(self, edge, self->err)))
             return false;
+        if (before && before->drop && edge->drop)
+            move_held(before, edge);
         add_inlet(self, edge);
         if (replicas == 1)
             add_target(self, edge->from, edge->from_port, &edge->pending);
@@ -522,81 +686,104 @@ make_own_edges(struct builder *self, struct actor *actor)
     }
 }
 
+/* Timers of the processing time belong to their nodes; the sequencer watches them. */
+void
+engine_set_alarms(struct engine *engine)
+{
+    engine->sequencer.n_alarms = 0;
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        struct node *node = engine->nodes[i];
+
+        for (uint32_t t = 0; t < node->clock_timers.n && !node->source; t++)
+            sequencer_alarm(&engine->sequencer, node, node->clock_timers.heap[t].id,
+                            node->clock_timers.heap[t].at_ns);
+    }
+}
+
 static void
-make_sequencer(struct builder *self)
+join_sequencer(struct builder *self)
 {
     struct engine *engine = self->engine;
     struct sequencer *sequencer = &engine->sequencer;
 
-    sequencer->last = sequencer->said = FIRST_TICK;
-    sequencer->now_ns = sequencer->pace_event_ns = INT64_MIN;
-    sequencer->answers_tail = &sequencer->answers;
     sequencer->n_sources = engine->n_sources;
     sequencer->sources = engine->sources;
-    sequencer->wait_ns = INT64_MAX;
+    sequencer->next_source = 0;
     sequencer->direct = make(self, engine->n_actors * sizeof *sequencer->direct);
     for (uint32_t i = 0; i < engine->n_actors; i++)
         make_own_edges(self, engine->actors[i]);
+    engine_set_alarms(engine);
 }
 
 /* ---- Counters ----------------------------------------------------------------------------- */
 
 static void
-fill_node_stats(struct node *node)
+show_node(struct node *node)
 {
-    struct stats_node *stats = stats_node_at(node->engine->stats, node->id);
-    const struct worker *worker = node->source ? node->source->worker : node->actor->worker;
+    const struct worker *worker = node->worker;
 
-    node->stats = stats;
-    snprintf(stats->name, sizeof stats->name, "%s", node->def->name);
-    snprintf(stats->op, sizeof stats->op, "%s", node->def->op->name);
-    stats_set_build(stats, node->def->build_id);
-    stats->graph_node = node->graph_node;
-    stats->replica = node->replica;
-    stats->worker = worker->id;
-    stats->blocking = worker->id >= node->engine->n_shared;
-    STAT_SET(stats->watermark_ns, WM_NONE);
+    node->stats->graph_node = node->graph_node;
+    node->stats->replica = node->replica;
+    node->stats->worker = worker->id;
+    node->stats->blocking = worker->is_own;
+}
+
+static uint32_t
+n_instances(const struct graph *graph)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        n += instances_of(&graph->nodes[i]);
+    return n;
+}
+
+static uint32_t
+n_edge_instances(const struct graph *graph)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < graph->n_edges; i++)
+        n += instances_of(&graph->nodes[graph->edges[i].from]) *
+             instances_of(&graph->nodes[graph->edges[i].to]);
+    return n;
 }
 
 static bool
-make_stats(struct builder *self, struct err *err)
+make_stats(struct engine *engine, struct err *err)
 {
-    struct engine *engine = self->engine;
+    const struct graph *graph = engine->graph;
     struct stats_shape shape = {.path = engine->stats_path,
-                                .graph = engine->graph->name,
+                                .graph = graph->name,
                                 .host = engine->host,
-                                .graph_nodes = (uint32_t)engine->graph->n_nodes,
-                                .graph_edges = (uint32_t)engine->graph->n_edges,
-                                .nodes = engine->n_nodes,
-                                .edges = engine->n_edges,
-                                .workers = engine->n_workers};
+                                .nodes = n_instances(graph),
+                                .edges = n_edge_instances(graph),
+                                .workers = n_instances(graph)};
 
     engine->stats = stats_new(&shape, err);
     if (!engine->stats)
         return false;
     engine->stats->virtual_clock = engine->options.virtual_clock;
-    for (uint32_t i = 0; i < engine->n_nodes; i++)
-        fill_node_stats(engine->nodes[i]);
-    for (uint32_t i = 0; i < engine->n_workers; i++) {
-        struct worker *worker = engine->workers[i];
-
-        worker->stats = stats_worker_at(engine->stats, i);
-        snprintf(worker->stats->name, sizeof worker->stats->name, "%s", worker->name);
-    }
     return true;
+}
+
+struct node *
+engine_node(const struct engine *engine, uint32_t slot)
+{
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (engine->nodes[i]->id == slot)
+            return engine->nodes[i];
+    return NULL;
 }
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
 static bool
-watch_zmq(struct builder *self, struct worker *worker)
+watch_zmq(struct worker *worker)
 {
     struct epoll_event wanted = {.events = EPOLLIN};
 
-    if (!worker->n_zmq_in && !worker->n_zmq_out)
-        return true;
-    worker->zmq_watch = make(self, sizeof *worker->zmq_watch);
-    wanted.data.ptr = worker->zmq_watch;
+    wanted.data.ptr = &worker->zmq_watch;
     for (uint32_t i = 0; i < worker->n_zmq_in; i++)
         if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, zmq_link_fd(worker->zmq_in[i], false),
                       &wanted))
@@ -608,36 +795,120 @@ watch_zmq(struct builder *self, struct worker *worker)
     return true;
 }
 
+static bool
+keeps_what_fails(const struct error_policy *policy)
+{
+    return policy->action == ON_ERROR_SKIP || policy->then == ON_ERROR_SKIP;
+}
+
+/* Nothing of what joined them before. */
+static void
+number_nodes(struct builder *self)
+{
+    struct engine *engine = self->engine;
+    const struct graph *graph = self->graph;
+    uint32_t order = 0;
+
+    self->first_node = make(self, graph->n_nodes * sizeof *self->first_node);
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        self->first_node[i] = order;
+        for (uint32_t r = 0; r < instances_of(&graph->nodes[i]); r++) {
+            struct node *node = engine->nodes[order];
+
+            node->def = &graph->nodes[i];
+            node->keeps = keeps_what_fails(&graph->nodes[i].on_error);
+            node->graph_node = i;
+            node->order = order++;
+            for (uint32_t p = 0; p < node->n_ports; p++)
+                node->ports[p].n_inlets = 0;
+            for (uint32_t p = 0; p < node->ctx.n_outlets; p++)
+                node->outlets[p] = (struct outlet){0};
+        }
+    }
+}
+
+static void
+count_ended(struct engine *engine)
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < engine->n_actors; i++) {
+        struct actor *actor = engine->actors[i];
+
+        find_plain_nodes(actor);
+        actor->has_ended = actor->n_ended == actor->n_nodes;
+        actor->done = engine->sequencer.last;
+        left += !actor->has_ended;
+    }
+    atomic_store(&engine->actors_left, left);
+}
+
+bool
+wiring_make(struct engine *engine, const struct graph *graph, struct node **nodes,
+            const struct wiring *old, struct err *err)
+{
+    struct builder self = {.engine = engine, .graph = graph, .old = old, .err = err};
+
+    engine->graph = graph;
+    engine->n_nodes = n_instances(graph);
+    engine->nodes = make(&self, (engine->n_nodes + 1) * sizeof(struct node *));
+    memcpy(engine->nodes, nodes, engine->n_nodes * sizeof(struct node *));
+    placement_make(graph, &engine->options, &engine->arena, &self.place);
+    stats_begin_shape(engine->stats);
+    number_nodes(&self);
+    if (!make_shared_workers(&self) || !make_actors(&self) || !place_sources(&self))
+        return false;
+    make_edges(&self);
+    if (!wire_edges(&self))
+        return false;
+    join_sequencer(&self);
+    count_ended(engine);
+    for (uint32_t i = 0; i < engine->n_workers; i++)
+        if (!engine->workers[i]->source && !watch_zmq(engine->workers[i]))
+            return err_set(err, "HDE-R004", "a ZeroMQ socket cannot be watched: %s",
+                           strerror(errno));
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        show_node(engine->nodes[i]);
+    stats_end_shape(engine->stats, graph->n_nodes, graph->n_edges);
+    return true;
+}
+
+static void
+init_sequencer(struct sequencer *sequencer)
+{
+    sequencer->last = sequencer->said = FIRST_TICK;
+    sequencer->now_ns = sequencer->pace_event_ns = INT64_MIN;
+    sequencer->answers_tail = &sequencer->answers;
+    sequencer->wait_ns = INT64_MAX;
+}
+
 bool
 engine_build(struct engine *engine, struct err *err)
 {
-    struct builder self = {.engine = engine};
+    const struct graph *graph = engine->graph;
+    struct node **nodes;
+    uint32_t n = 0;
 
-    placement_make(engine->graph, &engine->options, &engine->arena, &self.place);
-    make_nodes(&self);
-    make_shared_workers(&self);
-    make_actors(&self);
-    for (uint32_t i = 0; i < engine->n_nodes; i++)
-        if (is_source(engine->nodes[i]->def))
-            make_source(&self, engine->nodes[i]);
-    make_edges(&self);
-    if (!make_stats(&self, err) || !wire_edges(&self, err))
+    init_sequencer(&engine->sequencer);
+    if (!make_stats(engine, err) || !(engine->first = worker_new(engine, "worker 0", err)))
         return false;
-    make_sequencer(&self);
-    for (uint32_t i = 0; i < engine->n_actors; i++)
-        find_plain_nodes(engine->actors[i]);
-    atomic_store(&engine->actors_left, engine->n_actors);
-    for (uint32_t i = 0; i < engine->n_workers; i++)
-        if (!watch_zmq(&self, engine->workers[i]))
-            return err_set(err, "HDE-R004", "a ZeroMQ socket cannot be watched: %s",
-                           strerror(errno));
-    return true;
+    engine->first->sequencer = &engine->sequencer;
+    /* in the engine from the start: what is there is freed when the rest fails */
+    nodes = engine->nodes = arena_alloc(&engine->arena, (n_instances(graph) + 1) * sizeof *nodes);
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        for (uint32_t r = 0; r < instances_of(&graph->nodes[i]); r++) {
+            nodes[n] = node_new(engine, graph, i, r, NULL, err);
+            if (!nodes[n])
+                return false;
+            engine->n_nodes = ++n;
+        }
+    return wiring_make(engine, graph, nodes, NULL, err);
 }
 
 /* ---- And its end -------------------------------------------------------------------------- */
 
-static void
-free_direct(struct direct *direct)
+void
+direct_free(struct direct *direct)
 {
     if (!direct)
         return;
@@ -665,7 +936,7 @@ free_direct_ring(struct ring *ring)
     while (ring_front(ring, &front)) {
         ring_take(ring, &front, &item);
         for (uint32_t i = 0; i < item.n && front.direct; i++)
-            free_direct((struct direct *)(void *)item.item[i]);
+            direct_free((struct direct *)(void *)item.item[i]);
         item.n = 0;
     }
     msgvec_fini(&item);
@@ -690,23 +961,10 @@ free_edge(struct edge *edge)
 }
 
 static void
-free_node(struct node *node)
-{
-    for (uint32_t i = 0; i < node->n_ports; i++)
-        free_vec(&node->ports[i].joined);
-    for (uint32_t i = 0; i < node->capture.n; i++)
-        free_vec(&node->capture.port[i]);
-    free_vec(&node->kept);
-    timers_fini(&node->event_timers);
-    timers_fini(&node->clock_timers);
-    ctx_scratch_fini(&node->ctx);
-    free(node->ctx.state);
-    free(node);
-}
-
-static void
 free_source(struct source *source)
 {
+    if (!source)
+        return;
     for (uint32_t i = 0; i < source->n_slots; i++)
         for (uint32_t p = 0; p < source->node->capture.n; p++)
             free_vec(&source->slots[i].port[p]);
@@ -717,19 +975,42 @@ free_source(struct source *source)
     free(source);
 }
 
+void
+node_free(struct node *node)
+{
+    if (!node)
+        return;
+    stats_drop_node(node->engine->stats, node->id);
+    free_source(node->source);
+    for (uint32_t i = 0; i < node->n_ports; i++)
+        free_vec(&node->ports[i].joined);
+    for (uint32_t i = 0; i < node->capture.n; i++)
+        free_vec(&node->capture.port[i]);
+    free_vec(&node->kept);
+    timers_fini(&node->event_timers);
+    timers_fini(&node->clock_timers);
+    ctx_scratch_fini(&node->ctx);
+    free(node->ctx.state);
+    arena_fini(&node->arena);
+    free(node);
+}
+
 static void
 free_actor(struct actor *actor)
 {
     for (uint32_t i = 0; i < actor->n_splits; i++)
         free_vec(&actor->splits[i]->pending);
-    free_direct(actor->direct);
+    direct_free(actor->direct);
     msgvec_fini(&actor->direct_item);
     free(actor);
 }
 
-static void
-free_worker(struct worker *worker)
+void
+worker_retire(struct worker *worker)
 {
+    if (worker->stats)
+        stats_drop_worker(worker->engine->stats, worker->id);
+    worker->stats = NULL;
     while (worker->watches) {
         struct watch *watch = worker->watches;
 
@@ -740,45 +1021,118 @@ free_worker(struct worker *worker)
         struct post *post = worker->posts;
 
         worker->posts = post->next;
-        if (post->kind == POST_ANSWER)
-            free_direct(post->data);
-        else if (post->kind == POST_JOB)
-            job_drop(post->data);
-        free(post);
+        post_drop(post);
     }
+    worker->posts_tail = &worker->posts;
     if (worker->epoll_fd >= 0)
         close(worker->epoll_fd);
     if (worker->event_fd >= 0)
         close(worker->event_fd);
+    worker->epoll_fd = worker->event_fd = -1;
+}
+
+void
+worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    worker_retire(worker);
     pthread_mutex_destroy(&worker->lock);
     free(worker);
+}
+
+/* ---- The wiring --------------------------------------------------------------------------- */
+
+bool
+wiring_fits(const struct engine *engine, const struct graph *graph, struct err *err)
+{
+    const struct stats *stats = engine->stats;
+    uint32_t n_edges = n_edge_instances(graph);
+
+    /* until the old ones are gone both need counters */
+    return (engine->n_edges + n_edges <= stats->cap_edges &&
+            2 * n_instances(graph) + engine->n_workers <= stats->cap_workers) ||
+           no_room(engine->n_edges + n_edges > stats->cap_edges ? "edge" : "thread", err);
+}
+
+void
+wiring_take(struct engine *engine, struct wiring *out)
+{
+    struct sequencer *sequencer = &engine->sequencer;
+
+    *out = (struct wiring){.arena = engine->arena,
+                           .graph = engine->graph,
+                           .n_nodes = engine->n_nodes,
+                           .n_edges = engine->n_edges,
+                           .n_actors = engine->n_actors,
+                           .n_workers = engine->n_workers,
+                           .n_sources = engine->n_sources,
+                           .n_shared = engine->n_shared,
+                           .n_own = engine->n_own,
+                           .nodes = engine->nodes,
+                           .edges = engine->edges,
+                           .own = engine->own,
+                           .actors = engine->actors,
+                           .workers = engine->workers,
+                           .sources = engine->sources};
+    engine->arena = (struct arena){0};
+    engine->n_nodes = engine->n_edges = engine->n_actors = engine->n_workers = 0;
+    engine->n_sources = engine->n_shared = engine->n_own = 0;
+    sequencer->n_sources = sequencer->n_handovers = sequencer->n_direct = sequencer->n_quiet = 0;
+    sequencer->direct = NULL;
+}
+
+static bool
+has_edge(const struct engine *engine, uint32_t id)
+{
+    for (uint32_t i = 0; i < engine->n_edges; i++)
+        if (engine->edges[i]->id == id)
+            return true;
+    return false;
+}
+
+void
+wiring_free(struct engine *engine, struct wiring *taken)
+{
+    for (uint32_t i = 0; i < taken->n_edges; i++) {
+        uint32_t id = taken->edges[i]->id;
+
+        if (id != STATS_FREE && !has_edge(engine, id))
+            stats_drop_edge(engine->stats, id);
+        free_edge(taken->edges[i]);
+    }
+    for (uint32_t i = 0; i < taken->n_own; i++)
+        free_edge(taken->own[i]);
+    for (uint32_t i = 0; i < taken->n_actors; i++)
+        free_actor(taken->actors[i]);
+    arena_fini(&taken->arena);
 }
 
 void
 engine_unbuild(struct engine *engine)
 {
     struct sequencer *sequencer = &engine->sequencer;
+    struct wiring wiring;
 
     while (sequencer->answers) {
         struct direct *direct = sequencer->answers;
 
         sequencer->answers = direct->next;
-        free_direct(direct);
+        direct_free(direct);
     }
     free(sequencer->alarms);
     free_vec(&sequencer->handed);
-    for (uint32_t i = 0; i < engine->n_edges; i++)
-        free_edge(engine->edges[i]);
-    for (uint32_t i = 0; i < engine->n_own; i++)
-        free_edge(engine->own[i]);
-    for (uint32_t i = 0; i < engine->n_sources; i++)
-        free_source(engine->sources[i]);
-    for (uint32_t i = 0; i < engine->n_actors; i++)
-        free_actor(engine->actors[i]);
-    for (uint32_t i = 0; i < engine->n_nodes; i++)
-        free_node(engine->nodes[i]);
-    for (uint32_t i = 0; i < engine->n_workers; i++)
-        free_worker(engine->workers[i]);
+    wiring_take(engine, &wiring);
+    for (uint32_t i = 0; i < wiring.n_nodes; i++)
+        node_free(wiring.nodes[i]);
+    for (uint32_t i = 0; i < wiring.n_workers; i++)
+        worker_free(wiring.workers[i]);
+    for (uint32_t i = 0; i < engine->n_retired; i++)
+        worker_free(engine->retired[i]);
+    if (engine->first && !wiring.n_workers)
+        worker_free(engine->first);
+    wiring_free(engine, &wiring);
+    free(engine->retired);
     if (engine->zmq)
         zmq_ctx_term(engine->zmq);
 }

@@ -137,6 +137,29 @@ const struct code engine_codes[] = {
      "It is not running any more, takes a log again, has as many requests waiting as it takes, or "
      "the file cannot be read. Nothing has changed.",
      NULL, NULL},
+    {"HDE-R051", "a change needs a new start",
+     "The name of the graph, skip_file, record: and checkpoint: are those of the start, and so is "
+     "the room for counters (twice what the graph had, and some more). Drain the graph and run it "
+     "anew.",
+     NULL, NULL},
+    {"HDE-R052", "a change would lose state",
+     "A node that keeps state is removed, gets an operator that does not take its state, or other "
+     "replicas though it cannot split its state by a key. 'hde plan' names each. A node that was "
+     "only renamed says was: OLDNAME. Agree to the loss with --drop-state.",
+     "hde apply new.yaml", "hde apply new.yaml --drop-state"},
+    {"HDE-R054", "the graph did not come to its cut in time",
+     "A change takes place between two ticks: every node has to come to the end of the one that it "
+     "works on, sinks flush. One waits for its next try, or is in a call that does not return. The "
+     "old graph runs on; 'hde status' says what waits for what. --timeout gives it more time.",
+     NULL, "hde apply new.yaml --timeout 60s"},
+    {"HDE-R055", "state or parameters were not taken over",
+     "save() of an old instance, load() or seek() of a new one, or reconfigure() refused; the text "
+     "is the operator's own. The old graph runs on.",
+     NULL, NULL},
+    {"HDE-R056", "there is nothing to roll back to",
+     "The graph that runs is the one it was started with, or all changes were rolled back already. "
+     "'hde history' shows them.",
+     NULL, NULL},
     {"HDE-R090", "the dead-letter queue cannot be used",
      "Its folder holds something else, is damaged, cannot be written, or another process has it (a "
      "second run of the same graph). Give the graph a folder of its own with `dlq:`, or move the "

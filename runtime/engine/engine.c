@@ -49,12 +49,26 @@ is_over(enum engine_state state)
     return state == ENGINE_ENDED || state == ENGINE_FAILED;
 }
 
-static void
-wake_all(struct engine *engine)
+void
+engine_look(const struct engine *engine)
+{
+    pthread_rwlock_rdlock(&((struct engine *)(uintptr_t)engine)->shape);
+}
+
+void
+engine_looked(const struct engine *engine)
+{
+    pthread_rwlock_unlock(&((struct engine *)(uintptr_t)engine)->shape);
+}
+
+void
+engine_wake(struct engine *engine)
 {
     full_fence();
+    engine_look(engine);
     for (uint32_t i = 0; i < engine->n_workers; i++)
         worker_wake_if_parked(engine->workers[i]);
+    engine_looked(engine);
 }
 
 /* With the lock held. */
@@ -79,7 +93,7 @@ finish(struct engine *engine, enum engine_state state)
     set_state(engine, state);
     pthread_mutex_unlock(&engine->lock);
     atomic_store_explicit(&engine->stopping, true, memory_order_seq_cst);
-    wake_all(engine);
+    engine_wake(engine);
 }
 
 void
@@ -102,7 +116,7 @@ engine_fail(struct engine *engine, const char *code, const char *text)
     if (!err_is_set(&engine->error))
         err_set(&engine->error, code, "%s", text);
     pthread_mutex_unlock(&engine->lock);
-    log_line(LEVEL_ERROR, engine->graph->name, NULL, "engine.failed", "%s: %s", code, text);
+    log_line(LEVEL_ERROR, engine->stats->graph, NULL, "engine.failed", "%s: %s", code, text);
     finish(engine, ENGINE_FAILED);
 }
 
@@ -186,27 +200,35 @@ check_replay(const struct engine *engine, struct err *err)
     return true;
 }
 
+bool
+node_open(struct node *node, struct err *err)
+{
+    const hde_operator *op = node->ctx.op;
+    hde_status status = HDE_OK;
+
+    node->ctx.event_ns = node->ctx.now_ns;
+    node->is_open = true;
+    if (op->open)
+        status = op->open(&node->ctx, node->ctx.state);
+    ctx_scratch_reset(&node->ctx);
+    return status == HDE_OK ||
+           err_set(err, "HDE-R001", "node '%s' (%s) does not open: %s", node->ctx.node, op->name,
+                   node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
+}
+
 static bool
 open_nodes(struct engine *engine, struct err *err)
 {
     for (uint32_t i = 0; i < engine->n_nodes; i++) {
         struct node *node = engine->nodes[i];
-        hde_status status = HDE_OK;
 
         if (is_left_out(engine, node)) {
             leave_out(node);
             continue;
         }
         node->ctx.now_ns = engine->start_ns;
-        node->ctx.event_ns = node->ctx.now_ns;
-        node->is_open = true;
-        if (node->ctx.op->open)
-            status = node->ctx.op->open(&node->ctx, node->ctx.state);
-        ctx_scratch_reset(&node->ctx);
-        if (status != HDE_OK)
-            return err_set(err, "HDE-R001", "node '%s' (%s) does not open: %s", node->def->name,
-                           node->def->op->name,
-                           node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
+        if (!node_open(node, err))
+            return false;
     }
     return true;
 }
@@ -270,14 +292,6 @@ check_checkpoint(const struct engine *engine, struct err *err)
 }
 
 static void
-gate_sinks(struct engine *engine)
-{
-    for (uint32_t i = 0; i < engine->n_nodes; i++)
-        if (engine->nodes[i]->def->op->mark)
-            engine->nodes[i]->actor->is_gated = true;
-}
-
-static void
 begin_recovery(struct engine *engine)
 {
     engine->recovering = true;
@@ -328,7 +342,6 @@ open_stores(struct engine *engine, struct err *err)
         return false;
     if (!engine->options.checkpoint)
         return true;
-    gate_sinks(engine);
     return epochs_open(engine, err);
 }
 
@@ -371,6 +384,8 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     engine->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->changed, NULL);
+    pthread_rwlock_init(&engine->shape, NULL);
+    pthread_mutex_init(&engine->changing, NULL);
     engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     engine->start_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
     engine->is_taking = engine->options.log != NULL;
@@ -386,21 +401,29 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
 }
 
 bool
+workers_start(struct engine *engine, struct err *err)
+{
+    for (uint32_t i = 0; i < engine->n_workers; i++) {
+        struct worker *worker = engine->workers[i];
+
+        if (worker->is_started || (i && !worker->n_actors && !worker->n_polled))
+            continue;
+        if (!worker_start(worker, err))
+            return false;
+    }
+    return true;
+}
+
+bool
 engine_start(struct engine *engine, struct err *err)
 {
     engine->is_started = true;
     pthread_mutex_lock(&engine->lock);
     set_state(engine, ENGINE_RUNNING);
     pthread_mutex_unlock(&engine->lock);
-    for (uint32_t i = 0; i < engine->n_workers; i++) {
-        struct worker *worker = engine->workers[i];
-
-        if (i && !worker->n_actors && !worker->n_polled)
-            continue;
-        if (!worker_start(worker, err)) {
-            engine_stop(engine);
-            return false;
-        }
+    if (!workers_start(engine, err)) {
+        engine_stop(engine);
+        return false;
     }
     if (!engine->options.steps)
         engine->watchdog = watchdog_start(engine);
@@ -443,7 +466,7 @@ engine_drain(struct engine *engine)
         set_state(engine, ENGINE_DRAINING);
     pthread_mutex_unlock(&engine->lock);
     atomic_store_explicit(&engine->draining, true, memory_order_seq_cst);
-    wake_all(engine);
+    engine_wake(engine);
 }
 
 void
@@ -523,14 +546,32 @@ engine_health(const struct engine *engine, hde_health *out)
 
 /* ---- Free --------------------------------------------------------------------------------- */
 
-static void
-close_node(struct node *node)
+void
+node_refuse_posts(struct node *node)
 {
-    struct worker *worker = node->source ? node->source->worker : node->actor->worker;
+    struct worker *worker = node->worker;
 
     pthread_mutex_lock(&worker->lock); /* a post is either queued before this or refused */
     atomic_store(&node->closed, true);
     pthread_mutex_unlock(&worker->lock);
+}
+
+/* A fresh instance in the place of one that was closed. */
+bool
+node_reopen(struct node *node, struct err *err)
+{
+    const hde_operator *op = node->ctx.op;
+
+    memset(node->ctx.state, 0, op->state_size);
+    atomic_fetch_add(&node->generation, 1);
+    atomic_store(&node->closed, false);
+    return node_fill(node, node->def, node->ctx.state, err) && node_open(node, err);
+}
+
+void
+node_close(struct node *node)
+{
+    node_refuse_posts(node);
     if (node->is_open && node->ctx.op->close) {
         node->ctx.pool = NULL;
         node->ctx.op->close(&node->ctx, node->ctx.state);
@@ -558,7 +599,7 @@ engine_free(struct engine *engine)
         hashes_finish(engine);
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         if (engine->nodes[i]->actor)
-            close_node(engine->nodes[i]);
+            node_close(engine->nodes[i]);
     epochs_close(engine->epochs);
     hashes_close(engine->hashes);
     probes_close(engine);
@@ -571,6 +612,8 @@ engine_free(struct engine *engine)
     stats_free(engine->stats, engine->stats_path);
     if (engine->done_fd >= 0)
         close(engine->done_fd);
+    pthread_rwlock_destroy(&engine->shape);
+    pthread_mutex_destroy(&engine->changing);
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);
     free(engine->stats_path);

@@ -98,6 +98,10 @@ void engine_free(struct engine *engine); /* joins every thread, closes every ope
 /* After engine_join(). False: the engine did not verify anything. */
 bool engine_verify(struct engine *engine, struct engine_verified *out);
 
+/* Any thread: until engine_looked() the graph does not change, so what the functions below give
+ * stays valid, but for what never goes: the counters. Do not wait in between. */
+void engine_look(const struct engine *engine);
+void engine_looked(const struct engine *engine);
 const struct stats *engine_stats(const struct engine *engine); /* any thread */
 /* hde_level: smaller ones of this node are not written any more. node NULL: every node. False if
  * there is no such node. Any thread. */
@@ -125,6 +129,7 @@ bool tap_next(struct tap *tap, struct tap_item *item, int timeout_ms);
 /* For event loops: readable (level) from the moment when a message waits until tap_next() with
  * timeout 0 has given false. Owned by the tap. */
 int tap_fd(const struct tap *tap);
+const char *tap_edge(const struct tap *tap); /* its name */
 void engine_tap_close(struct tap *tap);
 
 /* Prometheus text (hde/observe.h) from the counters alone. */

@@ -265,7 +265,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
     pthread_mutex_unlock(&self->lock);
     hde__epoch__free_unpacked(epoch, NULL);
     full_fence(); /* a suspending sequencer waits for this */
-    worker_wake_if_parked(self->engine->workers[0]);
+    worker_wake_if_parked(self->engine->first);
 }
 
 bool
@@ -423,11 +423,7 @@ saved_source(const struct source *source)
 bool
 epochs_reach(const struct actor *actor)
 {
-    bool has_input = actor->is_sequenced;
-
-    for (uint32_t i = 0; i < actor->n_in; i++)
-        has_input |= actor->in[i]->stats != NULL;
-    return has_input;
+    return actor->is_sequenced || actor->n_in;
 }
 
 void
@@ -639,22 +635,9 @@ load_state(struct node *node, const Hde__SavedNode *saved, struct err *err)
     return true;
 }
 
-static void
-restore_alarm(struct node *node, const Hde__SavedTimer *timer)
+bool
+node_load(struct node *node, const Hde__SavedNode *saved, struct err *err)
 {
-    timers_set(&node->clock_timers, timer->id, timer->at_ns);
-    sequencer_alarm(&node->engine->sequencer, node, timer->id, timer->at_ns);
-}
-
-static bool
-restore_node(struct engine *engine, const Hde__SavedNode *saved, struct err *err)
-{
-    struct node *node = node_of_saved(engine, saved);
-
-    if (!node || strcmp(node->def->op->name, saved->op) != 0)
-        return err_set(err, "HDE-R015",
-                       "the checkpoint has state of node '%s' (%s), and this graph has %s",
-                       saved->name, saved->op, node ? "another operator there" : "no such node");
     if (!load_state(node, saved, err))
         return false;
     node->wm = saved->watermark_ns;
@@ -662,13 +645,26 @@ restore_node(struct engine *engine, const Hde__SavedNode *saved, struct err *err
     for (size_t i = 0; i < saved->n_event_timers; i++)
         timers_set(&node->event_timers, saved->event_timers[i]->id, saved->event_timers[i]->at_ns);
     for (size_t i = 0; i < saved->n_clock_timers; i++)
-        restore_alarm(node, saved->clock_timers[i]);
-    if (saved->ended) {
-        node->has_ended = true;
-        node->actor->n_ended++;
+        timers_set(&node->clock_timers, saved->clock_timers[i]->id, saved->clock_timers[i]->at_ns);
+    node->has_ended = saved->ended;
+    if (saved->ended)
         STAT_SET(node->stats->state, NODE_ENDED);
-    }
     STAT_SET(node->stats->watermark_ns, node->wm);
+    return true;
+}
+
+static bool
+restore_node(struct engine *engine, const Hde__SavedNode *saved, struct err *err)
+{
+    struct node *node = node_of_saved(engine, saved);
+
+    if (!node || strcmp(node->ctx.op->name, saved->op) != 0)
+        return err_set(err, "HDE-R015",
+                       "the checkpoint has state of node '%s' (%s), and this graph has %s",
+                       saved->name, saved->op, node ? "another operator there" : "no such node");
+    if (!node_load(node, saved, err))
+        return false;
+    node->actor->n_ended += node->has_ended;
     return true;
 }
 
@@ -711,6 +707,7 @@ epochs_restore(struct engine *engine, struct err *err)
     }
     engine->sequencer.last = engine->sequencer.said = epoch->tick;
     engine->sequencer.now_ns = epoch->time_ns;
+    engine_set_alarms(engine);
     for (uint32_t i = 0; i < engine->n_actors; i++)
         engine->actors[i]->done = epoch->tick;
     return true;

@@ -21,6 +21,8 @@ bool epochs_restore(struct engine *engine, struct err *err);
 bool epochs_reach(const struct actor *actor);
 /* What an epoch keeps of a node. The caller frees it; NULL: save() refuses. */
 Hde__SavedNode *epochs_saved_node(struct node *node);
+/* Puts it into an open node that no worker runs; timers are added to those that it has. HDE-R015. */
+bool node_load(struct node *node, const Hde__SavedNode *saved, struct err *err);
 
 /* Sequencer: an epoch begins with the barrier of sequencer.last at that position of the log. One
  * that is still open is abandoned. */

@@ -168,10 +168,10 @@ send_answer(struct node *node)
         node->capture.port[i] = (struct msgvec){0};
     }
     node->answers_out++;
-    if (node->actor->worker == engine->workers[0])
+    if (node->actor->worker == engine->first)
         sequencer_answer(&engine->sequencer, direct);
     else
-        worker_post(engine->workers[0],
+        worker_post(engine->first,
                     &(struct post){.node = node, .kind = POST_ANSWER, .data = direct});
 }
 

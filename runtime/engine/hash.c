@@ -58,10 +58,10 @@ hash_state(Hde__NodeHashes *out, const Hde__SavedNode *saved)
 static void
 hash_node(struct node *node, const Hde__SavedNode *saved, struct cut *cut)
 {
-    Hde__NodeHashes *out = cut->found->nodes[node->id];
+    Hde__NodeHashes *out = cut->found->nodes[node->order];
     struct probe *probe = node->probe;
 
-    cut->has_passed[node->id] = true;
+    cut->has_passed[node->order] = true;
     if (saved) /* NULL: save() refused */
         hash_state(out, saved);
     for (uint32_t p = 0; p < out->n_outputs; p++) {
@@ -198,7 +198,7 @@ hashes_pass(const struct actor *actor, Hde__SavedNode *const *saved)
     if (!is_complete)
         return;
     full_fence(); /* pairs with that of sleep_until_event() in worker.c */
-    worker_wake_if_parked(self->engine->workers[0]);
+    worker_wake_if_parked(self->engine->first);
 }
 
 bool
@@ -330,7 +330,7 @@ write_first(struct hashes *self)
     struct sequencer *sequencer = &self->engine->sequencer;
     bool is_last = sequencer->last == sequencer->barrier_tick;
 
-    sequencer_tick(self->engine->workers[0]);
+    sequencer_tick(self->engine->first);
     ingress_hashes(self->engine->ingress, self->first->found);
     if (is_last) /* nothing came since the barrier: this is nothing either */
         sequencer->barrier_tick = sequencer->last;

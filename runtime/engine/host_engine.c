@@ -14,7 +14,7 @@ node_of(const hde_ctx *ctx)
 static struct worker *
 worker_of(const struct node *node)
 {
-    return node->source ? node->source->worker : node->actor->worker;
+    return node->worker;
 }
 
 static void
@@ -51,12 +51,12 @@ timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
         return;
     }
     timers_set(&node->clock_timers, id, at_ns);
-    if (node->source || delay_ns < 0)
+    if (node->source || delay_ns < 0 || !node->actor) /* not wired: engine_set_alarms() will */
         return;
-    if (node->actor->worker == engine->workers[0])
+    if (node->actor->worker == engine->first)
         sequencer_alarm(&engine->sequencer, node, id, at_ns);
     else
-        worker_post(engine->workers[0],
+        worker_post(engine->first,
                     &(struct post){.node = node, .kind = POST_ALARM, .tag = id, .at_ns = at_ns});
 }
 
@@ -73,8 +73,7 @@ post(hde_ctx *ctx, uint32_t tag, void *data)
 {
     struct node *node = node_of(ctx);
 
-    return worker_post(worker_of(node),
-                       &(struct post){.node = node, .kind = POST_EVENT, .tag = tag, .data = data});
+    return node_post(&(struct post){.node = node, .kind = POST_EVENT, .tag = tag, .data = data});
 }
 
 static void
@@ -82,7 +81,7 @@ position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
 {
     struct node *node = node_of(ctx);
 
-    if (node->source && node->engine->is_recording)
+    if (node->source && ctx->op->seek)
         positions_set(&node->source->stands, partition, bytes, size);
 }
 
@@ -131,13 +130,21 @@ counter_open(hde_ctx *ctx, const char *name, const char *help)
 static void
 metrics(const hde_ctx *ctx, hde_text *out)
 {
-    stats_prometheus(node_of(ctx)->engine->stats, out);
+    const struct engine *engine = node_of(ctx)->engine;
+
+    engine_look(engine);
+    stats_prometheus(engine->stats, out);
+    engine_looked(engine);
 }
 
 static void
 health(const hde_ctx *ctx, hde_health *out)
 {
-    engine_health(node_of(ctx)->engine, out);
+    const struct engine *engine = node_of(ctx)->engine;
+
+    engine_look(engine);
+    engine_health(engine, out);
+    engine_looked(engine);
 }
 
 const struct host engine_host = {

@@ -57,10 +57,12 @@ wake(void *arg)
     if (self->engine->options.steps)
         return; /* wakes when its seed says so */
     full_fence(); /* pairs with that of sleep_until_event() in worker.c */
-    worker_wake_if_parked(self->engine->workers[0]);
+    worker_wake_if_parked(self->engine->first);
+    engine_look(self->engine);
     for (uint32_t i = 0; i < self->engine->n_actors; i++)
         if (self->engine->actors[i]->is_gated)
             worker_wake_if_parked(self->engine->actors[i]->worker);
+    engine_looked(self->engine);
 }
 
 /* Gives the position; 0: not taken, and the engine has failed. Whether there is room is asked before

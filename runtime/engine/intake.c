@@ -235,7 +235,7 @@ suspend_source(struct source *source)
     source->state = SOURCE_ENDED;
     /* release: what was queued is seen with it */
     atomic_store_explicit(&source->is_silent, true, memory_order_release);
-    worker_wake_if_parked(source->node->engine->workers[0]);
+    worker_wake_if_parked(source->node->engine->first);
 }
 
 /* What poll(), timer() or event() answered. */
@@ -402,18 +402,55 @@ source_next_ns(const struct source *source)
 }
 
 bool
-source_release(struct source *source)
+source_seek(struct source *source)
 {
     struct node *node = source->node;
     const hde_operator *op = node->ctx.op;
 
-    source->said_wm = source->out_wm == WM_IDLE ? node->wm : source->out_wm;
     for (uint32_t i = 0; i < source->at.n && op->seek; i++) {
         const struct position *at = &source->at.item[i];
 
         if (op->seek(&node->ctx, node->ctx.state, at->partition, at->bytes, at->size) != HDE_OK)
             return false;
     }
+    return true;
+}
+
+bool
+source_is_settled(const struct source *source)
+{
+    return !has_captured(&source->node->capture);
+}
+
+bool
+source_has_queued(const struct source *source)
+{
+    return atomic_load_explicit(&source->head, memory_order_acquire) !=
+           atomic_load_explicit(&source->tail, memory_order_acquire);
+}
+
+void
+source_follow(struct source *source, const struct source *before)
+{
+    source->said_wm = before->said_wm;
+    source->out_wm = before->out_wm;
+    source->clock_ns = before->clock_ns;
+    source->max_event_ns = before->max_event_ns;
+    source->last_entry_ns = before->last_entry_ns;
+    source->has_ended = before->has_ended;
+    if (source->has_ended)
+        source->state = SOURCE_ENDED;
+    for (uint32_t i = 0; i < before->at.n; i++)
+        positions_set(&source->at, before->at.item[i].partition, before->at.item[i].bytes,
+                      before->at.item[i].size);
+}
+
+bool
+source_release(struct source *source)
+{
+    source->said_wm = source->out_wm == WM_IDLE ? source->node->wm : source->out_wm;
+    if (!source_seek(source))
+        return false;
     if (source->has_ended)
         source->state = SOURCE_ENDED;
     /* release: pairs with source_step(); the fence with that of parking */

@@ -103,7 +103,7 @@ look(struct node *node, uint32_t port, const hde_msg *msg)
     digest->messages++;
     if (trace->emitted && tick >= trace->from && tick <= trace->to)
         trace->emitted(trace->arg,
-                       &(struct engine_emitted){node->def->name, node->id, node->replica, port,
+                       &(struct engine_emitted){node->def->name, node->order, node->replica, port,
                                                 tick, msg->event_ns, msg->body->descriptor,
                                                 self->bytes, size});
 }

@@ -827,7 +827,7 @@ prepare_next(struct reloader *self)
     self->prepared = attempt;
     pthread_mutex_unlock(&self->lock);
     full_fence();
-    worker_wake_if_parked(self->engine->workers[0]);
+    worker_wake_if_parked(self->engine->first);
 }
 
 static bool
@@ -960,10 +960,12 @@ run(void *arg)
         adopt(self, taken);
         if (!goes_on)
             break;
+        pthread_mutex_lock(&self->engine->changing);
         prepare_next(self);
         end_probations(self, NULL);
         if (attempt)
             work(self, attempt);
+        pthread_mutex_unlock(&self->engine->changing);
     }
     return NULL;
 }
@@ -1133,6 +1135,14 @@ reload_reports(struct engine *engine, uint64_t number, struct reload_report *out
     return n;
 }
 
+/* ---- Changes of the graph ----------------------------------------------------------------- */
+
+bool
+reload_is_on_probation(const struct engine *engine)
+{
+    return engine->reloader && engine->reloader->probations;
+}
+
 /* ---- The end ------------------------------------------------------------------------------ */
 
 void
@@ -1185,11 +1195,18 @@ leave_all(struct attempt *attempt)
 }
 
 /* What the nodes ran at the end: closed, without a state of its own. */
+void
+reload_forget(struct node *node)
+{
+    leave(node->instance);
+    node->instance = NULL;
+}
+
 static void
 leave_running(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->n_nodes; i++)
-        leave(engine->nodes[i]->instance);
+        reload_forget(engine->nodes[i]);
 }
 
 void

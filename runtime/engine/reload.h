@@ -81,6 +81,11 @@ struct Hde__LogEntry;
  * woken; or never, with err. */
 struct swap_cut *reload_take(struct engine *engine, const struct Hde__LogEntry *entry,
                              struct err *err);
+/* With engine->changing held: whether an old build is kept for a probation. */
+bool reload_is_on_probation(const struct engine *engine);
+/* A closed node goes, and with it what a reload has put into it. */
+struct node;
+void reload_forget(struct node *node);
 
 /* Of engine_free(): ends the thread, once the engine has ended; then, when every node is closed,
  * frees what reloads have left. */

@@ -69,7 +69,7 @@ struct node {
     struct stats_node *stats;
     int64_t wm;      /* what the operator sees; never goes back */
     int64_t out_wm;  /* wm, WM_IDLE or WM_END */
-    uint32_t n_ports, id;
+    uint32_t n_ports, id; /* id: the slot of its counters, for life */
     enum node_step step; /* where the current tick stands; survives a retry */
     uint32_t port;
     bool is_plain;  /* one inlet, and what it emits belongs to the tick: run_plain() */
@@ -86,10 +86,14 @@ struct node {
     uint32_t attempts;
 
     /* cold */
-    const struct graph_node *def;
+    _Atomic(const struct graph_node *) def; /* of the graph that runs: a change exchanges it */
     struct engine *engine;
-    struct actor *actor;
+    struct actor *actor; /* NULL: not wired (yet, or any more) */
+    _Atomic(struct worker *) worker; /* whose thread runs it; posts go there */
+    struct arena arena;              /* what lives as long as the node */
     uint32_t graph_node, replica;
+    uint32_t order;                  /* among all instances */
+    const struct graph *birth;       /* whose texts its parameters are */
     struct instance *instance; /* of a reload (swap.h); NULL: what the node was built with */
     struct swap *probation;    /* the swap that is taken back at an error; NULL: none */
     _Atomic uint32_t generation; /* of the instance: posts to older ones are dropped */
@@ -287,12 +291,14 @@ struct watch {
     struct watch *next;
     struct node *node;
     int fd;
-    uint32_t tag;
+    uint32_t tag, events;
 };
 
 struct worker {
     struct engine *engine;
-    uint32_t id;
+    uint32_t id; /* the slot of its counters, for life */
+    bool is_own; /* the thread of one blocking actor or source */
+    _Atomic bool stays; /* goes on while the graph changes: a source that lives on */
     char name[64];
     pthread_t thread;
     bool is_started;
@@ -308,7 +314,7 @@ struct worker {
     struct sequencer *sequencer; /* worker 0 */
     uint32_t n_zmq_out, n_zmq_in;
     struct edge **zmq_out, **zmq_in;
-    struct watch *watches, *zmq_watch; /* zmq_watch: what epoll gives for any ZeroMQ socket */
+    struct watch *watches, zmq_watch; /* zmq_watch: what epoll gives for any ZeroMQ socket */
 
     int64_t mono_ns, real_offset_ns; /* read once a turn */
     int64_t offset_at_ns;
@@ -328,15 +334,31 @@ struct worker {
 
 /* ---- Engine ------------------------------------------------------------------------------- */
 
+/* A change of the graph takes place behind a barrier: the cut (apply.c). */
+enum cut_state {
+    CUT_NONE,
+    CUT_WANTED, /* the sequencer gives nothing but the barrier */
+    CUT_GIVEN,  /* nothing at all */
+    CUT_MADE,   /* the new graph stands; it begins with a barrier */
+};
+
 struct engine {
-    const struct graph *graph;
+    _Atomic(const struct graph *) graph; /* the one that runs */
     struct engine_options options;
     char host[STATS_NAME];
     char *stats_path, *plugin_folder, *trial_program;
-    struct arena arena;
+    struct arena arena; /* of the wiring */
     struct stats *stats;
     void *zmq;
 
+    /* Readers on other threads hold it; a change writes the wiring under it. */
+    pthread_rwlock_t shape;
+    pthread_mutex_t changing; /* held for a reload or a change: one at a time */
+    struct worker *first;     /* worker 0, which sequences: never exchanged */
+    uint32_t n_retired;
+    struct worker **retired;  /* without a graph; freed at the end, since posts may look at them */
+
+    /* the wiring (struct wiring, build.c) */
     uint32_t n_nodes, n_edges, n_actors, n_workers, n_sources;
     uint32_t n_shared; /* workers that are not threads of one blocking actor */
     uint32_t n_own;    /* edges of the runtime itself: direct entries, quiet words */
@@ -351,7 +373,12 @@ struct engine {
 
     _Atomic uint32_t state; /* enum engine_state */
     _Atomic bool stopping, draining;
+    _Atomic bool leaving;       /* workers end their loops between two ticks */
+    _Atomic uint32_t cut;       /* enum cut_state */
+    _Atomic uint64_t cut_tick;  /* of its barrier */
+    _Atomic uint32_t cut_waits; /* actors that have not passed it */
     _Atomic uint32_t taps; /* that are open */
+    struct tap *tap_list;  /* tap.c */
     _Atomic uint32_t actors_left;
     pthread_mutex_t lock; /* state changes, error */
     pthread_cond_t changed;
@@ -463,6 +490,12 @@ struct intake *source_front(struct source *source); /* sequencer: NULL: nothing 
 void source_pop(struct source *source);
 /* After recovery, on the sequencer: seek() to source->at, then it may be called. */
 bool source_release(struct source *source);
+/* The same without letting it go on. */
+bool source_seek(struct source *source);
+/* A change of the graph: a new source takes the place of another, which is held and empty. */
+void source_follow(struct source *source, const struct source *before);
+bool source_is_settled(const struct source *source); /* its thread: all it emitted is queued */
+bool source_has_queued(const struct source *source); /* any thread */
 void positions_set(struct positions *positions, uint32_t partition, const void *bytes, size_t size);
 void positions_fini(struct positions *positions);
 int64_t source_next_ns(const struct source *source); /* monotonic time of its next timer */
@@ -474,6 +507,7 @@ void sequencer_wake_others(struct worker *worker);
 void sequencer_alarm(struct sequencer *sequencer, struct node *node, uint32_t id, int64_t at_ns);
 void sequencer_answer(struct sequencer *sequencer, struct direct *direct);
 uint64_t sequencer_tick(struct worker *worker); /* for an entry that nobody runs */
+void sequencer_forget(struct sequencer *sequencer, const struct node *node); /* its answers */
 
 /* worker.c */
 bool worker_start(struct worker *worker, struct err *err);
@@ -493,6 +527,11 @@ worker_wake_if_parked(struct worker *worker)
         worker_wake(worker);
 }
 bool worker_post(struct worker *worker, const struct post *post); /* any thread */
+bool node_post(const struct post *post); /* any thread: to the worker of its node */
+/* While neither thread runs: watches and posts of a node go along. */
+void worker_move(struct node *node, struct worker *to);
+void worker_forget(struct worker *worker, const struct node *node); /* posts, watches */
+void post_drop(struct post *post);
 bool worker_serve_posts(struct worker *worker);                   /* true: there were some */
 bool worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag);
 
@@ -516,13 +555,69 @@ void placement_make(const struct graph *graph, const struct engine_options *opti
 bool engine_build(struct engine *engine, struct err *err);
 void engine_unbuild(struct engine *engine);
 
+/* A node that is not wired, with its source if it is one; its posts and watches wait at `lobby`.
+ * NULL: HDE-R051. */
+struct node *node_new(struct engine *engine, const struct graph *graph, size_t graph_node,
+                      uint32_t replica, struct worker *lobby, struct err *err);
+void node_free(struct node *node); /* closed, and not wired */
+struct worker *worker_new(struct engine *engine, const char *name, struct err *err);
+void worker_free(struct worker *worker);
+void worker_retire(struct worker *worker); /* all but what late posts look at */
+void direct_free(struct direct *direct);
+
+/* How the nodes of a graph are joined: the fields of struct engine that a change exchanges. */
+struct wiring {
+    struct arena arena;
+    const struct graph *graph;
+    uint32_t n_nodes, n_edges, n_actors, n_workers, n_sources, n_shared, n_own;
+    struct node **nodes;
+    struct edge **edges, **own;
+    struct actor **actors;
+    struct worker **workers;
+    struct source **sources;
+};
+/* While no worker runs and nothing is on its way. Leaves the engine without a graph. */
+void wiring_take(struct engine *engine, struct wiring *out);
+/* Joins the nodes (all instances of graph, in its order) anew. What `old` (taken; may be NULL) had
+ * is used again where it stays: workers, counters, what edges that drop hold. False: what was made
+ * has to be taken and freed. */
+bool wiring_make(struct engine *engine, const struct graph *graph, struct node **nodes,
+                 const struct wiring *old, struct err *err);
+/* Frees what was taken, but nodes and workers; counters that nothing uses now go with it. */
+void wiring_free(struct engine *engine, struct wiring *taken);
+bool wiring_fits(const struct engine *engine, const struct graph *graph, struct err *err);
+static inline uint32_t
+instances_of(const struct graph_node *node)
+{
+    return node->replicas > 1 ? (uint32_t)node->replicas : 1;
+}
+/* Those of the nodes' processing-time timers, and no others. */
+void engine_set_alarms(struct engine *engine);
+/* The node whose counters are in that slot, NULL: none. */
+struct node *engine_node(const struct engine *engine, uint32_t slot);
+
 /* engine.c */
+void engine_wake(struct engine *engine); /* every worker */
+bool node_open(struct node *node, struct err *err); /* with ctx.now_ns set */
+void node_close(struct node *node);
+void node_refuse_posts(struct node *node);
+bool node_reopen(struct node *node, struct err *err); /* a fresh instance of a closed one */
+/* reconfigure.c: the parameters of def into a zeroed state of the operator that the node runs */
+bool node_fill(struct node *node, const struct graph_node *def, void *state, struct err *err);
+/* On the node's thread, or while none runs it. HDE-R055. */
+bool node_reconfigure(struct node *node, const struct graph_node *def, struct err *err);
+bool workers_start(struct engine *engine, struct err *err); /* those that do not run */
 void engine_fail(struct engine *engine, const char *code, const char *text);
 void engine_actor_ended(struct engine *engine);
 void engine_end(struct engine *engine); /* suspended: the next start goes on from here */
 
 /* tap.c */
 void tap_record(struct edge *edge, uint64_t tick, hde_msg *const *msg, uint32_t n);
+void taps_hang_in(struct engine *engine); /* after a change: by the names of their edges */
+
+/* apply.c: an actor has passed the barrier of the cut */
+void apply_passed(struct engine *engine);
+void apply_wait(struct engine *engine);
 
 /* watch.c */
 struct watchdog *watchdog_start(struct engine *engine);

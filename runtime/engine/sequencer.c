@@ -168,7 +168,7 @@ is_before(const struct alarm *a, const struct alarm *b)
 {
     if (a->at_ns != b->at_ns)
         return a->at_ns < b->at_ns;
-    return a->node->id != b->node->id ? a->node->id < b->node->id : a->id < b->id;
+    return a->node->order != b->node->order ? a->node->order < b->node->order : a->id < b->id;
 }
 
 static void
@@ -289,6 +289,24 @@ sequencer_answer(struct sequencer *self, struct direct *direct)
     direct->next = NULL;
     *self->answers_tail = direct;
     self->answers_tail = &direct->next;
+}
+
+void
+sequencer_forget(struct sequencer *self, const struct node *node)
+{
+    struct direct **at = &self->answers;
+
+    while (*at) {
+        struct direct *direct = *at;
+
+        if (direct->node != node) {
+            at = &direct->next;
+            continue;
+        }
+        *at = direct->next;
+        direct_free(direct);
+    }
+    self->answers_tail = at;
 }
 
 static bool
@@ -460,10 +478,13 @@ virtual_entry(struct worker *worker)
 static bool
 barrier_has_credit(struct worker *worker)
 {
-    const struct sequencer *self = worker->sequencer;
+    struct sequencer *self = worker->sequencer;
 
     for (uint32_t i = 0; i < worker->n_actors; i++)
         if (worker->actors[i]->is_sequenced && !actor_can_start(worker->actors[i]))
+            return false;
+    for (uint32_t i = 0; i < worker->engine->n_actors; i++)
+        if (self->direct[i] && !edge_has_credit(self->direct[i], worker))
             return false;
     for (uint32_t i = 0; i < self->n_handovers; i++)
         if (!handover_has_credit(worker, self->handovers[i]))
@@ -471,16 +492,30 @@ barrier_has_credit(struct worker *worker)
     return true;
 }
 
+/* Actors that get entries from nobody but the sequencer have to meet it too. */
+static void
+put_barrier(struct worker *worker, struct edge *edge, int64_t now_ns)
+{
+    struct record record = {.tick = worker->sequencer->last,
+                            .now_ns = now_ns,
+                            .watermark_ns = WM_NONE,
+                            .put_ns = worker->mono_ns,
+                            .barrier = true};
+
+    ring_put(edge->out, &record, NULL);
+}
+
 /* At the tick given last. */
 static void
 run_barrier(struct worker *worker, int64_t now_ns)
 {
-    const struct sequencer *self = worker->sequencer;
-    struct record record = {
-        .tick = self->last, .now_ns = now_ns, .put_ns = worker->mono_ns, .barrier = true};
+    struct sequencer *self = worker->sequencer;
 
+    for (uint32_t i = 0; i < worker->engine->n_actors; i++)
+        if (self->direct[i])
+            put_barrier(worker, self->direct[i], now_ns);
     for (uint32_t i = 0; i < self->n_handovers; i++)
-        ring_put(self->handovers[i]->out, &record, NULL);
+        put_barrier(worker, self->handovers[i], now_ns);
     for (uint32_t i = 0; i < worker->n_actors; i++) {
         if (!worker->actors[i]->is_sequenced)
             continue;
@@ -926,6 +961,72 @@ swap_turn(struct worker *worker, bool *moved)
     return true;
 }
 
+/* ---- A change of the graph ---------------------------------------------------------------- */
+
+static int64_t
+barrier_time(struct worker *worker)
+{
+    return is_virtual(worker) ? worker->sequencer->now_ns : worker_real_ns(worker);
+}
+
+/* The last entry of the old graph: behind it nothing is on its way. */
+static bool
+give_cut(struct worker *worker)
+{
+    struct engine *engine = worker->engine;
+    uint32_t waits = 0;
+
+    if (!barrier_has_credit(worker))
+        return false;
+    for (uint32_t i = 0; i < engine->n_actors; i++)
+        waits += epochs_reach(engine->actors[i]);
+    give_tick(worker, barrier_time(worker));
+    if (engine->is_recording && !ingress_barrier(engine->ingress))
+        return false;
+    atomic_store(&engine->cut_waits, waits);
+    atomic_store(&engine->cut_tick, worker->sequencer->last);
+    atomic_store(&engine->cut, CUT_GIVEN);
+    run_barrier(worker, worker->sequencer->now_ns);
+    if (!waits)
+        apply_passed(engine);
+    return true;
+}
+
+/* The first entry of the new graph: whoever has nothing to wait for any more learns it by it. */
+static bool
+give_first(struct worker *worker)
+{
+    struct engine *engine = worker->engine;
+
+    if (!barrier_has_credit(worker))
+        return false;
+    give_tick(worker, barrier_time(worker));
+    if (engine->is_recording && !ingress_barrier(engine->ingress))
+        return false;
+    run_barrier(worker, worker->sequencer->now_ns);
+    atomic_store(&engine->cut, CUT_NONE);
+    return true;
+}
+
+/* True: nothing else is given. */
+static bool
+cut_turn(struct worker *worker, bool *moved)
+{
+    switch ((enum cut_state)atomic_load(&worker->engine->cut)) {
+    case CUT_NONE:
+        return false;
+    case CUT_WANTED:
+        *moved = give_cut(worker);
+        return true;
+    case CUT_GIVEN:
+        return true;
+    case CUT_MADE:
+        *moved = give_first(worker);
+        return true;
+    }
+    return false;
+}
+
 /* ---- A turn ------------------------------------------------------------------------------- */
 
 static void
@@ -971,6 +1072,9 @@ sequencer_turn(struct worker *worker)
         return moved;
     if (worker->engine->is_recording && ingress_must_wait(worker->engine->ingress))
         return false;
+    if (__builtin_expect(atomic_load_explicit(&worker->engine->cut, memory_order_relaxed) != 0, 0) &&
+        cut_turn(worker, &moved))
+        return moved;
     if (worker->engine->hashes)
         moved |= hashes_turn(worker);
     if (worker->engine->barriers_ns && barrier_turn(worker, &moved))

@@ -54,15 +54,26 @@ segment_open(const char *path)
     return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 }
 
+/* Slots for what later changes of the graph add. Memory that nobody touches is not there. */
+static uint32_t
+room_for(uint32_t n)
+{
+    enum { SPARE = 256 };
+
+    return 2 * n + SPARE;
+}
+
 struct stats *
 stats_new(const struct stats_shape *shape, struct err *err)
 {
+    uint32_t cap_nodes = room_for(shape->nodes), cap_edges = room_for(shape->edges);
+    uint32_t cap_workers = room_for(shape->workers);
     uint64_t nodes_at = round64(sizeof(struct stats));
-    uint64_t counters_at = nodes_at + round64(shape->nodes * sizeof(struct stats_node));
+    uint64_t counters_at = nodes_at + round64(cap_nodes * sizeof(struct stats_node));
     uint64_t edges_at =
-        counters_at + round64(shape->nodes * STATS_COUNTERS * sizeof(struct stats_counter));
-    uint64_t workers_at = edges_at + round64(shape->edges * sizeof(struct stats_edge));
-    uint64_t size = workers_at + round64(shape->workers * sizeof(struct stats_worker));
+        counters_at + round64(cap_nodes * STATS_COUNTERS * sizeof(struct stats_counter));
+    uint64_t workers_at = edges_at + round64(cap_edges * sizeof(struct stats_edge));
+    uint64_t size = workers_at + round64(cap_workers * sizeof(struct stats_worker));
     int fd = segment_open(shape->path);
     struct stats *stats;
     struct timespec now;
@@ -74,7 +85,7 @@ stats_new(const struct stats_shape *shape, struct err *err)
             close(fd);
         return NULL;
     }
-    stats = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    stats = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     if (stats == MAP_FAILED) {
         err_set(err, "HDE-R002", "counters cannot be mapped: %s", strerror(errno));
@@ -87,11 +98,9 @@ stats_new(const struct stats_shape *shape, struct err *err)
     snprintf(stats->host, sizeof stats->host, "%s", shape->host);
     stats->pid = (int32_t)getpid();
     stats->start_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
-    stats->n_graph_nodes = shape->graph_nodes;
-    stats->n_graph_edges = shape->graph_edges;
-    stats->n_nodes = shape->nodes;
-    stats->n_edges = shape->edges;
-    stats->n_workers = shape->workers;
+    stats->cap_nodes = cap_nodes;
+    stats->cap_edges = cap_edges;
+    stats->cap_workers = cap_workers;
     stats->nodes_at = nodes_at;
     stats->counters_at = counters_at;
     stats->edges_at = edges_at;
@@ -172,6 +181,104 @@ struct stats_worker *
 stats_worker_at(const struct stats *stats, uint32_t i)
 {
     return (struct stats_worker *)at_offset(stats, stats->workers_at) + i;
+}
+
+/* ---- Slots -------------------------------------------------------------------------------- */
+
+uint32_t
+stats_take_node(struct stats *stats)
+{
+    uint32_t i = 0;
+
+    while (i < stats->n_nodes && stats_node_at(stats, i)->graph_node != STATS_FREE)
+        i++;
+    if (i == stats->cap_nodes)
+        return STATS_FREE;
+    memset(stats_node_at(stats, i), 0, sizeof(struct stats_node));
+    memset(stats_counters_at(stats, i), 0, STATS_COUNTERS * sizeof(struct stats_counter));
+    stats_node_at(stats, i)->graph_node = STATS_HIDDEN;
+    if (i == stats->n_nodes)
+        stats->n_nodes++;
+    return i;
+}
+
+uint32_t
+stats_take_edge(struct stats *stats)
+{
+    uint32_t i = 0;
+
+    while (i < stats->n_edges && stats_edge_at(stats, i)->graph_edge != STATS_FREE)
+        i++;
+    if (i == stats->cap_edges)
+        return STATS_FREE;
+    memset(stats_edge_at(stats, i), 0, sizeof(struct stats_edge));
+    stats_edge_at(stats, i)->graph_edge = STATS_HIDDEN;
+    if (i == stats->n_edges)
+        stats->n_edges++;
+    return i;
+}
+
+uint32_t
+stats_take_worker(struct stats *stats)
+{
+    uint32_t i = 0;
+
+    while (i < stats->n_workers && stats_worker_at(stats, i)->in_use)
+        i++;
+    if (i == stats->cap_workers)
+        return STATS_FREE;
+    memset(stats_worker_at(stats, i), 0, sizeof(struct stats_worker));
+    stats_worker_at(stats, i)->in_use = 1;
+    if (i == stats->n_workers)
+        stats->n_workers++;
+    return i;
+}
+
+void
+stats_drop_node(struct stats *stats, uint32_t i)
+{
+    stats_node_at(stats, i)->graph_node = STATS_FREE;
+}
+
+void
+stats_drop_edge(struct stats *stats, uint32_t i)
+{
+    stats_edge_at(stats, i)->graph_edge = STATS_FREE;
+}
+
+void
+stats_drop_worker(struct stats *stats, uint32_t i)
+{
+    stats_worker_at(stats, i)->in_use = 0;
+}
+
+/* A sequence lock: the number is odd before anything changes, and even again behind it. */
+void
+stats_begin_shape(struct stats *stats)
+{
+    STAT_SET(stats->shape, STAT_GET(stats->shape) | 1);
+    atomic_thread_fence(memory_order_release);
+}
+
+void
+stats_end_shape(struct stats *stats, size_t graph_nodes, size_t graph_edges)
+{
+    stats->n_graph_nodes = (uint32_t)graph_nodes;
+    stats->n_graph_edges = (uint32_t)graph_edges;
+    atomic_store_explicit(&stats->shape, STAT_GET(stats->shape) + 1, memory_order_release);
+}
+
+uint64_t
+stats_look(const struct stats *stats)
+{
+    return atomic_load_explicit(&((struct stats *)(uintptr_t)stats)->shape, memory_order_acquire);
+}
+
+bool
+stats_looked(const struct stats *stats, uint64_t look)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return look % 2 == 0 && STAT_GET(((struct stats *)(uintptr_t)stats)->shape) == look;
 }
 
 /* ---- Views -------------------------------------------------------------------------------- */
@@ -374,15 +481,32 @@ stats_edge(const struct stats *stats, size_t i, struct edge_view *out)
 size_t
 stats_workers(const struct stats *stats)
 {
-    return stats->n_workers;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < stats->n_workers; i++)
+        n += stats_worker_at(stats, i)->in_use;
+    return n;
+}
+
+static struct stats_worker *
+used_worker(const struct stats *stats, size_t i)
+{
+    for (uint32_t k = 0; k < stats->n_workers; k++)
+        if (stats_worker_at(stats, k)->in_use && i-- == 0)
+            return stats_worker_at(stats, k);
+    return NULL;
 }
 
 void
 stats_worker(const struct stats *stats, size_t i, struct worker_view *out)
 {
-    struct stats_worker *worker = stats_worker_at(stats, (uint32_t)i);
-    uint32_t node = STAT_GET(worker->node);
+    struct stats_worker *worker = used_worker(stats, i);
+    uint32_t node = worker ? STAT_GET(worker->node) : 0;
 
+    memset(out, 0, sizeof *out);
+    out->name = "";
+    if (!worker) /* it has just gone */
+        return;
     out->name = worker->name;
     out->turns = STAT_GET(worker->turns);
     out->parks = STAT_GET(worker->parks);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * stats - the counters of a running graph, in memory that any process may map and read.
  *
- * One segment of fixed layout: a header, then arrays of node instances, their named counters, edge
- * instances and workers: what every call counts lies close together.
+ * One segment of fixed layout: a header, then arrays of slots for node instances, their named
+ * counters, edge instances and workers: what every call counts lies close together. What lives on
+ * through a change of the graph keeps its slot, and so its counters; there are more slots than the
+ * graph needs at the start.
  * Every field that changes has one writing thread and is stored relaxed: a reader sees each value
  * on its own, never torn, also while the process hangs. Readers use the views below, which add up
  * replicas; they need no engine, only the mapping. */
@@ -27,6 +29,10 @@ enum {
     STATS_DROPS = 2,
     STATS_SAMPLE = 64, /* every 64th tick of an actor is timed */
 };
+/* Instead of the number of a node or edge of the graph: nobody has the slot; somebody has it who is
+ * not shown (yet, or any more). */
+#define STATS_FREE UINT32_MAX
+#define STATS_HIDDEN (UINT32_MAX - 1)
 
 /* Idle and running are told apart by the worker: see stats_worker.node. */
 enum node_state {
@@ -94,6 +100,7 @@ struct stats_worker {
     char name[STATS_NAME];
     _Alignas(64) _Atomic uint32_t node; /* instance that is being called + 1; 0: none */
     _Atomic uint64_t turns, parks, spins, wakes;
+    uint32_t in_use;
 };
 
 /* The dead-letter queue; written under its lock. */
@@ -110,8 +117,12 @@ struct stats {
     int32_t pid;
     uint32_t virtual_clock;
     int64_t start_ns; /* wall clock */
-    uint32_t n_graph_nodes, n_graph_edges, n_nodes, n_edges, n_workers;
+    uint32_t cap_nodes, cap_edges, cap_workers;           /* slots */
     uint64_t nodes_at, counters_at, edges_at, workers_at; /* offsets */
+    /* odd while the graph changes: readers in another process look again */
+    _Alignas(64) _Atomic uint64_t shape;
+    uint32_t n_graph_nodes, n_graph_edges;
+    uint32_t n_nodes, n_edges, n_workers; /* slots that were ever in use */
     _Alignas(64) _Atomic uint32_t state;     /* enum engine_state */
     _Atomic uint64_t tick;                   /* given last */
     _Atomic uint64_t entries;                /* given so far */
@@ -172,16 +183,29 @@ void stats_worker(const struct stats *stats, size_t i, struct worker_view *out);
 /* Maps the file of another process (engine_options.stats_path) read-only. NULL with a text if it
  * is not one or of another version. */
 const struct stats *stats_open(const char *path, struct err *err);
+/* Around what is read of another process: false, and it has to be read again. */
+uint64_t stats_look(const struct stats *stats);
+bool stats_looked(const struct stats *stats, uint64_t look);
 void stats_close(const struct stats *stats);
 
 /* ---- The writing side: the engine --------------------------------------------------------- */
 
 struct stats_shape {
     const char *path, *graph, *host; /* path NULL: anonymous */
-    uint32_t graph_nodes, graph_edges, nodes, edges, workers;
+    uint32_t nodes, edges, workers; /* slots that are needed at once */
 };
 struct stats *stats_new(const struct stats_shape *shape, struct err *err);
 void stats_free(struct stats *stats, const char *path); /* removes the file too */
+/* The number of a cleared slot, hidden; STATS_FREE: there are no more. */
+uint32_t stats_take_node(struct stats *stats);
+uint32_t stats_take_edge(struct stats *stats);
+uint32_t stats_take_worker(struct stats *stats);
+void stats_drop_node(struct stats *stats, uint32_t i);
+void stats_drop_edge(struct stats *stats, uint32_t i);
+void stats_drop_worker(struct stats *stats, uint32_t i);
+/* Around a change of which slots belong to the graph. */
+void stats_begin_shape(struct stats *stats);
+void stats_end_shape(struct stats *stats, size_t graph_nodes, size_t graph_edges);
 struct stats_node *stats_node_at(const struct stats *stats, uint32_t i);
 struct stats_counter *stats_counters_at(const struct stats *stats, uint32_t node); /* all */
 struct stats_edge *stats_edge_at(const struct stats *stats, uint32_t i);

@@ -96,12 +96,11 @@ job_wait(struct job *job, const struct engine *engine, int64_t timeout_ns)
 static struct worker *
 worker_of(const struct node *node)
 {
-    return node->source ? node->source->worker : node->actor->worker;
+    return node->worker;
 }
 
-/* Runs run(arg) on the node's thread, between two calls; false: it was not run. */
-static bool
-run_on_worker(struct node *node, void (*run)(void *arg), void *arg, int64_t timeout_ns)
+bool
+node_run(struct node *node, void (*run)(void *arg), void *arg, int64_t timeout_ns)
 {
     struct job *job = xcalloc(1, sizeof *job);
     bool is_done;
@@ -110,8 +109,7 @@ run_on_worker(struct node *node, void (*run)(void *arg), void *arg, int64_t time
     job->arg = arg;
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->changed, NULL);
-    if (!worker_post(worker_of(node),
-                     &(struct post){.node = node, .kind = POST_JOB, .data = job})) {
+    if (!node_post(&(struct post){.node = node, .kind = POST_JOB, .data = job})) {
         job_free(job);
         return false;
     }
@@ -787,13 +785,13 @@ return_now(void *arg)
 bool
 swap_commit(struct swap *swap, int64_t timeout_ns)
 {
-    return run_on_worker(swap->node, commit_now, swap, timeout_ns);
+    return node_run(swap->node, commit_now, swap, timeout_ns);
 }
 
 bool
 swap_return(struct swap *swap, int64_t timeout_ns)
 {
-    return run_on_worker(swap->node, return_now, swap, timeout_ns);
+    return node_run(swap->node, return_now, swap, timeout_ns);
 }
 
 /* ---- The swap itself ----------------------------------------------------------------------- */
@@ -863,7 +861,7 @@ not_reached(struct swap *swap, int64_t timeout_ns)
 bool
 swap_run(struct swap *swap, int64_t timeout_ns)
 {
-    if (!run_on_worker(swap->node, swap_now, swap, timeout_ns))
+    if (!node_run(swap->node, swap_now, swap, timeout_ns))
         return not_reached(swap, timeout_ns);
     return swap->took;
 }
@@ -879,7 +877,7 @@ swap_peek(struct node *node, int64_t timeout_ns, struct err *err)
 {
     struct swap swap = {.node = node};
 
-    if (!run_on_worker(node, peek_now, &swap, timeout_ns))
+    if (!node_run(node, peek_now, &swap, timeout_ns))
         not_reached(&swap, timeout_ns);
     if (!err_is_set(&swap.err))
         return swap.saved;
@@ -898,5 +896,5 @@ close_now(void *arg)
 bool
 swap_close(struct instance *instance, int64_t timeout_ns)
 {
-    return run_on_worker(instance->node, close_now, instance, timeout_ns);
+    return node_run(instance->node, close_now, instance, timeout_ns);
 }

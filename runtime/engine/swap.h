@@ -139,6 +139,9 @@ bool swap_close(struct instance *instance, int64_t timeout_ns);
 
 /* ---- What a worker is asked to do between two calls ---------------------------------------- */
 
+/* Runs run(arg) on the node's thread, between two calls, and waits. False: it was not run. */
+bool node_run(struct node *node, void (*run)(void *arg), void *arg, int64_t timeout_ns);
+
 struct job;
 void job_serve(struct job *job); /* on the node's thread; frees what nobody waits for */
 void job_drop(struct job *job);  /* it will never be served */

@@ -325,7 +325,7 @@ finish(struct swaps *self, struct swap_cut *cut)
         done(arg);
     atomic_store(&self->is_passing, false);
     full_fence(); /* pairs with that of a sequencing worker that wants to give the next one */
-    worker_wake_if_parked(self->engine->workers[0]);
+    worker_wake_if_parked(self->engine->first);
 }
 
 static void
@@ -370,7 +370,7 @@ swaps_run(struct engine *engine, struct swap_cut *cut, int64_t timeout_ns, struc
     self->asked = cut;
     atomic_store(&self->has_news, true);
     full_fence();
-    worker_wake_if_parked(engine->workers[0]);
+    worker_wake_if_parked(engine->first);
     while (!cut->is_done && !is_left(self, cut, end_ns))
         wait_a_while(self);
     self->asked = NULL;
@@ -506,7 +506,7 @@ swaps_decide(struct node *node, uint64_t swap, struct swap_place place)
     if (!engine->is_taking && !atomic_load(&engine->recovering))
         hold(node->actor, decision);
     full_fence();
-    worker_wake_if_parked(engine->workers[0]);
+    worker_wake_if_parked(engine->first);
 }
 
 bool

@@ -23,7 +23,9 @@ struct tapped {
 struct tap {
     struct engine *engine;
     size_t graph_edge;
-    struct tap *next; /* of the same edge */
+    char *name;        /* of its edge, which a change of the graph may take away */
+    struct tap *next;  /* of the same edge */
+    struct tap *other; /* of the engine */
     pthread_mutex_t lock;
     pthread_cond_t filled;
     size_t depth, first, n;
@@ -150,6 +152,7 @@ engine_tap_open(struct engine *engine, size_t edge, size_t depth)
     tap = xcalloc(1, sizeof *tap);
     tap->engine = engine;
     tap->graph_edge = edge;
+    tap->name = xstrdup(engine->graph->edges[edge].name);
     tap->depth = depth ? depth : 1;
     tap->ring = xcalloc(tap->depth, sizeof *tap->ring);
     tap->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -158,9 +161,35 @@ engine_tap_open(struct engine *engine, size_t edge, size_t depth)
     pthread_mutex_lock(&list_lock);
     tap->next = list_of(engine, edge);
     set_list(engine, edge, tap);
+    tap->other = engine->tap_list;
+    engine->tap_list = tap;
     atomic_fetch_add(&engine->taps, 1);
     pthread_mutex_unlock(&list_lock);
     return tap;
+}
+
+const char *
+tap_edge(const struct tap *tap)
+{
+    return tap->name;
+}
+
+void
+taps_hang_in(struct engine *engine)
+{
+    pthread_mutex_lock(&list_lock);
+    for (struct tap *tap = engine->tap_list; tap; tap = tap->other) {
+        tap->next = NULL;
+        tap->graph_edge = engine->graph->n_edges; /* none */
+        for (size_t i = 0; i < engine->graph->n_edges; i++)
+            if (strcmp(engine->graph->edges[i].name, tap->name) == 0)
+                tap->graph_edge = i;
+        if (tap->graph_edge == engine->graph->n_edges)
+            continue;
+        tap->next = list_of(engine, tap->graph_edge);
+        set_list(engine, tap->graph_edge, tap);
+    }
+    pthread_mutex_unlock(&list_lock);
 }
 
 static bool
@@ -226,8 +255,15 @@ hang_out(struct tap *tap)
     struct tap *first;
 
     pthread_mutex_lock(&list_lock);
+    for (struct tap **at = &tap->engine->tap_list; *at; at = &(*at)->other)
+        if (*at == tap) {
+            *at = tap->other;
+            break;
+        }
     first = list_of(tap->engine, tap->graph_edge);
-    if (first == tap) {
+    if (!first) {
+        /* the edge has gone */
+    } else if (first == tap) {
         set_list(tap->engine, tap->graph_edge, tap->next);
     } else {
         while (first->next != tap)
@@ -248,6 +284,7 @@ engine_tap_close(struct tap *tap)
         free(tap->ring[i].bytes);
     free(tap->held.bytes);
     free(tap->ring);
+    free(tap->name);
     if (tap->message)
         protobuf_c_message_free_unpacked(tap->message, NULL);
     close(tap->fd);

@@ -15,7 +15,7 @@ enum { LOOKS = 2, CHAIN_MAX = 64 }; /* looks per stall_ns */
 
 struct call { /* what a worker was doing when it was looked at last */
     uint64_t calls;
-    uint32_t node;
+    uint32_t slot;
     int64_t since_ns;
 };
 
@@ -73,10 +73,10 @@ parked_in(const struct actor *actor)
 static const struct node *
 called_in(const struct actor *actor)
 {
-    uint32_t node = STAT_GET(actor->worker->stats->node);
+    uint32_t slot = STAT_GET(actor->worker->stats->node);
+    const struct node *node = slot ? engine_node(actor->engine, slot - 1) : NULL;
 
-    return node && actor->engine->nodes[node - 1]->actor == actor ? actor->engine->nodes[node - 1]
-                                                                  : NULL;
+    return node && node->actor == actor ? node : NULL;
 }
 
 static void
@@ -162,15 +162,16 @@ look_at_calls(struct watchdog *self, int64_t now_ns)
     for (uint32_t i = 0; i < self->engine->n_workers; i++) {
         const struct worker *worker = self->engine->workers[i];
         struct call *last = &self->calls[i];
-        uint32_t node = STAT_GET(worker->stats->node);
-        uint64_t calls = node ? STAT_GET(self->engine->nodes[node - 1]->stats->calls) : 0;
+        uint32_t slot = STAT_GET(worker->stats->node);
+        const struct node *node = slot ? engine_node(self->engine, slot - 1) : NULL;
+        uint64_t calls = node ? STAT_GET(node->stats->calls) : 0;
         char text[2 * STATS_NAME];
 
-        if (!node || node != last->node || calls != last->calls) {
-            *last = (struct call){calls, node, now_ns};
+        if (!node || slot != last->slot || calls != last->calls) {
+            *last = (struct call){calls, slot, now_ns};
         } else if (last->since_ns && now_ns - last->since_ns >= self->engine->options.stall_ns) {
             snprintf(text, sizeof text, "'%s' has been in one call for %.1f s",
-                     self->engine->nodes[node - 1]->def->name, seconds(last->since_ns, now_ns));
+                     node->def->name, seconds(last->since_ns, now_ns));
             report(self, text);
             last->since_ns = 0; /* once a call */
         }

@@ -24,6 +24,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 enum { EVENTS = 64, LOOK_TURNS = 32 };
 
 /* ---- Posts and wake-ups: any thread ------------------------------------------------------- */
@@ -40,19 +42,19 @@ worker_wake(struct worker *worker)
         ;
 }
 
-bool
-worker_post(struct worker *worker, const struct post *post)
+/* With the lock of the worker held, which is given back. */
+static bool
+add_post(struct worker *worker, const struct post *post)
 {
-    struct post *copy = xmalloc(sizeof *copy);
+    struct post *copy;
 
-    *copy = *post;
-    copy->next = NULL;
-    pthread_mutex_lock(&worker->lock);
     if (atomic_load_explicit(&post->node->closed, memory_order_relaxed)) {
         pthread_mutex_unlock(&worker->lock);
-        free(copy);
         return false;
     }
+    copy = xmalloc(sizeof *copy);
+    *copy = *post;
+    copy->next = NULL;
     copy->generation = atomic_load(&post->node->generation);
     *worker->posts_tail = copy;
     worker->posts_tail = &copy->next;
@@ -61,6 +63,125 @@ worker_post(struct worker *worker, const struct post *post)
     full_fence();
     worker_wake_if_parked(worker);
     return true;
+}
+
+bool
+worker_post(struct worker *worker, const struct post *post)
+{
+    pthread_mutex_lock(&worker->lock);
+    return add_post(worker, post);
+}
+
+/* A change may move the node to another worker at any time but under this lock. */
+bool
+node_post(const struct post *post)
+{
+    for (;;) {
+        struct worker *worker = post->node->worker;
+
+        pthread_mutex_lock(&worker->lock);
+        if (post->node->worker == worker)
+            return add_post(worker, post);
+        pthread_mutex_unlock(&worker->lock);
+    }
+}
+
+static void
+append_posts(struct worker *worker, struct post *posts)
+{
+    *worker->posts_tail = posts;
+    while (*worker->posts_tail)
+        worker->posts_tail = &(*worker->posts_tail)->next;
+    if (worker->posts)
+        atomic_store(&worker->has_posts, 1);
+}
+
+/* Takes those of a node out of the queue; under the lock. */
+static struct post *
+take_posts(struct worker *worker, const struct node *node)
+{
+    struct post **at = &worker->posts, *taken = NULL, **tail = &taken;
+
+    while (*at) {
+        struct post *post = *at;
+
+        if (post->node != node) {
+            at = &post->next;
+            continue;
+        }
+        *at = post->next;
+        post->next = NULL;
+        *tail = post;
+        tail = &post->next;
+    }
+    worker->posts_tail = at;
+    return taken;
+}
+
+static void
+move_watches(struct worker *from, const struct node *node, struct worker *to)
+{
+    for (struct watch *watch = from->watches; watch; watch = watch->next) {
+        struct node *of = watch->node;
+
+        if (of != node)
+            continue;
+        watch->node = NULL;
+        epoll_ctl(from->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+        worker_watch(to, of, watch->fd, watch->events, watch->tag);
+    }
+}
+
+void
+worker_move(struct node *node, struct worker *to)
+{
+    struct worker *from = node->worker;
+    struct worker *first = from < to ? from : to, *second = from < to ? to : from;
+
+    if (from == to)
+        return;
+    if (!from) {
+        node->worker = to;
+        return;
+    }
+    pthread_mutex_lock(&first->lock);
+    pthread_mutex_lock(&second->lock);
+    node->worker = to;
+    append_posts(to, take_posts(from, node));
+    pthread_mutex_unlock(&second->lock);
+    pthread_mutex_unlock(&first->lock);
+    move_watches(from, node, to);
+}
+
+void
+post_drop(struct post *post)
+{
+    if (post->kind == POST_ANSWER)
+        direct_free(post->data);
+    else if (post->kind == POST_JOB)
+        job_drop(post->data);
+    free(post);
+}
+
+void
+worker_forget(struct worker *worker, const struct node *node)
+{
+    struct post *posts;
+
+    pthread_mutex_lock(&worker->lock);
+    posts = take_posts(worker, node);
+    pthread_mutex_unlock(&worker->lock);
+    while (posts) {
+        struct post *next = posts->next;
+
+        post_drop(posts);
+        posts = next;
+    }
+    for (struct watch *watch = worker->watches; watch; watch = watch->next)
+        if (watch->node == node) {
+            watch->node = NULL;
+            epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+        }
 }
 
 static void
@@ -146,13 +267,14 @@ worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, 
     }
     if (watch) {
         watch->tag = tag;
+        watch->events = events;
         wanted.data.ptr = watch;
         if (!epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &wanted))
             return true;
         return errno == ENOENT && !epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted);
     }
     watch = xcalloc(1, sizeof *watch);
-    *watch = (struct watch){worker->watches, node, fd, tag};
+    *watch = (struct watch){worker->watches, node, fd, tag, events};
     wanted.data.ptr = watch;
     if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted)) {
         free(watch);
@@ -174,7 +296,7 @@ serve_event(struct worker *worker, const struct epoll_event *event)
         return false;
     }
     if (!watch->node) /* a ZeroMQ socket (served every turn), or no longer watched */
-        return watch == worker->zmq_watch;
+        return watch == &worker->zmq_watch;
     node_event(watch->node, &(hde_event){.size = sizeof(hde_event),
                                          .kind = HDE_EVENT_READY,
                                          .tag = watch->tag,
@@ -284,7 +406,7 @@ wake_others(struct worker *worker)
     for (uint32_t i = 0; i < worker->n_actors; i++)
         actor_wake_others(worker->actors[i]);
     if (worker->source)
-        worker_wake_if_parked(worker->engine->workers[0]);
+        worker_wake_if_parked(worker->engine->first);
 }
 
 /* The sequencer and every actor have the same share of a turn: a busy one starves nobody. */
@@ -380,7 +502,7 @@ is_in_flight(const struct worker *worker)
 static bool
 may_spin(const struct worker *worker)
 {
-    return worker->engine->may_spin && !worker->fiber && worker->id < worker->engine->n_shared &&
+    return worker->engine->may_spin && !worker->fiber && !worker->is_own &&
            worker->mono_ns - worker->moved_ns < SPIN_NS && is_in_flight(worker);
 }
 
@@ -392,10 +514,24 @@ relax(void)
 #endif
 }
 
+/* Between two ticks of all its actors, while the graph changes. */
+static bool
+may_leave(const struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->n_actors; i++)
+        if (worker->actors[i]->state != ACTOR_READY && worker->actors[i]->state != ACTOR_FAILED)
+            return false;
+    return !worker->stays;
+}
+
 static bool
 must_stop(const struct worker *worker)
 {
-    return atomic_load_explicit(&worker->engine->stopping, memory_order_acquire);
+    const struct engine *engine = worker->engine;
+
+    return atomic_load_explicit(&engine->stopping, memory_order_acquire) ||
+           (unlikely(atomic_load_explicit(&engine->leaving, memory_order_relaxed)) &&
+            may_leave(worker));
 }
 
 /* Whether the announced worker has to go on: it found something, or somebody has woken it. A

@@ -118,6 +118,8 @@ params_differ(struct planner *self, const struct graph_node *before, const struc
     bool differ = false;
 
     *live = true;
+    if (!before->params || !after->params)
+        return false;
     for (const hde_param *param = after->op->params; param && param->name; param++) {
         const char *x = param_text(self, param, before->params);
         const char *y = param_text(self, param, after->params);

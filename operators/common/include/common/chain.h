@@ -33,4 +33,8 @@ chain_at(const double *column, size_t n_column, size_t n, size_t i)
 #define CHAIN_SET(side, field, values, count)                                                      \
     ((side)->n_##field = (count), (side)->field = (values))
 
+/* In load(), with HDE_KEYED_STATE: whether chains of that feed and expiry come to this instance.
+ * HDE_FAIL, said, where the graph splits them by another field than these. */
+hde_status chain_owns(hde_ctx *ctx, const char *feed, const char *expiry, bool *is_ours);
+
 #endif

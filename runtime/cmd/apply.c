@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * apply - another graph in place of the running one: apply, rollback, history. */
+#include "base/clock.h"
+#include "cmd/change.h"
+#include "cmd/table.h"
+#include "graph/graph.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct apply_options {
+    struct target_options target;
+    struct cmd_list set;
+    const char *plugins;
+    hde_duration timeout;
+    bool drop_state;
+};
+
+static char *
+who(const struct cmd *cmd)
+{
+    const char *user = getenv("USER");
+
+    return arena_printf(cmd->arena, "hde %s%s%s", cmd->command->name, user ? " by " : "",
+                        user ? user : "");
+}
+
+static int
+tell(const struct cmd *cmd, const Hde__GraphChange *change)
+{
+    bool is_done = change->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+    hde_text out = {0};
+    int exit;
+
+    if (cmd->json) {
+        hde_json_message(&out, &change->base, HDE_JSON_FIELDS);
+        hde_text_puts(&out, "\n");
+    } else if (is_done && !cmd->quiet) {
+        change_put_plan(cmd, change->plan, &out);
+        hde_text_printf(&out, "done: stood still for %s\n",
+                        table_seconds(cmd->arena, change->pause_seconds));
+    }
+    exit = out.len ? cmd_print(cmd, &out, NULL) : CMD_OK;
+    hde_text_free(&out);
+    if (exit || is_done)
+        return exit;
+    if (cmd->json || !change->error)
+        return CMD_FAILED;
+    return cmd_error(cmd, CMD_FAILED, change->error->code, "nothing has changed: the graph runs on",
+                     "%s", change->error->message);
+}
+
+static int
+ask(const struct cmd *cmd, const struct apply_options *options, Hde__ControlApply *apply)
+{
+    const Hde__GraphChange *change;
+    struct client *client = NULL;
+    int exit;
+
+    apply->has_drop_state = apply->has_timeout_seconds = true;
+    apply->drop_state = options->drop_state;
+    apply->timeout_seconds = (double)options->timeout.ns / 1e9;
+    apply->who = who(cmd);
+    exit = change_ask(cmd, &options->target, apply, &client, &change);
+    if (!exit)
+        exit = tell(cmd, change);
+    client_close(client);
+    return exit;
+}
+
+static int
+run_apply(const struct cmd *cmd, const void *block)
+{
+    const struct apply_options *options = block;
+    Hde__ControlApply apply = HDE__CONTROL_APPLY__INIT;
+    struct registry *registry = registry_new(options->plugins);
+    char path[PATH_MAX];
+    int exit;
+    struct graph *graph = change_load(cmd, cmd->args[0], &options->set, registry, &exit);
+
+    if (graph) {
+        apply.path = realpath(cmd->args[0], path) ? path : (char *)(uintptr_t)cmd->args[0];
+        apply.n_set = options->set.n;
+        apply.set = (char **)(uintptr_t)options->set.item;
+        exit = ask(cmd, options, &apply);
+    }
+    graph_free(graph);
+    registry_free(registry);
+    return exit;
+}
+
+static int
+run_rollback(const struct cmd *cmd, const void *options)
+{
+    Hde__ControlApply apply = HDE__CONTROL_APPLY__INIT;
+
+    return ask(cmd, options, &apply);
+}
+
+/* ---- History ------------------------------------------------------------------------------ */
+
+static const char *
+state_word(Hde__ChangeState state)
+{
+    static const char *const words[] = {"?", "waiting", "working", "planned", "done", "refused"};
+
+    return (size_t)state < sizeof words / sizeof *words ? words[state] : "?";
+}
+
+static const char *
+time_text(struct arena *arena, int64_t ns)
+{
+    time_t at = (time_t)(ns / NS_PER_S);
+    struct tm tm;
+    char text[32];
+
+    localtime_r(&at, &tm);
+    strftime(text, sizeof text, "%F %T", &tm);
+    return arena_text(arena, text);
+}
+
+static void
+put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *out)
+{
+    struct table table = {.arena = cmd->arena};
+
+    TABLE_ROW(&table, ">NO", "TIME", "RESULT", ">CHANGES", ">PAUSE", "GRAPH", "WHO", "WHY");
+    for (size_t i = 0; i < changes->n_changes; i++) {
+        const Hde__GraphChange *change = changes->changes[i];
+
+        TABLE_ROW(&table, arena_printf(cmd->arena, "%llu", (unsigned long long)change->number),
+                  time_text(cmd->arena, change->asked_ns), state_word(change->state),
+                  table_count(cmd->arena, change->plan ? change->plan->changes : 0),
+                  change->has_pause_seconds ? table_seconds(cmd->arena, change->pause_seconds)
+                                            : "-",
+                  change->rollback ? "(back)" : change->path ? change->path : "-",
+                  change->who ? change->who : "-",
+                  change->error ? arena_printf(cmd->arena, "%s: %s", change->error->code,
+                                               change->error->message)
+                                : "");
+    }
+    if (changes->n_changes)
+        table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
+    else
+        hde_text_puts(out, "the graph was not changed so far\n");
+}
+
+static int
+run_history(const struct cmd *cmd, const void *options)
+{
+    Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
+    Hde__ControlChanges changes = HDE__CONTROL_CHANGES__INIT;
+    const Hde__ControlReply *reply;
+    struct client *client;
+    hde_text out = {0};
+    int exit;
+
+    request.ask_case = HDE__CONTROL_REQUEST__ASK_CHANGES;
+    request.changes = &changes;
+    exit = target_ask(cmd, options, &request, &client, &reply);
+    if (exit)
+        return exit;
+    if (reply->answer_case != HDE__CONTROL_REPLY__ANSWER_CHANGES) {
+        exit = cmd_error(cmd, CMD_FAILED, "HDE-C013", NULL, "the answer is not understood");
+    } else {
+        if (cmd->json) {
+            hde_json_message(&out, &reply->changes->base, HDE_JSON_FIELDS);
+            hde_text_puts(&out, "\n");
+        } else {
+            put_history(cmd, reply->changes, &out);
+        }
+        exit = cmd_print(cmd, &out, NULL);
+    }
+    hde_text_free(&out);
+    client_close(client);
+    return exit;
+}
+
+/* ---- Tables ------------------------------------------------------------------------------- */
+
+#define CHANGE_OPTIONS                                                                             \
+    {CMD_OPTION("drop-state", struct apply_options, drop_state),                                   \
+     .help = "agree to lose state that cannot be kept"},                                           \
+    {                                                                                              \
+        CMD_OPTION("timeout", struct apply_options, timeout),                                      \
+            .value = "TIME", .fallback = "10s", .min = 0.1, .max = 3600,                           \
+            .help = "how long nodes may take to come to the end of their ticks"                    \
+    }
+
+const struct command cmd_apply = {
+    .name = "apply",
+    .args = "GRAPH",
+    .group = CMD_GROUP_RUN,
+    .summary = "put another graph in place of the running one",
+    .help =
+        "What runs afterwards is what 'hde run GRAPH' with the same --set would run; 'hde plan' "
+        "shows beforehand what that changes. New nodes are made and opened while the old graph "
+        "runs. Then the sources wait, what is on its way comes to its end, and the graph is joined "
+        "anew: some milliseconds. Nodes that are the same go on as they are, with their state, "
+        "connections and threads; parameters that may change while a node runs just change; new "
+        "instances of old nodes get their state, also over another number of replicas where the "
+        "operator keeps it by key. Nothing is lost or doubled on edges that keep order.\n\n"
+        "Whatever is refused or fails leaves the old graph running, and the reason is said. A node "
+        "whose state would be lost refuses without --drop-state.",
+    .examples =
+        (const struct cmd_example[]){
+            {"hde apply graphs/demo.yaml", "the file has changed"},
+            {"hde apply graphs/demo.yaml --set processing.clean.max_spread=20%",
+             "another parameter"},
+            {"hde rollback", "the graph before that again"},
+            {0}},
+    .options =
+        (const struct cmd_option[]){
+            {CMD_OPTION("set", struct apply_options, set), .letter = 's',
+             .value = "NODE.PARAM=VALUE", .help = "as 'hde run' would be given"},
+            CHANGE_OPTIONS,
+            {CMD_OPTION("plugins", struct apply_options, plugins), .value = "PATH",
+             .env = "HDE_PLUGIN_PATH", .complete = CMD_COMPLETE_FOLDER,
+             .help = "folders with operators, separated by colons"},
+            TARGET_OPTIONS(struct apply_options),
+            {0}},
+    .exits = (const struct cmd_exit[]){{CMD_FAILED, "refused: the old graph runs on"},
+                                       {EX_NOINPUT, NULL},
+                                       {EX_CONFIG, NULL},
+                                       TARGET_EXITS,
+                                       {0}},
+    .complete = CMD_COMPLETE_FILE,
+    .min_args = 1,
+    .max_args = 1,
+    CMD_BLOCK(struct apply_options),
+    .run = run_apply,
+};
+
+const struct command cmd_rollback = {
+    .name = "rollback",
+    .args = "",
+    .group = CMD_GROUP_RUN,
+    .summary = "undo the last change of the running graph",
+    .help = "Applies the graph that ran before the last change, as 'hde apply' would. State that "
+            "the change had dropped does not come back. Another rollback goes one change further.",
+    .examples = (const struct cmd_example[]){{"hde rollback", "the graph before 'hde apply'"}, {0}},
+    .options = (const struct cmd_option[]){CHANGE_OPTIONS, TARGET_OPTIONS(struct apply_options), {0}},
+    .exits = (const struct cmd_exit[]){{CMD_FAILED, "refused: the graph runs on as it is"},
+                                       TARGET_EXITS,
+                                       {0}},
+    CMD_BLOCK(struct apply_options),
+    .run = run_rollback,
+};
+
+const struct command cmd_history = {
+    .name = "history",
+    .args = "",
+    .group = CMD_GROUP_LOOK,
+    .summary = "show how the running graph was changed",
+    .help = "One line for each plan, apply and rollback, newest first: when, by whom, how many "
+            "nodes and edges, how long the graph stood still, and why it was refused.",
+    .examples = (const struct cmd_example[]){{"hde history", "newest first"},
+                                             {"hde history --json | jq '.changes[0].plan'",
+                                              "what the last one changed"},
+                                             {0}},
+    .options = (const struct cmd_option[]){TARGET_OPTIONS(struct apply_options), {0}},
+    .exits = (const struct cmd_exit[]){TARGET_EXITS, {0}},
+    CMD_BLOCK(struct apply_options),
+    .run = run_history,
+};
