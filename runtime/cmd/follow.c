@@ -2,7 +2,7 @@
 #include "cmd/follow.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/reload.h"
+#include "engine/parts.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +20,7 @@ struct folder {
 };
 
 struct follow {
-    struct engine *engine;
+    struct parts *parts;
     int fd;
     size_t n_folders;
     struct folder *folders;
@@ -55,21 +55,21 @@ add_folders(struct follow *self, struct err *err)
     const struct graph *graph;
     bool ok = true;
 
-    engine_look(self->engine);
-    graph = engine_graph(self->engine);
+    parts_look(self->parts);
+    graph = parts_graph(self->parts);
     for (size_t i = 0; graph != self->graph && i < graph->n_nodes && ok; i++)
         ok = !graph->nodes[i].plugin_path || add_folder(self, graph->nodes[i].plugin_path, err);
     self->graph = graph;
-    engine_looked(self->engine);
+    parts_looked(self->parts);
     return ok;
 }
 
 struct follow *
-follow_open(struct engine *engine, struct err *err)
+follow_open(struct parts *parts, struct err *err)
 {
     struct follow *self = xcalloc(1, sizeof *self);
 
-    self->engine = engine;
+    self->parts = parts;
     self->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (self->fd < 0)
         err_set(err, "HDE-C022", "cannot watch folders: %s", strerror(errno));
@@ -158,25 +158,38 @@ came_before(const struct graph *graph, size_t i)
     return false;
 }
 
+/* Nothing where the part has no such operator. */
+static void
+ask_part(struct engine *engine, const struct graph_node *node)
+{
+    const struct graph *graph = engine_graph(engine);
+    struct err err = {0};
+    bool has = false;
+
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        has |= graph->nodes[i].op == node->op;
+    if (has && !reload_ask(engine,
+                           &(struct reload_ask){.target = node->op->name,
+                                                .file = node->plugin_path,
+                                                .probation_ns = RELOAD_PROBATION_NS},
+                           &err))
+        log_line(LEVEL_WARN, graph->name, NULL, "reload.refused", "%s: %s: %s", node->op->name,
+                 err.code, err.text);
+}
+
 /* One request for each operator; what becomes of it stands in the log and in the history. */
 static void
 ask(struct follow *self)
 {
     const struct graph *graph;
-    struct err err = {0};
 
-    engine_look(self->engine);
-    graph = engine_graph(self->engine);
+    parts_look(self->parts);
+    graph = parts_graph(self->parts);
     for (size_t i = 0; i < graph->n_nodes; i++)
-        if (has_changed(self, graph->nodes[i].plugin_path) && !came_before(graph, i) &&
-            !reload_ask(self->engine,
-                        &(struct reload_ask){.target = graph->nodes[i].op->name,
-                                             .file = graph->nodes[i].plugin_path,
-                                             .probation_ns = RELOAD_PROBATION_NS},
-                        &err))
-            log_line(LEVEL_WARN, graph->name, NULL, "reload.refused", "%s: %s: %s",
-                     graph->nodes[i].op->name, err.code, err.text);
-    engine_looked(self->engine);
+        if (has_changed(self, graph->nodes[i].plugin_path) && !came_before(graph, i))
+            for (size_t k = 0; k < parts_count(self->parts); k++)
+                ask_part(parts_engine(self->parts, k), &graph->nodes[i]);
+    parts_looked(self->parts);
     forget_changes(self);
 }
 

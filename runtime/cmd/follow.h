@@ -3,12 +3,12 @@
 #ifndef CMD_FOLLOW_H
 #define CMD_FOLLOW_H
 
-#include "engine/engine.h"
+#include "engine/parts.h"
 
 struct follow;
 
-/* Watches the folders of the graph's plugins. NULL: HDE-C022. The engine must outlive it. */
-struct follow *follow_open(struct engine *engine, struct err *err);
+/* Watches the folders of the graph's plugins. NULL: HDE-C022. The parts must outlive it. */
+struct follow *follow_open(struct parts *parts, struct err *err);
 void follow_close(struct follow *follow);
 int follow_fd(const struct follow *follow); /* readable when follow_serve() has work */
 /* Reads what has changed, or, when nothing has for a while, asks for the reloads. */

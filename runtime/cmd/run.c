@@ -46,7 +46,7 @@ struct run {
     struct graph *graph;
     struct engine_entry entry;
     bool listed;
-    struct engine *engine;
+    struct parts *parts;
     struct control *control;
     struct follow *follow; /* --watch-plugins */
     int signals, timer;
@@ -110,7 +110,7 @@ use_log(struct run *run)
 
     run->log = run->cmd->args[0];
     run->replay = false;
-    if (!engine_log_start(run->log, arena, &start, &err))
+    if (!parts_log_start(run->log, arena, &start, &err))
         return cmd_error_err(run->cmd, EX_NOINPUT, &err);
     run->path = run->options->graph ? run->options->graph : start.path;
     run->n_sets = 0;
@@ -163,7 +163,7 @@ bad_level(const struct cmd *cmd, const char *word)
                      word);
 }
 
-/* Words are checked before there is an engine (engine NULL), nodes when there is one. */
+/* Words are checked before there are parts (NULL), nodes when there is one. */
 static int
 set_levels(const struct run *run)
 {
@@ -178,9 +178,9 @@ set_levels(const struct run *run)
 
         if (!log_level_parse(equals ? equals + 1 : list->item[i], &level))
             return bad_level(run->cmd, list->item[i]);
-        if (!run->engine && !node)
+        if (!run->parts && !node)
             log_set_level(level);
-        if (run->engine && !engine_log_level(run->engine, node, (int)level)) {
+        if (run->parts && !parts_log_level(run->parts, node, (int)level)) {
             struct nearest near = {.word = node ? node : ""};
 
             for (size_t k = 0; k < run->graph->n_nodes; k++)
@@ -297,25 +297,25 @@ start(struct run *run)
     engine.plugins = run->options->plugins;
     engine.plugin_folder = run->entry.plugins;
     engine.trial_program = "/proc/self/exe";
-    run->engine = engine_new(run->graph, &engine, &err);
-    if (!run->engine)
+    run->parts = parts_new(run->graph, &engine, &err);
+    if (!run->parts)
         return start_exit(run, &err);
     if ((exit = set_levels(run)))
         return exit;
     control.endpoint = run->entry.endpoint;
-    run->control = control_new(run->engine, &control, &err);
+    run->control = control_new(run->parts, &control, &err);
     if (!run->control)
         return start_exit(run, &err);
     run->entry.endpoint = arena_text(run->cmd->arena, control_endpoint(run->control));
     run->entry.admin = arena_text(run->cmd->arena, control_admin(run->control));
     run->listed = engines_add(&run->entry, &err);
-    if (!run->listed || !engine_start(run->engine, &err))
+    if (!run->listed || !parts_start(run->parts, &err))
         return start_exit(run, &err);
-    if (run->options->watch_plugins && !(run->follow = follow_open(run->engine, &err)))
+    if (run->options->watch_plugins && !(run->follow = follow_open(run->parts, &err)))
         return start_exit(run, &err);
     run->begin_ns = clock_mono_ns();
     if (!run->options->verify)
-        summary_start(run->cmd, run->engine, run->control);
+        summary_start(run->cmd, run->parts, run->control);
     arm_timer(run);
     return CMD_OK;
 }
@@ -326,8 +326,8 @@ start(struct run *run)
 static int
 interrupt(struct run *run)
 {
-    engine_stop(run->engine);
-    if (engine_join(run->engine, STOP_MS))
+    parts_stop(run->parts);
+    if (parts_join(run->parts, STOP_MS))
         return CMD_INTERRUPTED;
     cmd_note(run->cmd, "hde: an operator does not return: ending without it");
     engines_remove(&run->entry);
@@ -337,7 +337,7 @@ interrupt(struct run *run)
 static int
 wait_for_end(struct run *run)
 {
-    struct pollfd fds[] = {{.fd = engine_done_fd(run->engine), .events = POLLIN},
+    struct pollfd fds[] = {{.fd = parts_done_fd(run->parts), .events = POLLIN},
                            {.fd = run->signals, .events = POLLIN},
                            {.fd = run->timer, .events = POLLIN},
                            {.fd = run->follow ? follow_fd(run->follow) : -1, .events = POLLIN}};
@@ -358,14 +358,14 @@ wait_for_end(struct run *run)
                 return interrupt(run);
             signalled = true;
             cmd_note(run->cmd, "hde: draining; a second signal stops at once");
-            engine_drain(run->engine);
+            parts_drain(run->parts);
         }
         if (run->follow)
             follow_serve(run->follow);
         if (fds[2].revents) {
             fds[2].fd = -1;
             fds[2].revents = 0;
-            engine_drain(run->engine);
+            parts_drain(run->parts);
         }
     }
 }
@@ -443,7 +443,7 @@ verify_end(struct run *run, double seconds)
     hde_text out = {0};
     int exit;
 
-    if (!engine_join(run->engine, STOP_MS) || !engine_verify(run->engine, &result))
+    if (!parts_join(run->parts, STOP_MS) || !parts_verify(run->parts, &result))
         return cmd_error(run->cmd, EX_SOFTWARE, "HDE-C021", NULL, "an operator does not return");
     if (!result.barriers)
         return cmd_error(run->cmd, EX_DATAERR, "HDE-R080",
@@ -461,12 +461,12 @@ finish(struct run *run, int exit)
     double seconds = (double)(clock_mono_ns() - run->begin_ns) / 1e9;
 
     log_flush();
-    if (run->options->verify && exit == CMD_OK && engine_state(run->engine) != ENGINE_FAILED)
+    if (run->options->verify && exit == CMD_OK && parts_state(run->parts) != ENGINE_FAILED)
         exit = verify_end(run, seconds);
     else
-        summary_end(run->cmd, run->engine, seconds);
-    if (exit == CMD_OK && engine_state(run->engine) == ENGINE_FAILED) {
-        const struct err *err = engine_error(run->engine);
+        summary_end(run->cmd, run->parts, seconds);
+    if (exit == CMD_OK && parts_state(run->parts) == ENGINE_FAILED) {
+        const struct err *err = parts_error(run->parts);
 
         exit = cmd_error_err(run->cmd, CMD_FAILED, err);
     }
@@ -478,7 +478,7 @@ close_all(struct run *run)
 {
     control_free(run->control);
     follow_close(run->follow);
-    engine_free(run->engine);
+    parts_free(run->parts);
     if (run->listed)
         engines_remove(&run->entry);
     graph_free(run->graph);

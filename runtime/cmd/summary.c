@@ -18,10 +18,10 @@ say(const struct cmd *cmd, hde_text *text)
 }
 
 void
-summary_start(const struct cmd *cmd, const struct engine *engine, const struct control *control)
+summary_start(const struct cmd *cmd, const struct parts *parts, const struct control *control)
 {
-    const struct graph *graph = engine_graph(engine);
-    size_t workers = stats_workers(engine_stats(engine));
+    const struct graph *graph = parts_graph(parts);
+    size_t workers = stats_workers(parts_stats(parts));
     const char *admin = control_admin(control);
     hde_text out = {0};
 
@@ -135,10 +135,10 @@ put_text(const Hde__EngineStatus *status, double seconds, struct arena *arena, h
 }
 
 void
-summary_end(const struct cmd *cmd, const struct engine *engine, double seconds)
+summary_end(const struct cmd *cmd, const struct parts *parts, double seconds)
 {
     struct arena arena = {0};
-    const Hde__EngineStatus *status = status_read(engine_stats(engine), NULL, &arena);
+    const Hde__EngineStatus *status = status_read(parts_stats(parts), NULL, &arena);
     hde_text out = {0};
 
     if (cmd->json)

@@ -7,8 +7,8 @@
 #include "cmd/cmd.h"
 #include "control/control.h"
 
-void summary_start(const struct cmd *cmd, const struct engine *engine,
+void summary_start(const struct cmd *cmd, const struct parts *parts,
                    const struct control *control);
-void summary_end(const struct cmd *cmd, const struct engine *engine, double seconds);
+void summary_end(const struct cmd *cmd, const struct parts *parts, double seconds);
 
 #endif

@@ -39,7 +39,7 @@ say_hello(struct control *control, Hde__ControlReply *reply, struct arena *arena
 
     hde__engine_hello__init(hello);
     hello->version = (char *)hde_version();
-    hello->graph = (char *)engine_graph(control->engine)->name;
+    hello->graph = (char *)parts_graph(control->parts)->name;
     hello->has_pid = true;
     hello->pid = (int32_t)getpid();
     reply->answer_case = HDE__CONTROL_REPLY__ANSWER_HELLO;
@@ -49,7 +49,7 @@ say_hello(struct control *control, Hde__ControlReply *reply, struct arena *arena
 static void
 list_edges(struct control *control, Hde__ControlReply *reply, struct arena *arena)
 {
-    const struct graph *graph = engine_graph(control->engine);
+    const struct graph *graph = parts_graph(control->parts);
     Hde__EngineEdges *edges = arena_alloc(arena, sizeof *edges);
 
     hde__engine_edges__init(edges);
@@ -66,7 +66,7 @@ static const char *
 set_level(struct control *control, const Hde__ControlLog *log, struct arena *arena,
           const char **message, const char **hint)
 {
-    const struct graph *graph = engine_graph(control->engine);
+    const struct graph *graph = parts_graph(control->parts);
     struct nearest near = {.word = log->node ? log->node : ""};
     int level = (int)log->level - (int)HDE__CONTROL_LOG_LEVEL__CONTROL_LOG_LEVEL_DEBUG;
 
@@ -74,7 +74,7 @@ set_level(struct control *control, const Hde__ControlLog *log, struct arena *are
         *message = "a log level is debug, info, warn or error";
         return "HDE-C013";
     }
-    if (engine_log_level(control->engine, log->node, level))
+    if (parts_log_level(control->parts, log->node, level))
         return NULL;
     for (size_t i = 0; i < graph->n_nodes; i++)
         nearest_try(&near, graph->nodes[i].name);
@@ -136,7 +136,7 @@ list_reloads(struct control *control, uint64_t number, Hde__ControlReply *reply,
     Hde__EngineReloads *out = arena_alloc(arena, sizeof *out);
 
     hde__engine_reloads__init(out);
-    out->n_attempts = reload_reports(control->engine, number, reports, RELOAD_HISTORY);
+    out->n_attempts = parts_reload_reports(control->parts, number, reports, RELOAD_HISTORY);
     out->attempts = arena_alloc(arena, (out->n_attempts + 1) * sizeof *out->attempts);
     for (size_t i = 0; i < out->n_attempts; i++)
         out->attempts[i] = show_attempt(&reports[i], arena);
@@ -164,7 +164,7 @@ ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlR
         *message = "a reload names a node or an operator";
         return "HDE-C013";
     }
-    number = reload_ask(control->engine,
+    number = parts_reload_ask(control->parts,
                         &(struct reload_ask){.target = ask->target,
                                              .file = ask->file,
                                              .drops_state = ask->drop_state,
@@ -188,20 +188,19 @@ ask_change(struct control *control, const Hde__ControlApply *ask, Hde__ControlRe
            struct arena *arena, const char **message)
 {
     struct err err = {0};
-    uint64_t number =
-        apply_ask(control->engine,
-                  &(struct apply_ask){.path = ask->path,
-                                      .sets = (const char *const *)(uintptr_t)ask->set,
-                                      .n_sets = ask->n_set,
-                                      .plans_only = ask->plan_only,
-                                      .drops_state = ask->drop_state,
-                                      .timeout_ns = to_ns(ask->timeout_seconds),
-                                      .who = ask->who},
-                  &err);
+    struct engine *engine = parts_with(control->parts, NULL, "a change of the graph", &err);
+    struct apply_ask change = {.path = ask->path,
+                               .sets = (const char *const *)(uintptr_t)ask->set,
+                               .n_sets = ask->n_set,
+                               .plans_only = ask->plan_only,
+                               .drops_state = ask->drop_state,
+                               .timeout_ns = to_ns(ask->timeout_seconds),
+                               .who = ask->who};
+    uint64_t number = engine ? apply_ask(engine, &change, &err) : 0;
 
     if (number) {
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
-        reply->changes = apply_changes(control->engine, number);
+        reply->changes = apply_changes(engine, number);
         return NULL;
     }
     *message = arena_text(arena, err.text);
@@ -218,22 +217,27 @@ ask_dlq(struct control *control, const Hde__ControlDlq *ask, Hde__ControlReply *
     struct dlq_choice choice = {.n_ids = ask->n_ids, .ids = ask->ids, .node = ask->node};
     Hde__EngineDlq *out = arena_alloc(arena, sizeof *out);
     struct err err = {0};
+    struct engine *engine = parts_with(control->parts, ask->node, "a dead-letter queue", &err);
 
+    if (!engine) {
+        *message = arena_text(arena, err.text);
+        return arena_text(arena, err.code);
+    }
     hde__engine_dlq__init(out);
     out->has_letters = true;
     switch (ask->verb) {
     case HDE__DLQ_VERB__DLQ_VERB_DROP:
-        out->letters = dlq_drop(control->engine, &choice, &err);
+        out->letters = dlq_drop(engine, &choice, &err);
         break;
     default:
         break;
     }
-    dlq_flush(control->engine, UINT64_MAX); /* who asks may read the folder next */
+    dlq_flush(engine, UINT64_MAX); /* who asks may read the folder next */
     if (err_is_set(&err)) {
         *message = arena_text(arena, err.text);
         return arena_text(arena, err.code);
     }
-    out->folder = (char *)(uintptr_t)status_dlq_folder(control->engine, arena);
+    out->folder = (char *)(uintptr_t)status_dlq_folder(engine, arena);
     reply->answer_case = HDE__CONTROL_REPLY__ANSWER_DLQ;
     reply->dlq = out;
     return NULL;
@@ -252,10 +256,10 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_STATUS:
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_STATUS;
-        reply->status = status_read(engine_stats(control->engine), control->engine, arena);
+        reply->status = status_read(parts_stats(control->parts), control->parts, arena);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_METRICS:
-        stats_prometheus(engine_stats(control->engine), text);
+        stats_prometheus(parts_stats(control->parts), text);
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_TEXT;
         hde_text_puts(text, "");
         reply->text = text->data;
@@ -274,10 +278,10 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
     case HDE__CONTROL_REQUEST__ASK_LOG:
         return set_level(control, request->log, arena, message, hint);
     case HDE__CONTROL_REQUEST__ASK_DRAIN:
-        engine_drain(control->engine);
+        parts_drain(control->parts);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_STOP:
-        engine_stop(control->engine);
+        parts_stop(control->parts);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_RELOAD:
         return ask_reload(control, request->reload, reply, arena, message);
@@ -290,7 +294,8 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return ask_change(control, request->apply, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_CHANGES:
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
-        reply->changes = apply_changes(control->engine, request->changes->number);
+        reply->changes =
+            apply_changes(parts_engine(control->parts, 0), request->changes->number);
         return NULL;
     default:
         *message = "this hde does not know the request; it may be older than the one that asked";
@@ -320,9 +325,9 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
         code = "HDE-C013";
         message = "this engine speaks version 1 of the control protocol";
     } else {
-        engine_look(control->engine);
+        parts_look(control->parts);
         code = dispatch(control, peer, request, &reply, &arena, &text, &message, &hint);
-        engine_looked(control->engine);
+        parts_looked(control->parts);
     }
     if (code)
         control_refuse(control, peer, request->id, code, hint, message);
@@ -373,9 +378,9 @@ control_admin_page(void *arg, const char *path, struct http_reply *reply)
     const struct control *control = arg;
     hde_health health = {.size = sizeof health};
 
-    engine_look(control->engine);
-    engine_health(control->engine, &health);
-    engine_looked(control->engine);
+    parts_look(control->parts);
+    parts_health(control->parts, &health);
+    parts_looked(control->parts);
     if (strcmp(path, "/livez") == 0) {
         reply->status = health.live ? 200 : 503;
         hde_text_puts(&reply->body, health.live ? "live\n" : "not live\n");
@@ -387,9 +392,9 @@ control_admin_page(void *arg, const char *path, struct http_reply *reply)
                         health.draining ? "draining" : health.reason);
     } else if (strcmp(path, "/metrics") == 0) {
         reply->type = "text/plain; version=0.0.4; charset=utf-8";
-        engine_look(control->engine);
-        stats_prometheus(engine_stats(control->engine), &reply->body);
-        engine_looked(control->engine);
+        parts_look(control->parts);
+        stats_prometheus(parts_stats(control->parts), &reply->body);
+        parts_looked(control->parts);
         process_metrics(&reply->body);
     } else {
         reply->status = 404;

@@ -199,12 +199,12 @@ open_all(struct control *control, const struct control_options *options, struct 
 }
 
 struct control *
-control_new(struct engine *engine, const struct control_options *options, struct err *err)
+control_new(struct parts *parts, const struct control_options *options, struct err *err)
 {
     struct control *control = xcalloc(1, sizeof *control);
     struct err own = {0};
 
-    control->engine = engine;
+    control->parts = parts;
     control->epoll = control->wake = -1;
     if (open_all(control, options, &own))
         return control;

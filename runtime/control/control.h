@@ -8,7 +8,7 @@
 #define CONTROL_CONTROL_H
 
 #include "base/err.h"
-#include "engine/engine.h"
+#include "engine/parts.h"
 
 struct control;
 
@@ -18,8 +18,8 @@ struct control_options {
     bool insecure;        /* other addresses than loopback are fine */
 };
 
-/* The engine must outlive it. NULL with a text: HDE-C016 (endpoint), C018 (admin). */
-struct control *control_new(struct engine *engine, const struct control_options *options,
+/* The parts must outlive it. NULL with a text: HDE-C016 (endpoint), C018 (admin). */
+struct control *control_new(struct parts *parts, const struct control_options *options,
                             struct err *err);
 void control_free(struct control *control);                  /* ends taps, then the thread */
 const char *control_endpoint(const struct control *control); /* as bound */

@@ -42,7 +42,7 @@ struct viewer {
 };
 
 struct control {
-    struct engine *engine;
+    struct parts *parts;
     void *zmq, *router;
     struct http *http;
     int epoll; /* http and taps */

@@ -99,6 +99,12 @@ read_edge(const struct stats *stats, size_t i, struct arena *arena)
         SET(out, age_seconds, (double)view.age_ns / 1e9);
     SET(out, blocked, view.blocked);
     SET(out, blocked_seconds, (double)view.blocked_ns / 1e9);
+    if (view.kind == EDGE_SPILL || view.kind == EDGE_JOURNAL) {
+        SET(out, kept, view.kept);
+        SET(out, spilled, view.spilled);
+        SET(out, journal_messages, view.journal_messages);
+        SET(out, journal_bytes, view.journal_bytes);
+    }
     out->drops = arena_alloc(arena, (STATS_DROPS + 1) * sizeof *out->drops);
     for (int reason = 0; reason < STATS_DROPS; reason++)
         add_drop(out, arena, drop_reason_name(reason), view.dropped[reason]);
@@ -136,21 +142,22 @@ status_dlq_folder(const struct engine *engine, struct arena *arena)
     return getcwd(work, sizeof work) ? arena_printf(arena, "%s/%s", work, folder) : folder;
 }
 
+/* The folder of the only part; several parts have a folder each in it. */
 static Hde__DlqStatus *
-read_dlq(const struct stats *stats, const struct engine *engine, struct arena *arena)
+read_dlq(const struct head_view *head, const struct parts *parts, struct arena *arena)
 {
     Hde__DlqStatus *out = arena_alloc(arena, sizeof *out);
 
     hde__dlq_status__init(out);
-    if (engine)
-        out->folder = (char *)(uintptr_t)status_dlq_folder(engine, arena);
-    SET(out, letters, STAT_GET(stats->dlq.letters));
-    SET(out, bytes, STAT_GET(stats->dlq.bytes));
-    SET(out, put, STAT_GET(stats->dlq.put));
-    SET(out, replayed, STAT_GET(stats->dlq.replayed));
-    SET(out, dropped, STAT_GET(stats->dlq.dropped));
-    SET(out, expired, STAT_GET(stats->dlq.expired));
-    SET(out, lost, STAT_GET(stats->dlq.lost));
+    if (parts && parts_count(parts) == 1)
+        out->folder = (char *)(uintptr_t)status_dlq_folder(parts_engine(parts, 0), arena);
+    SET(out, letters, head->dlq.letters);
+    SET(out, bytes, head->dlq.bytes);
+    SET(out, put, head->dlq.put);
+    SET(out, replayed, head->dlq.replayed);
+    SET(out, dropped, head->dlq.dropped);
+    SET(out, expired, head->dlq.expired);
+    SET(out, lost, head->dlq.lost);
     return out;
 }
 
@@ -163,12 +170,12 @@ add_line(Hde__EngineStatus *out, const char *line)
 }
 
 static void
-engine_lines(Hde__EngineStatus *out, const struct engine *engine, struct arena *arena)
+part_lines(Hde__EngineStatus *out, const struct parts *parts, struct arena *arena)
 {
     hde_text lines = {0};
     size_t n = 1;
 
-    engine_stall_text(engine, &lines);
+    parts_stall_text(parts, &lines);
     for (size_t i = 0; i < lines.len; i++)
         n += lines.data[i] == '\n';
     out->blocking = arena_alloc(arena, (n + 1) * sizeof *out->blocking);
@@ -201,26 +208,28 @@ segment_lines(Hde__EngineStatus *out, struct arena *arena)
 }
 
 static Hde__EngineStatus *
-read_all(const struct stats *stats, const struct engine *engine, struct arena *arena)
+read_all(const struct stats *stats, const struct parts *parts, struct arena *arena)
 {
     Hde__EngineStatus *out = arena_alloc(arena, sizeof *out);
     hde_health health = {.size = sizeof health};
+    struct head_view head;
 
+    stats_head(stats, &head);
     hde__engine_status__init(out);
     out->graph = text(arena, stats->graph);
     out->host = text(arena, stats->host);
     SET(out, pid, stats->pid);
     SET(out, state,
-        (Hde__EngineState)(STAT_GET(stats->state) + HDE__ENGINE_STATE__ENGINE_STATE_NEW));
+        (Hde__EngineState)((int)head.state + (int)HDE__ENGINE_STATE__ENGINE_STATE_NEW));
     SET(out, started_ns, stats->start_ns);
     SET(out, read_ns, clock_real_ns());
     SET(out, virtual_clock, stats->virtual_clock != 0);
-    SET(out, tick, STAT_GET(stats->tick));
-    SET(out, entries, STAT_GET(stats->entries));
-    if (STAT_GET(stats->now_ns))
-        SET(out, now_ns, STAT_GET(stats->now_ns));
-    SET(out, stalls, STAT_GET(stats->stalls));
-    out->dlq = read_dlq(stats, engine, arena);
+    SET(out, tick, head.tick);
+    SET(out, entries, head.entries);
+    if (head.now_ns)
+        SET(out, now_ns, head.now_ns);
+    SET(out, stalls, head.stalls);
+    out->dlq = read_dlq(&head, parts, arena);
     out->nodes = arena_alloc(arena, (stats_nodes(stats) + 1) * sizeof *out->nodes);
     for (; out->n_nodes < stats_nodes(stats); out->n_nodes++)
         out->nodes[out->n_nodes] = read_node(stats, out->n_nodes, arena);
@@ -230,19 +239,19 @@ read_all(const struct stats *stats, const struct engine *engine, struct arena *a
     out->workers = arena_alloc(arena, (stats_workers(stats) + 1) * sizeof *out->workers);
     for (; out->n_workers < stats_workers(stats); out->n_workers++)
         out->workers[out->n_workers] = read_worker(stats, out->n_workers, arena);
-    if (!engine) {
+    if (!parts) {
         segment_lines(out, arena);
         return out;
     }
-    engine_health(engine, &health);
+    parts_health(parts, &health);
     SET(out, ready, health.ready);
     out->reason = text(arena, health.reason);
-    engine_lines(out, engine, arena);
+    part_lines(out, parts, arena);
     return out;
 }
 
 Hde__EngineStatus *
-status_read(const struct stats *stats, const struct engine *engine, struct arena *arena)
+status_read(const struct stats *stats, const struct parts *parts, struct arena *arena)
 {
     enum { TRIES = 100 };
     Hde__EngineStatus *out;
@@ -251,7 +260,7 @@ status_read(const struct stats *stats, const struct engine *engine, struct arena
 
     do {
         look = stats_look(stats);
-        out = read_all(stats, engine, arena);
+        out = read_all(stats, parts, arena);
     } while (!stats_looked(stats, look) && ++i < TRIES);
     return out;
 }

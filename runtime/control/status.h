@@ -5,14 +5,14 @@
 #define CONTROL_STATUS_H
 
 #include "base/arena.h"
-#include "engine/engine.h"
+#include "engine/parts.h"
 #include "engine/stats.h"
 
 #include <hde/schemas/control.pb-c.h>
 
-/* Everything lives in arena. Without an engine (another process's segment) `ready` is absent and
+/* Everything lives in arena. Without parts (another process's segment) `ready` is absent and
  * the blocking lines are worked out from the edges. */
-Hde__EngineStatus *status_read(const struct stats *stats, const struct engine *engine,
+Hde__EngineStatus *status_read(const struct stats *stats, const struct parts *parts,
                                struct arena *arena);
 /* Absolute, in arena; NULL: letters are only counted. */
 const char *status_dlq_folder(const struct engine *engine, struct arena *arena);

@@ -194,7 +194,7 @@ void
 viewer_open(struct control *control, const struct peer *peer, uint64_t id,
             const Hde__ControlTap *ask)
 {
-    const struct graph *graph = engine_graph(control->engine);
+    const struct graph *graph = parts_graph(control->parts);
     const char *pattern = ask->edge ? ask->edge : "*";
     struct viewer *v = find(control, peer);
     struct arena arena = {0};
@@ -212,7 +212,7 @@ viewer_open(struct control *control, const struct peer *peer, uint64_t id,
     *v = (struct viewer){.in_use = true, .peer = *peer, .request = id};
     for (size_t i = 0; i < graph->n_edges && v->n_taps < CONTROL_TAP_EDGES; i++) {
         struct tap *tap = matches(graph, i, pattern, &arena)
-                              ? engine_tap_open(control->engine, i, CONTROL_TAP_DEPTH)
+                              ? parts_tap_open(control->parts, i, CONTROL_TAP_DEPTH)
                               : NULL;
 
         if (tap) {

@@ -6,6 +6,7 @@
 #include "engine/run.h"
 
 #include "base/log.h"
+#include "graph/parts.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -145,6 +146,14 @@ load_with(const struct change *change, const struct registry *registry, struct e
     if (!graph)
         cannot_load(&diags, change->ask.path, err);
     diags_fini(&diags);
+    for (size_t i = 0; graph && i < graph->n_edges; i++)
+        if (edge_is_link(&graph->edges[i])) {
+            err_set(err, "HDE-R074",
+                    "edge '%s' would cut the running graph into parts: that takes a restart",
+                    graph->edges[i].name);
+            graph_free(graph);
+            return NULL;
+        }
     return graph;
 }
 

@@ -502,6 +502,13 @@ drops(enum edge_kind kind)
     return kind == EDGE_LATEST || kind == EDGE_DROP_OLDEST;
 }
 
+/* What views call the node or edge of a part. */
+static uint32_t
+whole_number(const size_t *whole, uint32_t i)
+{
+    return !whole ? i : whole[i] == SIZE_MAX ? STATS_HIDDEN : (uint32_t)whole[i];
+}
+
 /* An edge that keeps order is empty now, and what its reader had counted for it is its own. */
 static void
 settle_counters(const struct stats *all, struct stats_edge *stats)
@@ -533,7 +540,7 @@ fill_edge_stats(struct builder *self, struct edge *edge, const struct graph_edge
     if (before && edge->id == before->id && !drops(edge->kind))
         settle_counters(edge->engine->stats, stats);
     snprintf(stats->name, sizeof stats->name, "%s", edge->name);
-    stats->graph_edge = edge->graph_edge;
+    stats->graph_edge = whole_number(self->graph->whole_edge, edge->graph_edge);
     stats->kind = edge->kind;
     stats->from_node = edge->from->id;
     stats->to_node = edge->to->id;
@@ -722,7 +729,8 @@ show_node(struct node *node)
 {
     const struct worker *worker = node->worker;
 
-    node->stats->graph_node = node->graph_node;
+    node->stats->graph_node =
+        whole_number(node->engine->graph->whole_node, node->graph_node);
     node->stats->replica = node->replica;
     node->stats->worker = worker->id;
     node->stats->blocking = worker->is_own;
@@ -754,6 +762,7 @@ make_stats(struct engine *engine, struct err *err)
 {
     const struct graph *graph = engine->graph;
     struct stats_shape shape = {.path = engine->stats_path,
+                                .joins = engine->options.parts != NULL,
                                 .graph = graph->name,
                                 .host = engine->host,
                                 .nodes = n_instances(graph),
@@ -869,7 +878,8 @@ wiring_make(struct engine *engine, const struct graph *graph, struct node **node
                            strerror(errno));
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         show_node(engine->nodes[i]);
-    stats_end_shape(engine->stats, graph->n_nodes, graph->n_edges);
+    stats_end_shape(engine->stats, graph->whole ? graph->whole->n_nodes : graph->n_nodes,
+                    graph->whole ? graph->whole->n_edges : graph->n_edges);
     return true;
 }
 

@@ -181,5 +181,34 @@ const struct code engine_codes[] = {
      "The id is not in the queue (any more): it was fed again, dropped, or the queue was full. "
      "'hde dlq ls' lists what is there.",
      NULL, NULL},
+    {"HDE-R070", "frames of a link are gone",
+     "After a restart the receiver of an edge with `full: spill` or `durable: journal` asks for what "
+     "came after its last checkpoint, and the sender does not keep that any more. The receiver's "
+     "folder in the checkpoint store is older than the sender's, or was removed. Put back the folders "
+     "that belong together, or begin with another store.",
+     NULL, NULL},
+    {"HDE-R071", "the sender of a link is behind its receiver",
+     "The receiver of an edge with `full: spill` or `durable: journal` has more than the sender has "
+     "ever sent: the sender's folder in the checkpoint store is older than the receiver's, or was "
+     "removed. Put back the folders that belong together, or begin with another store.",
+     NULL, NULL},
+    {"HDE-R072", "the journal of a link cannot be read",
+     "A record in it is damaged, or holds another message than the edge carries: the graph was "
+     "changed while the journal held something. `hde log verify FOLDER` names what is damaged.",
+     NULL, NULL},
+    {"HDE-R073", "the checkpoint store belongs to other parts",
+     "Each part of a graph has checkpoints of its own, in a folder called after its first node. With "
+     "other links, or another first node, a part would begin without its state. Run the graph as it "
+     "was, or begin with another store.",
+     NULL, NULL},
+    {"HDE-R074", "this is not done over the parts of a graph",
+     "The graph is cut by `full: spill` or `durable: journal`, and what was asked for is there for "
+     "each part, or for graphs of one part only. Of the dead-letter queue: name a node (--node), or "
+     "the folder of a part.",
+     NULL, NULL},
+    {"HDE-R075", "an operator runs in several parts",
+     "A reload swaps the nodes of one part at once. Name a node instead of the operator, one after "
+     "the other.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -71,29 +71,34 @@ engine_wake(struct engine *engine)
     engine_looked(engine);
 }
 
-/* With the lock held. */
-static void
+/* With the lock held. False: it is over already. */
+static bool
 set_state(struct engine *engine, enum engine_state state)
 {
     uint64_t one = 1;
 
     if (is_over(atomic_load(&engine->state)))
-        return;
+        return false;
     atomic_store(&engine->state, state);
     STAT_SET(engine->stats->state, state);
     pthread_cond_broadcast(&engine->changed);
     if (is_over(state) && write(engine->done_fd, &one, sizeof one) != sizeof one)
         log_line(LEVEL_ERROR, engine->graph->name, NULL, "engine.done", "nobody can be told");
+    return true;
 }
 
 static void
 finish(struct engine *engine, enum engine_state state)
 {
+    bool is_new;
+
     pthread_mutex_lock(&engine->lock);
-    set_state(engine, state);
+    is_new = set_state(engine, state);
     pthread_mutex_unlock(&engine->lock);
     atomic_store_explicit(&engine->stopping, true, memory_order_seq_cst);
     engine_wake(engine);
+    if (is_new && engine->options.over)
+        engine->options.over(engine->options.over_arg);
 }
 
 void
@@ -161,7 +166,8 @@ is_left_out(const struct engine *engine, const struct node *node)
     bool is_live_view = op->flags & HDE_VIEW && op->flags & (HDE_EXCLUSIVE | HDE_LIVE_ONLY);
     bool is_sink = engine->options.is_dry && !node->ctx.n_outlets;
 
-    return engine->is_taking && (node->source || node->is_impure || is_live_view || is_sink);
+    return engine->is_taking && (node->source || node->is_impure || is_live_view || is_sink ||
+                                 op->flags & OP_LINK_END);
 }
 
 static hde_status
@@ -470,6 +476,15 @@ engine_drain(struct engine *engine)
 }
 
 void
+engine_ask_epoch(struct engine *engine)
+{
+    /* release, and the fence with that of parking: barrier_turn() of the sequencer sees it */
+    atomic_store_explicit(&engine->wants_epoch, true, memory_order_release);
+    full_fence();
+    worker_wake_if_parked(engine->workers[0]);
+}
+
+void
 engine_stop(struct engine *engine)
 {
     finish(engine, ENGINE_ENDED);
@@ -609,7 +624,7 @@ engine_free(struct engine *engine)
     swaps_close(engine->swaps);
     builds_close(engine->builds);
     engine_unbuild(engine);
-    stats_free(engine->stats, engine->stats_path);
+    stats_free(engine->stats, engine->options.parts ? NULL : engine->stats_path);
     if (engine->done_fd >= 0)
         close(engine->done_fd);
     pthread_rwlock_destroy(&engine->shape);

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 struct engine;
+struct parts; /* parts.h */
 struct stats; /* engine/stats.h: counters in shared memory */
 
 /* With log: told of every message that a node emits, on its worker's thread; several at once. */
@@ -57,6 +58,11 @@ struct engine_options {
     const char *plugin_folder; /* for private copies of reloaded plugins; NULL: no reloads */
     const char *trial_program; /* runs trial_child() (engine/trial.h); NULL: no trials */
     struct steps *steps; /* tests: no threads, a seed decides who runs (engine/steps.h) */
+    /* One part of several (parts.h): its counters join the file at stats_path, metrics and health
+     * are those of all, and over() is called once, on any thread, when it has ended or failed. */
+    const struct parts *parts;
+    void (*over)(void *arg);
+    void *over_arg;
 };
 
 /* What the last start in an ingress log was. Texts live in the arena. */
@@ -87,6 +93,8 @@ enum engine_state engine_state(const struct engine *engine); /* any thread */
 /* Waits until the engine ended or failed, at most timeout_ms (-1: for ever). True if it did. */
 bool engine_wait(struct engine *engine, int timeout_ms); /* any thread */
 int engine_done_fd(const struct engine *engine);         /* readable when it ended or failed */
+/* Checkpoints: an epoch soon, not when it is due. Any thread. */
+void engine_ask_epoch(struct engine *engine);
 void engine_drain(struct engine *engine); /* any thread: sources stop, the rest runs empty */
 void engine_stop(struct engine *engine);  /* any thread: now, without running empty */
 /* After engine_stop(): waits until every thread is gone, at most timeout_ms. False: an operator does

@@ -244,6 +244,26 @@ retire(struct epochs *self)
     free(ticks);
 }
 
+/* The senders of what the sources have taken need not keep it any longer (K2). An older epoch that
+ * is taken instead of a damaged one has the log behind it, and that has the messages. */
+static void
+tell_senders(const struct epochs *self, const Hde__Epoch *epoch)
+{
+    const struct engine *engine = self->engine;
+
+    for (uint32_t i = 0; i < engine->n_sources; i++) {
+        const struct source *source = engine->sources[i];
+
+        for (size_t k = 0; source->upstream && k < epoch->n_sources; k++) {
+            const Hde__SavedSource *saved = epoch->sources[k];
+
+            if (!strcmp(saved->node, source->node->def->name) && saved->n_positions)
+                source->upstream->covered(source->upstream, saved->positions[0]->at.data,
+                                      saved->positions[0]->at.len);
+        }
+    }
+}
+
 /* ---- The writing thread ------------------------------------------------------------------- */
 
 static void
@@ -253,6 +273,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
               dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
 
     if (ok) {
+        tell_senders(self, epoch);
         retire(self);
         log_line(LEVEL_DEBUG, self->engine->graph->name, NULL, "checkpoint.complete",
                  "tick %" PRIu64, epoch->tick);
@@ -495,7 +516,8 @@ save_state(struct node *node, Hde__SavedNode *saved)
     hde_msg *msg;
     bool ok;
 
-    if (!op->save || node->has_ended)
+    /* what an end of a link keeps is needed after the end of the data too */
+    if (!op->save || (node->has_ended && !(op->flags & OP_LINK_END)))
         return true;
     msg = msg_new(msg_pool_current(), op->state_type);
     ok = op->save(&node->ctx, node->ctx.state, msg) == HDE_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * host_engine - what operators may ask of the engine: the table behind hde_ctx. */
+#include "engine/parts.h"
 #include "engine/run.h"
 
 #include <stdio.h>
@@ -132,6 +133,10 @@ metrics(const hde_ctx *ctx, hde_text *out)
 {
     const struct engine *engine = node_of(ctx)->engine;
 
+    if (engine->options.parts) { /* which do not change */
+        stats_prometheus(parts_stats(engine->options.parts), out);
+        return;
+    }
     engine_look(engine);
     stats_prometheus(engine->stats, out);
     engine_looked(engine);
@@ -142,6 +147,10 @@ health(const hde_ctx *ctx, hde_health *out)
 {
     const struct engine *engine = node_of(ctx)->engine;
 
+    if (engine->options.parts) {
+        parts_health(engine->options.parts, out);
+        return;
+    }
     engine_look(engine);
     engine_health(engine, out);
     engine_looked(engine);

@@ -441,6 +441,14 @@ ingress_sync(struct ingress *self)
 }
 
 bool
+ingress_is_new(const struct engine *engine, uint64_t tick)
+{
+    const struct ingress *self = engine->ingress;
+
+    return self->start_position && tick > self->start_tick;
+}
+
+bool
 ingress_wait_durable(struct ingress *self, uint64_t position)
 {
     struct err err = {0};

@@ -29,6 +29,8 @@ void ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes);
  * workers of gated actors. */
 bool ingress_is_durable(struct engine *engine, uint64_t tick);
 void ingress_sync(struct ingress *self); /* waits for all that was appended, and for room */
+/* Any thread. Whether the tick was given in this start, not taken from the log. */
+bool ingress_is_new(const struct engine *engine, uint64_t tick);
 bool ingress_wait_durable(struct ingress *self, uint64_t position); /* false: never */
 void ingress_need(struct ingress *self, uint64_t position);
 void ingress_close(struct ingress *self);

@@ -332,7 +332,8 @@ source_step(struct source *source)
         push_entry(source, false);
         return true;
     }
-    if (atomic_load_explicit(&engine->draining, memory_order_relaxed)) {
+    if (atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
+        !(source->upstream && source->upstream->may_give(source->upstream))) {
         if (engine->epochs)
             suspend_source(source);
         else

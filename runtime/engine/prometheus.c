@@ -109,6 +109,13 @@ static const struct metric edge_metrics[] = {
     {"hde_edge_blocked", "gauge", "1 while the writer waits for credit.", EDGE(blocked), FLAG},
     {"hde_edge_tap_dropped_total", "counter", "Messages that a tap did not get.", EDGE(tap_dropped),
      U64},
+    {"hde_edge_kept", "gauge", "Links: frames, or runs of them, that no epoch covers yet.",
+     EDGE(kept), U64},
+    {"hde_edge_spilled_messages_total", "counter", "Links: messages written to the journal.",
+     EDGE(spilled), U64},
+    {"hde_edge_journal_messages", "gauge", "Links: messages in the journal that are needed.",
+     EDGE(journal_messages), U64},
+    {"hde_edge_journal_bytes", "gauge", "Links: their bytes.", EDGE(journal_bytes), U64},
     {"hde_edge_corrupt_total", "counter", "Frames that could not be read.", EDGE(corrupt), U64},
 };
 
@@ -189,32 +196,37 @@ static const struct total {
     size_t offset;
 } totals[] = {
     {"hde_dlq_letters", "gauge", "Messages in the dead-letter queue.",
-     offsetof(struct stats, dlq.letters)},
-    {"hde_dlq_bytes", "gauge", "Bytes in the dead-letter queue.", offsetof(struct stats, dlq.bytes)},
+     offsetof(struct head_view, dlq.letters)},
+    {"hde_dlq_bytes", "gauge", "Bytes in the dead-letter queue.",
+     offsetof(struct head_view, dlq.bytes)},
     {"hde_dlq_put_total", "counter", "Messages put into the dead-letter queue.",
-     offsetof(struct stats, dlq.put)},
+     offsetof(struct head_view, dlq.put)},
     {"hde_dlq_dropped_total", "counter", "Dead letters removed by hand.",
-     offsetof(struct stats, dlq.dropped)},
+     offsetof(struct head_view, dlq.dropped)},
     {"hde_dlq_expired_total", "counter", "Dead letters removed because there was no room or too old.",
-     offsetof(struct stats, dlq.expired)},
+     offsetof(struct head_view, dlq.expired)},
     {"hde_dlq_lost_total", "counter", "Messages that the dead-letter queue could not take.",
-     offsetof(struct stats, dlq.lost)},
+     offsetof(struct head_view, dlq.lost)},
 };
 
 /* What belongs to the graph as a whole. */
 static void
 graph_totals(const struct stats *stats, hde_text *out)
 {
-    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++) {
-        const char *field = (const char *)stats + totals[i].offset;
+    struct head_view view;
 
+    stats_head(stats, &view);
+    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++) {
+        uint64_t value;
+
+        memcpy(&value, (const char *)&view + totals[i].offset, sizeof value);
         head(out, totals[i].name, totals[i].type, totals[i].help);
         hde_text_printf(out, "%s{graph=\"", totals[i].name);
         label(out, stats->graph);
         hde_text_puts(out, "\",host=\"");
         label(out, stats->host);
         hde_text_puts(out, "\"");
-        end_line(out, (double)STAT_GET(*(_Atomic uint64_t *)(uintptr_t)field));
+        end_line(out, (double)value);
     }
 }
 

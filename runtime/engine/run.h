@@ -191,6 +191,16 @@ struct positions {
     } *item;
 };
 
+/* Flag of an operator of the runtime's own: it ends a link (link/ends.h). */
+#define OP_LINK_END (1u << 31)
+
+/* The sender of a source that receives from another part. Any thread. */
+struct upstream {
+    bool (*may_give)(struct upstream *self); /* something is there, or its part still runs */
+    /* An epoch has what the source has taken up to that position. */
+    void (*covered)(struct upstream *self, const uint8_t *at, size_t size);
+};
+
 /* What one call of a source has emitted: one entry. */
 struct intake {
     struct msgvec *port;
@@ -214,6 +224,7 @@ struct source {
     int64_t watermark_ns, said_wm, max_event_ns, lateness_ns;
     bool has_own_wm;
     struct positions stands; /* said by the call that runs */
+    struct upstream *upstream;   /* it receives from another part; NULL: from the world */
     _Atomic bool is_held;    /* not to be called: the log is taken first */
     _Atomic bool is_silent;  /* calls nothing any more, and nothing is queued behind that */
 
@@ -377,6 +388,7 @@ struct engine {
     _Atomic uint32_t cut;       /* enum cut_state */
     _Atomic uint64_t cut_tick;  /* of its barrier */
     _Atomic uint32_t cut_waits; /* actors that have not passed it */
+    _Atomic bool wants_epoch; /* before it is due */
     _Atomic uint32_t taps; /* that are open */
     struct tap *tap_list;  /* tap.c */
     _Atomic uint32_t actors_left;

@@ -263,7 +263,7 @@ placement_make(const struct graph *graph, const struct engine_options *options, 
     for (uint32_t n = 0; n < graph->n_nodes; n++)
         self.root[n] = n;
     for (size_t e = 0; e < graph->n_edges; e++) { /* under the virtual clock every edge blocks */
-        out->drops[e] = graph->edges[e].full != FULL_BLOCK && !options->virtual_clock;
+        out->drops[e] = edge_may_drop(&graph->edges[e]) && !options->virtual_clock;
         self.has_drop_in[graph->edges[e].to] |= out->drops[e];
     }
     mark_sequenced(&self);

@@ -799,6 +799,8 @@ log_turn(struct worker *worker)
     struct engine *engine = worker->engine;
     struct err err = {0};
     bool moved = false;
+    /* One of several parts takes its log to the end: behind it comes what its links hold. */
+    bool ends_early = engine->is_taking || !engine->options.parts;
 
     while (!worker_turn_is_over(worker)) {
         if (!self->entry && !self->log_has_ended)
@@ -806,7 +808,8 @@ log_turn(struct worker *worker)
         self->log_has_ended = !self->entry;
         if (err_is_set(&err))
             break;
-        if (self->log_has_ended || atomic_load_explicit(&engine->draining, memory_order_relaxed)) {
+        if (self->log_has_ended ||
+            (ends_early && atomic_load_explicit(&engine->draining, memory_order_relaxed))) {
             if (engine->is_taking)
                 moved |= end_log(worker);
             else if (self->log_has_ended)
@@ -843,6 +846,7 @@ give_barrier(struct worker *worker)
     position = ingress_barrier(engine->ingress);
     if (!position)
         return false;
+    atomic_store_explicit(&engine->wants_epoch, false, memory_order_relaxed);
     if (engine->epochs)
         epochs_begin(engine->epochs, position);
     if (engine->hashes)
@@ -885,7 +889,7 @@ barrier_turn(struct worker *worker, bool *moved)
     bool is_last = engine->epochs &&
                    atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
                    all_silent(self);
-    bool is_open = barrier_is_open(engine, is_last);
+    bool is_open = barrier_is_open(engine, is_last), is_due;
 
     if (is_open && engine->epochs)
         self->wait_ns = worker->mono_ns + engine->graph->checkpoint.timeout_ns;
@@ -894,7 +898,9 @@ barrier_turn(struct worker *worker, bool *moved)
             engine_end(engine);
         return self->is_suspending;
     }
-    if (self->last == self->barrier_tick || (!is_last && worker->mono_ns < self->barrier_ns)) {
+    is_due = worker->mono_ns >= self->barrier_ns ||
+             atomic_load_explicit(&engine->wants_epoch, memory_order_acquire);
+    if (self->last == self->barrier_tick || (!is_last && !is_due)) {
         if (is_last)
             engine_end(engine); /* nothing came since the last one */
         return is_last;

@@ -24,7 +24,8 @@ node_state_name(enum node_state state)
 const char *
 edge_kind_name(enum edge_kind kind)
 {
-    static const char *const names[] = {"fused", "ring", "zmq", "latest", "drop_oldest"};
+    static const char *const names[] = {"fused", "ring", "zmq", "latest", "drop_oldest",
+                                        "spill", "journal"};
 
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
@@ -45,13 +46,32 @@ round64(uint64_t size)
     return (size + 63) & ~(uint64_t)63;
 }
 
+/* *at: where the segment begins in the file. */
 static int
-segment_open(const char *path)
+segment_open(const struct stats_shape *shape, uint64_t *at)
 {
-    if (!path)
+    struct stat st;
+    int fd;
+
+    *at = 0;
+    if (!shape->path)
         return memfd_create("hde-stats", MFD_CLOEXEC);
-    unlink(path); /* a reader of a process that is gone keeps its mapping */
-    return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (shape->joins) {
+        fd = open(shape->path, O_RDWR | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) == 0)
+            *at = (uint64_t)st.st_size;
+        return fd;
+    }
+    unlink(shape->path); /* a reader of a process that is gone keeps its mapping */
+    return open(shape->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+}
+
+static uint64_t
+round_page(uint64_t size)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    return (size + page - 1) / page * page;
 }
 
 /* Slots for what later changes of the graph add. Memory that nobody touches is not there. */
@@ -73,19 +93,20 @@ stats_new(const struct stats_shape *shape, struct err *err)
     uint64_t edges_at =
         counters_at + round64(cap_nodes * STATS_COUNTERS * sizeof(struct stats_counter));
     uint64_t workers_at = edges_at + round64(cap_edges * sizeof(struct stats_edge));
-    uint64_t size = workers_at + round64(cap_workers * sizeof(struct stats_worker));
-    int fd = segment_open(shape->path);
+    uint64_t size = round_page(workers_at + round64(cap_workers * sizeof(struct stats_worker)));
+    uint64_t at;
+    int fd = segment_open(shape, &at);
     struct stats *stats;
     struct timespec now;
 
-    if (fd < 0 || ftruncate(fd, (off_t)size)) {
+    if (fd < 0 || ftruncate(fd, (off_t)(at + size))) {
         err_set(err, "HDE-R002", "counters cannot be kept in '%s': %s",
                 shape->path ? shape->path : "memory", strerror(errno));
         if (fd >= 0)
             close(fd);
         return NULL;
     }
-    stats = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    stats = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
     close(fd);
     if (stats == MAP_FAILED) {
         err_set(err, "HDE-R002", "counters cannot be mapped: %s", strerror(errno));
@@ -114,44 +135,87 @@ stats_free(struct stats *stats, const char *path)
 {
     if (!stats)
         return;
-    munmap(stats, stats->size);
+    munmap(stats, stats->size); /* the engine's own mapping, whatever comes behind it */
     if (path)
         unlink(path);
 }
 
-const struct stats *
-stats_open(const char *path, struct err *err)
+/* Whether the bytes are segments one behind the other. */
+static bool
+is_chain(const struct stats *stats, uint64_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    const struct stats *stats = MAP_FAILED;
+    for (uint64_t at = 0; at < size;) {
+        const struct stats *it = (const struct stats *)((const char *)stats + at);
+
+        if (size - at < sizeof *it || it->magic != STATS_MAGIC || it->version != STATS_VERSION ||
+            it->size < sizeof *it || it->size > size - at)
+            return false;
+        at += it->size;
+    }
+    return true;
+}
+
+static struct stats *
+map_file(const char *path, bool joins, struct err *err)
+{
+    int fd = open(path, (joins ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    struct stat st = {0};
+    struct stats *stats = MAP_FAILED;
 
     if (fd < 0) {
         err_set(err, "HDE-R003", "'%s' cannot be opened: %s", path, strerror(errno));
         return NULL;
     }
     if (!fstat(fd, &st) && (size_t)st.st_size >= sizeof *stats)
-        stats = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        stats = mmap(NULL, (size_t)st.st_size, joins ? PROT_READ | PROT_WRITE : PROT_READ,
+                     MAP_SHARED, fd, 0);
     close(fd);
     if (stats == MAP_FAILED) {
         err_set(err, "HDE-R003", "'%s' holds no counters of a running graph", path);
         return NULL;
     }
-    if (stats->magic != STATS_MAGIC || stats->version != STATS_VERSION ||
-        stats->size != (uint64_t)st.st_size) {
+    if (joins)
+        stats->total = (uint64_t)st.st_size;
+    if (!is_chain(stats, (uint64_t)st.st_size) ||
+        (stats->total ? stats->total : stats->size) != (uint64_t)st.st_size) {
         err_set(err, "HDE-R003", "'%s' holds no counters of this version", path);
-        munmap((void *)(uintptr_t)stats, (size_t)st.st_size);
+        munmap(stats, (size_t)st.st_size);
         return NULL;
     }
     return stats;
+}
+
+struct stats *
+stats_join(const char *path, struct err *err)
+{
+    return map_file(path, true, err);
+}
+
+const struct stats *
+stats_open(const char *path, struct err *err)
+{
+    return map_file(path, false, err);
 }
 
 void
 stats_close(const struct stats *stats)
 {
     if (stats)
-        munmap((void *)(uintptr_t)stats, stats->size);
+        munmap((void *)(uintptr_t)stats, stats->total ? stats->total : stats->size);
 }
+
+/* The segment behind one of those that begin with first, or NULL. */
+static const struct stats *
+segment_after(const struct stats *first, const struct stats *segment)
+{
+    uint64_t at = (uint64_t)((const char *)segment - (const char *)first) + segment->size;
+
+    return at < first->total ? (const struct stats *)((const char *)first + at) : NULL;
+}
+#define EACH_SEGMENT(it, stats)                                                                    \
+    const struct stats *it = (stats);                                                              \
+    it;                                                                                            \
+    it = segment_after(stats, it)
 
 static void *
 at_offset(const struct stats *stats, uint64_t offset)
@@ -283,6 +347,34 @@ stats_looked(const struct stats *stats, uint64_t look)
 
 /* ---- Views -------------------------------------------------------------------------------- */
 
+void
+stats_head(const struct stats *stats, struct head_view *out)
+{
+    /* enum engine_state: what still runs, then a failed part */
+    static const int rank[] = {0, 4, 3, 1, 2};
+
+    *out = (struct head_view){0};
+    for (EACH_SEGMENT(it, stats)) {
+        uint32_t state = STAT_GET(it->state);
+
+        if (rank[state] > rank[out->state])
+            out->state = state;
+        if (STAT_GET(it->tick) > out->tick)
+            out->tick = STAT_GET(it->tick);
+        if (STAT_GET(it->now_ns) > out->now_ns)
+            out->now_ns = STAT_GET(it->now_ns);
+        out->entries += STAT_GET(it->entries);
+        out->stalls += STAT_GET(it->stalls);
+        out->dlq.letters += STAT_GET(it->dlq.letters);
+        out->dlq.bytes += STAT_GET(it->dlq.bytes);
+        out->dlq.put += STAT_GET(it->dlq.put);
+        out->dlq.replayed += STAT_GET(it->dlq.replayed);
+        out->dlq.dropped += STAT_GET(it->dlq.dropped);
+        out->dlq.expired += STAT_GET(it->dlq.expired);
+        out->dlq.lost += STAT_GET(it->dlq.lost);
+    }
+}
+
 size_t
 stats_nodes(const struct stats *stats)
 {
@@ -390,11 +482,19 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
 void
 stats_node(const struct stats *stats, size_t i, struct node_view *out)
 {
+    unsigned workers = 0;
+
     memset(out, 0, sizeof *out);
     out->name = out->op = "";
-    for (uint32_t k = 0; k < stats->n_nodes; k++)
-        if (stats_node_at(stats, k)->graph_node == i)
-            add_node(stats, k, out);
+    for (EACH_SEGMENT(it, stats)) {
+        for (uint32_t k = 0; k < it->n_nodes; k++)
+            if (stats_node_at(it, k)->graph_node == i) {
+                add_node(it, k, out);
+                if (out->replicas == 1)
+                    out->worker += workers;
+            }
+        workers += it->n_workers;
+    }
     out->ns_per_message =
         out->sampled_messages ? (double)out->sampled_ns / (double)out->sampled_messages : NAN;
 }
@@ -460,8 +560,10 @@ add_edge(const struct stats *stats, struct stats_edge *edge, int64_t now_ns, str
     out->word = STAT_GET(edge->word);
     out->kind = edge->kind;
     out->name = edge->name;
-    out->from = stats_node_at(stats, edge->from_node)->graph_node;
-    out->to = stats_node_at(stats, edge->to_node)->graph_node;
+    out->kept += STAT_GET(edge->kept);
+    out->spilled += STAT_GET(edge->spilled);
+    out->journal_messages += STAT_GET(edge->journal_messages);
+    out->journal_bytes += STAT_GET(edge->journal_bytes);
 }
 
 void
@@ -471,9 +573,10 @@ stats_edge(const struct stats *stats, size_t i, struct edge_view *out)
 
     memset(out, 0, sizeof *out);
     out->name = "";
-    for (uint32_t k = 0; k < stats->n_edges; k++)
-        if (stats_edge_at(stats, k)->graph_edge == i)
-            add_edge(stats, stats_edge_at(stats, k), now_ns, out);
+    for (EACH_SEGMENT(it, stats))
+        for (uint32_t k = 0; k < it->n_edges; k++)
+            if (stats_edge_at(it, k)->graph_edge == i)
+                add_edge(it, stats_edge_at(it, k), now_ns, out);
     out->credit_messages = out->capacity_messages - (int64_t)out->depth_messages;
     out->credit_bytes = out->capacity_bytes - (int64_t)out->depth_bytes;
 }
@@ -483,24 +586,29 @@ stats_workers(const struct stats *stats)
 {
     size_t n = 0;
 
-    for (uint32_t i = 0; i < stats->n_workers; i++)
-        n += stats_worker_at(stats, i)->in_use;
+    for (EACH_SEGMENT(it, stats))
+        for (uint32_t i = 0; i < it->n_workers; i++)
+            n += stats_worker_at(it, i)->in_use;
     return n;
 }
 
 static struct stats_worker *
-used_worker(const struct stats *stats, size_t i)
+used_worker(const struct stats *stats, size_t i, const struct stats **in)
 {
-    for (uint32_t k = 0; k < stats->n_workers; k++)
-        if (stats_worker_at(stats, k)->in_use && i-- == 0)
-            return stats_worker_at(stats, k);
+    for (EACH_SEGMENT(it, stats)) {
+        *in = it;
+        for (uint32_t k = 0; k < it->n_workers; k++)
+            if (stats_worker_at(it, k)->in_use && i-- == 0)
+                return stats_worker_at(it, k);
+    }
     return NULL;
 }
 
 void
 stats_worker(const struct stats *stats, size_t i, struct worker_view *out)
 {
-    struct stats_worker *worker = used_worker(stats, i);
+    const struct stats *in;
+    struct stats_worker *worker = used_worker(stats, i, &in);
     uint32_t node = worker ? STAT_GET(worker->node) : 0;
 
     memset(out, 0, sizeof *out);
@@ -512,5 +620,5 @@ stats_worker(const struct stats *stats, size_t i, struct worker_view *out)
     out->parks = STAT_GET(worker->parks);
     out->spins = STAT_GET(worker->spins);
     out->wakes = STAT_GET(worker->wakes);
-    out->node = node && node <= stats->n_nodes ? stats_node_at(stats, node - 1)->name : NULL;
+    out->node = node && node <= in->n_nodes ? stats_node_at(in, node - 1)->name : NULL;
 }

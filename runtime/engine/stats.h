@@ -4,7 +4,8 @@
  * One segment of fixed layout: a header, then arrays of slots for node instances, their named
  * counters, edge instances and workers: what every call counts lies close together. What lives on
  * through a change of the graph keeps its slot, and so its counters; there are more slots than the
- * graph needs at the start.
+ * graph needs at the start. A graph of several parts (parts.h) has a segment for its links and then
+ * one for each part, one behind the other in one file; views of the first see them as one.
  * Every field that changes has one writing thread and is stored relaxed: a reader sees each value
  * on its own, never torn, also while the process hangs. Readers use the views below, which add up
  * replicas; they need no engine, only the mapping. */
@@ -43,7 +44,15 @@ enum node_state {
     NODE_FAILED,
     NODE_ENDED
 };
-enum edge_kind { EDGE_FUSED, EDGE_RING, EDGE_ZMQ, EDGE_LATEST, EDGE_DROP_OLDEST };
+enum edge_kind {
+    EDGE_FUSED,
+    EDGE_RING,
+    EDGE_ZMQ,
+    EDGE_LATEST,
+    EDGE_DROP_OLDEST,
+    EDGE_SPILL,  /* a link: what does not fit goes to a journal */
+    EDGE_JOURNAL /* a link: all goes there */
+};
 /* Why an edge dropped a message: a newer one of its key came; no room. */
 enum drop_reason { DROP_REPLACED, DROP_FULL };
 
@@ -94,6 +103,10 @@ struct stats_edge {
     _Atomic uint64_t done_bytes;
     _Atomic int64_t front_ns; /* when the batch taken last was put */
     _Atomic uint64_t corrupt; /* frames that could not be read */
+    /* links */
+    _Atomic uint64_t kept;                        /* frames that no epoch of the receiver covers */
+    _Atomic uint64_t spilled;                     /* messages written to the journal so far */
+    _Atomic uint64_t journal_messages, journal_bytes; /* that are needed there */
 };
 
 struct stats_worker {
@@ -112,7 +125,8 @@ struct stats_dlq {
 
 struct stats {
     uint32_t magic, version;
-    uint64_t size; /* of the segment */
+    uint64_t size;  /* of the segment */
+    uint64_t total; /* in the first of several: of all; else 0 */
     char graph[STATS_NAME], host[STATS_NAME];
     int32_t pid;
     uint32_t virtual_clock;
@@ -154,7 +168,6 @@ struct node_view {
 
 struct edge_view {
     const char *name;
-    size_t from, to; /* graph nodes */
     enum edge_kind kind;
     uint64_t messages, batches;
     uint64_t depth_messages, depth_bytes; /* put and not yet finished by the reader */
@@ -164,6 +177,7 @@ struct edge_view {
     uint64_t blocked_ns; /* with what is going on now */
     bool blocked;
     uint64_t word;
+    uint64_t kept, spilled, journal_messages, journal_bytes;
 };
 
 struct worker_view {
@@ -171,6 +185,17 @@ struct worker_view {
     uint64_t turns, parks, spins, wakes;
     const char *node; /* in which it is now, or NULL */
 };
+
+/* The whole: of several parts the state that a person should see, and sums. */
+struct head_view {
+    uint32_t state; /* enum engine_state */
+    uint64_t tick, entries, stalls;
+    int64_t now_ns;
+    struct {
+        uint64_t letters, bytes, put, replayed, dropped, expired, lost;
+    } dlq;
+};
+void stats_head(const struct stats *stats, struct head_view *out);
 
 /* i counts nodes and edges of the graph, in its order; workers as the engine made them. */
 size_t stats_nodes(const struct stats *stats);
@@ -192,10 +217,13 @@ void stats_close(const struct stats *stats);
 
 struct stats_shape {
     const char *path, *graph, *host; /* path NULL: anonymous */
+    bool joins; /* behind the segments that the file at path has */
     uint32_t nodes, edges, workers; /* slots that are needed at once */
 };
 struct stats *stats_new(const struct stats_shape *shape, struct err *err);
-void stats_free(struct stats *stats, const char *path); /* removes the file too */
+void stats_free(struct stats *stats, const char *path); /* removes the file too; NULL: not */
+/* Once every segment is in the file, and before anybody else reads it: joins them. */
+struct stats *stats_join(const char *path, struct err *err);
 /* The number of a cleared slot, hidden; STATS_FREE: there are no more. */
 uint32_t stats_take_node(struct stats *stats);
 uint32_t stats_take_edge(struct stats *stats);

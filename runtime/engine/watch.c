@@ -46,17 +46,18 @@ head_of(const struct actor *actor)
 static void
 put_edge(hde_text *out, const struct edge *edge, bool is_credit)
 {
-    struct edge_view view;
+    struct stats_edge *stats = edge->stats;
+    int64_t credit;
 
-    if (!edge->stats) {
+    if (!stats) {
         hde_text_puts(out, "the sequencer");
         return;
     }
-    stats_edge(edge->engine->stats, edge->graph_edge, &view);
+    credit = stats->capacity_messages - (int64_t)STAT_GET(stats->messages) +
+             (int64_t)STAT_GET(stats->done_messages);
     if (is_credit)
         hde_text_printf(out, "edge %s: %lld of %lld credits", edge->name,
-                        (long long)(view.credit_messages > 0 ? view.credit_messages : 0),
-                        (long long)view.capacity_messages);
+                        (long long)(credit > 0 ? credit : 0), (long long)stats->capacity_messages);
     else
         hde_text_printf(out, "edge %s: no progress", edge->name);
 }

@@ -65,7 +65,7 @@ static const struct code codes[] = {
     {G_UNSUPPORTED, "this is not supported by this version",
      "The word is part of the graph language but not of this program. It is refused rather than "
      "ignored, because the graph would not do what it says.",
-     "edges:\n  - {path: a -> b, full: spill}", "edges:\n  - {path: a -> b, full: block}"},
+     "edges:\n  - {path: a -> b, transport: tcp}", "edges:\n  - a -> b"},
     {G_NOT_A_GRAPH, "a graph is needed, or a chain",
      "A file has either 'graph: NAME' or 'chain: NAME'. Graphs run; chains are included by graphs "
      "and chains.",
@@ -206,6 +206,24 @@ static const struct code codes[] = {
      "A source would deliver everything several times; an operator that owns something outside (a "
      "port, a file with one writer) cannot live twice.",
      "source: {op: test/source, replicas: 2, key: feed}", "source: {op: test/source}"},
+    {G_LINK_ROUND, "a link does not cut the graph",
+     "full: spill and durable: journal cut a graph into parts, each with a log and epochs of its "
+     "own. What lies behind such an edge is another part than what lies in front of it, so no "
+     "other way may lead from one to the other without a link, or back.",
+     "edges:\n  - {path: a -> b, full: spill}\n  - a -> c -> b",
+     "edges:\n  - {path: a -> b, full: spill}\n  - a -> c\n  - {path: c -> b, full: spill}"},
+    {G_LINK_DURABLE, "a journal is of no use without checkpoint:",
+     "durable: journal keeps what is on its way to the other part, so that a start goes on with it. "
+     "Without checkpoint: no start goes on where the last one stood. full: spill needs no "
+     "checkpoint.",
+     "edges:\n  - {path: a -> b, durable: journal}",
+     "checkpoint: {every: 10s}\nedges:\n  - {path: a -> b, durable: journal}"},
+    {G_LINK_SETTINGS, "settings of an edge do not go together",
+     "An edge that drops (latest, drop_oldest) is not durable, transport: is not chosen for an edge "
+     "that spills or is durable, journal: is only for those, and both ends of such an edge name a "
+     "message type.",
+     "edges:\n  - {path: a -> b, full: latest, durable: journal}",
+     "checkpoint: {every: 10s}\nedges:\n  - {path: a -> b, durable: journal}"},
 };
 
 enum { N_CODES = sizeof codes / sizeof *codes };

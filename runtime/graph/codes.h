@@ -73,6 +73,10 @@
 #define G_KEY_FIELD "HDE-G079"
 #define G_REPLICAS_KEY "HDE-G080"
 #define G_REPLICAS_OPERATOR "HDE-G081"
+/* links and parts */
+#define G_LINK_ROUND "HDE-G240"
+#define G_LINK_DURABLE "HDE-G241"
+#define G_LINK_SETTINGS "HDE-G242"
 
 const struct code *codes_find(const char *code); /* "HDE-G012", "G012", "g12"; NULL if unknown */
 size_t codes_count(void);

@@ -429,25 +429,32 @@ load_settings(struct loader *loader, struct instance *instance, const struct yam
 {
     static const struct known_key keys[] = {
         {"path", false},     {"full", false},      {"key", false},
-        {"capacity", false}, {"transport", false}, {"durable", true},
-        {"via", true},       {"delivery", true},   {0}};
+        {"capacity", false}, {"transport", false}, {"durable", false},
+        {"journal", false},  {"via", true},        {"delivery", true},
+        {0}};
     static const struct word policies[] = {{"block", FULL_BLOCK},
                                            {"latest", FULL_LATEST},
                                            {"drop_oldest", FULL_DROP_OLDEST},
-                                           {"spill", UNSUPPORTED},
+                                           {"spill", FULL_SPILL},
                                            {0}};
+    static const struct word durables[] = {{"journal", true}, {0}};
     static const struct word transports[] = {
         {"zmq", TRANSPORT_ZMQ}, {"ipc", UNSUPPORTED}, {"tcp", UNSUPPORTED}, {0}};
     struct edge_settings *settings = arena_alloc(loader->arena, sizeof *settings);
-    int full = FULL_BLOCK, transport = TRANSPORT_AUTO;
+    int full = FULL_BLOCK, transport = TRANSPORT_AUTO, durable = false;
 
-    *settings = (struct edge_settings){.capacity_messages = 1024, .capacity_bytes = 64 << 20};
+    *settings = (struct edge_settings){.capacity_messages = 1024,
+                                       .capacity_bytes = 64 << 20,
+                                       .journal_bytes = INT64_C(4) << 30};
     if (!map)
         return settings;
     check_keys(loader, map, keys, "an edge");
     want_word(loader, &instance->scope, yaml_find(map, "full"), "full", policies, &full);
     want_word(loader, &instance->scope, yaml_find(map, "transport"), "transport", transports,
               &transport);
+    want_word(loader, &instance->scope, yaml_find(map, "durable"), "durable", durables, &durable);
+    want_journal(loader, &instance->scope, yaml_find(map, "journal"), settings);
+    settings->is_durable = durable;
     settings->full = (enum full_policy)full;
     settings->transport = (enum edge_transport)transport;
     want_capacity(loader, &instance->scope, yaml_find(map, "capacity"), settings);

@@ -2,6 +2,7 @@
  * graph - from a file to the model: load, check, order, fill in. */
 #include "graph/graph.h"
 #include "graph/load.h"
+#include "graph/parts.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -136,6 +137,9 @@ emit_edges(struct loader *loader, const size_t *order)
             .keys = settings->keys,
             .capacity_messages = settings->capacity_messages,
             .capacity_bytes = settings->capacity_bytes,
+            .is_durable = settings->is_durable,
+            .journal = settings->journal,
+            .journal_bytes = settings->journal_bytes,
         };
     }
     free(sorted);
@@ -183,6 +187,7 @@ load(struct loader *loader, const char *path)
     if (order_nodes(loader, order)) {
         emit_nodes(loader, order);
         emit_edges(loader, order);
+        parts_check(loader->graph, loader->diags);
     }
     free(order);
 }

@@ -10,7 +10,7 @@
 #include "graph/diag.h"
 #include "plugin/registry.h"
 
-enum full_policy { FULL_BLOCK, FULL_LATEST, FULL_DROP_OLDEST };
+enum full_policy { FULL_BLOCK, FULL_LATEST, FULL_DROP_OLDEST, FULL_SPILL };
 enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP };
 enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
 
@@ -53,7 +53,16 @@ struct graph_edge {
     size_t n_keys; /* latest: message fields (full names of top-level fields) */
     const char *const *keys;
     int64_t capacity_messages, capacity_bytes; /* defaults 1024 messages, 64 MiB */
+    bool is_durable;       /* durable: journal */
+    const char *journal;   /* links: its folder; NULL: the runtime chooses */
+    int64_t journal_bytes; /* links: what it may hold, default 4 GiB */
 };
+
+static inline bool
+edge_may_drop(const struct graph_edge *edge)
+{
+    return edge->full == FULL_LATEST || edge->full == FULL_DROP_OLDEST;
+}
 
 struct checkpoint_policy {
     const char *store; /* folder; NULL: no checkpoints */
@@ -80,6 +89,10 @@ struct graph {
     int64_t hashes_ns;            /* of record: hashes of all nodes so often; 0: none */
     struct checkpoint_policy checkpoint;
     struct error_policy on_error; /* default of all nodes */
+    /* Of a part (parts.h): numbers in the whole graph, SIZE_MAX for what only the part has. NULL:
+     * this is a whole graph. */
+    const struct graph *whole;
+    const size_t *whole_node, *whole_edge;
 };
 
 struct graph_options {

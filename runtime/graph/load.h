@@ -85,6 +85,9 @@ struct edge_settings {
     const char *const *keys;
     const struct place *key_places;
     int64_t capacity_messages, capacity_bytes;
+    bool is_durable;
+    const char *journal;
+    int64_t journal_bytes;
 };
 
 struct edge_draft {
@@ -164,6 +167,9 @@ void want_dlq(struct loader *loader, struct scope *scope, const struct yaml *nod
               struct dlq_policy *out);
 void want_capacity(struct loader *loader, struct scope *scope, const struct yaml *node,
                    struct edge_settings *out);
+/* {folder, limit}; folder is relative to the file. */
+void want_journal(struct loader *loader, struct scope *scope, const struct yaml *node,
+                  struct edge_settings *out);
 bool check_name(struct loader *loader, const struct yaml *key, const char *what);
 
 /* ---- parse.c -------------------------------------------------------------------------------- */

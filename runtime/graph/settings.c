@@ -410,6 +410,30 @@ want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *n
     want_bool(loader, scope, yaml_find(map, "hashes"), "hashes", &out->hashes);
 }
 
+void
+want_journal(struct loader *loader, struct scope *scope, const struct yaml *node,
+             struct edge_settings *out)
+{
+    static const struct known_key keys[] = {{"folder", false}, {"limit", false}, {0}};
+    const struct yaml *map = want_map(loader, scope, node, "journal"), *limit;
+    const char *text = NULL;
+
+    if (!map)
+        return;
+    check_keys(loader, map, keys, "journal");
+    if (want_text(loader, scope, yaml_find(map, "folder"), "folder", &text) && text)
+        out->journal = yaml_path(loader->arena, yaml_find(map, "folder"), text);
+    limit = yaml_find(map, "limit");
+    text = NULL;
+    if (!want_text(loader, scope, limit, "limit", &text) || !text)
+        return;
+    if (value_size(text, &out->journal_bytes) != VALUE_OK || out->journal_bytes < 1 << 20) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_NUMBER, limit->place,
+                  "'limit': '%.40s' is no size of a journal", text);
+        diags_hint(loader->diags, "write 1MiB or more: 512MiB, 10GiB");
+    }
+}
+
 enum { CAPACITY_MESSAGES_MAX = 1 << 20 };
 static const int64_t capacity_bytes_min = 4 << 10, capacity_bytes_max = INT64_C(16) << 30;
 

@@ -36,7 +36,9 @@ type_of(const struct graph *graph, const struct graph_edge *edge)
 static const char *
 full_name(enum full_policy full)
 {
-    return full == FULL_LATEST ? "latest" : full == FULL_DROP_OLDEST ? "drop_oldest" : "block";
+    static const char *const names[] = {"block", "latest", "drop_oldest", "spill"};
+
+    return names[full];
 }
 
 static const char *
@@ -68,6 +70,10 @@ put_policy(const struct graph_edge *edge, hde_text *out)
     }
     for (size_t i = 0; i < edge->n_keys; i++)
         hde_text_printf(out, "%s%s", i ? ", " : " by ", edge->keys[i]);
+    if (edge->is_durable) {
+        hde_text_printf(out, "%sjournal", comma);
+        comma = ", ";
+    }
     if (edge->transport == TRANSPORT_ZMQ)
         hde_text_printf(out, "%szmq", comma);
 }

@@ -106,11 +106,11 @@ const struct bad_graph bad_graphs[] = {
      HEAD "nodes: {a: {op: test/source, @host: x}, b: {op: test/sink, @isolate: process}}\n"
           "edges: [a -> b]\n@hosts: {x: {}}\n@coordinator: x\n",
      .says = "not supported by this version"},
-    {"edge keys of other versions", "G024 G024 G024",
-     PAIR "edges: [{path: a -> b, @durable: journal, @via: \"kafka:t\", @delivery: x}]\n"},
-    {"spill, restart, tcp", "G024 G024 G024",
+    {"edge keys of other versions", "G024 G024",
+     PAIR "edges: [{path: a -> b, @via: \"kafka:t\", @delivery: x}]\n"},
+    {"restart, tcp", "G024 G024",
      HEAD "nodes: {a: {op: test/source}, b: {op: test/sink, on_error: @restart}}\n"
-          "edges: [{path: a -> b, full: @spill, transport: @tcp}]\n"},
+          "edges: [{path: a -> b, transport: @tcp}]\n"},
     {"neither graph nor chain", "G025",
      "@hde: 1\nnodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n"},
     {"a chain cannot run", "G025",
@@ -341,6 +341,27 @@ const struct bad_graph bad_graphs[] = {
     {"replicas of what cannot live twice", "G081",
      HEAD "nodes: {a: {op: test/source}, @b: {op: test/writer, replicas: 2, key: key}}\n"
           "edges: [a -> b]\n"},
+    /* links */
+    {"a link beside another way", "G240",
+     HEAD "nodes: {a: {op: test/source}, f: {op: test/filter}, b: {op: test/sink}}\n"
+          "edges: [{path: a -> @b, full: spill}, a -> f, f -> b]\n",
+     .says = "cuts nothing"},
+    {"a link that leads back", "G240 G240",
+     HEAD "nodes: {a: {op: test/source}, s: {op: test/source}, f: {op: test/filter},\n"
+          "  k: {op: test/any_sink}, j: {op: test/join}, b: {op: test/sink}}\n"
+          "edges: [a -> f, {path: f -> j.@left, full: spill}, s -> j.right, j -> b,\n"
+          "  {path: s -> @k, full: spill}, f -> k]\n",
+     .says = "over another link"},
+    {"a journal without checkpoint", "G241",
+     PAIR "edges: [{path: a -> @b, durable: journal}]\n"},
+    {"links and other settings", "G242 G242 G242",
+     HEAD "checkpoint: {every: 1s}\nnodes: {a: {op: test/source}, b: {op: test/sink},\n"
+          "  c: {op: test/sink}, d: {op: test/sink}}\n"
+          "edges:\n  - {path: a -> @b, full: latest, durable: journal}\n"
+          "  - {path: a -> @c, full: spill, transport: zmq}\n"
+          "  - {path: a -> @d, journal: {folder: x}}\n"},
+    {"a journal that is too small", "G028",
+     PAIR "edges: [{path: a -> b, full: spill, journal: {limit: @5}}]\n"},
     /* several at once */
     {"everything in one file", "G020 G046 G040 G044 G050 G021 G024 G070 G073 G071",
      HEAD "nodes:\n"
@@ -351,7 +372,7 @@ const struct bad_graph bad_graphs[] = {
           "  j: {op: test/join, on_error: @[stop]}\n"
           "  b: {op: test/sink}\n"
           "edges:\n"
-          "  - {path: a -> f, full: @spill}\n"
+          "  - {path: a -> f, transport: @tcp}\n"
           "  - a @- > b\n"
           "  - f -> [@j, @z]\n"
           "  - x -> [j.left, j.right]\n"

@@ -11,7 +11,7 @@ runtime/base         | base/ hde/text.h
 runtime/graph        | base/ graph/ plugin/ hde/ protobuf-c/
 runtime/plugin       | base/ graph/ plugin/ hde/ protobuf-c/
 runtime/seglog       | base/ seglog/
-runtime/link         | base/ seglog/ link/ hde/ protobuf-c/
+runtime/link         | base/ seglog/ link/ graph/ engine/ hde/ protobuf-c/
 runtime/engine       | base/ seglog/ link/ graph/ plugin/ engine/ hde/ protobuf-c/
 runtime/control      | base/ seglog/ graph/ plugin/ engine/ control/ hde/ protobuf-c/
 runtime/testing      | base/ seglog/ graph/ plugin/ engine/ hde/ protobuf-c/

@@ -1,0 +1,693 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * parts - see parts.h.
+ *
+ *  (1) All parts run, each on its own: nothing here is on the way of data, and no part waits for
+ *      another but over a link. [test_a_part_that_hangs_stops_itself_alone]
+ *  (2) A drain asks every part at once. The source of a link goes on until the part that sends is
+ *      over and all of it was taken, so parts end in the order of the links.
+ *      [test_a_drain_reaches_the_last_part]
+ *  (3) The store of a whole graph and that of a cut one are never taken for each other, and no
+ *      folder of a part that the graph does not have is passed over.
+ *      [test_the_store_of_other_parts_is_refused] */
+#include "engine/parts.h"
+
+#include "base/log.h"
+#include "engine/run.h"
+#include "graph/parts.h"
+#include "link/ends.h"
+#include "seglog/seglog.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct part {
+    struct parts *parts;
+    const char *name;
+    struct engine *engine;
+    struct graph_part *def; /* NULL: the graph is not cut */
+    bool has_said;          /* that it failed */
+};
+
+struct parts {
+    const struct graph *graph;
+    struct graph_cut cut;
+    size_t n;
+    struct part *part;
+    bool takes_log;           /* links lead nowhere: the logs of parts speak for them */
+    struct link **link;       /* cut.n_links of them; NULL: takes_log */
+    struct stats *stats;      /* of all; NULL: the engine's */
+    struct stats *link_stats; /* the first segment of the file */
+    char *stats_path;
+    int stats_fd; /* of a file without a name */
+    int done_fd;
+    pthread_mutex_t lock; /* only for `changed` */
+    pthread_cond_t changed;
+    _Atomic bool is_draining;
+};
+
+static bool
+is_over(const struct engine *engine)
+{
+    enum engine_state state = engine_state(engine);
+
+    return state == ENGINE_ENDED || state == ENGINE_FAILED;
+}
+
+static bool
+all_over(const struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (!self->part[i].engine || !is_over(self->part[i].engine))
+            return false;
+    return true;
+}
+
+/* ---- A part is over ----------------------------------------------------------------------- */
+
+/* Whether nothing can come to the part any more but what its links still hold. */
+static bool
+has_all(const struct parts *self, size_t part)
+{
+    bool has_link = false;
+
+    for (size_t i = 0; i < self->cut.n_links; i++)
+        if (self->cut.links[i].to == part) {
+            has_link = true;
+            if (!is_over(self->part[self->cut.links[i].from].engine))
+                return false;
+        }
+    return has_link && !self->cut.parts[part].has_source;
+}
+
+static void
+say_failed(struct part *part)
+{
+    log_line(LEVEL_ERROR, part->parts->graph->name, NULL, "part.failed",
+             "the part of '%s' has failed (%s); the others go on, and its links keep what it would "
+             "get",
+             part->name, engine_error(part->engine)->text);
+}
+
+/* On any thread, also several at once: what is done here may be done twice. */
+static void
+over(void *arg)
+{
+    struct part *part = arg;
+    struct parts *self = part->parts;
+    size_t index = (size_t)(part - self->part);
+
+    if (!part->engine) /* it could not even be made */
+        return;
+    for (size_t i = 0; i < self->cut.n_links; i++)
+        if (self->cut.links[i].from == index && !self->takes_log)
+            link_sender_is_over(self->link[i]);
+    for (size_t i = 0; i < self->n && !self->takes_log; i++)
+        if (self->part[i].engine && has_all(self, i))
+            engine_drain(self->part[i].engine);
+    if (all_over(self)) {
+        eventfd_write(self->done_fd, 1);
+        pthread_mutex_lock(&self->lock);
+        pthread_cond_broadcast(&self->changed);
+        pthread_mutex_unlock(&self->lock);
+    } else if (engine_state(part->engine) == ENGINE_FAILED) {
+        say_failed(part);
+    }
+}
+
+/* ---- Folders ------------------------------------------------------------------------------ */
+
+static bool
+is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool
+is_part(const struct parts *self, const char *name)
+{
+    for (size_t i = 0; i < self->cut.n_parts; i++)
+        if (!strcmp(self->cut.parts[i].name, name))
+            return true;
+    return false;
+}
+
+/* (3) */
+static bool
+check_store(const struct parts *self, struct arena *arena, struct err *err)
+{
+    const char *store = self->graph->checkpoint.store;
+    const char *folder = arena_printf(arena, "%s/parts", store);
+    struct dirent *entry;
+    bool ok = true;
+    DIR *dir;
+
+    if (self->cut.n_links && is_folder(arena_printf(arena, "%s/epochs", store)))
+        return err_set(err, "HDE-R073",
+                       "'%s' has checkpoints of this graph without links: what they hold would be "
+                       "lost; run the graph as it was, or begin with another store",
+                       store);
+    if (!self->cut.n_links && is_folder(folder))
+        return err_set(err, "HDE-R073",
+                       "'%s' has checkpoints of this graph cut by links: what they hold would be "
+                       "lost; run the graph as it was, or begin with another store",
+                       store);
+    dir = opendir(folder);
+    while (dir && ok && (entry = readdir(dir)))
+        if (entry->d_name[0] != '.' && !is_part(self, entry->d_name))
+            ok = err_set(err, "HDE-R073",
+                         "'%s' has checkpoints of a part '%s', which this graph does not have: run "
+                         "the graph as it was, or begin with another store",
+                         store, entry->d_name);
+    if (dir)
+        closedir(dir);
+    return ok;
+}
+
+/* "a.out -> b.in" as a file name. */
+static const char *
+file_name(struct arena *arena, const char *name)
+{
+    char *text = arena_text(arena, name), *to = text;
+
+    for (const char *at = name; *at; at++)
+        if (*at != ' ')
+            *to++ = *at == '>' ? '-' : *at;
+    *to = 0;
+    return text;
+}
+
+static const char *
+journal_of(struct parts *self, const struct graph_edge *edge, const struct engine_options *options)
+{
+    struct arena *arena = &self->cut.arena;
+
+    if (edge->journal)
+        return edge->journal;
+    if (options->checkpoint)
+        return arena_printf(arena, "%s/links/%s", self->graph->checkpoint.store,
+                            file_name(arena, edge->name));
+    return arena_printf(arena, "%s.journal/%s", self->graph->name, file_name(arena, edge->name));
+}
+
+/* ---- Counters ----------------------------------------------------------------------------- */
+
+/* The file begins with the segment of the links; the engines put theirs behind it. */
+static bool
+make_stats(struct parts *self, const struct engine_options *options, struct err *err)
+{
+    struct stats_shape shape = {.path = options->stats_path,
+                                .graph = self->graph->name,
+                                .host = options->host ? options->host : "",
+                                .edges = (uint32_t)self->cut.n_links};
+    char host[STATS_NAME] = "localhost", path[64];
+
+    if (!options->host && gethostname(host, sizeof host - 1) == 0)
+        shape.host = host;
+    if (options->stats_path) {
+        self->stats_path = xstrdup(options->stats_path);
+    } else {
+        self->stats_fd = memfd_create("hde-stats", MFD_CLOEXEC);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", self->stats_fd);
+        shape.path = self->stats_path = xstrdup(path);
+        shape.joins = true;
+    }
+    self->link_stats = stats_new(&shape, err);
+    if (!self->link_stats)
+        return false;
+    stats_begin_shape(self->link_stats);
+    stats_end_shape(self->link_stats, self->graph->n_nodes, self->graph->n_edges);
+    return true;
+}
+
+static struct stats_edge *
+make_link_stats(struct parts *self, size_t i)
+{
+    const struct graph_link *def = &self->cut.links[i];
+    const struct graph_edge *edge = &self->graph->edges[def->edge];
+    struct stats_edge *stats = stats_edge_at(self->link_stats, stats_take_edge(self->link_stats));
+
+    snprintf(stats->name, sizeof stats->name, "%s", edge->name);
+    stats->graph_edge = (uint32_t)def->edge;
+    stats->kind = edge->is_durable ? EDGE_JOURNAL : EDGE_SPILL;
+    stats->capacity_messages = edge->capacity_messages;
+    stats->capacity_bytes = edge->capacity_bytes;
+    return stats;
+}
+
+/* ---- Made from a graph -------------------------------------------------------------------- */
+
+static bool
+make_link(struct parts *self, size_t i, const struct engine_options *options, struct err *err)
+{
+    const struct graph_link *def = &self->cut.links[i];
+    const struct graph_edge *edge = &self->graph->edges[def->edge];
+    const struct graph_node *from = &self->graph->nodes[edge->from];
+    struct link_config config = {.name = edge->name,
+                                 .graph = self->graph->name,
+                                 .types = from->op->outputs[edge->from_port].types,
+                                 .capacity_messages = edge->capacity_messages,
+                                 .capacity_bytes = edge->capacity_bytes,
+                                 .journal_bytes = edge->journal_bytes,
+                                 .writes_all = edge->is_durable,
+                                 .is_kept = options->checkpoint,
+                                 .stats = make_link_stats(self, i)};
+
+    if (!self->takes_log) {
+        config.journal = journal_of(self, edge, options);
+        self->link[i] = link_new(&config, err);
+        if (!self->link[i])
+            return err_wrap(err, "edge '%s'", edge->name);
+    }
+    link_ends_make(&self->cut.arena, self->link[i], config.types, def->sender, def->receiver);
+    return true;
+}
+
+static bool
+make_part(struct parts *self, size_t i, const struct engine_options *whole, struct err *err)
+{
+    struct arena *arena = &self->cut.arena;
+    struct part *part = &self->part[i];
+    struct engine_options options = *whole;
+    struct graph *graph = &self->cut.parts[i].graph;
+
+    part->parts = self;
+    part->name = self->cut.parts[i].name;
+    part->def = &self->cut.parts[i];
+    if (options.checkpoint)
+        graph->checkpoint.store =
+            arena_printf(arena, "%s/parts/%s", graph->checkpoint.store, part->name);
+    if (options.record)
+        options.record = arena_printf(arena, "%s/%s", options.record, part->name);
+    if (options.dlq)
+        options.dlq = arena_printf(arena, "%s/%s", options.dlq, part->name);
+    if (options.log)
+        options.log = arena_printf(arena, "%s/%s", options.log, part->name);
+    options.stats_path = self->stats_path;
+    options.parts = self;
+    options.over = over;
+    options.over_arg = part;
+    part->engine = engine_new(graph, &options, err);
+    return part->engine != NULL;
+}
+
+static bool
+make_cut(struct parts *self, const struct engine_options *options, struct err *err)
+{
+    if (!make_stats(self, options, err))
+        return false;
+    for (size_t i = 0; i < self->cut.n_links; i++)
+        if (!make_link(self, i, options, err))
+            return false;
+    for (size_t i = 0; i < self->n; i++)
+        if (!make_part(self, i, options, err))
+            return false;
+    self->stats = stats_join(self->stats_path, err);
+    return self->stats != NULL;
+}
+
+static bool
+make_one(struct parts *self, const struct engine_options *options, struct err *err)
+{
+    self->n = 1;
+    self->part[0] = (struct part){.parts = self, .name = ""};
+    self->part[0].engine = engine_new(self->graph, options, err);
+    return self->part[0].engine != NULL;
+}
+
+static bool
+make_all(struct parts *self, const struct engine_options *options, struct err *err)
+{
+    bool is_cut;
+
+    graph_cut(self->graph, &self->cut);
+    is_cut = self->cut.n_links && !options->virtual_clock;
+    self->part = xcalloc(self->cut.n_parts, sizeof *self->part);
+    self->link = xcalloc(self->cut.n_links + 1, sizeof(struct link *));
+    if (options->checkpoint && !check_store(self, &self->cut.arena, err))
+        return false;
+    if (!is_cut) {
+        self->cut.n_links = 0;
+        return make_one(self, options, err);
+    }
+    self->n = self->cut.n_parts;
+    self->takes_log = options->log != NULL;
+    return make_cut(self, options, err);
+}
+
+struct parts *
+parts_new(const struct graph *graph, const struct engine_options *options, struct err *err)
+{
+    static const struct engine_options plain;
+    struct parts *self = xcalloc(1, sizeof *self);
+
+    self->graph = graph;
+    self->stats_fd = -1;
+    self->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    if (make_all(self, options ? options : &plain, err))
+        return self;
+    parts_free(self);
+    return NULL;
+}
+
+void
+parts_free(struct parts *self)
+{
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->n; i++)
+        if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
+            engine_stop(self->part[i].engine);
+    for (size_t i = 0; i < self->n; i++)
+        if (self->part[i].engine) /* one that runs tells others that it is over: all are joined */
+            engine_join(self->part[i].engine, INT_MAX);
+    for (size_t i = 0; i < self->n; i++)
+        engine_free(self->part[i].engine);
+    for (size_t i = 0; i < self->cut.n_links; i++)
+        link_free(self->link[i]);
+    stats_close(self->stats);
+    stats_free(self->link_stats, self->stats_fd < 0 ? self->stats_path : NULL);
+    if (self->stats_fd >= 0)
+        close(self->stats_fd);
+    if (self->done_fd >= 0)
+        close(self->done_fd);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    graph_cut_fini(&self->cut);
+    free(self->stats_path);
+    free(self->link);
+    free(self->part);
+    free(self);
+}
+
+/* ---- Life --------------------------------------------------------------------------------- */
+
+bool
+parts_start(struct parts *self, struct err *err)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (!engine_start(self->part[i].engine, err)) {
+            parts_stop(self);
+            return false;
+        }
+    return true;
+}
+
+enum engine_state
+parts_state(const struct parts *self)
+{
+    enum engine_state state = ENGINE_ENDED;
+
+    if (!self->cut.n_links)
+        return engine_state(self->part[0].engine);
+    for (size_t i = 0; i < self->n; i++) {
+        enum engine_state of = engine_state(self->part[i].engine);
+
+        if (!is_over(self->part[i].engine))
+            return of == ENGINE_RUNNING && atomic_load(&self->is_draining) ? ENGINE_DRAINING : of;
+        if (of == ENGINE_FAILED)
+            state = of;
+    }
+    return state;
+}
+
+bool
+parts_wait(struct parts *self, int timeout_ms)
+{
+    int64_t at_ns = clock_real_ns() + (int64_t)timeout_ms * NS_PER_MS;
+    struct timespec deadline = {at_ns / NS_PER_S, at_ns % NS_PER_S};
+    bool is_late = false;
+
+    if (!self->cut.n_links)
+        return engine_wait(self->part[0].engine, timeout_ms);
+    pthread_mutex_lock(&self->lock);
+    while (!all_over(self) && !is_late) {
+        if (timeout_ms < 0)
+            pthread_cond_wait(&self->changed, &self->lock);
+        else
+            is_late = pthread_cond_timedwait(&self->changed, &self->lock, &deadline) != 0;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return all_over(self);
+}
+
+int
+parts_done_fd(const struct parts *self)
+{
+    return self->cut.n_links ? self->done_fd : engine_done_fd(self->part[0].engine);
+}
+
+void
+parts_drain(struct parts *self)
+{
+    atomic_store(&self->is_draining, true);
+    for (size_t i = 0; i < self->n; i++)
+        engine_drain(self->part[i].engine);
+}
+
+void
+parts_stop(struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        engine_stop(self->part[i].engine);
+}
+
+bool
+parts_join(struct parts *self, int timeout_ms)
+{
+    int64_t end_ns = clock_mono_ns() + (int64_t)timeout_ms * NS_PER_MS;
+    bool all = true;
+
+    for (size_t i = 0; i < self->n; i++) {
+        int64_t left_ms = (end_ns - clock_mono_ns()) / NS_PER_MS;
+
+        all &= engine_join(self->part[i].engine, left_ms > 0 ? (int)left_ms : 0);
+    }
+    return all;
+}
+
+const struct err *
+parts_error(const struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (engine_state(self->part[i].engine) == ENGINE_FAILED)
+            return engine_error(self->part[i].engine);
+    return engine_error(self->part[0].engine);
+}
+
+/* ---- One picture -------------------------------------------------------------------------- */
+
+const struct stats *
+parts_stats(const struct parts *self)
+{
+    return self->stats ? self->stats : engine_stats(self->part[0].engine);
+}
+
+const struct graph *
+parts_graph(const struct parts *self)
+{
+    return self->cut.n_links ? self->graph : engine_graph(self->part[0].engine);
+}
+
+void
+parts_look(const struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (self->part[i].engine)
+            engine_look(self->part[i].engine);
+}
+
+void
+parts_looked(const struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (self->part[i].engine)
+            engine_looked(self->part[i].engine);
+}
+
+bool
+parts_log_level(struct parts *self, const char *node, int level)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < self->n; i++)
+        found |= engine_log_level(self->part[i].engine, node, level);
+    return found;
+}
+
+void
+parts_stall_text(const struct parts *self, hde_text *out)
+{
+    for (size_t i = 0; i < self->n; i++)
+        engine_stall_text(self->part[i].engine, out);
+}
+
+/* Live if all are, ready if all are; the first that is not says why. */
+void
+parts_health(const struct parts *self, hde_health *out)
+{
+    engine_health(self->part[0].engine, out);
+    for (size_t i = 1; i < self->n; i++) {
+        hde_health health = {.size = sizeof health};
+
+        engine_health(self->part[i].engine, &health);
+        if (out->ready && !health.ready)
+            memcpy(out->reason, health.reason, sizeof out->reason);
+        out->live &= health.live;
+        out->ready &= health.ready;
+        out->draining |= health.draining;
+    }
+}
+
+struct tap *
+parts_tap_open(struct parts *self, size_t edge, size_t depth)
+{
+    size_t link = 0;
+
+    if (!self->cut.n_links)
+        return engine_tap_open(self->part[0].engine, edge, depth);
+    while (link < self->cut.n_links && self->cut.links[link].edge != edge)
+        link++;
+    for (size_t i = 0; i < self->n; i++) {
+        const struct graph *graph = &self->cut.parts[i].graph;
+
+        for (size_t e = 0; e < graph->n_edges; e++) {
+            const struct graph_node *to = &graph->nodes[graph->edges[e].to];
+
+            if (graph->whole_edge[e] == edge ||
+                (link < self->cut.n_links && to == self->cut.links[link].sender))
+                return engine_tap_open(self->part[i].engine, e, depth);
+        }
+    }
+    return NULL;
+}
+
+bool
+parts_verify(struct parts *self, struct engine_verified *out)
+{
+    if (!engine_verify(self->part[0].engine, out))
+        return false;
+    for (size_t i = 1; i < self->n; i++) {
+        struct engine_verified of, sum = *out;
+
+        if (!engine_verify(self->part[i].engine, &of))
+            return false;
+        if (of.differs && !out->differs)
+            *out = of;
+        out->barriers = sum.barriers + of.barriers;
+        out->hashes = sum.hashes + of.hashes;
+        if (!out->differs && of.up_to > sum.up_to)
+            out->up_to = of.up_to;
+    }
+    return true;
+}
+
+/* ---- One by one --------------------------------------------------------------------------- */
+
+size_t
+parts_count(const struct parts *self)
+{
+    return self->n;
+}
+
+struct engine *
+parts_engine(const struct parts *self, size_t i)
+{
+    return self->part[i].engine;
+}
+
+const char *
+parts_name(const struct parts *self, size_t i)
+{
+    return self->part[i].name;
+}
+
+static bool
+has_target(const struct graph *graph, const char *target)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, target) || !strcmp(graph->nodes[i].op->name, target))
+            return true;
+    return false;
+}
+
+struct engine *
+parts_with(const struct parts *self, const char *node, const char *what, struct err *err)
+{
+    if (self->n == 1)
+        return self->part[0].engine;
+    for (size_t i = 0; node && i < self->n; i++)
+        if (has_target(engine_graph(self->part[i].engine), node))
+            return self->part[i].engine;
+    err_set(err, "HDE-R074", "the graph has %zu parts: %s is not one of all of them", self->n, what);
+    return NULL;
+}
+
+/* Numbers of requests tell the part too: number * parts + part. */
+uint64_t
+parts_reload_ask(struct parts *self, const struct reload_ask *ask, struct err *err)
+{
+    size_t at = 0, found = 0;
+    uint64_t number;
+
+    for (size_t i = 0; i < self->n; i++)
+        if (has_target(engine_graph(self->part[i].engine), ask->target)) {
+            at = i;
+            found++;
+        }
+    if (found > 1) {
+        err_set(err, "HDE-R075", "'%s' runs in %zu parts of the graph: name a node of one of them",
+                ask->target, found);
+        return 0;
+    }
+    number = reload_ask(self->part[at].engine, ask, err);
+    return number ? number * self->n + at : 0;
+}
+
+size_t
+parts_reload_reports(struct parts *self, uint64_t number, struct reload_report *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < self->n; i++) {
+        size_t more = number && number % self->n != i
+                          ? 0
+                          : reload_reports(self->part[i].engine, number / self->n, out + n, max - n);
+
+        for (size_t k = 0; k < more; k++, n++)
+            out[n].number = out[n].number * self->n + i;
+    }
+    return n;
+}
+
+bool
+parts_log_start(const char *folder, struct arena *arena, struct log_start *out, struct err *err)
+{
+    const char *first = folder;
+    struct dirent *entry;
+    DIR *dir;
+
+    if (seglog_segments(folder, NULL, 0, err) || err_is_set(err))
+        return !err_is_set(err) && engine_log_start(folder, arena, out, err);
+    dir = opendir(folder);
+    while (dir && (entry = readdir(dir))) {
+        const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name);
+
+        if (entry->d_name[0] != '.' && is_folder(path)) {
+            first = path;
+            break;
+        }
+    }
+    if (dir)
+        closedir(dir);
+    return engine_log_start(first, arena, out, err);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * parts - the engines of a process: one for each part of the graph, joined by links.
+ *
+ * A graph without links is one part, and this is its engine. Otherwise each part (graph/parts.h)
+ * has an engine with a sequencer, a log, epochs and ticks of its own, and each link (link/link.h)
+ * leads from one to another. Under the virtual clock, and where options->log is taken, nothing is
+ * cut or nothing leads anywhere: a link is an edge that blocks, or its log speaks for it.
+ *
+ * Life and threads as those of engine.h. A part that fails ends alone: the others go on, what it
+ * would get is kept by its links as far as they reach, and the whole fails when all are over. What
+ * gets everything from parts that are over is drained. */
+#ifndef ENGINE_PARTS_H
+#define ENGINE_PARTS_H
+
+#include "engine/reload.h"
+
+/* The graph must outlive the parts. Options mean the whole: checkpoints and logs of parts are in
+ * folders of theirs, called like the part. */
+struct parts *parts_new(const struct graph *graph, const struct engine_options *options,
+                        struct err *err);
+bool parts_start(struct parts *parts, struct err *err);
+enum engine_state parts_state(const struct parts *parts);
+bool parts_wait(struct parts *parts, int timeout_ms);
+int parts_done_fd(const struct parts *parts);
+void parts_drain(struct parts *parts); /* in the order of the links, each when it has all */
+void parts_stop(struct parts *parts);
+bool parts_join(struct parts *parts, int timeout_ms);
+const struct err *parts_error(const struct parts *parts); /* of the first part that failed */
+void parts_free(struct parts *parts);
+
+/* As engine_look(), around what is read of the whole. */
+void parts_look(const struct parts *parts);
+void parts_looked(const struct parts *parts);
+const struct stats *parts_stats(const struct parts *parts); /* of all of them, one picture */
+const struct graph *parts_graph(const struct parts *parts); /* the whole */
+bool parts_log_level(struct parts *parts, const char *node, int level);
+void parts_stall_text(const struct parts *parts, hde_text *out);
+void parts_health(const struct parts *parts, hde_health *out);
+/* edge: of the whole graph; a link is tapped where it is put. */
+struct tap *parts_tap_open(struct parts *parts, size_t edge, size_t depth);
+
+/* Like engine_verify(); of the first part that differs, with the sums of all. */
+bool parts_verify(struct parts *parts, struct engine_verified *out);
+
+/* Each engine, for what is asked of one part. */
+size_t parts_count(const struct parts *parts);
+struct engine *parts_engine(const struct parts *parts, size_t i);
+const char *parts_name(const struct parts *parts, size_t i); /* "" where there is only one */
+/* The engine of a node (NULL: none in particular), or the only one; else NULL with HDE-R074: `what`
+ * is not there for all parts together. */
+struct engine *parts_with(const struct parts *parts, const char *node, const char *what,
+                          struct err *err);
+
+/* As reload.h says; a target that several parts have is refused (HDE-R075). */
+uint64_t parts_reload_ask(struct parts *parts, const struct reload_ask *ask, struct err *err);
+size_t parts_reload_reports(struct parts *parts, uint64_t number, struct reload_report *out,
+                            size_t max);
+
+/* Like engine_log_start(), of a folder with the logs of parts too. */
+bool parts_log_start(const char *folder, struct arena *arena, struct log_start *out,
+                     struct err *err);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * parts - see parts.h.
+ *
+ *  (1) Nodes that any edge but a link joins are in one part. A link leads from one part to another,
+ *      and no way leads back: parts have an order. [test_links_that_do_not_cut_are_refused]
+ *  (2) A part has the nodes and edges of the whole in their order, receiving ends in front of them
+ *      and sending ends behind. [test_a_cut_graph_keeps_its_order] */
+#include "graph/parts.h"
+#include "graph/codes.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+bool
+edge_is_link(const struct graph_edge *edge)
+{
+    return edge->full == FULL_SPILL || edge->is_durable;
+}
+
+/* ---- Which node lies in which part -------------------------------------------------------- */
+
+static size_t
+find(size_t *root, size_t node)
+{
+    while (root[node] != node)
+        node = root[node] = root[root[node]];
+    return node;
+}
+
+/* Numbers of parts, by node; the caller frees them. */
+static size_t *
+part_of_nodes(const struct graph *graph, size_t *n_parts)
+{
+    size_t *root = xcalloc(graph->n_nodes + 1, sizeof *root);
+    size_t *part = xcalloc(graph->n_nodes + 1, sizeof *part);
+
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        root[i] = i;
+    for (size_t e = 0; e < graph->n_edges; e++)
+        if (!edge_is_link(&graph->edges[e])) {
+            size_t a = find(root, graph->edges[e].from), b = find(root, graph->edges[e].to);
+
+            root[a > b ? a : b] = a < b ? a : b; /* the first node stands for all */
+        }
+    *n_parts = 0;
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        part[i] = find(root, i) == i ? (*n_parts)++ : part[find(root, i)];
+    free(root);
+    return part;
+}
+
+/* ---- What is wrong ------------------------------------------------------------------------ */
+
+/* Whether a way over links leads from one part to another. */
+static bool
+leads_to(const struct graph *graph, const size_t *part, size_t from, size_t to, bool *seen)
+{
+    if (from == to)
+        return true;
+    if (seen[from])
+        return false;
+    seen[from] = true;
+    for (size_t e = 0; e < graph->n_edges; e++)
+        if (edge_is_link(&graph->edges[e]) && part[graph->edges[e].from] == from &&
+            leads_to(graph, part, part[graph->edges[e].to], to, seen))
+            return true;
+    return false;
+}
+
+static void
+check_link(const struct graph *graph, const size_t *part, size_t n_parts,
+           const struct graph_edge *edge, struct diags *diags)
+{
+    bool *seen = xcalloc(n_parts, sizeof *seen);
+    const struct graph_node *from = &graph->nodes[edge->from], *to = &graph->nodes[edge->to];
+
+    if (part[edge->from] == part[edge->to]) {
+        diags_add(diags, SEVERITY_ERROR, G_LINK_ROUND, edge->place,
+                  "this edge cuts nothing: other edges join '%s' and '%s' too", from->name,
+                  to->name);
+        diags_hint(diags, "make links of the edges on the other way as well, or let this one block");
+    } else if (leads_to(graph, part, part[edge->to], part[edge->from], seen)) {
+        diags_add(diags, SEVERITY_ERROR, G_LINK_ROUND, edge->place,
+                  "what lies behind this edge leads back to the part of '%s' over another link",
+                  from->name);
+        diags_hint(diags, "parts form no circle: let this edge or that one block");
+    }
+    free(seen);
+}
+
+static void
+check_settings(const struct graph *graph, const struct graph_edge *edge, struct diags *diags)
+{
+    const hde_port *out = &graph->nodes[edge->from].op->outputs[edge->from_port];
+
+    if (edge->is_durable && edge_may_drop(edge))
+        diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
+                  "an edge that drops cannot be durable");
+    else if (edge_is_link(edge) && edge->transport != TRANSPORT_AUTO)
+        diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
+                  "an edge that spills or is durable has no transport: to choose");
+    else if (edge_is_link(edge) && !(out->types && out->types[0]))
+        diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
+                  "output '%s' carries messages of any type, and a journal has to name it",
+                  out->name);
+    else if (edge->journal && !edge_is_link(edge))
+        diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
+                  "'journal' has no effect without full: spill or durable: journal");
+    else if (edge->is_durable && !graph->checkpoint.store)
+        diags_add(diags, SEVERITY_ERROR, G_LINK_DURABLE, edge->place,
+                  "durable: journal needs checkpoint: in the graph");
+}
+
+void
+parts_check(const struct graph *graph, struct diags *diags)
+{
+    size_t n_parts;
+    size_t *part = part_of_nodes(graph, &n_parts);
+
+    for (size_t e = 0; e < graph->n_edges; e++) {
+        const struct graph_edge *edge = &graph->edges[e];
+
+        check_settings(graph, edge, diags);
+        if (edge_is_link(edge))
+            check_link(graph, part, n_parts, edge, diags);
+    }
+    free(part);
+}
+
+/* ---- The cut ------------------------------------------------------------------------------ */
+
+struct cutter {
+    const struct graph *graph;
+    struct graph_cut *out;
+    const size_t *part; /* of each node */
+    size_t *place;      /* of each node in its part */
+};
+
+static struct graph_node *
+add_node(struct graph_part *part, const struct graph_node *node, size_t whole)
+{
+    struct graph *graph = &part->graph;
+
+    ((size_t *)(uintptr_t)graph->whole_node)[graph->n_nodes] = whole;
+    graph->nodes[graph->n_nodes] = *node;
+    return &graph->nodes[graph->n_nodes++];
+}
+
+static void
+add_edge(struct graph_part *part, const struct graph_edge *edge, size_t whole)
+{
+    struct graph *graph = &part->graph;
+
+    ((size_t *)(uintptr_t)graph->whole_edge)[graph->n_edges] = whole;
+    graph->edges[graph->n_edges++] = *edge;
+}
+
+/* What an end is apart from its operator: it waits for the other side as long as it takes. */
+static struct graph_node
+end_of(const struct graph_edge *edge)
+{
+    const int64_t ms = 1000000;
+
+    return (struct graph_node){
+        .name = edge->name,
+        .place = edge->place,
+        .on_error = {ON_ERROR_RETRY, .backoff_ns = 2 * ms, .max_backoff_ns = 20 * ms},
+        .replicas = 1,
+        .worker = -1};
+}
+
+/* Rooms for the nodes and edges of the whole are enough for any part, ends included. */
+static void
+start_part(struct cutter *self, size_t i, const char *name)
+{
+    const struct graph *graph = self->graph;
+    struct arena *arena = &self->out->arena;
+    struct graph_part *part = &self->out->parts[i];
+    size_t n_nodes = graph->n_nodes + graph->n_edges;
+
+    part->name = name;
+    part->graph = *graph;
+    part->graph.arena = (struct arena){0};
+    part->graph.whole = graph;
+    part->graph.n_nodes = part->graph.n_edges = 0;
+    part->graph.nodes = arena_alloc(arena, n_nodes * sizeof *part->graph.nodes);
+    part->graph.edges = arena_alloc(arena, graph->n_edges * sizeof *part->graph.edges);
+    part->graph.whole_node = arena_alloc(arena, n_nodes * sizeof(size_t));
+    part->graph.whole_edge = arena_alloc(arena, graph->n_edges * sizeof(size_t));
+}
+
+static void
+add_receivers(struct cutter *self)
+{
+    struct graph_cut *out = self->out;
+
+    for (size_t e = 0; e < self->graph->n_edges; e++) {
+        const struct graph_edge *edge = &self->graph->edges[e];
+        struct graph_node end = end_of(edge);
+        struct graph_link *link;
+
+        if (!edge_is_link(edge))
+            continue;
+        link = &out->links[out->n_links++];
+        *link = (struct graph_link){e, self->part[edge->from], self->part[edge->to], NULL, NULL};
+        link->receiver = add_node(&out->parts[link->to], &end, SIZE_MAX);
+    }
+}
+
+static void
+add_nodes(struct cutter *self)
+{
+    for (size_t i = 0; i < self->graph->n_nodes; i++) {
+        struct graph_part *part = &self->out->parts[self->part[i]];
+
+        self->place[i] = part->graph.n_nodes;
+        part->has_source |= self->graph->nodes[i].op->poll != NULL;
+        add_node(part, &self->graph->nodes[i], i);
+    }
+}
+
+static void
+add_edges(struct cutter *self)
+{
+    struct graph_link *link = self->out->links;
+
+    for (size_t i = 0; i < self->out->n_links; i++) { /* they begin at the first nodes */
+        struct graph_part *part = &self->out->parts[link[i].to];
+        struct graph_edge edge = self->graph->edges[link[i].edge];
+
+        edge.from = (size_t)(link[i].receiver - part->graph.nodes);
+        edge.from_port = 0;
+        edge.to = self->place[edge.to];
+        edge.full = FULL_BLOCK;
+        add_edge(part, &edge, SIZE_MAX);
+    }
+    for (size_t e = 0; e < self->graph->n_edges; e++) {
+        struct graph_edge edge = self->graph->edges[e];
+        struct graph_part *part = &self->out->parts[self->part[edge.from]];
+        bool is_link = edge_is_link(&edge);
+
+        edge.from = self->place[edge.from];
+        if (is_link) {
+            struct graph_node end = end_of(&edge);
+
+            edge.to = part->graph.n_nodes;
+            edge.to_port = 0;
+            edge.full = FULL_BLOCK;
+            link->sender = add_node(part, &end, SIZE_MAX);
+            link++;
+        } else {
+            edge.to = self->place[edge.to];
+        }
+        add_edge(part, &edge, is_link ? SIZE_MAX : e);
+    }
+}
+
+void
+graph_cut(const struct graph *graph, struct graph_cut *out)
+{
+    struct cutter self = {.graph = graph, .out = out};
+    size_t n = 0;
+
+    self.part = part_of_nodes(graph, &out->n_parts);
+    self.place = xcalloc(graph->n_nodes + 1, sizeof *self.place);
+    out->parts = arena_alloc(&out->arena, (out->n_parts + 1) * sizeof *out->parts);
+    out->links = arena_alloc(&out->arena, (graph->n_edges + 1) * sizeof *out->links);
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (self.part[i] == n)
+            start_part(&self, n++, graph->nodes[i].name);
+    add_receivers(&self);
+    add_nodes(&self);
+    add_edges(&self);
+    free(self.place);
+    free((void *)(uintptr_t)self.part);
+}
+
+void
+graph_cut_fini(struct graph_cut *cut)
+{
+    arena_fini(&cut->arena);
+    *cut = (struct graph_cut){0};
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * parts - cuts a checked graph at its links.
+ *
+ * A link is an edge with `full: spill` or `durable: journal`; a part is a maximal piece without a
+ * link inside. Each part is a graph of its own, in which a link is an edge to a node that ends it
+ * (at the sender), and one from a node that goes on with it (at the receiver). */
+#ifndef GRAPH_PARTS_H
+#define GRAPH_PARTS_H
+
+#include "graph/graph.h"
+
+struct graph_part {
+    const char *name; /* that of its first node */
+    struct graph graph;
+    bool has_source; /* something enters it beside its links */
+};
+
+struct graph_link {
+    size_t edge; /* of the whole graph */
+    size_t from, to; /* parts */
+    /* The ends, nodes of these parts called like the edge. They have no operator and no parameters
+     * yet: the caller gives them some. */
+    struct graph_node *sender, *receiver;
+};
+
+struct graph_cut {
+    struct arena arena;
+    size_t n_parts, n_links;
+    struct graph_part *parts; /* in the order of their first nodes */
+    struct graph_link *links; /* in the order of their edges */
+};
+
+bool edge_is_link(const struct graph_edge *edge);
+/* The cut borrows from the graph, which must outlive it. Its arena starts as {0}. */
+void graph_cut(const struct graph *graph, struct graph_cut *out);
+void graph_cut_fini(struct graph_cut *cut);
+
+/* graph_load(): what is wrong with links. */
+void parts_check(const struct graph *graph, struct diags *diags);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ends - see ends.h.
+ *
+ *  (1) A frame is what one tick puts on the edge, or a watermark alone when the sender has nothing
+ *      else to do: the receiver's time goes on while the edge is quiet. The end of the data is the
+ *      watermark WM_END.
+ *  (2) A frame becomes one entry of the receiver, and its tick the position of that entry.
+ *  (3) The sender's barrier waits until the journal is durable: the saved state speaks of it. */
+#include "link/ends.h"
+
+#include "engine/ingress.h"
+
+struct end {
+    struct link *link;
+    struct upstream upstream; /* the receiver's */
+};
+
+static struct node *
+node_of(const hde_ctx *ctx)
+{
+    return ctx->owner;
+}
+
+static void
+ring(void *arg)
+{
+    hde_post(arg, 0, NULL);
+}
+
+static void
+fail(const hde_ctx *ctx, const struct err *err)
+{
+    engine_fail(node_of(ctx)->engine, err->code, err->text);
+}
+
+/* ---- link/out ----------------------------------------------------------------------------- */
+
+static hde_status
+put(hde_ctx *ctx, struct link *link, uint64_t tick, hde_msg *const *msg, uint32_t n)
+{
+    const struct msgvec vec = {(hde_msg **)(uintptr_t)msg, n, n};
+    struct engine *engine = node_of(ctx)->engine;
+    struct record record = {.tick = tick,
+                            .now_ns = ctx->now_ns,
+                            .watermark_ns = ctx->watermark_ns,
+                            .put_ns = node_of(ctx)->actor->worker->mono_ns,
+                            .n = n,
+                            .lines = msgvec_lines(&vec)};
+    struct err err = {0};
+
+    switch (link_put(link, &record, msg, engine->ingress && ingress_is_new(engine, tick), &err)) {
+    case LINK_PUT:
+        return HDE_OK;
+    case LINK_FULL:
+        break;
+    case LINK_BROKEN:
+        fail(ctx, &err);
+    }
+    return HDE_RETRY;
+}
+
+static hde_status
+out_open(hde_ctx *ctx, void *state)
+{
+    struct end *self = state;
+
+    link_listen(self->link, LINK_SENDER, &(struct link_bell){ring, ctx});
+    return HDE_OK;
+}
+
+static void
+out_close(hde_ctx *ctx, void *state)
+{
+    link_listen(((struct end *)state)->link, LINK_SENDER, NULL);
+}
+
+static hde_status
+out_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    hde_status status = put(ctx, ((struct end *)state)->link, batch->tick, batch->msg, batch->n);
+
+    if (status == HDE_OK)
+        batch->done = batch->n;
+    return status;
+}
+
+/* The input has run empty, at a barrier, or at the end. */
+static hde_status
+out_flush(hde_ctx *ctx, void *state, uint64_t tick)
+{
+    struct end *self = state;
+    hde_status status = HDE_OK;
+
+    if (ctx->watermark_ns > link_watermark_ns(self->link))
+        status = put(ctx, self->link, tick, NULL, 0);
+    if (status == HDE_OK && node_of(ctx)->actor->is_barrier && !link_is_durable(self->link))
+        return HDE_RETRY;
+    return status;
+}
+
+static hde_status
+out_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+{
+    *tick = link_mark(((struct end *)state)->link);
+    return HDE_OK;
+}
+
+/* There is room: the call that waits is made now. */
+static hde_status
+out_event(hde_ctx *ctx, void *state, const hde_event *event)
+{
+    link_heard(((struct end *)state)->link, LINK_SENDER);
+    node_of(ctx)->actor->resume_ns = 0;
+    return HDE_OK;
+}
+
+static hde_status
+out_save(hde_ctx *ctx, const void *state, hde_msg *out)
+{
+    link_save(((const struct end *)state)->link, out);
+    return HDE_OK;
+}
+
+static hde_status
+out_load(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t schema)
+{
+    struct err err = {0};
+
+    if (link_load(((struct end *)state)->link, (const Hde__LinkState *)saved, &err))
+        return HDE_OK;
+    return hde_fail(ctx, "link.state", "%s", err.text);
+}
+
+/* ---- link/in ------------------------------------------------------------------------------ */
+
+static struct end *
+end_of(struct upstream *upstream)
+{
+    return (struct end *)(void *)((char *)upstream - offsetof(struct end, upstream));
+}
+
+static bool
+may_give(struct upstream *upstream)
+{
+    return link_may_give(end_of(upstream)->link);
+}
+
+/* A position is the tick of a frame, least byte first. */
+static uint64_t
+tick_at(const uint8_t *at, size_t size)
+{
+    uint64_t tick = 0;
+
+    for (size_t i = 0; i < 8 && i < size; i++)
+        tick |= (uint64_t)at[i] << 8 * i;
+    return tick;
+}
+
+static void
+covered(struct upstream *upstream, const uint8_t *at, size_t size)
+{
+    link_cover(end_of(upstream)->link, tick_at(at, size));
+}
+
+static void
+ask_epoch(void *engine)
+{
+    engine_ask_epoch(engine);
+}
+
+static hde_status
+in_open(hde_ctx *ctx, void *state)
+{
+    struct end *self = state;
+    struct node *node = node_of(ctx);
+
+    self->upstream = (struct upstream){may_give, covered};
+    node->source->upstream = &self->upstream;
+    link_listen(self->link, LINK_RECEIVER, &(struct link_bell){ring, ctx});
+    if (node->engine->options.checkpoint)
+        link_ask_with(self->link, ask_epoch, node->engine);
+    return HDE_OK;
+}
+
+static void
+in_close(hde_ctx *ctx, void *state)
+{
+    link_listen(((struct end *)state)->link, LINK_RECEIVER, NULL);
+}
+
+static hde_status
+in_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
+{
+    struct err err = {0};
+
+    if (link_seek(((struct end *)state)->link, tick_at(bytes, size), &err))
+        return HDE_OK;
+    fail(ctx, &err);
+    return HDE_FAIL;
+}
+
+static hde_status
+enter(hde_ctx *ctx, const struct record *record, struct msgvec *vec)
+{
+    uint8_t at[8];
+
+    for (size_t i = 0; i < sizeof at; i++)
+        at[i] = (uint8_t)(record->tick >> 8 * i);
+    for (uint32_t i = 0; i < vec->n; i++)
+        hde_emit(ctx, 0, vec->item[i]);
+    vec->n = 0;
+    msgvec_fini(vec);
+    hde_position(ctx, 0, at, sizeof at);
+    hde_source_watermark(ctx, record->watermark_ns);
+    return record->watermark_ns == WM_END ? HDE_END : HDE_OK;
+}
+
+static hde_status
+in_poll(hde_ctx *ctx, void *state)
+{
+    struct end *self = state;
+    struct record record;
+    struct msgvec vec = {0};
+    struct err err = {0};
+
+    link_heard(self->link, LINK_RECEIVER);
+    switch (link_take(self->link, &record, &vec, &err)) {
+    case LINK_FRAME:
+        return enter(ctx, &record, &vec);
+    case LINK_EMPTY:
+        break;
+    case LINK_DAMAGED:
+        fail(ctx, &err);
+    }
+    msgvec_drop_all(&vec);
+    msgvec_fini(&vec);
+    return HDE_IDLE;
+}
+
+static hde_status
+in_event(hde_ctx *ctx, void *state, const hde_event *event)
+{
+    return HDE_OK; /* and is polled */
+}
+
+/* ---- The operators ------------------------------------------------------------------------ */
+
+/* Ports have the types of the edge, so each link has operators of its own. */
+static const hde_port *
+make_ports(struct arena *arena, const char *name, const ProtobufCMessageDescriptor *const *types)
+{
+    hde_port *ports = arena_alloc(arena, 2 * sizeof *ports);
+
+    ports[0] = (hde_port){.name = name, .types = types};
+    return ports;
+}
+
+static const hde_operator op_out = {.size = sizeof(hde_operator),
+                                    .flags = OP_LINK_END,
+                                    .name = "link/out",
+                                    .summary = "the sending end of a link",
+                                    .state_size = sizeof(struct end),
+                                    .open = out_open,
+                                    .batch = out_batch,
+                                    .event = out_event,
+                                    .close = out_close,
+                                    .flush = out_flush,
+                                    .mark = out_mark,
+                                    .state_type = &hde__link_state__descriptor,
+                                    .state_schema = 1,
+                                    .save = out_save,
+                                    .load = out_load};
+static const hde_operator op_in = {.size = sizeof(hde_operator),
+                                   .flags = OP_LINK_END,
+                                   .name = "link/in",
+                                   .summary = "the receiving end of a link",
+                                   .state_size = sizeof(struct end),
+                                   .open = in_open,
+                                   .event = in_event,
+                                   .close = in_close,
+                                   .poll = in_poll,
+                                   .seek = in_seek};
+
+static void
+make_end(struct arena *arena, struct graph_node *node, const hde_operator *op,
+         const hde_port *inputs, const hde_port *outputs, struct link *link)
+{
+    hde_operator *own = arena_alloc(arena, sizeof *own);
+    struct end *state = arena_alloc(arena, sizeof *state);
+
+    *own = *op;
+    own->inputs = inputs;
+    own->outputs = outputs;
+    state->link = link;
+    node->op = own;
+    node->params = state;
+}
+
+void
+link_ends_make(struct arena *arena, struct link *link,
+               const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
+               struct graph_node *receiver)
+{
+    make_end(arena, sender, &op_out, make_ports(arena, "in", types), NULL, link);
+    make_end(arena, receiver, &op_in, NULL, make_ports(arena, "out", types), link);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ends - the operators that end a link (link.h) in this process: link/out is a sink at the sender,
+ * link/in a source at the receiver that can be asked again.
+ *
+ * They are no plugin's and no graph file names them: parts.c puts them where graph_cut() has cut.
+ * link/out is the output commit of its link: with checkpoints its frames wait for the log (L2). */
+#ifndef LINK_ENDS_H
+#define LINK_ENDS_H
+
+#include "graph/graph.h"
+#include "link/link.h"
+
+/* Makes the two nodes ends of that link; operators and parameters live in the arena. The link must
+ * be there before an engine is made of the nodes, and after it. */
+void link_ends_make(struct arena *arena, struct link *link,
+                    const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
+                    struct graph_node *receiver);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * link - what an edge between two parts keeps: the frames of its sender, in order, until the
+ * receiver can do without them.
+ *
+ * A frame is what one tick of the sender puts on the edge; that tick is its number, and numbers
+ * grow. The sender's thread puts, the receiver's takes, any thread may do the rest. Frames stand in
+ * memory up to the capacity of the edge, behind that in a journal (seglog.h). They are kept until
+ * link_cover() says that an epoch of the receiver has them, or, where there are no epochs, until
+ * they are taken.
+ *
+ * link/ends.h has the two operators that put and take in one process. Whatever carries frames to
+ * another process takes their place at one end. */
+#ifndef LINK_LINK_H
+#define LINK_LINK_H
+
+#include "engine/run.h"
+
+#include <hde/schemas/runtime.pb-c.h>
+
+struct link;
+
+struct link_config {
+    const char *name, *graph;                       /* of the edge; for log lines */
+    const ProtobufCMessageDescriptor *const *types; /* that it carries, ended by NULL */
+    int64_t capacity_messages, capacity_bytes;
+    const char *journal; /* folder */
+    int64_t journal_bytes;
+    bool writes_all;          /* durable: journal; otherwise only what does not fit in memory */
+    bool is_kept;             /* until an epoch covers it */
+    struct stats_edge *stats; /* outlives the link */
+};
+
+/* Opens the journal. NULL with err (HDE-L...). */
+struct link *link_new(const struct link_config *config, struct err *err);
+void link_free(struct link *link);
+
+/* ---- The sender --------------------------------------------------------------------------- */
+
+enum link_put { LINK_PUT, LINK_FULL, LINK_BROKEN };
+
+/* Keeps references to the n messages. A tick that is not above the last one is there already.
+ * FULL: no room, try again later. BROKEN: err says why. is_new: the tick was not taken from the
+ * sender's log, so it is above all that the receiver can have, or somebody's store is not the one
+ * that goes with the other's (BROKEN, HDE-R071). */
+enum link_put link_put(struct link *link, const struct record *record, hde_msg *const *msg,
+                       bool is_new, struct err *err);
+int64_t link_watermark_ns(const struct link *link); /* of the frame put last */
+/* Last tick that the journal has from before this start, where it has all; else 0. */
+uint64_t link_mark(const struct link *link);
+/* Whether the journal survives a crash as far as link_save() speaks of it; hurries it if not. */
+bool link_is_durable(struct link *link);
+/* What is kept, for the sender's epoch: fills a hde.LinkState. Load comes before the first put. */
+void link_save(struct link *link, hde_msg *out);
+bool link_load(struct link *link, const Hde__LinkState *state, struct err *err);
+void link_sender_is_over(struct link *link); /* nothing more will be put */
+
+/* ---- The receiver ------------------------------------------------------------------------- */
+
+enum link_take { LINK_FRAME, LINK_EMPTY, LINK_DAMAGED };
+
+/* Frames above that tick are wanted, 0: all. False (HDE-R070): they are not kept any more. Comes
+ * before the first take. */
+bool link_seek(struct link *link, uint64_t tick, struct err *err);
+/* The next frame: the caller gets references. DAMAGED: the journal cannot be read, err says why. */
+enum link_take link_take(struct link *link, struct record *record, struct msgvec *to,
+                         struct err *err);
+void link_cover(struct link *link, uint64_t tick);
+/* Whether there is a frame, or may come one. */
+bool link_may_give(struct link *link);
+
+/* Who is told that there is something to take, or room to put; NULL: nobody. Called on any thread,
+ * not with the link's lock held by the caller, once until link_heard(). */
+struct link_bell {
+    void (*ring)(void *arg);
+    void *arg;
+};
+enum link_end { LINK_SENDER, LINK_RECEIVER };
+void link_listen(struct link *link, enum link_end end, const struct link_bell *bell);
+void link_heard(struct link *link, enum link_end end);
+/* Called on the receiver's thread when it has taken half of what is kept in memory and no epoch
+ * covers it. */
+void link_ask_with(struct link *link, void (*ask)(void *arg), void *arg);
+
+#endif

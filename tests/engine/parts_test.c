@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * parts_test - a graph that links cut: order, independence, drain, and parts that are cut off. */
+#include "engine/parts.h"
+#include "engine/stats.h"
+#include "graph/parts.h"
+#include "kept_ops.h"
+#include "ops.h"
+#include "plan.h"
+
+#include <hde/schemas/runtime.pb-c.h>
+
+#include <dirent.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { DEADLINE_MS = 30000, COUNT = 6000 };
+
+static char folder[] = "/tmp/hde-parts-XXXXXX";
+
+static int
+make_folder(void **state)
+{
+    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    return remove(path);
+}
+
+static int
+remove_folder(void **state)
+{
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *
+in_folder(struct plan *plan, const char *name)
+{
+    return arena_printf(&plan_graph(plan)->arena, "%s/%s", folder, name);
+}
+
+/* ---- A sink that does as it is told ---- */
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_shut, fails;
+    _Atomic uint64_t n; /* messages that went through */
+};
+
+struct gated {
+    struct gate *gate;
+};
+
+static const hde_port in1[] = {{.name = "in", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
+
+static hde_status
+gated_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct gate *gate = ((struct gated *)state)->gate;
+    bool fails;
+
+    pthread_mutex_lock(&gate->lock);
+    while (gate->is_shut)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    fails = gate->fails;
+    pthread_mutex_unlock(&gate->lock);
+    if (fails)
+        return hde_fail(ctx, "gate.fails", "as the test wants");
+    for (; batch->done < batch->n; batch->done++) {
+        const Hde__Sample *sample = (const Hde__Sample *)batch->msg[batch->done]->body;
+
+        assert_int_equal(sample->sequence, atomic_fetch_add(&gate->n, 1));
+    }
+    return HDE_OK;
+}
+
+static const hde_operator op_gated = {.size = sizeof(hde_operator),
+                                      .flags = HDE_BLOCKING,
+                                      .name = "test/gated",
+                                      .inputs = in1,
+                                      .state_size = sizeof(struct gated),
+                                      .batch = gated_batch};
+
+static void
+set_gate(struct gate *gate, bool is_shut)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->is_shut = is_shut;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+#define GATE                                                                                       \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                     \
+    }
+
+/* s -> pass, pass -> near, pass -spill-> far */
+static struct plan *
+gate_plan(struct gate *near, struct gate *far, int64_t count, bool stay)
+{
+    struct plan *plan = plan_new("cut");
+    struct graph_edge *edge;
+
+    plan_node(plan, "s", &op_feed, &(struct feed){.count = count, .per_poll = 1, .stay = stay});
+    plan_node(plan, "pass", &op_mix, NULL);
+    plan_node(plan, "near", &op_gated, &(struct gated){near});
+    plan_node(plan, "far", &op_gated, &(struct gated){far});
+    plan_edge(plan, "s", 0, "pass", 0);
+    plan_edge(plan, "pass", 0, "near", 0);
+    edge = plan_edge(plan, "pass", 0, "far", 0);
+    edge->full = FULL_SPILL;
+    edge->capacity_messages = 16;
+    edge->journal = in_folder(plan, "journal");
+    edge->journal_bytes = 1 << 30;
+    return plan;
+}
+
+static struct parts *
+start(struct plan *plan, const struct engine_options *options)
+{
+    struct err err = {0};
+    struct parts *parts = parts_new(plan_graph(plan), options, &err);
+
+    assert_string_equal(err.text, "");
+    assert_true(parts_start(parts, &err));
+    return parts;
+}
+
+static void
+wait_until(_Atomic uint64_t *n, uint64_t wanted)
+{
+    struct timespec begin, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while (atomic_load(n) < wanted && now.tv_sec - begin.tv_sec < DEADLINE_MS / 1000);
+    assert_true(atomic_load(n) >= wanted);
+}
+
+static struct edge_view
+view_link(const struct parts *parts)
+{
+    struct edge_view view;
+
+    for (size_t i = 0; i < stats_edges(parts_stats(parts)); i++) {
+        stats_edge(parts_stats(parts), i, &view);
+        if (view.kind == EDGE_SPILL || view.kind == EDGE_JOURNAL)
+            return view;
+    }
+    fail();
+    return view;
+}
+
+static void
+test_all_that_is_sent_arrives_in_order(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, 5000, false);
+    struct parts *parts = start(plan, NULL);
+    struct node_view node;
+    struct head_view head;
+
+    assert_int_equal(parts_count(parts), 2);
+    assert_string_equal(parts_name(parts, 0), "s");
+    assert_string_equal(parts_name(parts, 1), "far");
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(parts_state(parts), ENGINE_ENDED);
+    assert_int_equal(near.n, 5000);
+    assert_int_equal(far.n, 5000);
+    assert_int_equal(view_link(parts).messages, 5000);
+    assert_int_equal(view_link(parts).depth_messages, 0);
+    assert_int_equal(stats_nodes(parts_stats(parts)), 4);
+    stats_node(parts_stats(parts), 3, &node);
+    assert_string_equal(node.name, "far");
+    assert_int_equal(node.messages, 5000);
+    stats_head(parts_stats(parts), &head);
+    assert_int_equal(head.state, ENGINE_ENDED);
+    assert_true(head.entries >= 10000);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_under_the_virtual_clock_a_link_is_an_edge_that_blocks(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, 500, false);
+    struct parts *parts = start(plan, &(struct engine_options){.virtual_clock = true});
+
+    assert_int_equal(parts_count(parts), 1);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(near.n, 500);
+    assert_int_equal(far.n, 500);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_a_part_that_hangs_stops_itself_alone(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, 5000, false);
+    struct parts *parts;
+
+    set_gate(&far, true);
+    parts = start(plan, NULL);
+    wait_until(&near.n, 5000);
+    assert_true(far.n < 2);
+    assert_true(view_link(parts).spilled > 3000);
+    assert_true(view_link(parts).depth_messages > 3000);
+    assert_false(parts_wait(parts, 10));
+    set_gate(&far, false);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(parts_state(parts), ENGINE_ENDED);
+    assert_int_equal(far.n, 5000);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_at_the_bound_the_sender_waits_and_goes_on(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, 5000, false);
+    struct parts *parts;
+
+    for (size_t e = 0; e < plan_graph(plan)->n_edges; e++)
+        plan_graph(plan)->edges[e].journal_bytes = 64 << 10;
+    set_gate(&far, true);
+    parts = start(plan, NULL);
+    while (!view_link(parts).blocked)
+        assert_false(parts_wait(parts, 1));
+    assert_true(near.n < 5000);
+    set_gate(&far, false);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(near.n, 5000);
+    assert_int_equal(far.n, 5000);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_a_drain_reaches_the_last_part(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, INT64_MAX, false);
+    struct parts *parts;
+
+    set_gate(&far, true);
+    parts = start(plan, NULL);
+    wait_until(&near.n, 1000);
+    parts_drain(parts);
+    assert_int_equal(parts_state(parts), ENGINE_DRAINING);
+    set_gate(&far, false);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(parts_state(parts), ENGINE_ENDED);
+    assert_int_equal(far.n, near.n);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_a_part_that_fails_ends_alone(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, INT64_MAX, false);
+    struct parts *parts;
+    hde_health health = {.size = sizeof health};
+    uint64_t before;
+
+    far.fails = true;
+    parts = start(plan, NULL);
+    while (engine_state(parts_engine(parts, 1)) != ENGINE_FAILED)
+        assert_false(parts_wait(parts, 1));
+    before = near.n;
+    wait_until(&near.n, before + 1000);
+    assert_int_equal(parts_state(parts), ENGINE_RUNNING);
+    parts_health(parts, &health);
+    assert_false(health.ready);
+    assert_non_null(strstr(health.reason, "as the test wants"));
+    parts_drain(parts);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(parts_state(parts), ENGINE_FAILED);
+    assert_string_equal(parts_error(parts)->code, "HDE-R010");
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_what_is_behind_a_part_that_fails_runs_empty(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, INT64_MAX, false);
+    struct parts *parts = start(plan, NULL);
+
+    wait_until(&far.n, 100);
+    pthread_mutex_lock(&near.lock);
+    near.fails = true;
+    pthread_mutex_unlock(&near.lock);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_int_equal(parts_state(parts), ENGINE_FAILED);
+    assert_int_equal(view_link(parts).depth_messages, 0);
+    assert_int_equal(view_link(parts).messages, far.n);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_a_link_is_tapped_where_it_is_put(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, INT64_MAX, false);
+    struct parts *parts = start(plan, NULL);
+    struct tap_item item;
+    struct tap *tap;
+
+    for (size_t e = 0; e < plan_graph(plan)->n_edges; e++) {
+        tap = parts_tap_open(parts, e, 16);
+        assert_non_null(tap);
+        assert_true(tap_next(tap, &item, DEADLINE_MS));
+        engine_tap_close(tap);
+    }
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static void
+test_a_cut_graph_keeps_its_order(void **state)
+{
+    struct gate near = GATE, far = GATE;
+    struct plan *plan = gate_plan(&near, &far, 1, false);
+    struct graph_cut cut = {.n_parts = 0};
+
+    graph_cut(plan_graph(plan), &cut);
+    assert_int_equal(cut.n_parts, 2);
+    assert_int_equal(cut.n_links, 1);
+    assert_int_equal(cut.parts[0].graph.n_nodes, 4); /* s, pass, near, the end */
+    assert_int_equal(cut.parts[1].graph.n_nodes, 2); /* the end, far */
+    assert_ptr_equal(cut.links[0].sender, &cut.parts[0].graph.nodes[3]);
+    assert_ptr_equal(cut.links[0].receiver, &cut.parts[1].graph.nodes[0]);
+    assert_string_equal(cut.parts[1].graph.nodes[1].name, "far");
+    assert_true(cut.parts[0].has_source);
+    assert_false(cut.parts[1].has_source);
+    for (size_t p = 0; p < 2; p++)
+        for (size_t e = 1; e < cut.parts[p].graph.n_edges; e++)
+            assert_true(cut.parts[p].graph.edges[e - 1].from <= cut.parts[p].graph.edges[e].from);
+    graph_cut_fini(&cut);
+    plan_free(plan);
+}
+
+/* ---- Cut off ---- */
+
+/* s -> sum -link-> vault.a, y -> sum_y -link-> vault.b: three parts */
+static struct plan *
+kept_plan(struct store *store, bool is_durable, int64_t every_ns)
+{
+    struct plan *plan = plan_new("kept");
+    struct graph *graph;
+
+    plan_node(plan, "s", &op_steps, &(struct steps){.count = COUNT});
+    plan_node(plan, "y", &op_steps_blocking, &(struct steps){.count = COUNT});
+    plan_node(plan, "sum_s", &op_sum, NULL);
+    plan_node(plan, "sum_y", &op_sum, NULL)->boundary = true;
+    plan_node(plan, "vault", &op_vault, &(struct vault){.store = store});
+    plan_edge(plan, "s", 0, "sum_s", 0);
+    plan_edge(plan, "y", 0, "sum_y", 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct graph_edge *edge = plan_edge(plan, i ? "sum_y" : "sum_s", 0, "vault", i);
+
+        edge->full = is_durable ? FULL_BLOCK : FULL_SPILL;
+        edge->is_durable = is_durable;
+        edge->capacity_messages = 64;
+        edge->journal_bytes = 1 << 30;
+    }
+    graph = plan_graph(plan);
+    graph->checkpoint =
+        (struct checkpoint_policy){in_folder(plan, "kept"), every_ns, 5000000000, 3};
+    return plan;
+}
+
+static struct engine_options
+kept_options(struct plan *plan)
+{
+    return (struct engine_options){
+        .record = in_folder(plan, "kept/log"), .checkpoint = true, .workers = 2};
+}
+
+/* Until so many lines are stored; true: it came to its end. */
+static bool
+run_until(struct store *store, uint64_t n, bool is_durable, int64_t every_ns, bool drains)
+{
+    struct plan *plan = kept_plan(store, is_durable, every_ns);
+    struct engine_options options = kept_options(plan);
+    struct parts *parts = start(plan, &options);
+    struct timespec begin, now;
+    bool is_over = false;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    while (atomic_load(&store->n) < n && !(is_over = parts_wait(parts, 1))) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        assert_true(now.tv_sec - begin.tv_sec < DEADLINE_MS / 1000);
+    }
+    if (drains) {
+        parts_drain(parts);
+        assert_true(parts_wait(parts, DEADLINE_MS));
+    }
+    assert_string_equal(parts_error(parts)->text, "");
+    parts_stop(parts);
+    parts_free(parts);
+    plan_free(plan);
+    return is_over;
+}
+
+/* Every line of each port once, in order, with the right sum; gives how many. */
+static int64_t
+assert_unbroken(const struct store *store)
+{
+    int64_t next[2] = {0, 0};
+    double sum[2] = {0, 0};
+
+    for (const char *line = store->lines.data; line && *line; line = strchr(line, '\n') + 1) {
+        unsigned port;
+        long long sequence;
+        double value;
+
+        assert_int_equal(sscanf(line, "%u %lld %lf", &port, &sequence, &value), 3);
+        assert_int_equal(sequence, next[port]++);
+        assert_true(value == (sum[port] += (double)sequence));
+    }
+    return next[0] + next[1];
+}
+
+static void
+cut_off(bool is_durable)
+{
+    const char *given = getenv("HDE_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    struct store store = {{0}};
+    int starts = 1;
+
+    print_message("HDE_SEED=%u\n", seed);
+    for (uint64_t n = 1;
+         !run_until(&store, n, is_durable, (int64_t)(2 + rand_r(&seed) % 30) * 1000000, false);
+         n = atomic_load(&store.n) + 1 + (uint64_t)rand_r(&seed) % 1500) {
+        assert_unbroken(&store);
+        starts++;
+    }
+    print_message("%d starts\n", starts);
+    assert_true(starts > 4);
+    assert_int_equal(assert_unbroken(&store), 2 * COUNT);
+    assert_true(run_until(&store, UINT64_MAX, is_durable, 5000000, false)); /* nothing left to do */
+    assert_int_equal(assert_unbroken(&store), 2 * COUNT);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_parts_that_are_cut_off_lose_and_double_nothing(void **state)
+{
+    cut_off(false);
+}
+
+static void
+test_with_a_journal_of_everything_neither(void **state)
+{
+    cut_off(true);
+}
+
+static void
+test_drained_parts_go_on_where_they_stood(void **state)
+{
+    struct store store = {{0}};
+
+    for (uint64_t n = 500; n < 2 * COUNT; n += 2500)
+        run_until(&store, n, false, 1000000000000, true);
+    assert_true(assert_unbroken(&store) >= 500);
+    while (!run_until(&store, UINT64_MAX, false, 1000000000000, false))
+        ;
+    assert_int_equal(assert_unbroken(&store), 2 * COUNT);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_the_store_of_other_parts_is_refused(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan;
+    struct engine_options options;
+    struct err err = {0};
+
+    run_until(&store, 100, false, 5000000, true);
+    plan = kept_plan(&store, false, 5000000);
+    for (size_t e = 0; e < plan_graph(plan)->n_edges; e++)
+        plan_graph(plan)->edges[e].full = FULL_BLOCK;
+    options = kept_options(plan);
+    assert_null(parts_new(plan_graph(plan), &options, &err));
+    assert_string_equal(err.code, "HDE-R073");
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_the_logs_of_all_parts_give_the_store_again(void **state)
+{
+    struct store store = {{0}}, again = {{0}};
+    struct plan *plan;
+    struct parts *parts;
+
+    run_until(&store, UINT64_MAX, false, 1000000000000, false);
+    plan = kept_plan(&again, false, 0);
+    parts = start(plan, &(struct engine_options){.log = in_folder(plan, "kept/log")});
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_string_equal(parts_error(parts)->text, "");
+    parts_free(parts);
+    plan_free(plan);
+    assert_int_equal(store.lines.len, again.lines.len);
+    assert_string_equal(store.lines.data, again.lines.data);
+    hde_text_free(&store.lines);
+    hde_text_free(&again.lines);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_cut_graph_keeps_its_order),
+        TEST(test_all_that_is_sent_arrives_in_order),
+        TEST(test_under_the_virtual_clock_a_link_is_an_edge_that_blocks),
+        TEST(test_a_part_that_hangs_stops_itself_alone),
+        TEST(test_at_the_bound_the_sender_waits_and_goes_on),
+        TEST(test_a_drain_reaches_the_last_part),
+        TEST(test_a_part_that_fails_ends_alone),
+        TEST(test_what_is_behind_a_part_that_fails_runs_empty),
+        TEST(test_a_link_is_tapped_where_it_is_put),
+        TEST(test_parts_that_are_cut_off_lose_and_double_nothing),
+        TEST(test_with_a_journal_of_everything_neither),
+        TEST(test_drained_parts_go_on_where_they_stood),
+        TEST(test_the_store_of_other_parts_is_refused),
+        TEST(test_the_logs_of_all_parts_give_the_store_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

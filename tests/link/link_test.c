@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * link_test - what a link keeps and gives back: order, journal, bounds, state. */
+#include "base/arena.h"
+#include "link/link.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/hde-link-XXXXXX";
+static struct stats_edge counters;
+static const ProtobufCMessageDescriptor *const types[] = {&hde__sample__descriptor, NULL};
+
+static int
+make_folder(void **state)
+{
+    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
+    memset(&counters, 0, sizeof counters);
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    return remove(path);
+}
+
+static int
+remove_folder(void **state)
+{
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct link_config
+config_of(void)
+{
+    static char journal[64];
+
+    snprintf(journal, sizeof journal, "%s/journal", folder);
+    return (struct link_config){.name = "a -> b",
+                                .graph = "test",
+                                .types = types,
+                                .capacity_messages = 4,
+                                .capacity_bytes = 1 << 20,
+                                .journal = journal,
+                                .journal_bytes = 1 << 20,
+                                .is_kept = true,
+                                .stats = &counters};
+}
+
+static struct link *
+open_link(const struct link_config *config)
+{
+    struct err err = {0};
+    struct link *link = link_new(config, &err);
+
+    assert_string_equal(err.text, "");
+    return link;
+}
+
+/* A frame with n messages of values tick, tick + 0.1, ... */
+static enum link_put
+put_n(struct link *link, uint64_t tick, uint32_t n, bool is_new, struct err *err)
+{
+    struct msgvec vec = {0};
+    struct record record = {.tick = tick, .watermark_ns = (int64_t)tick * 10, .n = n};
+    enum link_put result;
+
+    for (uint32_t i = 0; i < n; i++) {
+        hde_msg *msg = msg_new(msg_pool_current(), &hde__sample__descriptor);
+        Hde__Sample *sample = (Hde__Sample *)msg->body;
+
+        sample->has_value = true;
+        sample->value = (double)tick + 0.1 * i;
+        msg->event_ns = (int64_t)tick;
+        msgvec_push(&vec, msg);
+    }
+    record.lines = msgvec_lines(&vec);
+    result = link_put(link, &record, vec.item, is_new, err);
+    msgvec_fini(&vec);
+    return result;
+}
+
+static void
+put(struct link *link, uint64_t tick)
+{
+    struct err err = {0};
+
+    assert_int_equal(put_n(link, tick, 1, false, &err), LINK_PUT);
+}
+
+/* The next frame's tick, 0: none. What the journal has not written yet is waited for. */
+static uint64_t
+take(struct link *link)
+{
+    struct msgvec vec = {0};
+    struct record record = {0};
+    struct err err = {0};
+    struct timespec begin, now;
+    enum link_take result;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        result = link_take(link, &record, &vec, &err);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (result == LINK_EMPTY && STAT_GET(counters.messages) > STAT_GET(counters.done_messages) &&
+             now.tv_sec - begin.tv_sec < 10);
+    assert_string_equal(err.text, "");
+    if (result != LINK_FRAME)
+        return 0;
+    assert_int_equal(record.watermark_ns, (int64_t)record.tick * 10);
+    for (uint32_t i = 0; i < vec.n; i++) {
+        assert_true(((Hde__Sample *)vec.item[i]->body)->value == (double)record.tick + 0.1 * i);
+        assert_int_equal(vec.item[i]->event_ns, record.tick);
+    }
+    msgvec_fini(&vec);
+    return record.tick;
+}
+
+static void
+seek(struct link *link, uint64_t tick)
+{
+    struct err err = {0};
+
+    assert_true(link_seek(link, tick, &err));
+}
+
+static void
+test_what_does_not_fit_comes_back_in_order(void **state)
+{
+    const char *given = getenv("HDE_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    struct link_config config = config_of();
+    struct link *link = open_link(&config);
+    uint64_t in = 0, out = 0, covered = 0;
+    struct err err = {0};
+
+    print_message("HDE_SEED=%u\n", seed);
+    seek(link, 0);
+    while (out < 3000) {
+        switch (rand_r(&seed) % 5) {
+        case 0:
+        case 1:
+            for (int i = rand_r(&seed) % 40; i && in < 3000; i--)
+                assert_int_equal(put_n(link, ++in, (uint32_t)rand_r(&seed) % 3, true, &err),
+                                 LINK_PUT);
+            break;
+        case 2:
+            covered += out > covered ? (uint64_t)rand_r(&seed) % (out - covered + 1) : 0;
+            link_cover(link, covered);
+            break;
+        default:
+            for (int i = rand_r(&seed) % 40; i && out < in; i--) {
+                uint64_t tick = take(link);
+
+                if (!tick) /* a frame without messages that is not written yet */
+                    break;
+                assert_int_equal(tick, ++out);
+            }
+        }
+    }
+    assert_int_equal(take(link), 0);
+    assert_true(STAT_GET(counters.spilled) > 100);
+    assert_true(STAT_GET(counters.spilled) < STAT_GET(counters.messages));
+    link_cover(link, 3000);
+    assert_int_equal(STAT_GET(counters.kept), 0);
+    assert_int_equal(STAT_GET(counters.journal_messages), 0);
+    assert_int_equal(STAT_GET(counters.journal_bytes), 0);
+    link_free(link);
+}
+
+static void
+test_without_epochs_what_was_taken_is_gone(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link;
+
+    config.is_kept = false;
+    link = open_link(&config);
+    seek(link, 0);
+    for (uint64_t tick = 1; tick <= 4; tick++)
+        put(link, tick);
+    assert_int_equal(STAT_GET(counters.kept), 4);
+    for (uint64_t tick = 1; tick <= 4; tick++)
+        assert_int_equal(take(link), tick);
+    assert_int_equal(STAT_GET(counters.kept), 0);
+    assert_int_equal(STAT_GET(counters.spilled), 0);
+    link_free(link);
+}
+
+static void
+test_at_the_bound_of_the_journal_the_sender_waits(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link;
+    struct err err = {0};
+    uint64_t last = 0, next = 0;
+
+    config.journal_bytes = 4096;
+    link = open_link(&config);
+    seek(link, 0);
+    while (put_n(link, last + 1, 1, true, &err) == LINK_PUT)
+        last++;
+    assert_in_range(last, 10, 100);
+    assert_true(STAT_GET(counters.blocked_since_ns) != 0);
+    assert_int_equal(put_n(link, last + 1, 1, true, &err), LINK_FULL);
+    while (next < last)
+        assert_int_equal(take(link), ++next);
+    assert_int_equal(put_n(link, last + 1, 1, true, &err), LINK_FULL);
+    link_cover(link, last);
+    assert_int_equal(put_n(link, last + 1, 1, true, &err), LINK_PUT);
+    assert_int_equal(STAT_GET(counters.blocked_since_ns), 0);
+    assert_true(STAT_GET(counters.blocked_ns) > 0);
+    assert_int_equal(take(link), last + 1);
+    link_free(link);
+}
+
+/* What link_save() gives, packed and read again. */
+static Hde__LinkState *
+state_of(struct link *link)
+{
+    hde_msg *msg = msg_new(msg_pool_current(), &hde__link_state__descriptor);
+    Hde__LinkState *state;
+    uint8_t *bytes;
+    size_t size;
+
+    while (!link_is_durable(link))
+        ;
+    link_save(link, msg);
+    size = protobuf_c_message_get_packed_size(msg->body);
+    bytes = malloc(size + 1);
+    protobuf_c_message_pack(msg->body, bytes);
+    state = hde__link_state__unpack(NULL, size, bytes);
+    free(bytes);
+    hde_msg_drop(msg);
+    return state;
+}
+
+static struct link *
+restart(struct link *link, const struct link_config *config, Hde__LinkState *saved)
+{
+    struct err err = {0};
+
+    link_free(link);
+    memset(&counters, 0, sizeof counters);
+    link = open_link(config);
+    assert_true(link_load(link, saved, &err));
+    hde__link_state__free_unpacked(saved, NULL);
+    return link;
+}
+
+/* The sender's epoch is cut at tick 30; up to 50 it is sent again, as its log says. */
+static void
+check_restart(const struct link_config *config)
+{
+    struct link *link = open_link(config);
+    Hde__LinkState *saved;
+    uint64_t next;
+
+    seek(link, 0);
+    for (uint64_t tick = 1; tick <= 30; tick++)
+        put(link, tick);
+    for (uint64_t tick = 1; tick <= 12; tick++)
+        assert_int_equal(take(link), tick);
+    link_cover(link, 9);
+    saved = state_of(link);
+    for (uint64_t tick = 31; tick <= 50; tick++)
+        put(link, tick);
+    for (uint64_t tick = 13; tick <= 20; tick++)
+        assert_int_equal(take(link), tick);
+    while (!link_is_durable(link))
+        ;
+    link = restart(link, config, saved);
+    seek(link, 17); /* less than it took: the rest was not in its log */
+    next = 17;
+    for (uint64_t tick = link_mark(link) > 30 ? link_mark(link) + 1 : 31; tick <= 60; tick++) {
+        put(link, tick);
+        if (tick % 2)
+            assert_int_equal(take(link), ++next);
+    }
+    while (next < 60)
+        assert_int_equal(take(link), ++next);
+    assert_int_equal(take(link), 0);
+    link_cover(link, 60);
+    assert_int_equal(STAT_GET(counters.kept), 0);
+    link_free(link);
+}
+
+static void
+test_a_link_goes_on_from_its_state(void **state)
+{
+    struct link_config config = config_of();
+
+    check_restart(&config);
+}
+
+static void
+test_a_journal_of_everything_is_its_own_state(void **state)
+{
+    struct link_config config = config_of();
+
+    config.writes_all = true;
+    check_restart(&config);
+}
+
+static void
+test_frames_that_are_gone_are_an_error(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link = open_link(&config);
+    struct err err = {0};
+
+    seek(link, 0);
+    for (uint64_t tick = 1; tick <= 3; tick++) {
+        put(link, tick);
+        assert_int_equal(take(link), tick);
+    }
+    link_cover(link, 2);
+    link = restart(link, &config, state_of(link));
+    assert_false(link_seek(link, 1, &err));
+    assert_string_equal(err.code, "HDE-R070");
+    assert_non_null(strstr(err.text, "behind tick 2"));
+    link_free(link);
+}
+
+static void
+test_a_sender_behind_its_receiver_is_an_error(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link = open_link(&config);
+    struct err err = {0};
+
+    seek(link, 100);
+    assert_int_equal(put_n(link, 5, 1, false, &err), LINK_PUT); /* as the log says */
+    assert_int_equal(put_n(link, 6, 1, true, &err), LINK_BROKEN);
+    assert_string_equal(err.code, "HDE-R071");
+    link_free(link);
+}
+
+static void
+test_a_torn_tail_of_the_journal_is_made_again(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link;
+    char path[128];
+    int fd;
+
+    config.writes_all = true;
+    link = open_link(&config);
+    for (uint64_t tick = 1; tick <= 20; tick++)
+        put(link, tick);
+    link_free(link);
+    snprintf(path, sizeof path, "%s/00000000000000000001.seg", config.journal);
+    fd = open(path, O_WRONLY | O_APPEND);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "half a record", 13), 13);
+    close(fd);
+    memset(&counters, 0, sizeof counters);
+    link = open_link(&config);
+    assert_int_equal(link_mark(link), 20);
+    seek(link, 0);
+    put(link, 21);
+    for (uint64_t tick = 1; tick <= 21; tick++)
+        assert_int_equal(take(link), tick);
+    link_free(link);
+}
+
+static void
+count_ask(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void
+test_at_half_of_the_capacity_an_epoch_is_asked_for(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link = open_link(&config);
+    int asks = 0;
+
+    link_ask_with(link, count_ask, &asks);
+    seek(link, 0);
+    for (uint64_t tick = 1; tick <= 4; tick++)
+        put(link, tick);
+    assert_int_equal(take(link), 1);
+    assert_int_equal(asks, 0);
+    assert_int_equal(take(link), 2);
+    assert_int_equal(take(link), 3);
+    assert_int_equal(asks, 1);
+    link_cover(link, 3);
+    assert_int_equal(take(link), 4);
+    assert_int_equal(asks, 1);
+    link_free(link);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_does_not_fit_comes_back_in_order),
+        TEST(test_without_epochs_what_was_taken_is_gone),
+        TEST(test_at_the_bound_of_the_journal_the_sender_waits),
+        TEST(test_a_link_goes_on_from_its_state),
+        TEST(test_a_journal_of_everything_is_its_own_state),
+        TEST(test_frames_that_are_gone_are_an_error),
+        TEST(test_a_sender_behind_its_receiver_is_an_error),
+        TEST(test_a_torn_tail_of_the_journal_is_made_again),
+        TEST(test_at_half_of_the_capacity_an_epoch_is_asked_for),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    msg_pools_fini();
+    return failed;
+}
