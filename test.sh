@@ -8,17 +8,19 @@
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does
 #   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, models, reload
+#   ./test.sh --bench          what `hde bench quant` compares, with QuantLib, numpy and scipy
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 
-presets=() filter= campaign= minutes=1
+presets=() filter= campaign= minutes=1 bench=
 while [ $# -gt 0 ]; do
   case $1 in
   -h | --help) usage; exit 0 ;;
   --asan | --tsan | --clang) presets+=("${1#--}") ;;
   --all) presets=(dev clang asan tsan) ;;
+  --bench) bench=1 ;;
   --campaign) [ $# -ge 2 ] || { echo "test.sh: --campaign needs a name" >&2; exit 64; }
     campaign=$2; shift ;;
   --minutes) [ $# -ge 2 ] || { echo "test.sh: --minutes needs a number" >&2; exit 64; }
@@ -31,6 +33,12 @@ done
 [ ${#presets[@]} -gt 0 ] || presets=(dev)
 
 . deploy/packages.sh
+if [ -n "$bench" ]; then
+  install_packages "${build_packages[@]}" "${bench_packages[@]}"
+  # -U: a tree that was configured without a C++ compiler looks again
+  { cmake -U CMAKE_CXX_COMPILER --preset release && cmake --build build; } >&2
+  exec build/bin/hde bench quant
+fi
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 
 build() { # PRESET

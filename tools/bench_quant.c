@@ -174,6 +174,7 @@ time_ql(double (*run)(const struct bench_options *), long repeat)
 static struct {
     FILE *to, *from;
     pid_t pid;
+    char versions[100];
 } python;
 
 static const char *
@@ -224,7 +225,8 @@ start_python(const char *program)
     close(from[1]);
     python.to = fdopen(to[1], "w");
     python.from = fdopen(from[0], "r");
-    if (python.pid > 0 && fgets(line, sizeof line, python.from) && strncmp(line, "ready", 5) == 0)
+    if (python.pid > 0 && fgets(line, sizeof line, python.from) &&
+        sscanf(line, "ready %99[^\n]", python.versions) == 1)
         return true;
     stop_python();
     return false;
@@ -594,6 +596,25 @@ report_stages(struct report *r)
                300);
 }
 
+/* What the sides are made of. */
+static void
+print_versions(struct report *r)
+{
+#ifdef BENCH_QUANTLIB
+    const char *quantlib = bench_ql_version;
+#else
+    const char *quantlib = NULL;
+#endif
+
+    if (r->cmd->json)
+        hde_text_printf(r->out, "{\"quantlib\":\"%s\",\"python\":\"%s\",",
+                        quantlib ? quantlib : "", python.versions);
+    else if (quantlib || python.to)
+        hde_text_printf(r->out, "compared with %s%s%s%s\n", quantlib ? "QuantLib " : "",
+                        quantlib ? quantlib : "", quantlib && python.to ? ", " : "",
+                        python.versions);
+}
+
 static int
 print_report(const struct cmd *cmd, enum quant_cpu best)
 {
@@ -601,8 +622,9 @@ print_report(const struct cmd *cmd, enum quant_cpu best)
     struct report r = {cmd, &out, "", false};
     int exit;
 
+    print_versions(&r);
     if (cmd->json)
-        hde_text_puts(&out, "{\"results\":[");
+        hde_text_puts(&out, "\"results\":[");
     report_batches(&r, best);
     report_stages(&r);
     if (cmd->json)
@@ -618,7 +640,9 @@ static void
 say_missing(const struct cmd *cmd, const char *program)
 {
 #ifndef BENCH_QUANTLIB
-    cmd_error(cmd, EX_UNAVAILABLE, "HDE-C054", "install g++ and libquantlib0-dev, build again",
+    cmd_error(cmd, EX_UNAVAILABLE, "HDE-C054",
+              "install g++ and libquantlib0-dev, build again; in the source tree ./test.sh --bench "
+              "does both",
               "built without QuantLib: nothing is compared with it");
 #endif
     if (!start_python(program))

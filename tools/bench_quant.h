@@ -17,6 +17,8 @@ struct bench_options { /* n entries each; Black-76, one forward and rate */
     const int *is_call;
 };
 
+extern const char *const bench_ql_version;
+
 /* Sums of all results, so that nothing is left out. */
 double bench_ql_price(const struct bench_options *o); /* BlackCalculator: value and five Greeks */
 double bench_ql_iv(const struct bench_options *o);    /* blackFormulaImpliedStdDev at 1e-10 */

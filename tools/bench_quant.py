@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import scipy
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
@@ -169,7 +170,8 @@ def main():
     tasks = {"price": (price_all, "options"), "iv": (iv_all, "options"),
              "iv_floats": (iv_floats, "options"), "stages": (stages, "chain"),
              "stages_floats": (stages_floats, "chain")}
-    say("ready", np.__version__)
+    say("ready", f"numpy {np.__version__}, scipy {scipy.__version__}, "
+        f"Python {sys.version.split()[0]}")
     for line in iter(sys.stdin.readline, ""):
         word, *rest = line.split()
         if word == "options":

@@ -6,6 +6,7 @@
 
 #include <ql/pricingengines/blackcalculator.hpp>
 #include <ql/pricingengines/blackformula.hpp>
+#include <ql/version.hpp>
 
 using QuantLib::Option;
 
@@ -14,6 +15,8 @@ type_of(const bench_options *o, size_t i)
 {
     return o->is_call[i] ? Option::Call : Option::Put;
 }
+
+const char *const bench_ql_version = QL_VERSION;
 
 extern "C" double
 bench_ql_price(const bench_options *o)

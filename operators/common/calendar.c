@@ -215,11 +215,14 @@ read_week(struct reader *r, yaml_node_t *key, yaml_node_t *node, void *into)
     }
 }
 
+/* From 1970, both ways: the days whose instants int64_t has. */
+#define DAYS_MAX 106000
+
+static const struct hours closed = {-1, -1, AT_CLOSE, AT_CLOSE};
+
 static const struct hours *
 usual_hours(const struct calendar *c, int32_t day)
 {
-    static const struct hours closed = {-1, -1, AT_CLOSE, AT_CLOSE};
-
     for (size_t i = c->n_weeks; i-- > 0;)
         if (c->weeks[i].from <= day)
             return &c->weeks[i].day[when_weekday(day)];
@@ -455,6 +458,8 @@ hours_of(const struct calendar *c, int32_t day)
     const struct special *special =
         c->n_specials ? bsearch(&key, c->specials, c->n_specials, sizeof key, by_day) : NULL;
 
+    if (day < -DAYS_MAX || day > DAYS_MAX)
+        return &closed;
     return special ? &special->hours : usual_hours(c, day);
 }
 

@@ -11,7 +11,7 @@ ranking_intensity(size_t n, const double *value, double *out)
     for (size_t i = 0; i < n; i++)
         largest = value[i] > largest ? value[i] : largest;
     for (size_t i = 0; i < n; i++)
-        out[i] = largest > 0 ? 100 * value[i] / largest : NAN;
+        out[i] = largest > 0 ? 100 * (value[i] / largest) : NAN;
 }
 
 void

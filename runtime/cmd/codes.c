@@ -83,7 +83,9 @@ static const struct code command_codes[] = {
     {"HDE-C053", "this machine does not have these instructions",
      "'--cpu portable' works everywhere; without --cpu the best level is taken.", NULL, NULL},
     {"HDE-C054", "something that a benchmark compares with is missing",
-     "The text names the package. The other comparisons are made.", NULL, NULL},
+     "The text names the package. The other comparisons are made. './test.sh --bench' in the source "
+     "tree installs what Debian has, builds and runs all of them.",
+     NULL, NULL},
     {"HDE-C040", "there is no such template", "'hde new operator NAME' is all there is.", NULL,
      NULL},
     {"HDE-C041", "this is no name for an operator",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fuzz_measures - any bytes as the arguments of everything in libhde_quant beside the batches of
- * options (fuzz_quant): strategies, margin, savings plans, forward, smile, index, measures of a
- * chain. No crash, no index out of range, and NaN only where the result says that it is absent. */
+ * options (fuzz_quant): strategies, margin, savings plans, forward, smile, index, exposures, zones,
+ * levels, measures of a chain. No crash, no index out of range, and NaN only where the result says that it is absent. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -12,15 +12,19 @@
 #include "quant/basis.h"
 #include "quant/buildup.h"
 #include "quant/forward.h"
+#include "quant/gex.h"
 #include "quant/iv.h"
 #include "quant/margin.h"
 #include "quant/max_pain.h"
 #include "quant/normal.h"
 #include "quant/pcr.h"
 #include "quant/plans.h"
+#include "quant/ranking.h"
 #include "quant/rates.h"
+#include "quant/reversal.h"
 #include "quant/skew.h"
 #include "quant/vix.h"
+#include "quant/years.h"
 #include "quant/zones.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -218,11 +222,105 @@ check_chain(struct bytes *b)
 }
 
 static void
+check_exposure(struct bytes *b)
+{
+    struct chain c, d;
+    double gex[STRIKES], dex[STRIKES], vex[STRIKES], chex[STRIKES], room[GEX_ROOM(STRIKES)];
+    double width = (1 + next_byte(b)) / 257.0, flip, wall;
+    size_t steps = next_byte(b) % 41;
+    struct gex_columns out = {gex, dex, vex, chex};
+    struct gex_chain chain;
+    struct gex_curve curve;
+    struct gex_sums sums;
+
+    read_chain(&c, b);
+    read_chain(&d, b);
+    chain = (struct gex_chain){c.n < d.n ? c.n : d.n, c.strike,       next_number(b),
+                               next_number(b),        next_number(b), next_number(b)};
+    struct gex_side calls = {BSM_CALL, next_number(b), c.a, c.b};
+    struct gex_side puts = {BSM_PUT, next_number(b), next_byte(b) % 2 ? c.a : d.a, d.b};
+
+    gex_side(&chain, &calls, &out, &sums);
+    wall = gex_wall(chain.n, chain.strike, gex);
+    require(isnan(wall) || (chain.n > 0 && wall >= c.strike[0] && wall <= c.strike[chain.n - 1]),
+            "a wall is no strike");
+    curve = gex_curve(&chain, &calls, &puts, room);
+    require(curve.n <= GEX_ROOM(chain.n) / 3, "terms of a curve");
+    require(curve.n > 0 || isnan(gex_at(&curve, 0)), "exposure of nothing");
+    flip = gex_flip(&curve, width, steps);
+    require(isnan(flip) || (flip > 1 - 1.000001 * width && flip < 1 + 1.000001 * width),
+            "the flip is off its grid");
+}
+
+static void
+check_ranks(struct bytes *b)
+{
+    struct chain c;
+    double rank[STRIKES], intensity[STRIKES];
+    size_t top = next_byte(b) % (STRIKES + 2), ranked = 0;
+
+    read_chain(&c, b);
+    ranking_intensity(c.n, c.a, intensity);
+    ranking_top(c.n, c.a, top, rank);
+    for (size_t i = 0; i < c.n; i++) {
+        require(!(intensity[i] > 100), "an intensity above 100");
+        require(isnan(rank[i]) || (rank[i] >= 1 && rank[i] <= (double)top), "a rank");
+        ranked += !isnan(rank[i]);
+    }
+    require(ranked <= top, "too many ranks");
+}
+
+static void
+check_levels(struct bytes *b)
+{
+    struct reversal_side call = {next_number(b), next_number(b), next_number(b), next_number(b),
+                                 next_number(b), next_number(b), next_number(b)};
+    struct reversal_side put = call;
+    struct reversal_point p;
+    struct chain c;
+    double level[STRIKES], tolerance = next_number(b);
+    size_t n;
+
+    put.delta = next_number(b);
+    p = reversal_legacy(next_number(b), &call, &put, next_number(b), next_number(b));
+    require(isnan(p.confidence_pct) || (p.confidence_pct >= 0 && p.confidence_pct <= 100),
+            "confidence");
+    read_chain(&c, b);
+    n = reversal_levels(c.n, c.a, tolerance, level);
+    require(2 * n <= c.n, "more levels than pairs of candidates");
+    for (size_t i = 1; i < n; i++)
+        require(level[i] >= level[i - 1], "order of levels");
+}
+
+static void
+check_zones(struct bytes *b)
+{
+    struct chain c;
+    bool eligible[STRIKES], taken[STRIKES];
+    struct zone_span span[STRIKES];
+    size_t max = next_byte(b) % (STRIKES + 1), n, strikes = 0;
+
+    read_chain(&c, b);
+    for (size_t i = 0; i < c.n; i++)
+        eligible[i] = next_byte(b) % 4 != 0;
+    n = zones_find(c.a, eligible, c.n, next_number(b), next_number(b), taken, span, max);
+    require(n <= max, "too many zones");
+    for (size_t i = 0; i < n; i++) {
+        require(span[i].first <= span[i].peak && span[i].peak <= span[i].last &&
+                    span[i].last < c.n && span[i].oi > 0,
+                "span of a zone");
+        strikes += span[i].last - span[i].first + 1;
+    }
+    require(strikes <= c.n, "zones overlap");
+}
+
+static void
 check_scalars(struct bytes *b)
 {
     double x = next_number(b), y = next_number(b), z = next_number(b), p = normal_cdf(x);
     struct iv iv = iv_normalised(-fabs(x), y);
     struct rate_spread spread = {0};
+    int64_t from, to;
 
     require(isnan(x) ? isnan(p) : p >= 0 && p <= 1, "distribution");
     if (iv.status == IV_OK || iv.status == IV_ILL_CONDITIONED)
@@ -236,7 +334,12 @@ check_scalars(struct bytes *b)
     rate_spread_add(&spread, y);
     rate_spread_score(&spread, z, 1);
     rate_per_minute(x, y, (int64_t)next_byte(b) - 3);
-    zone_strength(x, y, z);
+    x = zone_strength(x, y, z);
+    require(isnan(x) || x <= 10, "strength of a zone");
+    memcpy(&from, &y, sizeof from);
+    memcpy(&to, &z, sizeof to);
+    require(isfinite(years_between(from, to)) && !(years_between(from, to) * (from < to) < 0),
+            "time between two instants");
 }
 
 int
@@ -248,6 +351,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_strategy(&b);
         check_plan(&b);
         check_chain(&b);
+        check_exposure(&b);
+        check_ranks(&b);
+        check_levels(&b);
+        check_zones(&b);
         check_scalars(&b);
     }
     return 0;
