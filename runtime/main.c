@@ -2,6 +2,7 @@
  * hde - the table of subcommands; see cmd/cmd.h. */
 #include "base/fault.h"
 #include "cmd/cmd.h"
+#include "engine/isolate.h"
 #include "engine/trial.h"
 
 #include <stdio.h>
@@ -44,6 +45,8 @@ main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], TRIAL_ARGUMENT) == 0)
         return trial_child();
+    if (argc == 3 && strcmp(argv[1], ISOLATE_ARGUMENT) == 0)
+        return isolate_child(argv[2]);
     if (fault && !fault_arm(fault)) {
         fprintf(stderr, "hde: HDE_FAULT=%s is no PLACE:N (base/fault.h)\n", fault);
         return 64;

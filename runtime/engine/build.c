@@ -5,6 +5,8 @@
  *      its own; what joins it (the wiring) is made from a graph, as a whole, and freed as a whole.
  *  (2) Counters of a node, edge or worker that is there before and after a change are the same.
  *      [test_counters_go_on_over_a_change] */
+#include "engine/isolate.h"
+#include "engine/retain.h"
 #include "engine/run.h"
 #include "engine/swap.h"
 
@@ -60,6 +62,17 @@ count_ports(const hde_port *ports)
     while (ports && ports[n].name)
         n++;
     return n;
+}
+
+/* Nodes are made on more than one thread. */
+static void *
+engine_zmq(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    if (!engine->zmq)
+        engine->zmq = zmq_ctx_new();
+    pthread_mutex_unlock(&engine->lock);
+    return engine->zmq;
 }
 
 /* ---- Nodes -------------------------------------------------------------------------------- */
@@ -122,10 +135,20 @@ fill_node_stats(struct node *node)
     STAT_SET(stats->watermark_ns, WM_NONE);
 }
 
+/* An isolated node runs a proxy in the place of its operator. */
+static const hde_operator *
+op_of(struct engine *engine, const struct graph_node *def, struct arena *arena)
+{
+    if (!def->isolate.is_on)
+        return def->op;
+    engine_zmq(engine);
+    return isolate_operator(def->op, def->plugin_path, def->build_id, arena);
+}
+
 static void
 fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *def)
 {
-    const hde_operator *op = def->op;
+    const hde_operator *op = op_of(node->engine, def, &node->arena);
     bool captures = op->poll || node->is_impure;
 
     node->ctx = (hde_ctx){.host = &engine_host,
@@ -145,8 +168,8 @@ fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *
         node->ctx.n_replicas = (uint32_t)def->replicas;
     }
     node->ctx.state = xaligned(op->state_size ? op->state_size : 1);
-    if (op->state_size && def->params)
-        memcpy(node->ctx.state, def->params, op->state_size);
+    if (def->op->state_size && def->params)
+        memcpy(node->ctx.state, def->params, def->op->state_size);
 }
 
 static bool
@@ -194,6 +217,7 @@ node_new(struct engine *engine, const struct graph *graph, size_t graph_node, ui
         node->source->worker = lobby;
     }
     fill_node_stats(node);
+    retain_attach(node);
     return node;
 }
 
@@ -404,9 +428,7 @@ open_zmq(struct builder *self, struct edge *edge, struct err *err)
     struct engine *engine = self->engine;
     const hde_port *port = &edge->from->ctx.op->outputs[edge->from_port];
 
-    if (!engine->zmq)
-        engine->zmq = zmq_ctx_new();
-    if (!zmq_link_open(engine->zmq, edge, port->types, err))
+    if (!zmq_link_open(engine_zmq(engine), edge, port->types, err))
         return err_wrap(err, "edge '%s'", edge->name);
     append(self, &edge->writer->worker->zmq_out, &edge->writer->worker->n_zmq_out, edge);
     append(self, &edge->reader->worker->zmq_in, &edge->reader->worker->n_zmq_in, edge);
@@ -825,7 +847,7 @@ number_nodes(struct builder *self)
             struct node *node = engine->nodes[order];
 
             node->def = &graph->nodes[i];
-            node->keeps = keeps_what_fails(&graph->nodes[i].on_error);
+            node->keeps = node->retain || keeps_what_fails(&graph->nodes[i].on_error);
             node->graph_node = i;
             node->order = order++;
             for (uint32_t p = 0; p < node->n_ports; p++)
@@ -991,6 +1013,7 @@ node_free(struct node *node)
     if (!node)
         return;
     stats_drop_node(node->engine->stats, node->id);
+    retain_free(node);
     free_source(node->source);
     for (uint32_t i = 0; i < node->n_ports; i++)
         free_vec(&node->ports[i].joined);

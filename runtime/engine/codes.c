@@ -181,6 +181,24 @@ const struct code engine_codes[] = {
      "The id is not in the queue (any more): it was fed again, dropped, or the queue was full. "
      "'hde dlq ls' lists what is there.",
      NULL, NULL},
+    {"HDE-R060", "the process of an isolated node cannot be started",
+     "A node with `isolate: process` runs its operator in a child process of hde. The program, a "
+     "folder for its socket in /tmp, or what the child needs to connect is missing; the text says "
+     "which.",
+     "n: {op: folder/name, isolate: process}", NULL},
+    {"HDE-R061", "an isolated process cannot be limited",
+     "The child refuses to load the plugin without its limits (memory, system calls): the kernel "
+     "has no seccomp filters, /proc is not mounted, or the parent has gone meanwhile.",
+     NULL, NULL},
+    {"HDE-R062", "an isolated process cannot make the operator",
+     "The file that the graph was checked with has no such operator any more, or takes other "
+     "parameters: it was replaced while the graph ran. Start the graph again.",
+     NULL, NULL},
+    {"HDE-R063", "a message was put aside: the operator did not survive it",
+     "It killed the process of an isolated node twice, or the node was restarted on it more often "
+     "than on_error allows. It went to the dead-letter queue with what was said of the death; the "
+     "messages before and behind it were given.",
+     NULL, NULL},
     {"HDE-R070", "frames of a link are gone",
      "After a restart the receiver of an edge with `full: spill` or `durable: journal` asks for what "
      "came after its last checkpoint, and the sender does not keep that any more. The receiver's "

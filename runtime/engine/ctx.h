@@ -10,6 +10,7 @@
 #include "engine/msg.h"
 
 #include <hde/observe.h>
+#include <stdarg.h>
 
 /* Where an output port sends: every target gets every message. A target is the input buffer of a
  * fused node, the pending batch of an edge, or the harness's queue. */
@@ -35,6 +36,9 @@ struct host {
     hde_counter *(*counter_open)(hde_ctx *ctx, const char *name, const char *help);
     void (*metrics)(const hde_ctx *ctx, hde_text *out);
     void (*health)(const hde_ctx *ctx, hde_health *out);
+    /* NULL: to the log of this process */
+    void (*log)(const hde_ctx *ctx, hde_level level, const char *event, const char *fmt,
+                va_list args) __attribute__((format(printf, 4, 0)));
 };
 
 /* What a host hands to batch(). hde_take() empties a slot but remembers the event time, so that

@@ -11,6 +11,7 @@
 #include "engine/ingress.h"
 #include "engine/probe.h"
 #include "engine/reload.h"
+#include "engine/retain.h"
 #include "engine/swaps.h"
 
 #include "base/log.h"
@@ -241,9 +242,8 @@ open_nodes(struct engine *engine, struct err *err)
 
 /* ---- Checkpoints -------------------------------------------------------------------------- */
 
-/* hde_ctx is the first field of a node. */
-static hde_status
-skip_marked(hde_ctx *ctx, void *state, hde_batch *batch)
+hde_status
+node_skip_marked(hde_ctx *ctx, void *state, hde_batch *batch)
 {
     struct node *node = ctx->owner;
 
@@ -305,7 +305,7 @@ begin_recovery(struct engine *engine)
         engine->sources[i]->is_held = true;
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         if (engine->nodes[i]->mark)
-            engine->nodes[i]->ctx.batch = skip_marked;
+            engine->nodes[i]->ctx.batch = node_skip_marked;
 }
 
 /* Where ticks begin: behind an epoch and the log after it, or above all that was before. */
@@ -398,7 +398,8 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     if (check_replay(engine, err) &&
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
         engine_build(engine, err) && dlq_open(engine, err) && open_stores(engine, err) &&
-        swaps_open(engine, err) && open_nodes(engine, err) && place_start(engine, err)) {
+        swaps_open(engine, err) && retain_read_log(engine, err) &&
+        open_nodes(engine, err) && place_start(engine, err)) {
         open_observers(engine);
         return engine;
     }

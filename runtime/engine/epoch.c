@@ -22,6 +22,7 @@
 #include "engine/dlq.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/retain.h"
 #include "engine/swaps.h"
 
 #include <dirent.h>
@@ -523,6 +524,7 @@ save_state(struct node *node, Hde__SavedNode *saved)
     ok = op->save(&node->ctx, node->ctx.state, msg) == HDE_OK;
     ctx_scratch_reset(&node->ctx);
     if (ok) {
+        retain_saved(node, msg, op->state_schema);
         saved->type = xstrdup(op->state_type->name);
         saved->has_schema = saved->has_state = true;
         saved->schema = op->state_schema;
@@ -649,6 +651,7 @@ load_state(struct node *node, const Hde__SavedNode *saved, struct err *err)
                        saved->type);
     status = op->load(&node->ctx, node->ctx.state, msg->body, saved->schema);
     ctx_scratch_reset(&node->ctx);
+    retain_saved(node, msg, saved->schema);
     hde_msg_drop(msg);
     if (status != HDE_OK)
         return err_set(err, "HDE-R015", "node '%s' (%s) does not take its saved state: %s",

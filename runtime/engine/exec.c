@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "engine/dlq.h"
 #include "engine/probe.h"
+#include "engine/retain.h"
 #include "engine/swap.h"
 
 #include <stdio.h>
@@ -76,6 +77,17 @@ forget_retries(struct node *node)
     node->backoff_ns = 0;
 }
 
+/* The call is made again by an instance that is opened afresh, if there may be one. */
+static enum verdict
+restart(struct node *node)
+{
+    enum verdict verdict = retain_verdict(node);
+
+    if (verdict == VERDICT_FAILED)
+        fail_engine(node);
+    return verdict;
+}
+
 /* What to do after a status: go on behind the message (or call), call again later, or give up. */
 enum verdict
 exec_verdict(struct node *node, hde_status status)
@@ -85,6 +97,8 @@ exec_verdict(struct node *node, hde_status status)
 
     if (unlikely(node->probation != NULL) && swap_fails(node, status))
         return VERDICT_AGAIN; /* the build from before the reload makes the call again */
+    if (unlikely(node->retain != NULL) && retain_is_broken(node))
+        return restart(node);
     if (status == HDE_REJECT) {
         STAT_ADD(node->stats->rejects, 1);
         return VERDICT_NEXT;
@@ -95,11 +109,10 @@ exec_verdict(struct node *node, hde_status status)
     } else {
         STAT_ADD(node->stats->errors, 1);
     }
-    if (action == ON_ERROR_RETRY) {
-        if (plan_retry(node))
-            return VERDICT_AGAIN;
+    if (action == ON_ERROR_RETRY && plan_retry(node))
+        return VERDICT_AGAIN;
+    if (action == ON_ERROR_RETRY || action == ON_ERROR_RESTART)
         action = policy->then;
-    }
     if (action == ON_ERROR_SKIP)
         return VERDICT_NEXT;
     fail_engine(node);
@@ -196,6 +209,7 @@ exec_event(struct node *node, const hde_event *event)
     status = node->ctx.op->event(&node->ctx, node->ctx.state, event);
     ctx_scratch_reset(&node->ctx);
     node->ctx.outlets = outlets;
+    retain_event(node);
     if (node->capture.n)
         send_answer(node);
     if (status == HDE_FAIL || status == HDE_REJECT)
@@ -220,7 +234,9 @@ fire(struct actor *actor, struct node *node)
     node->ctx.event_ns = node->firing.at_ns;
     if (op->timer) {
         STAT_SET(actor->worker->stats->node, node->id + 1);
-        status = op->timer(&node->ctx, node->ctx.state, node->firing.id, node->firing.at_ns);
+        status = node->retain ? retain_timer(node, node->is_event_timer)
+                              : op->timer(&node->ctx, node->ctx.state, node->firing.id,
+                                          node->firing.at_ns);
         ctx_scratch_reset(&node->ctx);
         STAT_ADD(node->stats->calls, 1);
         after_call(node);
@@ -236,6 +252,7 @@ fire_up_to(struct actor *actor, struct node *node, int64_t limit_ns)
 {
     while (node->event_timers.next_ns <= limit_ns && node->event_timers.n) {
         timers_pop(&node->event_timers, &node->firing);
+        node->is_event_timer = true;
         if (!fire(actor, node))
             return false;
     }
@@ -359,6 +376,12 @@ take_back(struct node *node, struct msgvec *vec)
 }
 
 static inline hde_status
+make_batch(struct node *node)
+{
+    return unlikely(node->retain != NULL) ? retain_batch(node) : ctx_batch(&node->ctx, &node->in);
+}
+
+static inline hde_status
 call_batch(struct actor *actor, struct node *node)
 {
     hde_status status;
@@ -367,10 +390,10 @@ call_batch(struct actor *actor, struct node *node)
     STAT_ADD(node->stats->calls, 1);
     STAT_SET(actor->worker->stats->node, node->id + 1);
     if (!unlikely(actor->is_sampled))
-        return ctx_batch(&node->ctx, &node->in);
+        return make_batch(node);
     messages = node->in.batch.n - node->in.batch.done;
     start = cycles_now();
-    status = ctx_batch(&node->ctx, &node->in);
+    status = make_batch(node);
     STAT_ADD(node->stats->sampled_ns,
              (uint64_t)((double)(cycles_now() - start) / actor->engine->cycles_per_ns));
     STAT_ADD(node->stats->sampled_messages, messages);
@@ -382,6 +405,17 @@ static const char *
 code_of(hde_status status)
 {
     return status == HDE_REJECT ? "HDE-R091" : status == HDE_RETRY ? "HDE-R092" : "HDE-R093";
+}
+
+static void
+put_aside(struct actor *actor, struct node *node, uint32_t i, const char *code)
+{
+    hde_batch *batch = &node->in.batch;
+
+    STAT_ADD(node->stats->skips, 1);
+    dlq_put(node, code, node->port, actor->tick,
+            node->keeps ? node->kept.item[i] : batch->msg[i]);
+    batch->done = i + 1;
 }
 
 /* After a status other than HDE_OK. True: go on with what is left. */
@@ -400,12 +434,8 @@ settle_batch(struct actor *actor, struct node *node, hde_status status)
         return false;
     }
     forget_retries(node);
-    if (done >= batch->n)
-        return true;
-    STAT_ADD(node->stats->skips, 1);
-    dlq_put(node, code_of(status), node->port, actor->tick,
-            node->keeps ? node->kept.item[done] : batch->msg[done]);
-    batch->done = done + 1;
+    if (done < batch->n)
+        put_aside(actor, node, done, code_of(status));
     return true;
 }
 
@@ -423,6 +453,12 @@ deliver(struct actor *actor, struct node *node)
             return false;
         if (unlikely(node->probation != NULL))
             swap_before_batch(node);
+        if (unlikely(node->retain != NULL) && retain_puts_aside(node)) {
+            put_aside(actor, node, batch->done, "HDE-R063");
+            if (batch->done >= node->taken->n)
+                return true;
+            continue;
+        }
         status = call_batch(actor, node);
         after_call(node);
         if (unlikely(status != HDE_OK)) {
@@ -496,6 +532,7 @@ meet_direct(struct actor *actor, struct node *node)
                timers_at(&node->clock_timers, direct->timer.id) == direct->timer.at_ns) {
         /* otherwise it was moved or cancelled while the entry was on its way */
         node->firing = direct->timer;
+        node->is_event_timer = false;
         timers_set(&node->clock_timers, direct->timer.id, INT64_MAX);
         free(direct);
         return fire(actor, node);

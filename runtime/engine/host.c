@@ -272,6 +272,25 @@ is_written(const hde_ctx *ctx, hde_level level)
     return (int)level >= atomic_load_explicit(&ctx->log_level, memory_order_relaxed);
 }
 
+static void __attribute__((format(printf, 4, 0)))
+write_line(const hde_ctx *ctx, hde_level level, const char *event, const char *fmt, va_list args)
+{
+    if (ctx->host && ctx->host->log)
+        ctx->host->log(ctx, level, event, fmt, args);
+    else
+        log_linev((enum level)level, ctx->graph, ctx->node, event, fmt, args);
+}
+
+static void HDE_PRINTF(4)
+write_text(const hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    write_line(ctx, level, event, fmt, args);
+    va_end(args);
+}
+
 void
 hde_log(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
 {
@@ -280,7 +299,7 @@ hde_log(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, ...)
     if (!is_written(ctx, level))
         return;
     va_start(args, fmt);
-    log_linev((enum level)level, ctx->graph, ctx->node, event, fmt, args);
+    write_line(ctx, level, event, fmt, args);
     va_end(args);
 }
 
@@ -296,7 +315,7 @@ say(hde_ctx *ctx, hde_level level, const char *event, const char *fmt, va_list a
     vsnprintf(said->text + at, sizeof said->text - at, fmt, args);
     log_redact(said->text);
     if (is_written(ctx, level))
-        log_line((enum level)level, ctx->graph, ctx->node, event, "%s", said->text + at);
+        write_text(ctx, level, event, "%s", said->text + at);
 }
 
 hde_status

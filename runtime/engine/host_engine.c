@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * host_engine - what operators may ask of the engine: the table behind hde_ctx. */
 #include "engine/parts.h"
+#include "engine/retain.h"
 #include "engine/run.h"
 
 #include <stdio.h>
@@ -51,7 +52,11 @@ timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
         refuse_alarm(node);
         return;
     }
+    if (retain_is_feeding(node) && node->is_ending)
+        return;
     timers_set(&node->clock_timers, id, at_ns);
+    if (retain_is_feeding(node))
+        return;
     if (node->source || delay_ns < 0 || !node->actor) /* not wired: engine_set_alarms() will */
         return;
     if (node->actor->worker == engine->first)

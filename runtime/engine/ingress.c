@@ -395,6 +395,24 @@ ingress_return(struct ingress *self, const struct decision *decision)
     append_entry(self, &out);
 }
 
+void
+ingress_aside(struct ingress *self, const struct decision *decision)
+{
+    const struct node *node = decision->node;
+    Hde__LogEntry out =
+        entry_of(self, HDE__LOG_KIND__LOG_KIND_ASIDE, node->def->name, node->replica);
+    Hde__LogAside aside = HDE__LOG_ASIDE__INIT;
+
+    aside.has_tick = aside.has_port = aside.has_index = true;
+    aside.tick = decision->place.tick;
+    aside.port = decision->place.port;
+    aside.index = decision->place.done;
+    aside.event = (char *)(uintptr_t)decision->event;
+    aside.text = (char *)(uintptr_t)decision->text;
+    out.aside = &aside;
+    append_entry(self, &out);
+}
+
 uint64_t
 ingress_start_position(const struct ingress *self)
 {

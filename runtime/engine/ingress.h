@@ -21,6 +21,7 @@ struct swap_cut;
 struct decision;
 uint64_t ingress_swap(struct ingress *self, const struct swap_cut *cut); /* as ingress_barrier() */
 void ingress_return(struct ingress *self, const struct decision *decision);
+void ingress_aside(struct ingress *self, const struct decision *decision);
 uint64_t ingress_start_position(const struct ingress *self); /* of this start's entry */
 uint64_t ingress_first(const struct ingress *self);
 uint64_t ingress_last(const struct ingress *self);

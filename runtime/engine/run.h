@@ -76,6 +76,7 @@ struct node {
     bool is_impure; /* what it emits gets a tick of its own */
     bool is_firing, has_ended;
     bool keeps; /* on_error may skip: what it gets is kept until the call has succeeded */
+    bool is_event_timer; /* is_firing: of the event time */
 
     _Alignas(64) struct inbatch in;
     _Alignas(64) struct timers event_timers;
@@ -94,6 +95,7 @@ struct node {
     uint32_t graph_node, replica;
     uint32_t order;                  /* among all instances */
     const struct graph *birth;       /* whose texts its parameters are */
+    struct retain *retain;     /* retain.h; NULL: an error is no reason to restart it */
     struct instance *instance; /* of a reload (swap.h); NULL: what the node was built with */
     struct swap *probation;    /* the swap that is taken back at an error; NULL: none */
     _Atomic uint32_t generation; /* of the instance: posts to older ones are dropped */
@@ -619,6 +621,8 @@ bool node_fill(struct node *node, const struct graph_node *def, void *state, str
 /* On the node's thread, or while none runs it. HDE-R055. */
 bool node_reconfigure(struct node *node, const struct graph_node *def, struct err *err);
 bool workers_start(struct engine *engine, struct err *err); /* those that do not run */
+/* batch() of a sink until the first tick that it has not in store: node->mark. */
+hde_status node_skip_marked(hde_ctx *ctx, void *state, hde_batch *batch);
 void engine_fail(struct engine *engine, const char *code, const char *text);
 void engine_actor_ended(struct engine *engine);
 void engine_end(struct engine *engine); /* suspended: the next start goes on from here */

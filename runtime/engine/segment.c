@@ -33,7 +33,7 @@ is_source(const struct graph_node *node)
 static bool
 is_blocking(const struct graph_node *node)
 {
-    return node->op->flags & HDE_BLOCKING;
+    return node->op->flags & HDE_BLOCKING || node->isolate.is_on;
 }
 
 static uint32_t

@@ -689,6 +689,7 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_BARRIER)
         return take_barrier(worker, entry);
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_START ||
+        entry->kind == HDE__LOG_KIND__LOG_KIND_ASIDE || /* read before anything ran */
         entry->kind == HDE__LOG_KIND__LOG_KIND_HASHES) {
         entry_tick(worker, entry);
         if (worker->engine->hashes)
@@ -923,7 +924,10 @@ write_decisions(struct worker *worker, int64_t now_ns)
     while ((decision = swaps_next_decision(engine->swaps))) {
         uint64_t tick = give_tick(worker, now_ns);
 
-        ingress_return(engine->ingress, decision);
+        if (decision->swap)
+            ingress_return(engine->ingress, decision);
+        else
+            ingress_aside(engine->ingress, decision);
         atomic_store(&decision->tick, tick);
     }
 }

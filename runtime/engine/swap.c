@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/swap.h"
+#include "engine/isolate.h"
+#include "engine/retain.h"
 #include "engine/swaps.h"
 
 #include "base/fault.h"
@@ -238,6 +240,9 @@ instance_new(struct node *node, const hde_operator *op, struct stage *stage, str
 {
     struct instance *self = instance_shell(node);
 
+    if (node->def->isolate.is_on)
+        op = isolate_operator(op, stage ? stage->path : node->def->plugin_path,
+                              stage ? stage->build_id : node->def->build_id, &self->arena);
     self->op = self->ctx.op = op;
     self->state = self->ctx.state = xaligned(op->state_size);
     self->ctx.batch = op->batch;
@@ -678,15 +683,16 @@ go_back(struct swap *swap)
     struct node *node = swap->node;
     const hde_operator *now = node->ctx.op, *old = swap->last->op;
     struct swap back = {.node = node};
-    bool has_state;
+    /* it died, or is given up: what it had is given to the old one again */
+    bool is_fed = retain_is_broken(node) && can_hand_back(now, old), has_state;
 
     node->probation = NULL;
     node->is_plain = swap->was_plain;
     if (swap->tick && !swap->has_place)
         swaps_decide(node, swap->tick, place_of(node));
-    if (!flush_sink(node))
+    if (!retain_is_broken(node) && !flush_sink(node))
         err_wrap(&swap->err, "what it had not committed is lost");
-    has_state = can_hand_back(now, old) && save(&back);
+    has_state = !retain_is_broken(node) && can_hand_back(now, old) && save(&back);
     if (!has_state && back.saved) {
         hde_msg_drop(back.saved);
         back.saved = NULL;
@@ -698,6 +704,8 @@ go_back(struct swap *swap)
     else
         exchange(&back, &swap->last);
     swap->failed = back.last;
+    if (!is_fed)
+        retain_swapped(node);
     if (back.saved)
         hde_msg_drop(back.saved);
     atomic_store(&swap->has_returned, true);
@@ -811,6 +819,8 @@ swap_here(struct swap *swap, int64_t start_ns)
     else if (ok)
         relieve(swap, start_ns);
     swap->took = swap->last && !err_is_set(&swap->err);
+    if (swap->took)
+        retain_swapped(node);
     if (swap->took && swap->has_probation)
         begin_probation(swap);
     fault_point(FAULT_SWAP);

@@ -486,16 +486,13 @@ hold(struct actor *actor, struct decision *decision)
         actor_hold(actor);
 }
 
-void
-swaps_decide(struct node *node, uint64_t swap, struct swap_place place)
+static void
+decide(struct node *node, struct decision *decision)
 {
     struct engine *engine = node->engine;
     struct swaps *self = engine->swaps;
-    struct decision *decision = xcalloc(1, sizeof *decision);
 
     decision->node = node;
-    decision->swap = swap;
-    decision->place = place;
     pthread_mutex_lock(&self->lock);
     decision->next = self->decisions;
     self->decisions = decision;
@@ -507,6 +504,28 @@ swaps_decide(struct node *node, uint64_t swap, struct swap_place place)
         hold(node->actor, decision);
     full_fence();
     worker_wake_if_parked(engine->first);
+}
+
+void
+swaps_decide(struct node *node, uint64_t swap, struct swap_place place)
+{
+    struct decision *decision = xcalloc(1, sizeof *decision);
+
+    decision->swap = swap;
+    decision->place = place;
+    decide(node, decision);
+}
+
+void
+swaps_decide_aside(struct node *node, struct swap_place place, const char *event,
+                   const char *text)
+{
+    struct decision *decision = xcalloc(1, sizeof *decision);
+
+    decision->place = place;
+    snprintf(decision->event, sizeof decision->event, "%s", event);
+    snprintf(decision->text, sizeof decision->text, "%s", text);
+    decide(node, decision);
 }
 
 bool

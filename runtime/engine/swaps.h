@@ -46,8 +46,9 @@ struct swap_cut {
 struct decision {
     struct decision *next, *queued;
     const struct node *node;
-    uint64_t swap; /* tick */
+    uint64_t swap; /* tick; 0: the message at that place is put aside (retain.h) */
     struct swap_place place;
+    char event[64], text[300]; /* why */
     _Atomic uint64_t tick; /* of its own entry; 0: not yet */
 };
 
@@ -88,6 +89,9 @@ bool swaps_pass(struct actor *actor);
 /* The node has gone back, or did not take the swap of that tick. Outside of recovery its actor is
  * held until the entry is durable. */
 void swaps_decide(struct node *node, uint64_t swap, struct swap_place place);
+/* The message at that place is not given to the node: the same. */
+void swaps_decide_aside(struct node *node, struct swap_place place, const char *event,
+                        const char *text);
 /* Whether an actor that is held may go on. */
 bool swaps_may_go_on(struct actor *actor);
 

@@ -203,6 +203,21 @@ apply_chain_boundaries(struct loader *loader, const struct edge_draft *edge)
             to->settings.boundary = true;
 }
 
+/* What an isolated child cannot be: it knows calls with messages and timers only. */
+static void
+check_isolated(struct loader *loader, const struct node_draft *node)
+{
+    const hde_operator *op = node->op;
+    const char *what = !op->inputs || !op->inputs->name ? "a source"
+                       : op->event                      ? "an operator with event()"
+                       : op->flags & HDE_VIEW           ? "a view"
+                                                        : NULL;
+
+    if (what && node->settings.isolate.is_on)
+        refuse_unsupported(loader, node->place, "'isolate' of node '%s' (%s: %s)", node->name,
+                           op->name, what);
+}
+
 void
 check_drafts(struct loader *loader, const struct instance *top)
 {
@@ -216,6 +231,7 @@ check_drafts(struct loader *loader, const struct instance *top)
                       (long long)node->settings.worker, (long long)loader->graph->workers);
         if (!node->op)
             continue;
+        check_isolated(loader, node);
         if (check_node_inputs(loader, node))
             check_use(loader, node);
     }

@@ -12,6 +12,8 @@ static const struct error_policy default_policy = {
     .action = ON_ERROR_STOP,
     .backoff_ns = 100 * INT64_C(1000000),
     .max_backoff_ns = 10 * INT64_C(1000000000),
+    .limit = 10,
+    .within_ns = 60 * INT64_C(1000000000),
     .then = ON_ERROR_STOP,
 };
 

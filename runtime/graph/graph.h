@@ -11,18 +11,30 @@
 #include "plugin/registry.h"
 
 enum full_policy { FULL_BLOCK, FULL_LATEST, FULL_DROP_OLDEST, FULL_SPILL };
-enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP };
+enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP, ON_ERROR_RESTART };
 enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
 
 /* on_error: skip, or {do: retry, attempts: 5, backoff: 100ms, max_backoff: 10s, then: stop}.
  *   HDE_REJECT  always skips the message (dead-letter queue, counter).
  *   HDE_RETRY   always calls again after the backoff; `attempts` limits it, then `then`.
- *   HDE_FAIL    stop: the engine fails; skip: the message is skipped; retry: as HDE_RETRY. */
+ *   HDE_FAIL    stop: the engine fails; skip: the message is skipped; retry: as HDE_RETRY; restart:
+ *               the instance is opened afresh and fed again (engine/retain.h), `limit` times
+ *               `within` a time, then `then`. */
 struct error_policy {
     enum on_error action;               /* default stop */
     int64_t attempts;                   /* 0: no limit */
     int64_t backoff_ns, max_backoff_ns; /* doubles from one to the other */
+    int64_t limit, within_ns;           /* restart */
     enum on_error then;                 /* after the last attempt: stop or skip */
+};
+
+/* isolate: process, or {memory: 512MiB, timeout: 5s, network: false}: the operator runs in a child
+ * process (engine/isolate.h). */
+struct isolate_policy {
+    bool is_on;
+    int64_t memory_bytes; /* that the child may ask for, beside what it begins with */
+    int64_t timeout_ns;   /* of one call; then the child is killed */
+    bool network;         /* may open sockets */
 };
 
 struct yaml;
@@ -36,6 +48,7 @@ struct graph_node {
     const void *params; /* op->state_size bytes: zeroed, parameters filled in; copied per replica */
     const struct yaml *values; /* what the file and --set say, without variables; NULL: nothing */
     struct error_policy on_error;
+    struct isolate_policy isolate;
     int64_t replicas; /* 1 and up */
     const char *key;  /* message field, with replicas > 1 */
     const char *was;  /* the name that it had; NULL: none said */

@@ -159,6 +159,9 @@ void want_on_error(struct loader *loader, struct scope *scope, const struct yaml
 /* A folder, or {to: FOLDER, hashes: 10s}; relative to the file. */
 void want_record(struct loader *loader, struct scope *scope, const struct yaml *node,
                  struct graph *graph);
+/* process, or {memory, timeout, network}; node NULL: not isolated. */
+void want_isolate(struct loader *loader, struct scope *scope, const struct yaml *node,
+                  struct isolate_policy *out);
 /* {every, timeout, keep, store, hashes}; store is relative to the file. */
 void want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
                      struct checkpoint_policy *out);

@@ -38,7 +38,7 @@ static const struct known_key node_keys[] = {{"op", false},
                                              {"worker", false},
                                              {"was", false},
                                              {"host", true},
-                                             {"isolate", true},
+                                             {"isolate", false},
                                              {0}};
 static const struct known_key include_keys[] = {
     {"chain", false},   {"with", false}, {"boundary", false},
@@ -389,6 +389,7 @@ load_node_settings(struct loader *loader, struct node_draft *node, const struct 
     settings->replicas = 1;
     settings->worker = node->home->worker;
     want_on_error(loader, scope, yaml_find(map, "on_error"), &settings->on_error);
+    want_isolate(loader, scope, yaml_find(map, "isolate"), &settings->isolate);
     want_int(loader, scope, yaml_find(map, "replicas"), "replicas", 1, 256, &settings->replicas);
     want_bool(loader, scope, yaml_find(map, "boundary"), "boundary", &settings->boundary);
     want_int(loader, scope, yaml_find(map, "worker"), "worker", 0, 63, &settings->worker);

@@ -157,10 +157,26 @@ is_split(const struct graph_node *before, const struct graph_node *after)
 }
 
 static bool
+same_isolation(const struct isolate_policy *a, const struct isolate_policy *b)
+{
+    return a->is_on == b->is_on && a->memory_bytes == b->memory_bytes &&
+           a->timeout_ns == b->timeout_ns && a->network == b->network;
+}
+
+static bool
 same_policy(const struct error_policy *a, const struct error_policy *b)
 {
     return a->action == b->action && a->attempts == b->attempts && a->backoff_ns == b->backoff_ns &&
-           a->max_backoff_ns == b->max_backoff_ns && a->then == b->then;
+           a->max_backoff_ns == b->max_backoff_ns && a->limit == b->limit &&
+           a->within_ns == b->within_ns && a->then == b->then;
+}
+
+/* What a node keeps for restarts (engine/retain.h) it keeps from its start on. */
+static bool
+same_restarts(const struct error_policy *a, const struct error_policy *b)
+{
+    return a->action == b->action ||
+           (a->action != ON_ERROR_RESTART && b->action != ON_ERROR_RESTART);
 }
 
 /* NULL: it can; otherwise why not. */
@@ -211,10 +227,16 @@ kind_of_rest(struct planner *self, const struct graph_node *before, const struct
 {
     bool live, differ = params_differ(self, before, after, &live);
 
-    if (differ && !live)
+    if (!same_isolation(&before->isolate, &after->isolate)) {
+        note(self, "isolate", "before", "after");
+        return CHANGE_RESTART;
+    }
+    if (differ && (!live || after->isolate.is_on)) /* a child is given its parameters once */
         return CHANGE_RESTART;
     if (!same_policy(&before->on_error, &after->on_error)) {
         note(self, "on_error", "before", "after");
+        if (!same_restarts(&before->on_error, &after->on_error))
+            return CHANGE_RESTART;
         differ = true;
     }
     return differ ? CHANGE_RECONFIGURE : CHANGE_SAME;

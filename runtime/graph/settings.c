@@ -260,7 +260,7 @@ want_duration(struct loader *loader, struct scope *scope, const struct yaml *nod
 static const struct word actions[] = {{"stop", ON_ERROR_STOP},
                                       {"retry", ON_ERROR_RETRY},
                                       {"skip", ON_ERROR_SKIP},
-                                      {"restart", UNSUPPORTED},
+                                      {"restart", ON_ERROR_RESTART},
                                       {0}};
 
 static void
@@ -269,6 +269,7 @@ error_mapping(struct loader *loader, struct scope *scope, const struct yaml *map
 {
     static const struct known_key keys[] = {{"do", false},      {"attempts", false},
                                             {"backoff", false}, {"max_backoff", false},
+                                            {"limit", false},   {"within", false},
                                             {"then", false},    {0}};
     static const struct word endings[] = {{"stop", ON_ERROR_STOP}, {"skip", ON_ERROR_SKIP}, {0}};
     const int64_t ms = 1000000, day = INT64_C(86400000) * ms;
@@ -278,12 +279,14 @@ error_mapping(struct loader *loader, struct scope *scope, const struct yaml *map
     check_keys(loader, map, keys, "on_error");
     if (!action)
         diags_add(loader->diags, SEVERITY_ERROR, G_MISSING_KEY, map->place,
-                  "on_error needs 'do': stop, retry or skip");
+                  "on_error needs 'do': stop, retry, skip or restart");
     want_word(loader, scope, action, "do", actions, &word);
     want_word(loader, scope, yaml_find(map, "then"), "then", endings, &then);
     out->action = (enum on_error)word;
     out->then = (enum on_error)then;
     want_int(loader, scope, yaml_find(map, "attempts"), "attempts", 0, 1000000, &out->attempts);
+    want_int(loader, scope, yaml_find(map, "limit"), "limit", 0, 1000, &out->limit);
+    want_duration(loader, scope, yaml_find(map, "within"), "within", ms, day, &out->within_ns);
     want_duration(loader, scope, yaml_find(map, "backoff"), "backoff", ms, day, &out->backoff_ns);
     want_duration(loader, scope, max, "max_backoff", ms, day, &out->max_backoff_ns);
     if (out->max_backoff_ns < out->backoff_ns) {
@@ -359,6 +362,33 @@ want_dlq(struct loader *loader, struct scope *scope, const struct yaml *node,
     }
     if (out->folder)
         out->folder = yaml_path(loader->arena, node, out->folder);
+}
+
+void
+want_isolate(struct loader *loader, struct scope *scope, const struct yaml *node,
+             struct isolate_policy *out)
+{
+    static const struct known_key keys[] = {
+        {"memory", false}, {"timeout", false}, {"network", false}, {0}};
+    static const struct word words[] = {{"process", 1}, {0}};
+    const int64_t ms = 1000000, mib = 1024 * 1024;
+    int word = 0;
+
+    if (!node)
+        return;
+    *out = (struct isolate_policy){true, 512 * mib, 5000 * ms, false};
+    if (node->kind == KIND_TEXT)
+        node = resolve(&loader->resolver, scope, node);
+    if (node->kind != KIND_MAP) {
+        want_word(loader, scope, node, "isolate", words, &word);
+        return;
+    }
+    check_keys(loader, node, keys, "isolate");
+    want_size(loader, scope, yaml_find(node, "memory"), "memory", 8 * mib, mib * mib,
+              &out->memory_bytes);
+    want_duration(loader, scope, yaml_find(node, "timeout"), "timeout", 10 * ms,
+                  INT64_C(86400000) * ms, &out->timeout_ns);
+    want_bool(loader, scope, yaml_find(node, "network"), "network", &out->network);
 }
 
 void

@@ -44,7 +44,9 @@ full_name(enum full_policy full)
 static const char *
 action_name(enum on_error action)
 {
-    return action == ON_ERROR_RETRY ? "retry" : action == ON_ERROR_SKIP ? "skip" : "stop";
+    static const char *const names[] = {"stop", "retry", "skip", "restart"};
+
+    return names[action];
 }
 
 /* The caller's label of a node or edge, "" for none; valid until the next one. */
@@ -501,11 +503,21 @@ json_node(struct writer *w, size_t i)
     hde_text_printf(w->out, ",\"on_error\":{\"do\":\"%s\",\"attempts\":%lld,\"then\":\"%s\"",
                     action_name(policy->action), (long long)policy->attempts,
                     action_name(policy->then));
+    hde_text_printf(w->out, ",\"limit\":%lld,\"within\":%g", (long long)policy->limit,
+                    (double)policy->within_ns / 1e9);
     hde_text_puts(w->out, ",\"backoff\":");
     hde_json_number(w->out, (double)policy->backoff_ns / 1e9);
     hde_text_puts(w->out, ",\"max_backoff\":");
     hde_json_number(w->out, (double)policy->max_backoff_ns / 1e9);
-    hde_text_puts(w->out, "},\"params\":{");
+    hde_text_puts(w->out, "},\"isolate\":");
+    if (node->isolate.is_on)
+        hde_text_printf(w->out, "{\"memory\":%lld,\"timeout\":%g,\"network\":%s}",
+                        (long long)node->isolate.memory_bytes,
+                        (double)node->isolate.timeout_ns / 1e9,
+                        node->isolate.network ? "true" : "false");
+    else
+        hde_text_puts(w->out, "null");
+    hde_text_puts(w->out, ",\"params\":{");
     for (const hde_param *param = node->op->params; param && param->name; param++) {
         hde_text_puts(w->out, param == node->op->params ? "" : ",");
         hde_json_string(w->out, param->name);

@@ -102,15 +102,22 @@ const struct bad_graph bad_graphs[] = {
     {"version is unknown", "G023",
      "hde: @2\ngraph: t\nnodes: {a: {op: test/source}, b: {op: "
      "test/sink}}\nedges: [a -> b]\n"},
-    {"keys of other versions", "G024 G024 G024 G024",
-     HEAD "nodes: {a: {op: test/source, @host: x}, b: {op: test/sink, @isolate: process}}\n"
+    {"keys of other versions", "G024 G024 G024",
+     HEAD "nodes: {a: {op: test/source, @host: x}, b: {op: test/sink}}\n"
           "edges: [a -> b]\n@hosts: {x: {}}\n@coordinator: x\n",
      .says = "not supported by this version"},
     {"edge keys of other versions", "G024 G024",
      PAIR "edges: [{path: a -> b, @via: \"kafka:t\", @delivery: x}]\n"},
-    {"restart, tcp", "G024 G024",
-     HEAD "nodes: {a: {op: test/source}, b: {op: test/sink, on_error: @restart}}\n"
-          "edges: [{path: a -> b, transport: @tcp}]\n"},
+    {"tcp", "G024",
+     PAIR "edges: [{path: a -> b, transport: @tcp}]\n"},
+    {"a source in a child process", "G024",
+     HEAD "nodes: {@a: {op: test/source, isolate: process}, b: {op: test/sink}}\n"
+          "edges: [a -> b]\n",
+     .says = "a source"},
+    {"isolate of other things", "G021 G028 G020",
+     HEAD "nodes: {a: {op: test/source}, b: {op: test/sink, isolate: {memory: @none}},\n"
+          "  c: {op: test/sink, isolate: {timeout: @0s}}, d: {op: test/sink, isolate: {@cpu: 1}}}\n"
+          "edges: [a -> b, a -> c, a -> d]\n"},
     {"neither graph nor chain", "G025",
      "@hde: 1\nnodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n"},
     {"a chain cannot run", "G025",
