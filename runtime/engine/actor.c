@@ -263,11 +263,15 @@ static bool
 pass_barrier(struct actor *actor)
 {
     struct engine *engine = actor->engine;
+    int64_t begin_ns = clock_read(CLOCK_THREAD_CPUTIME_ID);
 
     if (!exec_flush(actor))
         return false;
-    if (!swaps_pass(actor))
+    if (!swaps_pass(actor)) {
         epochs_save(actor);
+        if (engine->epochs)
+            epochs_count_cpu(engine->epochs, begin_ns);
+    }
     if (atomic_load(&engine->cut) == CUT_GIVEN && atomic_load(&engine->cut_tick) == actor->tick &&
         atomic_fetch_sub(&engine->cut_waits, 1) == 1)
         apply_passed(engine);

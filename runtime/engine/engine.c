@@ -150,6 +150,12 @@ engine_stats(const struct engine *engine)
     return engine->stats;
 }
 
+uint64_t
+engine_checkpoint_cpu_ns(const struct engine *engine)
+{
+    return engine->epochs ? epochs_cpu_ns(engine->epochs) : 0;
+}
+
 const struct graph *
 engine_graph(const struct engine *engine)
 {

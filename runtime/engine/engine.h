@@ -119,6 +119,9 @@ bool engine_log_level(struct engine *engine, const char *node, int level);
 void engine_stall_text(const struct engine *engine, hde_text *out);
 /* Live, ready, draining and why not, for /livez, /readyz and hde_get_health(). Any thread. */
 void engine_health(const struct engine *engine, hde_health *out);
+/* Processor time so far of barriers: flushing sinks for them, saving state, writing epochs. Any
+ * thread. */
+uint64_t engine_checkpoint_cpu_ns(const struct engine *engine);
 const struct graph *engine_graph(const struct engine *engine);
 
 /* A tap: copies of what passes an edge, at most `depth` messages waiting (newest dropped and

@@ -43,6 +43,7 @@ struct epochs {
     char *folder;
     Hde__Epoch *last; /* read at the start */
     int64_t timeout_ns;
+    _Atomic uint64_t cpu_ns; /* that barriers have cost */
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
@@ -270,6 +271,7 @@ tell_senders(const struct epochs *self, const Hde__Epoch *epoch)
 static void
 commit(struct epochs *self, Hde__Epoch *epoch)
 {
+    int64_t begin_ns = clock_read(CLOCK_THREAD_CPUTIME_ID);
     bool ok = ingress_wait_durable(self->engine->ingress, epoch->position) &&
               dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
 
@@ -286,6 +288,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
     hde__epoch__free_unpacked(epoch, NULL);
+    epochs_count_cpu(self, begin_ns);
     full_fence(); /* a suspending sequencer waits for this */
     worker_wake_if_parked(self->engine->first);
 }
@@ -401,6 +404,19 @@ const Hde__Epoch *
 epochs_last(const struct epochs *self)
 {
     return self->last;
+}
+
+/* since_ns: the thread's processor time when it began. */
+void
+epochs_count_cpu(struct epochs *self, int64_t since_ns)
+{
+    atomic_fetch_add(&self->cpu_ns, (uint64_t)(clock_read(CLOCK_THREAD_CPUTIME_ID) - since_ns));
+}
+
+uint64_t
+epochs_cpu_ns(const struct epochs *self)
+{
+    return atomic_load(&((struct epochs *)(uintptr_t)self)->cpu_ns);
 }
 
 uint64_t

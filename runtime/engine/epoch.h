@@ -34,6 +34,9 @@ void epochs_save(struct actor *actor);
  * work. */
 bool epochs_is_ready(struct epochs *self);
 void epochs_write(struct epochs *self);
+/* Any thread: adds processor time that barriers have cost; the sum so far. */
+void epochs_count_cpu(struct epochs *self, int64_t since_ns);
+uint64_t epochs_cpu_ns(const struct epochs *self);
 uint64_t epochs_completed(struct epochs *self); /* tick of the newest complete one, 0: none */
 
 #endif

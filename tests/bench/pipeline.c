@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * pipeline - `hde bench pipeline`: legs per second through the processing chain, and how long a
  * chain takes from the HTTP answer that brought it to the REST answer that shows it. */
-#include "engine/engine.h"
-#include "engine/stats.h"
+#include "rig.h"
 
 #include <hde/schemas/market.pb-c.h>
 
@@ -17,89 +16,6 @@
 #include <unistd.h>
 
 enum { SAMPLES_MAX = 100000, ROUNDS_MAX = 99 };
-
-static struct registry *registry;
-
-static double
-clock_s(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void
-die(const char *what, const char *text)
-{
-    fprintf(stderr, "hde bench pipeline: %s: %s\n", what, text);
-    exit(70);
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Sorts; q in [0, 1]. */
-static double
-quantile(double *values, size_t n, double q)
-{
-    qsort(values, n, sizeof *values, by_value);
-    return values[(size_t)((double)(n - 1) * q)];
-}
-
-static const char *
-graphs_folder(void)
-{
-    return access(HDE_INSTALLED_GRAPHS "/processing.yaml", R_OK) == 0 ? HDE_INSTALLED_GRAPHS
-                                                                      : HDE_GRAPHS;
-}
-
-struct running {
-    struct graph *graph;
-    struct engine *engine;
-};
-
-static struct running
-start(const char *yaml, bool virtual_clock)
-{
-    char path[] = "/tmp/hde-bench-XXXXXX";
-    struct graph_options graph_options = {.for_run = true};
-    struct engine_options options = {.virtual_clock = virtual_clock};
-    struct diags diags = {0};
-    struct err err = {{0}, {0}};
-    struct running run;
-    hde_text text = {0};
-    int fd = mkstemp(path);
-
-    if (fd < 0 || write(fd, yaml, strlen(yaml)) != (ssize_t)strlen(yaml))
-        die(path, "cannot be written");
-    close(fd);
-    run.graph = graph_load(path, &graph_options, registry, &diags);
-    unlink(path);
-    if (!run.graph) {
-        diags_print(&diags, &text, false);
-        die("graph", text.data);
-    }
-    diags_fini(&diags);
-    run.engine = engine_new(run.graph, &options, &err);
-    if (!run.engine)
-        die("engine", err.text);
-    return run;
-}
-
-static void
-finish(struct running *run)
-{
-    if (engine_state(run->engine) == ENGINE_FAILED)
-        die("engine", engine_error(run->engine)->text);
-    engine_free(run->engine);
-    graph_free(run->graph);
-}
 
 /* ---- legs per second ---- */
 
@@ -132,7 +48,7 @@ run_processing(long chains, size_t *legs)
                     "%ld}}\n"
                     "edges:\n  - source -> processing.chains\n",
                     graphs_folder(), chains);
-    run = start(yaml.data, true);
+    run = rig_start(yaml.data, &(struct engine_options){.virtual_clock = true});
     started = clock_s(CLOCK_MONOTONIC);
     if (!engine_start(run.engine, &err))
         die("engine", err.text);
@@ -140,7 +56,7 @@ run_processing(long chains, size_t *legs)
         *legs = legs_of_first_chain(run.engine);
     engine_wait(run.engine, -1);
     started = clock_s(CLOCK_MONOTONIC) - started;
-    finish(&run);
+    rig_finish(&run);
     hde_text_free(&yaml);
     return (double)chains / started;
 }
@@ -243,13 +159,13 @@ run_latency(double seconds, struct latency *out)
         graphs_folder(), sim, sim, rest);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/option-chain/NIFTY?strikes=atm%%C2%%B11",
              rest);
-    run = start(yaml.data, false);
+    run = rig_start(yaml.data, NULL);
     if (!engine_start(run.engine, &err))
         die("engine", err.text);
     ask_for(seconds, url, out);
     engine_stop(run.engine);
     engine_wait(run.engine, 5000);
-    finish(&run);
+    rig_finish(&run);
     hde_text_free(&yaml);
 }
 
@@ -293,7 +209,7 @@ main(int argc, char **argv)
             return help ? 0 : 64;
         }
     }
-    registry = registry_new(NULL);
+    rig_open("pipeline");
     run_processing(100, &legs);
     for (int i = 0; i < rounds; i++)
         rate[i] = run_processing(per_run, NULL);
@@ -313,6 +229,6 @@ main(int argc, char **argv)
                "answer to visible by REST %12.3f ms p50, %.3f ms p99 (%zu chains)\n",
                chains, legs, chains * (double)legs, quantile(samples, latency.n, 0.5),
                quantile(samples, latency.n, 0.99), latency.n);
-    registry_free(registry);
+    rig_close();
     return 0;
 }
