@@ -343,6 +343,8 @@ follow(struct isolated *self, hde_ctx *ctx, const Hde__IsolatedAnswer *answer)
     for (size_t i = 0; i < answer->n_counters && i < STATS_COUNTERS; i++) {
         const Hde__IsolatedCounter *counter = answer->counters[i];
 
+        if (!self->counter[i] && !counter->name)
+            continue;
         if (!self->counter[i])
             self->counter[i] = hde_counter_open(ctx, counter->name, counter->help);
         hde_count(self->counter[i], counter->more);
@@ -464,6 +466,15 @@ close_door(const char *folder, const char *address)
     rmdir(folder);
 }
 
+uint64_t
+isolate_schema(void)
+{
+    static const ProtobufCMessageDescriptor *const types[] = {
+        &hde__isolated_call__descriptor, &hde__isolated_answer__descriptor, NULL};
+
+    return frame_schema(types);
+}
+
 static hde_status
 start_child(struct isolated *self, hde_ctx *ctx)
 {
@@ -480,8 +491,10 @@ start_child(struct isolated *self, hde_ctx *ctx)
     if (start_at(self, address, &err))
         heard = hear(self, clock_mono_ns() + start_ns, &err);
     close_door(folder, address);
-    if (!err_is_set(&err) && heard == HEARD_FRAME &&
-        self->in.kind == HDE__FRAME_KIND__FRAME_KIND_HELLO)
+    if (!err_is_set(&err) && heard == HEARD_FRAME && self->in.schema != isolate_schema())
+        err_set(&err, "HDE-R060", "%s is another version by now: start the graph again",
+                self->node->engine->options.trial_program);
+    if (!err_is_set(&err) && heard == HEARD_FRAME)
         return HDE_OK;
     bury(self);
     return hde_fail(ctx, "isolate.start", "HDE-R060: %s",

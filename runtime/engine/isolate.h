@@ -11,11 +11,11 @@
  *      is removed as soon as the child has connected. It limits itself (sandbox.h) before it loads
  *      the plugin. [test_an_isolated_operator_is_kept_from_the_rest]
  *  (3) A child that dies, or does not answer in time (it is killed then), is an HDE_FAIL with
- *      event "isolate.died" or "isolate.late"; retain.h brings the node back to where it stood.
+ *      event "isolate.died" or "isolate.late"; retain.h brings the node back where it stood.
  *      [test_the_death_is_named_with_function_message_and_signal]
- *  (4) The batch that the operator works on lies in the shared page, so that batch->done tells which
- *      message it died of, however it died. What the page and the answers say is checked: a child
- *      may have written anything anywhere. */
+ *  (4) The batch that the operator works on lies in the shared page, so that batch->done tells
+ *      which message it died of, however it died. What the page and the answers say is checked: a
+ *      child may have written anything anywhere. */
 #ifndef ENGINE_ISOLATE_H
 #define ENGINE_ISOLATE_H
 
@@ -35,7 +35,10 @@ bool isolate_is_gone(const hde_ctx *ctx, void *state);
 /* The child: serves its parent, which listens at the address. Gives the exit code. */
 int isolate_child(const char *address);
 
-/* Between the two: where the operator's batch lies. */
+/* Between the two: what they say to each other, as a number (the file of `hde` may be another one
+ * by now) ... */
+uint64_t isolate_schema(void);
+/* ... and where the operator's batch lies. */
 struct isolate_page {
     struct inbatch in;
 };

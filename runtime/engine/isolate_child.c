@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -443,6 +444,7 @@ connect_parent(struct child *self, const char *address)
     if (zmq_connect(self->socket, address))
         return false;
     frame_begin(&self->out, HDE__FRAME_KIND__FRAME_KIND_HELLO, 0);
+    self->out.schema = isolate_schema();
     send_out(self);
     return true;
 }
@@ -470,9 +472,13 @@ serve_next(struct child *self)
 int
 isolate_child(const char *address)
 {
+    /* Ctrl-C goes to all of us: the parent runs empty first and ends us then */
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     struct child *self = &child;
 
     dup2(2, 1); /* what the plugin prints */
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        signal(ends[i], SIG_IGN);
     mallopt(M_ARENA_MAX, 1);
     self->page = mmap(NULL, sizeof *self->page, PROT_READ | PROT_WRITE, MAP_SHARED, PAGE_FD, 0);
     close(PAGE_FD);

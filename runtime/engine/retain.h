@@ -19,6 +19,9 @@
  *  (7) With an ingress log that is a decision: an entry, which is durable before the tick goes on.
  *      Where the log is taken again the message is not given. Restarts are no entries: they change
  *      nothing. [test_what_was_put_aside_is_so_when_the_log_is_taken_again]
+ *  (8) A build on probation that dies is no reason for a restart of that build: the one before it
+ *      gets the state and the calls.
+ *      [test_a_crash_on_probation_leaves_the_old_build_and_loses_nothing]
  *
  *      WHOLE --call fails--> BROKEN --pause over, the call comes again: opened, fed--> WHOLE
  *
