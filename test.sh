@@ -7,7 +7,7 @@
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does
-#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, models, reload
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, live, models, reload
 #   ./test.sh --bench          what `hde bench quant` compares, with QuantLib, numpy and scipy
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -68,6 +68,13 @@ kill)
     grep -E 'HDE_SEED|kill|FAILED|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
+live)
+  build dev
+  HDE_LIVE_SECONDS=$((minutes * 60)) ctest --test-dir build-dev -R '^graphs-live$' -V \
+    --timeout $((minutes * 120 + 300)) |
+    grep -E 'equal|tick |metrics|FAILED|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
 models)
   HDE_MODELS_SECONDS=$((minutes * 60)) bash tests/models/check.sh
   exit
@@ -78,7 +85,7 @@ reload)
     grep -E 'reloads,|OK|FAILED|ERROR|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
-*) echo "test.sh: no campaign '$campaign' (fuzz, kill, models, reload)" >&2; exit 64 ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz, kill, live, models, reload)" >&2; exit 64 ;;
 esac
 
 failed=()

@@ -160,6 +160,7 @@ void cmd_words(const struct cmd *cmd, const char *kind, hde_text *out);
 /* Commands, one file each. */
 extern const struct command cmd_run, cmd_record, cmd_replay, cmd_reload, cmd_drain, cmd_stop;
 extern const struct command cmd_plan, cmd_apply, cmd_rollback, cmd_history;
+extern const struct command cmd_savepoint, cmd_bisect, cmd_why;
 extern const struct command cmd_status, cmd_top, cmd_tap, cmd_log, cmd_dlq;
 extern const struct command cmd_check, cmd_explain, cmd_graph;
 extern const struct command cmd_describe, cmd_new;

@@ -28,7 +28,7 @@ struct run_options {
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
     int64_t workers;
-    bool insecure, watch_plugins, verify;
+    bool insecure, watch_plugins, verify, own_builds;
 };
 
 /* Everything that lives while the graph runs. */
@@ -276,6 +276,7 @@ start(struct run *run)
                                     .log = run->log,
                                     .is_dry = run->options->verify,
                                     .verify = run->options->verify,
+                                    .own_builds = run->options->own_builds,
                                     .hashes_ns = hashes_ns(run->graph),
                                     .record = record_folder(run),
                                     .dlq = run->mode == RUN_REPLAY ? NULL
@@ -671,6 +672,10 @@ const struct command cmd_replay = {
                                            {CMD_OPTION("verify", struct run_options, verify),
                                             .help = "a log: compare with the hashes that the run "
                                                     "left in it; nothing is written"},
+                                           {CMD_OPTION("own-builds", struct run_options,
+                                                       own_builds),
+                                            .help = "a log: run the plugins that are found now, not "
+                                                    "the builds that the log names"},
                                            RUN_OPTIONS,
                                            {0}},
     .exits = (const struct cmd_exit[]){{EX_DATAERR, "--verify: the log holds no hashes"},

@@ -6,6 +6,7 @@
 #include "engine/apply.h"
 #include "engine/dlq.h"
 #include "engine/reload.h"
+#include "engine/savepoint.h"
 
 #include <hde/observe.h>
 
@@ -243,6 +244,47 @@ ask_dlq(struct control *control, const Hde__ControlDlq *ask, Hde__ControlReply *
     return NULL;
 }
 
+/* ---- Savepoints --------------------------------------------------------------------------- */
+
+/* Gives an error's code, or NULL. */
+static const char *
+ask_savepoint(struct control *control, const Hde__ControlSavepoint *ask, Hde__ControlReply *reply,
+              struct arena *arena, const char **message)
+{
+    Hde__EngineSavepoint *out = arena_alloc(arena, sizeof *out);
+    struct savepoint_report report;
+    struct err err = {0};
+    struct engine *engine = parts_with(control->parts, NULL, "a savepoint", &err);
+
+    if (!ask->name) {
+        *message = "a savepoint has a name";
+        return "HDE-C013";
+    }
+    if (!engine || (ask->take && !savepoint_ask(engine, ask->name, &err))) {
+        *message = arena_text(arena, err.text);
+        return arena_text(arena, err.code);
+    }
+    savepoint_report(engine, ask->name, &report);
+    hde__engine_savepoint__init(out);
+    out->name = arena_text(arena, ask->name);
+    out->has_waiting = out->has_tick = out->has_bytes = true;
+    out->waiting = report.state == SAVEPOINT_WAITING;
+    out->tick = report.tick;
+    out->bytes = report.bytes;
+    out->path = text_or_null(arena, report.path);
+    if (report.state == SAVEPOINT_NONE)
+        err_set(&report.err, "HDE-R083", "nobody has asked for this savepoint");
+    if (err_is_set(&report.err)) {
+        out->error = arena_alloc(arena, sizeof *out->error);
+        hde__control_error__init(out->error);
+        out->error->code = arena_text(arena, report.err.code);
+        out->error->message = arena_text(arena, report.err.text);
+    }
+    reply->answer_case = HDE__CONTROL_REPLY__ANSWER_SAVEPOINT;
+    reply->savepoint = out;
+    return NULL;
+}
+
 /* Fills reply; an error's code, or NULL. */
 static const char *
 dispatch(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
@@ -287,6 +329,8 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return ask_reload(control, request->reload, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_DLQ:
         return ask_dlq(control, request->dlq, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_SAVEPOINT:
+        return ask_savepoint(control, request->savepoint, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_RELOADS:
         list_reloads(control, request->reloads->number, reply, arena);
         return NULL;

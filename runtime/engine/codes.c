@@ -73,6 +73,32 @@ const struct code engine_codes[] = {
      "`hde replay FOLDER --verify` compares with the hashes that the run has written at its barriers. "
      "The run wrote none, or ended before its first barrier.",
      "record: kept", "record: {to: kept, hashes: 10s}"},
+    {"HDE-R081", "two builds cannot be compared",
+     "`hde bisect` compares outputs of one graph under two builds of a plugin: at least one node must "
+     "run an operator of it, and both builds must have the same outputs.",
+     NULL, NULL},
+    {"HDE-R082", "a build does not repeat itself",
+     "Taking the same log twice with the same build gave other messages. An operator of it uses what "
+     "is not in the log: a clock, random numbers, memory that was not set.",
+     NULL, NULL},
+    {"HDE-R087", "the log has no such entry",
+     "`hde why` takes a tick of the log ('hde log cat' shows them), or fields of a message that a sink "
+     "of the graph stored; the beginning of a log may have been retired.",
+     NULL, NULL},
+    {"HDE-R083", "there is no such savepoint", "'hde savepoint ls GRAPH' lists those in the store.",
+     NULL, NULL},
+    {"HDE-R084", "a savepoint is damaged",
+     "The file is not whole (its checksum says so), or was written by a version whose state this one "
+     "does not read. Take another savepoint; nothing was changed.",
+     NULL, NULL},
+    {"HDE-R085", "a savepoint cannot be called so",
+     "A name is made of letters, digits, '.', '_' and '-', and must not be taken: 'hde savepoint rm' "
+     "removes one.",
+     "hde savepoint take 'before monday'", "hde savepoint take before-monday"},
+    {"HDE-R086", "no savepoint can be taken here",
+     "The graph has no checkpoint:, is not running, takes another one, or an actor did not pass the "
+     "barrier in time ('hde status' tells what waits for what). The graph goes on.",
+     NULL, NULL},
     {"HDE-R020", "nothing of that name can be reloaded",
      "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "
      "use. 'hde status' lists both.",

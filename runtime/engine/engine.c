@@ -12,6 +12,7 @@
 #include "engine/probe.h"
 #include "engine/reload.h"
 #include "engine/retain.h"
+#include "engine/savepoint.h"
 #include "engine/swaps.h"
 
 #include "base/log.h"
@@ -314,32 +315,42 @@ begin_recovery(struct engine *engine)
             engine->nodes[i]->ctx.batch = node_skip_marked;
 }
 
+/* A log that is taken begins with the state that its start had. */
+static bool
+place_taking(struct engine *engine, struct err *err)
+{
+    const Hde__Epoch *from = ingress_from(engine->ingress);
+    const uint64_t tick = engine->sequencer.last;
+
+    if (from && !epochs_restore(engine, from, err))
+        return false;
+    engine->sequencer.last = engine->sequencer.said = tick;
+    return true;
+}
+
 /* Where ticks begin: behind an epoch and the log after it, or above all that was before. */
 static bool
 place_start(struct engine *engine, struct err *err)
 {
-    uint64_t largest;
-    bool any = false;
+    const Hde__Epoch *from = engine->ingress ? ingress_from(engine->ingress) : NULL;
 
     if (engine->is_taking)
-        return true;
-    if (!read_marks(engine, &largest, err))
+        return place_taking(engine, err);
+    if (!read_marks(engine, &engine->largest_mark, err))
         return false;
-    if (engine->epochs &&
-        (!epochs_restore(engine, err) ||
-         !ingress_recover_open(engine, epochs_last(engine->epochs), &any, err)))
+    if (from && !epochs_restore(engine, from, err))
         return false;
     if (engine->ingress && !swaps_keep(engine, err))
         return false;
-    if (any) {
+    if (engine->goes_on) {
         begin_recovery(engine);
     } else if (engine->ingress) {
-        if (!ingress_start(engine->ingress, largest, false))
+        if (!ingress_start(engine->ingress, engine->largest_mark, false, NULL))
             return *err = engine->error, false;
         engine->is_recording = true;
         swaps_started(engine);
-    } else if (largest) {
-        engine->sequencer.last = (HDE_TICK_INCARNATION(largest) + 1) << 40;
+    } else if (engine->largest_mark) {
+        engine->sequencer.last = (HDE_TICK_INCARNATION(engine->largest_mark) + 1) << 40;
         engine->sequencer.said = engine->sequencer.last;
     }
     return true;
@@ -354,7 +365,8 @@ open_stores(struct engine *engine, struct err *err)
         return false;
     if (!engine->options.checkpoint)
         return true;
-    return epochs_open(engine, err);
+    savepoints_open(engine);
+    return epochs_open(engine, err) && ingress_recover_open(engine, &engine->goes_on, err);
 }
 
 /* Barriers, and what looks at the outputs of nodes. */
@@ -623,6 +635,7 @@ engine_free(struct engine *engine)
         if (engine->nodes[i]->actor)
             node_close(engine->nodes[i]);
     epochs_close(engine->epochs);
+    savepoints_close(engine->savepoints);
     hashes_close(engine->hashes);
     probes_close(engine);
     ingress_close(engine->ingress);

@@ -46,8 +46,11 @@ struct engine_options {
     const char *dlq;        /* folder of the dead-letter queue; NULL: letters are only counted */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
+    uint64_t until;          /* with log: entries behind this tick are not taken; 0: all. It may begin
+                                with an epoch beside the log */
     bool is_dry;             /* with log: sinks and views are left out, nothing is written anywhere */
     struct engine_trace trace;
+    bool own_builds;         /* with log: nodes run the graph's builds, not those that the log names */
     bool verify;             /* with log: barriers are passed, hashes compared */
     int64_t hashes_ns;       /* with record: hashes of all nodes so often, with checkpoint at every
                                 barrier; 0: none */

@@ -23,6 +23,7 @@
 #include "engine/hash.h"
 #include "engine/ingress.h"
 #include "engine/retain.h"
+#include "engine/savepoint.h"
 #include "engine/swaps.h"
 
 #include <dirent.h>
@@ -40,8 +41,8 @@ static const char magic[8] = "HDEEPOCH";
 
 struct epochs {
     struct engine *engine;
-    char *folder;
-    Hde__Epoch *last; /* read at the start */
+    char *folder, *restore_path;
+    Hde__Epoch *last, *restored; /* read at the start */
     int64_t timeout_ns;
     _Atomic uint64_t cpu_ns; /* that barriers have cost */
 
@@ -72,9 +73,9 @@ get32(const uint8_t *at)
 }
 
 static char *
-path_of(const struct epochs *self, uint64_t tick, const char *suffix)
+path_of(const char *folder, uint64_t tick)
 {
-    return xprintf("%s/epoch-%020" PRIu64 "%s", self->folder, tick, suffix);
+    return xprintf("%s/epoch-%020" PRIu64, folder, tick);
 }
 
 /* Under another name, and safe there. */
@@ -101,20 +102,20 @@ write_aside(const char *path, const uint8_t *bytes, size_t size)
 
 /* It gets its name, and keeps it. */
 static bool
-move_in(const struct epochs *self, const char *part, const char *path)
+move_in(const char *folder, const char *part, const char *path)
 {
     bool ok;
 
     fault_point(FAULT_EPOCH_COMMIT);
     ok = io.rename(part, path) == 0;
     fault_point(FAULT_EPOCH_COMMIT);
-    return ok && io_sync_folder(self->folder);
+    return ok && io_sync_folder(folder);
 }
 
-static bool
-write_file(const struct epochs *self, const Hde__Epoch *epoch)
+bool
+epoch_write(const char *folder, const char *path, const Hde__Epoch *epoch)
 {
-    char *part = path_of(self, epoch->tick, ".part"), *path = path_of(self, epoch->tick, "");
+    char *part = xprintf("%s.part", path);
     size_t size = hde__epoch__get_packed_size(epoch);
     uint8_t *bytes = xmalloc(HEADER + size);
     bool ok;
@@ -123,19 +124,27 @@ write_file(const struct epochs *self, const Hde__Epoch *epoch)
     hde__epoch__pack(epoch, bytes + HEADER);
     put32(bytes + 8, (uint32_t)size);
     put32(bytes + 12, crc32c(0, bytes + HEADER, size));
-    ok = write_aside(part, bytes, HEADER + size) && move_in(self, part, path);
+    ok = write_aside(part, bytes, HEADER + size) && move_in(folder, part, path);
+    free(bytes);
+    free(part);
+    return ok;
+}
+
+static bool
+write_file(const struct epochs *self, const Hde__Epoch *epoch)
+{
+    char *path = path_of(self->folder, epoch->tick);
+    bool ok = epoch_write(self->folder, path, epoch);
+
     if (!ok)
         log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.not-written",
                  "%s: %s; the next one is tried when it is due", path, strerror(errno));
-    free(bytes);
-    free(part);
     free(path);
     return ok;
 }
 
-/* NULL: it is not whole, or not ours. */
-static Hde__Epoch *
-read_file(const char *path)
+Hde__Epoch *
+epoch_read(const char *path)
 {
     struct stat st;
     int fd = io.open(path, O_RDONLY | O_CLOEXEC, 0);
@@ -163,9 +172,9 @@ read_file(const char *path)
 
 /* Ticks of the files, largest first. */
 static size_t
-list_files(const struct epochs *self, uint64_t **ticks)
+list_files(const char *folder, uint64_t **ticks)
 {
-    DIR *dir = opendir(self->folder);
+    DIR *dir = opendir(folder);
     struct dirent *entry;
     size_t n = 0, cap = 0;
 
@@ -192,9 +201,28 @@ list_files(const struct epochs *self, uint64_t **ticks)
     return n;
 }
 
+Hde__Epoch *
+epoch_find(const char *folder, uint64_t from, uint64_t before, bool oldest)
+{
+    Hde__Epoch *epoch = NULL;
+    uint64_t *ticks;
+    size_t n = list_files(folder, &ticks);
+
+    for (size_t i = 0; i < n && !epoch; i++) {
+        uint64_t tick = ticks[oldest ? n - 1 - i : i];
+        char *path = path_of(folder, tick);
+
+        if (tick >= from && tick < before)
+            epoch = epoch_read(path);
+        free(path);
+    }
+    free(ticks);
+    return epoch;
+}
+
 /* Whether one of the epochs names the build. */
 struct kept {
-    const struct epochs *self;
+    const char *folder;
     const uint64_t *ticks;
     size_t n;
 };
@@ -206,8 +234,8 @@ names_build(void *arg, const char *id)
     bool found = false;
 
     for (size_t i = 0; i < kept->n && !found; i++) {
-        char *path = path_of(kept->self, kept->ticks[i], "");
-        Hde__Epoch *epoch = read_file(path);
+        char *path = path_of(kept->folder, kept->ticks[i]);
+        Hde__Epoch *epoch = epoch_read(path);
 
         for (size_t k = 0; epoch && k < epoch->n_nodes && !found; k++)
             found = strcmp(epoch->nodes[k]->build_id, id) == 0;
@@ -223,17 +251,17 @@ static void
 retire(struct epochs *self)
 {
     uint64_t *ticks;
-    size_t n = list_files(self, &ticks), keep = (size_t)self->engine->graph->checkpoint.keep;
+    size_t n = list_files(self->folder, &ticks), keep = (size_t)self->engine->graph->checkpoint.keep;
 
     for (size_t i = keep; i < n; i++) {
-        char *path = path_of(self, ticks[i], "");
+        char *path = path_of(self->folder, ticks[i]);
 
         io.unlink(path);
         free(path);
     }
     if (n) {
-        char *path = path_of(self, ticks[n < keep ? n - 1 : keep - 1], "");
-        Hde__Epoch *oldest = read_file(path);
+        char *path = path_of(self->folder, ticks[n < keep ? n - 1 : keep - 1]);
+        Hde__Epoch *oldest = epoch_read(path);
 
         if (oldest) {
             ingress_need(self->engine->ingress, oldest->position);
@@ -242,7 +270,7 @@ retire(struct epochs *self)
         free(path);
     }
     builds_retire(self->engine->builds, ingress_first(self->engine->ingress), names_build,
-                  &(struct kept){self, ticks, n < keep ? n : keep});
+                  &(struct kept){self->folder, ticks, n < keep ? n : keep});
     free(ticks);
 }
 
@@ -272,15 +300,23 @@ static void
 commit(struct epochs *self, Hde__Epoch *epoch)
 {
     int64_t begin_ns = clock_read(CLOCK_THREAD_CPUTIME_ID);
-    bool ok = ingress_wait_durable(self->engine->ingress, epoch->position) &&
-              dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
+    Hde__LogStart start = HDE__LOG_START__INIT;
+    struct arena arena = {0};
+    bool ok;
 
+    ingress_describe(self->engine, &start, &arena);
+    epoch->start = &start;
+    ok = ingress_wait_durable(self->engine->ingress, epoch->position) &&
+         dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
     if (ok) {
         tell_senders(self, epoch);
         retire(self);
         log_line(LEVEL_DEBUG, self->engine->graph->name, NULL, "checkpoint.complete",
                  "tick %" PRIu64, epoch->tick);
     }
+    savepoints_commit(self->engine->savepoints, epoch, ok);
+    epoch->start = NULL;
+    arena_fini(&arena);
     pthread_mutex_lock(&self->lock);
     if (ok)
         self->completed = epoch->tick;
@@ -337,18 +373,28 @@ static void
 read_last(struct epochs *self)
 {
     uint64_t *ticks;
-    size_t n = list_files(self, &ticks);
+    size_t n = list_files(self->folder, &ticks);
 
     for (size_t i = 0; i < n && !self->last; i++) {
-        char *path = path_of(self, ticks[i], "");
+        char *path = path_of(self->folder, ticks[i]);
 
-        self->last = read_file(path);
+        self->last = epoch_read(path);
         if (!self->last)
             log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.damaged",
                      "%s is not whole: the one before it is taken", path);
         free(path);
     }
     free(ticks);
+}
+
+static bool
+read_restored(struct epochs *self, struct err *err)
+{
+    self->restored = epoch_read(self->restore_path);
+    if (self->restored || access(self->restore_path, F_OK))
+        return true;
+    return err_set(err, "HDE-R084", "'%s' is not whole: restore the savepoint again, or remove it",
+                   self->restore_path);
 }
 
 bool
@@ -361,11 +407,14 @@ epochs_open(struct engine *engine, struct err *err)
     self->engine = engine;
     self->timeout_ns = engine->graph->checkpoint.timeout_ns;
     self->folder = xprintf("%s/epochs", engine->graph->checkpoint.store);
+    self->restore_path = xprintf("%s/restore", engine->graph->checkpoint.store);
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
     if (!io_make_folders(self->folder))
         return err_set(err, "HDE-R014", "'%s' cannot be made: %s", self->folder, strerror(errno));
     read_last(self);
+    if (!read_restored(self, err))
+        return false;
     self->completed = self->last ? self->last->tick : 0;
     if (engine->options.steps)
         return true;
@@ -395,8 +444,11 @@ epochs_close(struct epochs *self)
     if (self->last)
         hde__epoch__free_unpacked(self->last, NULL);
     pthread_cond_destroy(&self->changed);
+    if (self->restored)
+        hde__epoch__free_unpacked(self->restored, NULL);
     pthread_mutex_destroy(&self->lock);
     free(self->folder);
+    free(self->restore_path);
     free(self);
 }
 
@@ -417,6 +469,21 @@ uint64_t
 epochs_cpu_ns(const struct epochs *self)
 {
     return atomic_load(&((struct epochs *)(uintptr_t)self)->cpu_ns);
+}
+
+const Hde__Epoch *
+epochs_restored(const struct epochs *self)
+{
+    return self->restored;
+}
+
+void
+epochs_forget_restored(struct epochs *self)
+{
+    io.unlink(self->restore_path);
+    io_sync_folder(self->engine->graph->checkpoint.store);
+    hde__epoch__free_unpacked(self->restored, NULL);
+    self->restored = NULL;
 }
 
 uint64_t
@@ -679,7 +746,7 @@ load_state(struct node *node, const Hde__SavedNode *saved, struct err *err)
 bool
 node_load(struct node *node, const Hde__SavedNode *saved, struct err *err)
 {
-    if (!load_state(node, saved, err))
+    if (!node->is_left_out && !load_state(node, saved, err))
         return false;
     node->wm = saved->watermark_ns;
     node->out_wm = saved->out_watermark_ns;
@@ -729,12 +796,8 @@ restore_source(struct engine *engine, const Hde__SavedSource *saved, struct err 
 }
 
 bool
-epochs_restore(struct engine *engine, struct err *err)
+epochs_restore(struct engine *engine, const Hde__Epoch *epoch, struct err *err)
 {
-    const Hde__Epoch *epoch = engine->epochs->last;
-
-    if (!epoch)
-        return true;
     for (size_t i = 0; i < epoch->n_nodes; i++)
         if (!restore_node(engine, epoch->nodes[i], err))
             return false;

@@ -8,14 +8,26 @@
 
 #include <hde/schemas/runtime.pb-c.h>
 
+/* The form of all files with saved state: magic, size, CRC and a packed hde.Epoch. Whole or not at
+ * all under that name, in that folder; false with errno. */
+bool epoch_write(const char *folder, const char *path, const Hde__Epoch *epoch);
+/* NULL: it is not there, not whole, or not ours. */
+Hde__Epoch *epoch_read(const char *path);
+/* The newest (or oldest) whole epoch in the folder with from <= tick < before; NULL: none. */
+Hde__Epoch *epoch_find(const char *folder, uint64_t from, uint64_t before, bool oldest);
+
 /* Opens engine->graph->checkpoint.store and reads the newest whole epoch. */
 bool epochs_open(struct engine *engine, struct err *err);
 /* Waits for an epoch that is being written, not for one that is not confirmed. */
 void epochs_close(struct epochs *self);
 /* What epochs_open() found, NULL: none. */
 const Hde__Epoch *epochs_last(const struct epochs *self);
-/* Puts the state of the last epoch into the opened nodes; engine threads do not run yet. */
-bool epochs_restore(struct engine *engine, struct err *err);
+/* A savepoint that this start is to go on from (savepoint.h), NULL: none. */
+const Hde__Epoch *epochs_restored(const struct epochs *self);
+/* The log has it. */
+void epochs_forget_restored(struct epochs *self);
+/* Puts saved state into the opened nodes; engine threads do not run yet. */
+bool epochs_restore(struct engine *engine, const Hde__Epoch *epoch, struct err *err);
 
 /* Actors that barriers reach. */
 bool epochs_reach(const struct actor *actor);

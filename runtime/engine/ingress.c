@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/dlq.h"
+#include "engine/epoch.h"
 #include "seglog/seglog.h"
 
 #include <limits.h>
@@ -34,6 +35,10 @@ struct ingress {
     struct seglog *log;           /* writing */
     struct seglog_reader *reader; /* taking */
     Hde__LogEntry *taken;
+    /* taking, and recovery */
+    Hde__Epoch *began;        /* read for it */
+    const Hde__Epoch *from;   /* the state to begin with; NULL: none */
+    const Hde__Epoch *behind; /* entries come behind its barrier; NULL: from a fresh start on */
     /* one entry a tick, so ticks and positions of a start go together */
     _Atomic uint64_t start_tick, start_position;
 
@@ -109,7 +114,7 @@ struct starts {
 };
 
 static bool
-find_starts(const char *folder, struct starts *out, struct err *err)
+find_starts(const char *folder, uint64_t until, struct starts *out, struct err *err)
 {
     struct seglog_reader *reader = seglog_reader_open(folder, err);
     struct seglog_record record;
@@ -122,7 +127,7 @@ find_starts(const char *folder, struct starts *out, struct err *err)
          next = HDE_TICK_INCARNATION(out->last) + 1) {
         Hde__LogEntry *entry;
 
-        if (seglog_next(reader, &record, err) != SEGLOG_RECORD)
+        if (seglog_next(reader, &record, err) != SEGLOG_RECORD || record.key.tick > until)
             break;
         out->last = record.key.tick;
         entry = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
@@ -135,33 +140,42 @@ find_starts(const char *folder, struct starts *out, struct err *err)
     return !err_is_set(err);
 }
 
-static bool
-write_start(struct ingress *self, bool recovered)
+void
+ingress_describe(const struct engine *engine, Hde__LogStart *out, struct arena *arena)
 {
-    const struct engine *engine = self->engine;
     const struct graph *graph = engine->graph;
-    Hde__LogEntry entry = HDE__LOG_ENTRY__INIT;
-    Hde__LogStart start = HDE__LOG_START__INIT;
-    Hde__LogNode *node = xcalloc(graph->n_nodes + 1, sizeof *node);
-    Hde__LogNode **nodes = xcalloc(graph->n_nodes + 1, sizeof *nodes);
+    Hde__LogNode *node = arena_alloc(arena, (graph->n_nodes + 1) * sizeof *node);
     char path[PATH_MAX];
 
-    for (size_t i = 0; i < graph->n_nodes; i++) {
-        hde__log_node__init(&node[i]);
-        node[i].name = (char *)(uintptr_t)graph->nodes[i].name;
-        node[i].op = (char *)(uintptr_t)graph->nodes[i].op->name;
-        node[i].build_id = (char *)(uintptr_t)graph->nodes[i].build_id;
-        nodes[i] = &node[i];
+    out->nodes = arena_alloc(arena, (graph->n_nodes + 1) * sizeof *out->nodes);
+    for (; out->n_nodes < graph->n_nodes; out->n_nodes++) {
+        const struct graph_node *from = &graph->nodes[out->n_nodes];
+        Hde__LogNode *to = out->nodes[out->n_nodes] = &node[out->n_nodes];
+
+        hde__log_node__init(to);
+        to->name = (char *)(uintptr_t)from->name;
+        to->op = (char *)(uintptr_t)from->op->name;
+        to->build_id = (char *)(uintptr_t)from->build_id;
     }
-    start.graph = (char *)(uintptr_t)graph->name;
+    out->graph = (char *)(uintptr_t)graph->name;
     if (graph->path)
-        start.path = realpath(graph->path, path) ? path : (char *)(uintptr_t)graph->path;
-    start.n_set = engine->options.n_sets;
-    start.set = (char **)(uintptr_t)engine->options.sets;
-    start.n_nodes = graph->n_nodes;
-    start.nodes = nodes;
-    start.version = (char *)(uintptr_t)hde_version();
+        out->path = arena_text(arena, realpath(graph->path, path) ? path : graph->path);
+    out->n_set = engine->options.n_sets;
+    out->set = (char **)(uintptr_t)engine->options.sets;
+    out->version = (char *)(uintptr_t)hde_version();
+}
+
+static bool
+write_start(struct ingress *self, bool recovered, const Hde__Epoch *restored)
+{
+    const struct engine *engine = self->engine;
+    Hde__LogEntry entry = HDE__LOG_ENTRY__INIT;
+    Hde__LogStart start = HDE__LOG_START__INIT;
+    struct arena arena = {0};
+
+    ingress_describe(engine, &start, &arena);
     start.has_recovered = start.recovered = recovered;
+    start.restored = (Hde__Epoch *)(uintptr_t)restored;
     entry.has_tick = entry.has_kind = entry.has_time_ns = true;
     entry.tick = engine->sequencer.last;
     entry.kind = HDE__LOG_KIND__LOG_KIND_START;
@@ -169,8 +183,7 @@ write_start(struct ingress *self, bool recovered)
     entry.start = &start;
     self->start_tick = entry.tick;
     self->start_position = append_entry(self, &entry);
-    free(nodes);
-    free(node);
+    arena_fini(&arena);
     return self->start_position != 0;
 }
 
@@ -198,13 +211,13 @@ ingress_open(struct engine *engine, struct err *err)
 }
 
 bool
-ingress_start(struct ingress *self, uint64_t above, bool recovered)
+ingress_start(struct ingress *self, uint64_t above, bool recovered, const Hde__Epoch *restored)
 {
     struct sequencer *sequencer = &self->engine->sequencer;
     struct err err = {0};
     struct starts starts;
 
-    if (!find_starts(self->engine->options.record, &starts, &err)) {
+    if (!find_starts(self->engine->options.record, UINT64_MAX, &starts, &err)) {
         engine_fail(self->engine, err.code, err.text);
         return false;
     }
@@ -213,7 +226,13 @@ ingress_start(struct ingress *self, uint64_t above, bool recovered)
     sequencer->last = (HDE_TICK_INCARNATION(above) + 1) << INCARNATION_BITS;
     if (sequencer->said < sequencer->last)
         sequencer->said = sequencer->last;
-    return write_start(self, recovered);
+    return write_start(self, recovered, restored);
+}
+
+bool
+ingress_wait_started(struct ingress *self)
+{
+    return ingress_wait_durable(self, self->start_position);
 }
 
 void
@@ -227,6 +246,8 @@ ingress_close(struct ingress *self)
         seglog_reader_close(self->reader);
     if (self->taken)
         hde__log_entry__free_unpacked(self->taken, NULL);
+    if (self->began)
+        hde__epoch__free_unpacked(self->began, NULL);
     free(self->item);
     free(self->items);
     free(self->position);
@@ -531,12 +552,12 @@ ingress_handover(struct ingress *self, const struct edge *edge, const struct rec
 
 /* Reads the entry of the last fresh start; NULL with err. */
 static const Hde__LogEntry *
-seek_start(struct ingress *self, const char *folder, struct err *err)
+seek_start(struct ingress *self, const char *folder, uint64_t until, struct err *err)
 {
     const Hde__LogEntry *entry = NULL;
     struct starts starts;
 
-    if (!find_starts(folder, &starts, err))
+    if (!find_starts(folder, until, &starts, err))
         return NULL;
     self->reader = seglog_reader_open(folder, err);
     if (!self->reader)
@@ -551,6 +572,68 @@ seek_start(struct ingress *self, const char *folder, struct err *err)
     return entry;
 }
 
+/* The epochs of a store lie beside its log. */
+static Hde__Epoch *
+epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
+{
+    struct arena arena = {0};
+    Hde__Epoch *epoch =
+        epoch_find(arena_printf(&arena, "%s/../epochs", log), from, before, oldest);
+
+    arena_fini(&arena);
+    return epoch;
+}
+
+/* Behind the barrier of the epoch. False: it is none of this log, or of a part that was retired. */
+static bool
+seek_epoch(struct ingress *self, const char *folder, const Hde__Epoch *epoch, struct err *err)
+{
+    struct seglog_record record;
+
+    self->reader = seglog_reader_open(folder, err);
+    if (self->reader && seglog_seek_position(self->reader, epoch->position) &&
+        seglog_next(self->reader, &record, err) == SEGLOG_RECORD &&
+        record.key.tick == epoch->tick)
+        return true;
+    ingress_recover_close(self);
+    return false;
+}
+
+static uint64_t
+until_of(const struct engine *engine)
+{
+    return engine->options.until ? engine->options.until : UINT64_MAX;
+}
+
+/* The newest epoch before the tick that is asked for; where the beginning of the log was retired,
+ * the oldest one. */
+static bool
+take_from_epoch(struct ingress *self, struct err *err)
+{
+    struct engine *engine = self->engine;
+    const uint64_t until = until_of(engine);
+    const char *folder = engine->options.log;
+    Hde__Epoch *epoch = NULL;
+    struct starts starts;
+
+    if (!find_starts(folder, until, &starts, err))
+        return false;
+    if (engine->options.until || !starts.fresh)
+        epoch = epoch_beside(folder, starts.fresh, until, !engine->options.until);
+    if (!epoch)
+        return false;
+    self->began = epoch;
+    if (!seek_epoch(self, folder, epoch, err)) {
+        hde__epoch__free_unpacked(epoch, NULL);
+        self->began = NULL;
+        return false;
+    }
+    self->from = self->behind = epoch;
+    engine->sequencer.last = engine->sequencer.said = epoch->tick;
+    engine->sequencer.now_ns = engine->start_ns = epoch->time_ns;
+    return true;
+}
+
 bool
 ingress_take_open(struct engine *engine, struct err *err)
 {
@@ -559,24 +642,47 @@ ingress_take_open(struct engine *engine, struct err *err)
 
     self->engine = engine;
     engine->ingress = self;
-    entry = seek_start(self, engine->options.log, err);
+    if (take_from_epoch(self, err))
+        return true;
+    if (err_is_set(err))
+        return false;
+    entry = seek_start(self, engine->options.log, until_of(engine), err);
     if (!entry)
         return false;
+    self->from = entry->start->restored;
     engine->sequencer.last = engine->sequencer.said = entry->tick;
     engine->sequencer.now_ns = engine->start_ns = entry->time_ns;
     return true;
 }
 
+const Hde__Epoch *
+ingress_from(const struct ingress *self)
+{
+    return self->from;
+}
+
+const Hde__Epoch *
+ingress_behind(const struct ingress *self)
+{
+    return self->behind;
+}
+
 bool
-ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any, struct err *err)
+ingress_recover_open(struct engine *engine, bool *any, struct err *err)
 {
     struct ingress *self = engine->ingress;
+    const Hde__Epoch *epoch = epochs_last(engine->epochs);
     const char *folder = engine->options.record;
     struct starts starts;
 
-    *any = false;
-    if (!find_starts(folder, &starts, err))
+    self->from = epochs_restored(engine->epochs);
+    *any = self->from != NULL;
+    if (*any)
+        return true;
+    if (!find_starts(folder, UINT64_MAX, &starts, err))
         return false;
+    if (epoch && epoch->tick < starts.fresh)
+        epoch = NULL; /* of before */
     if (!epoch && !starts.last)
         return true;
     if (!epoch && !starts.fresh)
@@ -588,8 +694,13 @@ ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any, 
         return err_set(err, "HDE-R014", "'%s' is gone, and with it what came after the last epoch",
                        folder);
     *any = true;
-    if (!epoch)
-        return seek_start(self, folder, err) != NULL;
+    if (!epoch) {
+        const Hde__LogEntry *entry = seek_start(self, folder, UINT64_MAX, err);
+
+        self->from = entry ? entry->start->restored : NULL;
+        return entry != NULL;
+    }
+    self->from = self->behind = epoch;
     self->reader = seglog_reader_open(folder, err);
     if (!self->reader)
         return false;
@@ -608,26 +719,31 @@ is_among(uint32_t kind, const Hde__LogKind *kinds, size_t n)
 
 /* Where taking begins. False: nowhere. */
 static bool
-seek_begin(struct seglog_reader *reader, const Hde__Epoch *epoch, const struct starts *starts)
+seek_begin(const struct ingress *self, const char *folder, struct seglog_reader *reader,
+           struct err *err)
 {
-    if (epoch)
-        return seglog_seek_position(reader, epoch->position + 1);
-    return starts->fresh && seglog_seek_tick(reader, starts->fresh);
+    struct starts starts;
+
+    if (self->behind)
+        return seglog_seek_position(reader, self->behind->position + 1);
+    return find_starts(folder, until_of(self->engine), &starts, err) && starts.fresh &&
+           seglog_seek_tick(reader, starts.fresh);
 }
 
 bool
-ingress_scan(const struct engine *engine, const Hde__Epoch *epoch, const Hde__LogKind *kinds,
-             size_t n_kinds, void (*found)(void *arg, const Hde__LogEntry *entry), void *arg,
-             struct err *err)
+ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_kinds,
+             void (*found)(void *arg, const Hde__LogEntry *entry), void *arg, struct err *err)
 {
     const char *folder = engine->is_taking ? engine->options.log : engine->options.record;
-    struct seglog_reader *reader = seglog_reader_open(folder, err);
+    struct seglog_reader *reader;
     struct seglog_record record;
-    struct starts starts;
 
+    if (!engine->ingress->reader)
+        return true; /* nothing is taken */
+    reader = seglog_reader_open(folder, err);
     if (!reader)
         return false;
-    if (find_starts(folder, &starts, err) && seek_begin(reader, epoch, &starts))
+    if (seek_begin(engine->ingress, folder, reader, err))
         while (seglog_next(reader, &record, err) == SEGLOG_RECORD) {
             Hde__LogEntry *entry = NULL;
 
@@ -645,28 +761,39 @@ ingress_scan(const struct engine *engine, const Hde__Epoch *epoch, const Hde__Lo
 void
 ingress_recover_close(struct ingress *self)
 {
-    seglog_reader_close(self->reader);
+    if (self->reader)
+        seglog_reader_close(self->reader);
     self->reader = NULL;
 }
 
+static void
+copy_start(const Hde__LogStart *start, struct arena *arena, struct log_start *out)
+{
+    out->graph = arena_text(arena, start->graph ? start->graph : "");
+    out->path = arena_text(arena, start->path ? start->path : "");
+    out->n_sets = start->n_set;
+    out->sets = arena_alloc(arena, (start->n_set + 1) * sizeof *out->sets);
+    for (size_t i = 0; i < start->n_set; i++)
+        out->sets[i] = arena_text(arena, start->set[i]);
+}
+
+/* The start that a replay gives again; where it was retired, what the oldest epoch knows of it. */
 bool
 engine_log_start(const char *folder, struct arena *arena, struct log_start *out, struct err *err)
 {
     struct ingress *self = xcalloc(1, sizeof *self);
-    const Hde__LogEntry *entry = seek_start(self, folder, err);
+    const Hde__LogEntry *entry = seek_start(self, folder, UINT64_MAX, err);
+    Hde__Epoch *epoch = entry ? NULL : epoch_beside(folder, 0, UINT64_MAX, true);
+    bool ok = entry || (epoch && epoch->start);
 
-    if (entry) {
-        const Hde__LogStart *start = entry->start;
-
-        out->graph = arena_text(arena, start->graph ? start->graph : "");
-        out->path = arena_text(arena, start->path ? start->path : "");
-        out->n_sets = start->n_set;
-        out->sets = arena_alloc(arena, (start->n_set + 1) * sizeof *out->sets);
-        for (size_t i = 0; i < start->n_set; i++)
-            out->sets[i] = arena_text(arena, start->set[i]);
-    }
+    if (ok)
+        copy_start(entry ? entry->start : epoch->start, arena, out);
+    if (ok && !entry)
+        *err = (struct err){0};
+    if (epoch)
+        hde__epoch__free_unpacked(epoch, NULL);
     ingress_close(self);
-    return entry != NULL;
+    return ok;
 }
 
 const Hde__LogEntry *
@@ -677,8 +804,8 @@ ingress_next(struct ingress *self, struct err *err)
     if (self->taken)
         hde__log_entry__free_unpacked(self->taken, NULL);
     self->taken = NULL;
-    if (seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
-        return NULL;
+    if (!self->reader || seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
+        return NULL; /* a savepoint has nothing behind it */
     self->taken = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
     if (!self->taken || !self->taken->has_tick || !self->taken->has_kind)
         err_set(err, "HDE-R012", "record %llu of the log is no entry",

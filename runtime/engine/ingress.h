@@ -14,8 +14,13 @@
 
 /* Opens the folder of engine->options.record; nobody else may have it. */
 bool ingress_open(struct engine *engine, struct err *err);
-/* The entry of this start, with ticks above `above`; a recovered one goes on from those before. */
-bool ingress_start(struct ingress *self, uint64_t above, bool recovered);
+/* What a start of the graph is, in texts of the engine and the arena. */
+void ingress_describe(const struct engine *engine, Hde__LogStart *out, struct arena *arena);
+/* The entry of this start, with ticks above `above`; a recovered one goes on from those before. A
+ * fresh one begins with the state of `restored`, or without any (NULL). */
+bool ingress_start(struct ingress *self, uint64_t above, bool recovered,
+                   const Hde__Epoch *restored);
+bool ingress_wait_started(struct ingress *self); /* until that entry is durable; false: never */
 uint64_t ingress_barrier(struct ingress *self); /* position of the entry; 0: not taken, failed */
 struct swap_cut;
 struct decision;
@@ -46,18 +51,21 @@ void ingress_handover(struct ingress *self, const struct edge *edge, const struc
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
 
-/* Opens the folder of engine->options.log at its last start that is none of a recovery. */
+/* Opens the folder of engine->options.log at its last start that is none of a recovery, or, with
+ * `until` or where that start was retired, behind an epoch beside it. */
 bool ingress_take_open(struct engine *engine, struct err *err);
-/* Recovery: entries behind the epoch, or from the last fresh start without one. *any tells whether
- * there is something to go on from. */
-bool ingress_recover_open(struct engine *engine, const Hde__Epoch *epoch, bool *any,
-                          struct err *err);
+/* Recovery: entries behind the newest epoch, or from the last fresh start if that came later; none
+ * behind a savepoint that is to be restored. *any tells whether there is something to go on from. */
+bool ingress_recover_open(struct engine *engine, bool *any, struct err *err);
+/* After either. The state to begin with, NULL: none; until ingress_next(). */
+const Hde__Epoch *ingress_from(const struct ingress *self);
+/* The epoch behind whose barrier the entries come, NULL: from a start on, or none. */
+const Hde__Epoch *ingress_behind(const struct ingress *self);
 void ingress_recover_close(struct ingress *self);
-/* Gives every entry of those kinds from where the engine will take the log: behind the epoch, or from
- * the last fresh start. Reads on its own; nothing that there is nothing to take is no error. */
-bool ingress_scan(const struct engine *engine, const Hde__Epoch *epoch, const Hde__LogKind *kinds,
-                  size_t n_kinds, void (*found)(void *arg, const Hde__LogEntry *entry), void *arg,
-                  struct err *err);
+/* Gives every entry of those kinds from where the engine will take the log. Reads on its own; that
+ * there is nothing to take is no error. */
+bool ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_kinds,
+                  void (*found)(void *arg, const Hde__LogEntry *entry), void *arg, struct err *err);
 /* The next entry, valid until the one after it; NULL at the end, or err is set. */
 const Hde__LogEntry *ingress_next(struct ingress *self, struct err *err);
 /* The entry's messages into port[0..n-1]; false with err: a port or type that `outputs` does not

@@ -257,6 +257,7 @@ struct epochs;  /* epoch.h */
 struct probe;   /* probe.h */
 struct hashes;  /* hash.h */
 struct dlq;     /* dlq.h */
+struct savepoints; /* savepoint.h */
 struct builds;  /* builds.h */
 struct swaps;   /* swaps.h */
 
@@ -402,10 +403,13 @@ struct engine {
     struct dlq *dlq;
     struct ingress *ingress; /* NULL: neither written nor taken again */
     struct epochs *epochs;   /* NULL: no checkpoints */
+    struct savepoints *savepoints; /* NULL: no checkpoints */
+    uint64_t largest_mark;   /* of the sinks, at the start */
     struct hashes *hashes;   /* NULL: barriers carry none */
     int64_t barriers_ns;     /* so often; 0: none */
     struct builds *builds;   /* with ingress: plugin files that the log needs */
     struct swaps *swaps;     /* with ingress */
+    bool goes_on;            /* from an epoch, a log or a savepoint */
     bool is_recording;       /* entries are written */
     bool is_taking;          /* a log is taken again, and nothing else is done */
     _Atomic bool recovering; /* a log is taken first; then the sources go on */

@@ -16,6 +16,7 @@
 #include "engine/epoch.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/savepoint.h"
 #include "engine/swaps.h"
 
 #include <stdio.h>
@@ -676,6 +677,14 @@ take_cut(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     return true;
 }
 
+/* Whoever runs builds of his own does not follow the log from one to another. */
+static bool
+is_passed_over(const struct engine *engine, const Hde__LogEntry *entry)
+{
+    return engine->options.own_builds && (entry->kind == HDE__LOG_KIND__LOG_KIND_SWAP ||
+                                          entry->kind == HDE__LOG_KIND__LOG_KIND_RETURN);
+}
+
 static bool
 take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
 {
@@ -690,7 +699,7 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
         return take_barrier(worker, entry);
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_START ||
         entry->kind == HDE__LOG_KIND__LOG_KIND_ASIDE || /* read before anything ran */
-        entry->kind == HDE__LOG_KIND__LOG_KIND_HASHES) {
+        entry->kind == HDE__LOG_KIND__LOG_KIND_HASHES || is_passed_over(worker->engine, entry)) {
         entry_tick(worker, entry);
         if (worker->engine->hashes)
             hashes_expect(worker->engine->hashes, entry);
@@ -768,9 +777,17 @@ go_live(struct worker *worker)
     struct sequencer *self = worker->sequencer;
     struct engine *engine = worker->engine;
 
+    const Hde__Epoch *restored = epochs_restored(engine->epochs);
+    uint64_t above = self->last > engine->largest_mark ? self->last : engine->largest_mark;
+
     ingress_recover_close(engine->ingress);
-    if (!ingress_start(engine->ingress, self->last, true))
+    if (!ingress_start(engine->ingress, above, !restored, restored))
         return false;
+    if (restored) {
+        if (!ingress_wait_started(engine->ingress))
+            return false; /* a broken log: ingress_must_wait() says so */
+        epochs_forget_restored(engine->epochs);
+    }
     engine->is_recording = true;
     swaps_started(engine);
     self->barrier_ns = worker->mono_ns;
@@ -806,6 +823,8 @@ log_turn(struct worker *worker)
     while (!worker_turn_is_over(worker)) {
         if (!self->entry && !self->log_has_ended)
             self->entry = ingress_next(engine->ingress, &err);
+        if (self->entry && engine->options.until && self->entry->tick > engine->options.until)
+            self->entry = NULL;
         self->log_has_ended = !self->entry;
         if (err_is_set(&err))
             break;
@@ -848,8 +867,10 @@ give_barrier(struct worker *worker)
     if (!position)
         return false;
     atomic_store_explicit(&engine->wants_epoch, false, memory_order_relaxed);
-    if (engine->epochs)
+    if (engine->epochs) {
         epochs_begin(engine->epochs, position);
+        savepoints_begin(engine->savepoints, tick);
+    }
     if (engine->hashes)
         hashes_begin(engine->hashes, tick);
     run_barrier(worker, now_ns);
@@ -891,6 +912,7 @@ barrier_turn(struct worker *worker, bool *moved)
                    atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
                    all_silent(self);
     bool is_open = barrier_is_open(engine, is_last), is_due;
+    bool is_wanted = engine->savepoints && savepoints_are_wanted(engine->savepoints);
 
     if (is_open && engine->epochs)
         self->wait_ns = worker->mono_ns + engine->graph->checkpoint.timeout_ns;
@@ -901,7 +923,7 @@ barrier_turn(struct worker *worker, bool *moved)
     }
     is_due = worker->mono_ns >= self->barrier_ns ||
              atomic_load_explicit(&engine->wants_epoch, memory_order_acquire);
-    if (self->last == self->barrier_tick || (!is_last && !is_due)) {
+    if (!is_wanted && (self->last == self->barrier_tick || (!is_last && !is_due))) {
         if (is_last)
             engine_end(engine); /* nothing came since the last one */
         return is_last;

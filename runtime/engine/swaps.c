@@ -129,13 +129,15 @@ read_log(struct swaps *self, struct err *err)
                                          HDE__LOG_KIND__LOG_KIND_SWAP,
                                          HDE__LOG_KIND__LOG_KIND_RETURN};
     const struct engine *engine = self->engine;
-    const Hde__Epoch *epoch = engine->epochs ? epochs_last(engine->epochs) : NULL;
+    const Hde__Epoch *epoch = ingress_behind(engine->ingress);
 
+    if (engine->options.own_builds)
+        return true;
     for (size_t i = 0; epoch && i < epoch->n_nodes; i++)
         note_first(self, epoch->nodes[i]->name, epoch->nodes[i]->build_id);
     if (!engine->is_taking && !engine->epochs)
         return true; /* a run of its own */
-    return ingress_scan(engine, epoch, kinds, sizeof kinds / sizeof *kinds, note_entry, self, err);
+    return ingress_scan(engine, kinds, sizeof kinds / sizeof *kinds, note_entry, self, err);
 }
 
 /* ---- Opening ------------------------------------------------------------------------------ */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * taking - a recorded run taken again by a command that looks into it: nothing is written, sources
+ * are not asked. */
+#ifndef CMD_TAKING_H
+#define CMD_TAKING_H
+
+#include "cmd/cmd.h"
+#include "engine/engine.h"
+#include "graph/graph.h"
+
+struct taking_options {
+    struct cmd_list set;
+    const char *plugins, *graph;
+};
+#define TAKING_OPTIONS(block)                                                                      \
+    {CMD_OPTION("graph", block, taking.graph), .value = "GRAPH", .complete = CMD_COMPLETE_FILE,    \
+     .help = "this graph instead of the recorded one"},                                            \
+        {CMD_OPTION("set", block, taking.set), .value = "NODE.PARAM=VALUE",                        \
+         .help = "set a parameter, or a variable with vars.NAME=VALUE"},                           \
+    {                                                                                              \
+        CMD_OPTION("plugins", block, taking.plugins), .value = "PATH", .env = "HDE_PLUGIN_PATH",   \
+            .complete = CMD_COMPLETE_FOLDER, .help = "folders with operators, separated by colons" \
+    }
+
+struct taking {
+    const struct cmd *cmd;
+    const char *log;
+    struct registry *registry;
+    struct graph *graph;
+    char *folder;
+    bool own_builds; /* the graph's, not those that the log names */
+    const char **sets;
+    size_t n_sets;
+};
+
+/* Loads the graph that the log names. plugin: a file, or a folder, whose operators win over those
+ * of the same name, and over the builds that the log names; NULL: none. An exit code; taking_close() after either. */
+int taking_open(const struct cmd *cmd, const struct taking_options *options, const char *log,
+                const char *plugin, struct taking *out);
+/* Takes entries up to that tick (0: all) and shows what nodes emit. An exit code. */
+int taking_run(struct taking *self, const struct engine_trace *trace, uint64_t until);
+void taking_close(struct taking *self);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * savepoint - epochs with a name: kept until they are removed, whole in one file, restored without
+ * the log. */
+#ifndef ENGINE_SAVEPOINT_H
+#define ENGINE_SAVEPOINT_H
+
+#include "engine/engine.h"
+
+#include <hde/schemas/runtime.pb-c.h>
+
+/* ---- Files: any process -------------------------------------------------------------------- */
+
+/* Letters, digits, '.', '_' and '-', at most 100, not beginning with '.'. */
+bool savepoint_is_name(const char *name);
+/* STORE/savepoints/NAME; lives in arena. */
+const char *savepoint_path(const char *store, const char *name, struct arena *arena);
+/* The caller frees it with hde__epoch__free_unpacked(). NULL with err: it is not there, not whole or
+ * no savepoint. */
+Hde__Epoch *savepoint_read(const char *path, struct err *err);
+/* Replaces what is there, whole or not at all. */
+bool savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err);
+bool savepoint_remove(const char *path, struct err *err);
+
+/* Says of each node and source what a start of the graph from the savepoint would do; true: it would
+ * start. */
+enum savepoint_fit { SAVEPOINT_FITS, SAVEPOINT_NOTE, SAVEPOINT_UNFIT };
+typedef void savepoint_found(void *arg, enum savepoint_fit fit, const char *node, const char *text);
+bool savepoint_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_found *found,
+                     void *arg);
+
+/* The next start of a graph with this store goes on from the savepoint. Refused while an engine has
+ * the log. */
+bool savepoint_restore(const char *store, const char *log, const Hde__Epoch *savepoint,
+                       struct err *err);
+
+/* ---- A running engine ---------------------------------------------------------------------- */
+
+struct savepoint_report {
+    enum { SAVEPOINT_NONE, SAVEPOINT_WAITING, SAVEPOINT_DONE, SAVEPOINT_FAILED } state;
+    uint64_t tick, bytes;
+    char path[512];
+    struct err err; /* FAILED */
+};
+
+/* Any thread. False with err: not now, or the name is taken. Else it is under way. */
+bool savepoint_ask(struct engine *engine, const char *name, struct err *err);
+/* Of the one that was asked for last under this name. Any thread. */
+void savepoint_report(struct engine *engine, const char *name, struct savepoint_report *out);
+
+/* For epoch.c and sequencer.c */
+struct savepoints;
+void savepoints_open(struct engine *engine);
+void savepoints_close(struct savepoints *self);
+bool savepoints_are_wanted(struct savepoints *self); /* sequencer: a barrier is to be given now */
+void savepoints_begin(struct savepoints *self, uint64_t tick); /* sequencer: by this one */
+/* Thread of epochs: the epoch is complete, and safe as such if ok. */
+void savepoints_commit(struct savepoints *self, Hde__Epoch *epoch, bool ok);
+
+#endif
