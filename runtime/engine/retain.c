@@ -674,14 +674,13 @@ bool
 retain_read_log(struct engine *engine, struct err *err)
 {
     static const Hde__LogKind kinds[] = {HDE__LOG_KIND__LOG_KIND_ASIDE};
-    const Hde__Epoch *epoch = engine->epochs ? epochs_last(engine->epochs) : NULL;
     bool any = false;
 
     for (uint32_t i = 0; i < engine->n_nodes; i++)
         any |= engine->nodes[i]->retain != NULL;
     if (!any || !(engine->is_taking || engine->epochs))
         return true;
-    return ingress_scan(engine, epoch, kinds, 1, note_entry, engine, err);
+    return ingress_scan(engine, kinds, 1, note_entry, engine, err);
 }
 
 enum verdict
