@@ -45,10 +45,14 @@ struct hashes {
 static void
 hash_state(Hde__NodeHashes *out, const Hde__SavedNode *saved)
 {
-    size_t size = hde__saved_node__get_packed_size(saved);
-    uint8_t *bytes = xmalloc(size + 1);
+    Hde__SavedNode bare = *saved;
+    size_t size;
+    uint8_t *bytes;
 
-    hde__saved_node__pack(saved, bytes);
+    bare.build_id = NULL; /* another build may be in the same state */
+    size = hde__saved_node__get_packed_size(&bare);
+    bytes = xmalloc(size + 1);
+    hde__saved_node__pack(&bare, bytes);
     out->has_state = true;
     out->state = hash64(0, bytes, size);
     free(bytes);
