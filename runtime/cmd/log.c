@@ -314,13 +314,13 @@ put_entry(hde_text *out, const Hde__LogEntry *entry)
     hde_json_string(out, entry->node);
 }
 
-/* As one JSON value: an object of an ingress log's entry, base64 of anything else. */
+/* As one JSON value: an object of an entry or a frame, base64 of anything else. */
 static void
-put_payload(hde_text *out, const struct seglog_record *record, const Hde__LogEntry *entry)
+put_payload(hde_text *out, const struct seglog_record *record, const ProtobufCMessage *message)
 {
     hde_text_puts(out, ",\"payload\":");
-    if (entry) {
-        hde_json_message(out, &entry->base, HDE_JSON_PROTO);
+    if (message) {
+        hde_json_message(out, message, HDE_JSON_PROTO);
         return;
     }
     hde_text_puts(out, "\"");
@@ -328,10 +328,20 @@ put_payload(hde_text *out, const struct seglog_record *record, const Hde__LogEnt
     hde_text_puts(out, "\"");
 }
 
+/* What the journal of a link holds; NULL: it is no frame. */
+static Hde__Frame *
+frame_of(const struct seglog_record *record)
+{
+    return record->key.kind == HDE__LOG_KIND__LOG_KIND_FRAME
+               ? hde__frame__unpack(NULL, record->size, record->bytes)
+               : NULL;
+}
+
 static void
 put_record(hde_text *out, const struct seglog_record *record, bool payload)
 {
-    Hde__LogEntry *entry = entry_of(record);
+    Hde__Frame *frame = frame_of(record);
+    Hde__LogEntry *entry = frame ? NULL : entry_of(record);
 
     hde_text_printf(out, "{\"position\":%llu,\"tick\":%llu,\"kind\":%u,\"time\":",
                     (unsigned long long)record->key.position, (unsigned long long)record->key.tick,
@@ -340,11 +350,15 @@ put_record(hde_text *out, const struct seglog_record *record, bool payload)
     hde_text_printf(out, ",\"size\":%zu", record->size);
     if (entry)
         put_entry(out, entry);
+    if (frame)
+        hde_text_printf(out, ",\"entry\":\"frame\",\"messages\":%zu", frame->n_messages);
     if (payload)
-        put_payload(out, record, entry);
+        put_payload(out, record, frame ? &frame->base : entry ? &entry->base : NULL);
     hde_text_puts(out, "}\n");
     if (entry)
         hde__log_entry__free_unpacked(entry, NULL);
+    if (frame)
+        hde__frame__free_unpacked(frame, NULL);
 }
 
 /* Over the records of a range, and what is damaged among them. */

@@ -27,7 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_FRAMES = 256, RUN_BYTES = 1 << 20 };
+enum { RUN_FRAMES = 256, RUN_BYTES = 1 << 20, FAR_BEHIND = 8 /* capacities */ };
 
 struct item {
     uint64_t first_tick, last_tick;
@@ -60,7 +60,7 @@ struct link {
     uint64_t covered;
     bool is_placed, has_asked, is_over;
     bool is_waiting; /* the sender was told that there is no room */
-    bool is_behind;  /* the journal holds what was not taken */
+    bool is_behind;  /* the log says that the receiver is far behind */
     int64_t waits_ns;
     struct bell_state bells[2];
     void (*ask)(void *arg);
@@ -478,12 +478,15 @@ note_room(struct link *self)
 
 /* Gives the position; 0: no room, or broken. */
 static uint64_t
-append(struct link *self, uint64_t tick, size_t size)
+append(struct link *self, const struct record *record, hde_msg *const *msg, size_t size)
 {
     struct seglog_key key = {.event_ns = INT64_MIN, .kind = HDE__LOG_KIND__LOG_KIND_FRAME};
 
+    for (uint32_t i = 0; i < record->n; i++)
+        if (i == 0 || msg[i]->event_ns < key.event_ns)
+            key.event_ns = msg[i]->event_ns;
     /* a sender that makes frames again begins below what the journal has: see (5) */
-    key.tick = self->said_key = tick > self->said_key ? tick : self->said_key;
+    key.tick = self->said_key = record->tick > self->said_key ? record->tick : self->said_key;
     return seglog_append(self->log, &key, self->packed, size, false) ? key.position : 0;
 }
 
@@ -506,15 +509,19 @@ count_put(struct link *self, const struct record *record, bool was_empty)
         STAT_SET(stats->fill_ns, record->put_ns);
 }
 
+/* With the lock held: says once that the receiver is far behind. */
 static void
 note_behind(struct link *self)
 {
-    bool is_new = !self->is_behind;
+    struct stats_edge *stats = self->config.stats;
+    uint64_t waits = STAT_GET(stats->messages) - STAT_GET(stats->done_messages);
 
+    if (self->is_behind || waits < FAR_BEHIND * (uint64_t)self->config.capacity_messages)
+        return;
     self->is_behind = true;
-    if (is_new && !self->config.writes_all)
-        log_line(LEVEL_INFO, self->config.graph, self->config.name, "link.spills",
-                 "more waits than fits in memory: the rest goes to %s", self->config.journal);
+    log_line(LEVEL_INFO, self->config.graph, self->config.name, "link.spills",
+             "%llu messages wait, most of them in %s", (unsigned long long)waits,
+             self->config.journal);
 }
 
 static bool
@@ -548,7 +555,7 @@ link_put(struct link *self, const struct record *record, hde_msg *const *msg, bo
         if (is_full)
             return wait_for_room(self, "the journal holds as much as it may");
         size = pack_frame(self, record, msg);
-        position = append(self, record->tick, size);
+        position = append(self, record, msg, size);
         if (!position)
             return refused(self, err);
         STAT_ADD(self->config.stats->spilled, record->n);
@@ -560,11 +567,10 @@ link_put(struct link *self, const struct record *record, hde_msg *const *msg, bo
         keep_in_memory(self, record, msg, position, size);
     else
         add_to_run(self, record->tick, position, record->n, size);
-    if (!fits)
-        note_behind(self);
     self->last = record->tick;
     self->watermark_ns = record->watermark_ns;
     count_put(self, record, was_empty);
+    note_behind(self);
     show_kept(self);
     ring_bell(self, LINK_RECEIVER);
     pthread_mutex_unlock(&self->lock);
@@ -719,9 +725,8 @@ note_taken(struct link *self, const struct record *record)
     skip_taken(self);
     if (self->is_behind && self->next == self->n) {
         self->is_behind = false;
-        if (!self->config.writes_all)
-            log_line(LEVEL_INFO, self->config.graph, self->config.name, "link.caught-up",
-                     "nothing is left in the journal that was not taken");
+        log_line(LEVEL_INFO, self->config.graph, self->config.name, "link.caught-up",
+                 "all that waited was taken");
     }
     if (!self->config.is_kept || self->has_asked ||
         (2 * self->taken_units < (uint64_t)self->config.capacity_messages &&
@@ -892,7 +897,6 @@ link_load(struct link *self, const Hde__LinkState *state, struct err *err)
         self->watermark_ns = state->watermark_ns;
     }
     self->covered = state->covered;
-    self->is_behind = self->journal_messages != 0;
     show_kept(self);
     return true;
 }

@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -363,6 +364,27 @@ test_a_cut_graph_keeps_its_order(void **state)
     plan_free(plan);
 }
 
+/* ---- A store that hangs ---- */
+
+struct hanging {
+    struct vault vault;
+    struct gate *gate;
+};
+
+static hde_status
+hanging_flush(hde_ctx *ctx, void *state, uint64_t tick)
+{
+    struct hanging *self = state;
+
+    pthread_mutex_lock(&self->gate->lock);
+    while (self->gate->is_shut)
+        pthread_cond_wait(&self->gate->changed, &self->gate->lock);
+    pthread_mutex_unlock(&self->gate->lock);
+    return op_vault.flush(ctx, &self->vault, tick);
+}
+
+static hde_operator op_hanging; /* op_vault with that flush() and more state */
+
 /* ---- Cut off ---- */
 
 /* s -> sum -link-> vault.a, y -> sum_y -link-> vault.b: three parts */
@@ -494,6 +516,65 @@ test_drained_parts_go_on_where_they_stood(void **state)
     hde_text_free(&store.lines);
 }
 
+static uint64_t
+epochs_in(const char *part)
+{
+    char path[128];
+    struct dirent *entry;
+    uint64_t newest = 0, tick;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "%s/kept/parts/%s/epochs", folder, part);
+    dir = opendir(path);
+    while (dir && (entry = readdir(dir)))
+        if (sscanf(entry->d_name, "epoch-%20" SCNu64, &tick) == 1 && tick > newest)
+            newest = tick;
+    if (dir)
+        closedir(dir);
+    return newest;
+}
+
+/* E2: the store hangs in flush(); the parts in front of it keep their epochs and run to their end. */
+static void
+test_epochs_go_on_while_a_part_hangs(void **state)
+{
+    struct store store = {{0}};
+    struct gate gate = GATE;
+    struct plan *plan = kept_plan(&store, false, 5000000);
+    struct engine_options options = kept_options(plan);
+    struct graph *graph = plan_graph(plan);
+    struct parts *parts;
+    uint64_t before;
+
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, "vault")) {
+            graph->nodes[i].op = &op_hanging;
+            graph->nodes[i].params =
+                arena_alloc(&graph->arena, sizeof(struct hanging));
+            *(struct hanging *)(uintptr_t)graph->nodes[i].params =
+                (struct hanging){{.store = &store}, &gate};
+        }
+    set_gate(&gate, true);
+    parts = start(plan, &options);
+    while (!(before = epochs_in("s")))
+        assert_false(parts_wait(parts, 1));
+    while (epochs_in("s") == before && engine_state(parts_engine(parts, 0)) == ENGINE_RUNNING)
+        assert_false(parts_wait(parts, 1));
+    while (engine_state(parts_engine(parts, 0)) == ENGINE_RUNNING ||
+           engine_state(parts_engine(parts, 1)) == ENGINE_RUNNING)
+        assert_false(parts_wait(parts, 1));
+    assert_true(epochs_in("s") > before);
+    assert_int_equal(store.n, 0);
+    assert_int_equal(epochs_in("vault"), 0);
+    set_gate(&gate, false);
+    assert_true(parts_wait(parts, DEADLINE_MS));
+    assert_string_equal(parts_error(parts)->text, "");
+    parts_free(parts);
+    plan_free(plan);
+    assert_int_equal(assert_unbroken(&store), 2 * COUNT);
+    hde_text_free(&store.lines);
+}
+
 static void
 test_the_store_of_other_parts_is_refused(void **state)
 {
@@ -551,9 +632,13 @@ main(void)
         TEST(test_parts_that_are_cut_off_lose_and_double_nothing),
         TEST(test_with_a_journal_of_everything_neither),
         TEST(test_drained_parts_go_on_where_they_stood),
+        TEST(test_epochs_go_on_while_a_part_hangs),
         TEST(test_the_store_of_other_parts_is_refused),
         TEST(test_the_logs_of_all_parts_give_the_store_again),
     };
 
+    op_hanging = op_vault;
+    op_hanging.flush = hanging_flush;
+    op_hanging.state_size = sizeof(struct hanging);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * link_test - what a link keeps and gives back: order, journal, bounds, state. */
 #include "base/arena.h"
+#include "base/io.h"
 #include "link/link.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -373,6 +375,64 @@ test_a_torn_tail_of_the_journal_is_made_again(void **state)
     link_free(link);
 }
 
+static _Atomic bool disk_is_full;
+static struct io system_io;
+
+static ssize_t
+try_pwrite(int fd, const void *bytes, size_t size, off_t at)
+{
+    if (!atomic_load(&disk_is_full))
+        return system_io.pwrite(fd, bytes, size, at);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* Frames from there on until one is not taken, at most for ten seconds; gives the last. */
+static uint64_t
+put_until_full(struct link *link, uint64_t last, bool is_full)
+{
+    struct timespec begin, now;
+    struct err err = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        enum link_put result = put_n(link, last + 1, 1, true, &err);
+
+        assert_string_equal(err.text, "");
+        if ((result == LINK_FULL) == is_full)
+            return last + !is_full;
+        last += result == LINK_PUT;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - begin.tv_sec < 10);
+    fail();
+    return 0;
+}
+
+static void
+test_on_a_full_disk_the_sender_waits_and_goes_on(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link;
+    uint64_t last, next = 0;
+
+    config.journal_bytes = 1 << 30;
+    system_io = io;
+    io.pwrite = try_pwrite;
+    link = open_link(&config);
+    seek(link, 0);
+    for (uint64_t tick = 1; tick <= 20; tick++)
+        put(link, tick);
+    atomic_store(&disk_is_full, true);
+    last = put_until_full(link, 20, true);
+    assert_true(STAT_GET(counters.blocked_since_ns) != 0);
+    atomic_store(&disk_is_full, false);
+    last = put_until_full(link, last, false);
+    while (next < last)
+        assert_int_equal(take(link), ++next);
+    link_free(link);
+    io = system_io;
+}
+
 static void
 count_ask(void *arg)
 {
@@ -415,6 +475,7 @@ main(void)
         TEST(test_frames_that_are_gone_are_an_error),
         TEST(test_a_sender_behind_its_receiver_is_an_error),
         TEST(test_a_torn_tail_of_the_journal_is_made_again),
+        TEST(test_on_a_full_disk_the_sender_waits_and_goes_on),
         TEST(test_at_half_of_the_capacity_an_epoch_is_asked_for),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
