@@ -452,6 +452,10 @@ first_call(struct isolated *self, hde_ctx *ctx, void *state)
     setup.has_memory = setup.has_network = true;
     setup.memory = (uint64_t)def->isolate.memory_bytes;
     setup.network = def->isolate.network;
+    setup.key = (char *)(uintptr_t)ctx->key;
+    setup.has_replica = setup.has_replicas = ctx->key != NULL;
+    setup.replica = ctx->replica;
+    setup.replicas = ctx->n_replicas;
     call.setup = &setup;
     status = ask_and_emit(self, ctx, &call);
     hde_text_free(&params);

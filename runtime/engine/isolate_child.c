@@ -282,6 +282,9 @@ make_instance(struct child *self, const Hde__IsolatedSetup *setup)
                           .state = state,
                           .said = &self->said,
                           .log_level = HDE_DEBUG, /* the parent knows what is written */
+                          .key = setup->key ? arena_text(&self->arena, setup->key) : NULL,
+                          .replica = setup->replica,
+                          .n_replicas = setup->replicas,
                           .n_outlets = n,
                           .outlets = outlets};
     return ok;

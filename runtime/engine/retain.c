@@ -530,8 +530,11 @@ retain_batch(struct node *node)
 {
     hde_batch *batch = &node->in.batch;
     uint32_t start = batch->done, end;
-    hde_status status = be_whole(node, true);
+    hde_status status;
 
+    if (node->is_left_out) /* the log speaks for it */
+        return ctx_batch(&node->ctx, &node->in);
+    status = be_whole(node, true);
     if (status == HDE_OK)
         status = flush_past_bounds(node);
     if (status != HDE_OK)

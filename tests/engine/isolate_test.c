@@ -140,6 +140,35 @@ test_an_isolated_node_does_what_one_in_the_process_does(void **state)
 }
 
 static void
+test_each_replica_has_a_child_of_its_own(void **state)
+{
+    static const char *const isolate[] = {"", ", isolate: process"};
+    char *text[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct rig rig = {0};
+        char nodes[512];
+
+        snprintf(nodes, sizeof nodes,
+                 "nodes:\n"
+                 "  feed: {op: faulty/feed, params: {count: 1000}}\n"
+                 "  sum: {op: faulty/sum, replicas: 3, key: sequence%s}\n"
+                 "  a: {op: faulty/write, params: {path: a.txt}}\n"
+                 "edges: [feed -> sum -> a]\n",
+                 isolate[i]);
+        load(&rig, nodes);
+        assert_true(run(&rig));
+        engine_free(rig.engine);
+        rig.engine = NULL;
+        text[i] = contents(&rig, "a.txt");
+        clear(&rig);
+    }
+    assert_string_equal(text[0], text[1]);
+    free(text[0]);
+    free(text[1]);
+}
+
+static void
 test_an_isolated_operator_is_kept_from_the_rest(void **state)
 {
     struct rig rig = {0};
@@ -413,6 +442,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_isolated_node_does_what_one_in_the_process_does),
+        cmocka_unit_test(test_each_replica_has_a_child_of_its_own),
         cmocka_unit_test(test_an_isolated_operator_is_kept_from_the_rest),
         cmocka_unit_test(test_a_message_that_kills_twice_is_put_aside),
         cmocka_unit_test(test_state_after_restarts_is_that_of_an_undisturbed_run),

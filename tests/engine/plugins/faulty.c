@@ -58,7 +58,19 @@ feed_poll(hde_ctx *ctx, void *state)
         ((Hde__Sample *)msg->body)->sequence = sequence;
         hde_emit(ctx, 0, msg);
     }
+    hde_position(ctx, 0, &self->sent, sizeof self->sent);
     return self->sent == self->count ? HDE_END : HDE_OK;
+}
+
+static hde_status
+feed_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
+{
+    struct feed *self = state;
+
+    if (size != sizeof self->sent)
+        return HDE_FAIL;
+    memcpy(&self->sent, bytes, size);
+    return HDE_OK;
 }
 
 static const hde_operator feed = {
@@ -69,6 +81,7 @@ static const hde_operator feed = {
     .params = feed_params,
     .state_size = sizeof(struct feed),
     .poll = feed_poll,
+    .seek = feed_seek,
 };
 
 /* ---- faulty/sum ---------------------------------------------------------------------------- */
@@ -354,7 +367,7 @@ static const hde_operator write_op = {
 struct store {
     hde_path path;
     hde_list at;
-    char text[65536]; /* lines of ticks that are not flushed */
+    char text[1 << 22]; /* lines of ticks that are not flushed */
     size_t len;
     uint64_t mark;
 };
@@ -388,13 +401,14 @@ store_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     struct store *self = state;
 
     for (; batch->done < batch->n; batch->done++) {
-        uint64_t sequence = ((const Hde__Sample *)batch->msg[batch->done]->body)->sequence;
-        char *at = self->text + self->len;
+        const Hde__Sample *in = (const Hde__Sample *)batch->msg[batch->done]->body;
 
-        if (is_listed(&self->at, sequence))
+        if (is_listed(&self->at, in->sequence))
             abort();
-        self->len += (size_t)snprintf(at, sizeof self->text - self->len, "%llu\n",
-                                      (unsigned long long)sequence);
+        if (self->len > sizeof self->text - 100)
+            return hde_fail(ctx, "store.full", "%zu bytes", self->len);
+        self->len += (size_t)snprintf(self->text + self->len, 100, "%llu %.17g\n",
+                                      (unsigned long long)in->sequence, in->value);
     }
     return HDE_OK;
 }
