@@ -31,18 +31,25 @@ fill_vols(hde_ctx *ctx, const struct state *s, const Hde__EnrichedChain *chain, 
     double forward = CHAIN_GET(chain->forward, forward), t = CHAIN_GET(chain->forward, t_years);
     const double *call_iv = CHAIN_COLUMN(ctx, chain->calls, iv, n);
     const double *put_iv = CHAIN_COLUMN(ctx, chain->puts, iv, n);
-    double *smile = chain_scratch(ctx, n), atm;
+    double *smile, atm;
     struct skew skew;
 
     if (!(forward > 0) || !(t > 0))
         return false;
-    skew_smile(n, raw->strike, forward, call_iv, put_iv, smile);
+    if (!strcmp(s->vol, "otm")) {
+        skew_smile(n, raw->strike, forward, call_iv, put_iv, vol);
+        return true;
+    }
     atm = skew_atm(n, raw->strike, forward, call_iv, put_iv, 0.05);
-    skew_measure(n, raw->strike, smile, forward, t, atm, s->width, &skew);
-    for (size_t i = 0; i < n; i++)
-        vol[i] = !strcmp(s->vol, "atm")   ? atm
-                 : !strcmp(s->vol, "otm") ? smile[i]
-                                          : skew_fitted(&skew, raw->strike[i], forward);
+    if (!strcmp(s->vol, "atm")) {
+        for (size_t i = 0; i < n; i++)
+            vol[i] = atm;
+        return true;
+    }
+    smile = chain_scratch(ctx, n);
+    skew_smile(n, raw->strike, forward, call_iv, put_iv, smile);
+    skew_fit(n, raw->strike, smile, forward, t, atm, s->width, &skew);
+    skew_fitted(&skew, n, raw->strike, forward, vol);
     return true;
 }
 

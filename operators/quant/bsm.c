@@ -21,6 +21,22 @@ bsm_log_ratio(double underlying, double strike)
     return quotient > 0 && isfinite(quotient) ? log(quotient) : log(underlying) - log(strike);
 }
 
+void
+bsm_log_moneyness(size_t n, double underlying, const double *strike, double *x)
+{
+    const struct quant_kernel *kernel = quant_kernel();
+    double last[QUANT_BLOCK] = {0};
+    size_t whole = n - n % QUANT_BLOCK;
+
+    for (size_t i = 0; i < whole; i += QUANT_BLOCK)
+        kernel->log_ratios(strike + i, underlying, x + i);
+    if (whole == n)
+        return;
+    memcpy(last, strike + whole, (n - whole) * sizeof *last);
+    kernel->log_ratios(last, underlying, last);
+    memcpy(x + whole, last, (n - whole) * sizeof *last);
+}
+
 size_t
 bsm_batch(const struct bsm_batch *in, const struct bsm_columns *out)
 {

@@ -71,11 +71,15 @@ gex_curve(const struct gex_chain *c, const struct gex_side *calls, const struct 
 {
     size_t most = GEX_ROOM(c->n) / 3;
     struct terms t = {0, room, room + most, room + 2 * most};
-    double root_t = sqrt(c->t), bend = 0;
+    double root_t = sqrt(c->t), bend = 0, x[QUANT_BLOCK];
 
     for (size_t i = 0; i < c->n; i++) {
-        double call = calls->sign * calls->oi[i], put = puts->sign * puts->oi[i];
-        double log_ratio = bsm_log_ratio(c->forward, c->strike[i]);
+        double call = calls->sign * calls->oi[i], put = puts->sign * puts->oi[i], log_ratio;
+
+        if (i % QUANT_BLOCK == 0)
+            bsm_log_moneyness(c->n - i < QUANT_BLOCK ? c->n - i : QUANT_BLOCK, c->forward,
+                              c->strike + i, x);
+        log_ratio = -x[i % QUANT_BLOCK];
 
         if (calls->iv[i] == puts->iv[i]) {
             add_term(&t, (isnan(call) ? 0 : call) + (isnan(put) ? 0 : put), calls->iv[i], log_ratio,

@@ -12,6 +12,14 @@
 #include "quant/bsm.h"
 
 #define QUANT_LANES_MAX 8 /* entries of the widest vector */
+#define QUANT_BLOCK 64    /* entries of a column that is worked on at once */
+
+/* Strikes of a smile, QUANT_BLOCK entries each: in, and out for a fit (skew.c). */
+struct fit_points {
+    const double *strike, *iv;
+    double *z;      /* x = ln(strike / forward) in units of the width */
+    double *weight; /* vega / (forward sqrt(t)); 0 outside of the width or without iv */
+};
 
 struct quant_kernel {
     size_t (*bsm)(const struct bsm_batch *in, const struct bsm_columns *out);
@@ -22,6 +30,9 @@ struct quant_kernel {
     /* Sum of weight exp(-(offset + slope u)^2 / 2); n is a multiple of QUANT_LANES_MAX. */
     double (*gamma_sum)(size_t n, const double *weight, const double *offset, const double *slope,
                         double u);
+    /* x = ln(strike / forward), 3 units; NaN unless both are positive and finite. */
+    void (*log_ratios)(const double strike[QUANT_BLOCK], double forward, double x[QUANT_BLOCK]);
+    void (*fit_points)(const struct fit_points *p, double forward, double root_t, double width);
 };
 
 extern const struct quant_kernel quant_kernel_portable;

@@ -4,6 +4,7 @@
 #include "kernel_bsm.h"
 #include "kernel_iv.h"
 #include "kernel_gex.h"
+#include "kernel_skew.h"
 
 #include "kernel.h"
 
@@ -12,4 +13,6 @@ const struct quant_kernel QUANT_KERNEL = {
     .iv_expiries = kernel_iv_expiries,
     .iv = kernel_iv,
     .gamma_sum = kernel_gamma_sum,
+    .log_ratios = kernel_log_ratios,
+    .fit_points = kernel_fit_points,
 };

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernel.h"
 #include "quant/bsm.h"
 #include "quant/normal.h"
 
@@ -145,94 +146,137 @@ solve3(double a[3][3], double b[3], double c[3])
     return true;
 }
 
-/* Whether strike i enters the fit: z is x in units of `width`, weight its vega / (F sqrt(t)). */
-static bool
-fit_point(double strike, double iv, double forward, double root_t, double width, double *z,
-          double *weight)
-{
-    double x, sd = iv * root_t;
+/* Strikes from `from` on that a fit is made of, and their number, at most QUANT_BLOCK. */
+struct points {
+    double strike[QUANT_BLOCK], iv[QUANT_BLOCK], z[QUANT_BLOCK], weight[QUANT_BLOCK];
+};
 
-    if (!(iv > 0))
-        return false;
-    x = -bsm_log_ratio(forward, strike);
-    *z = x / width;
-    if (!(fabs(*z) <= 1))
-        return false;
-    *weight = normal_pdf(-x / sd + 0.5 * sd);
-    return *weight > 0;
+struct smile {
+    size_t first, end; /* of the strikes that may be near enough */
+    const double *strike, *iv;
+    double forward, root_t, width;
+};
+
+static size_t
+read_points(const struct smile *s, size_t from, struct points *p)
+{
+    const struct fit_points columns = {p->strike, p->iv, p->z, p->weight};
+    size_t n = s->end - from < QUANT_BLOCK ? s->end - from : QUANT_BLOCK;
+
+    for (size_t i = 0; i < QUANT_BLOCK; i++) {
+        p->strike[i] = i < n ? s->strike[from + i] : NAN;
+        p->iv[i] = i < n ? s->iv[from + i] : NAN;
+    }
+    quant_kernel()->fit_points(&columns, s->forward, s->root_t, s->width);
+    return n;
 }
 
-static void
-fit_smile(size_t n, const double *strike, const double *smile, double forward, double root_t,
-          double width, struct skew *out)
+/* Normal equations of iv = c[0] + c[1] z + c[2] z^2, over the sum of the weights, which is
+ * returned; 0 where there are too few points. */
+static double
+sum_points(const struct smile *s, double a[3][3], double b[3])
 {
-    double a[3][3] = {{0}}, b[3] = {0}, c[3], z, w, sum = 0, all = 0;
-    double lowest = forward * exp(-1.01 * width), highest = forward * exp(1.01 * width);
-    size_t used = 0, first = 0, end = n;
+    double power[5] = {0}, right[3] = {0};
+    struct points p;
+    size_t used = 0;
 
-    while (first < n && strike[first] < lowest)
-        first++;
-    while (end > first && strike[end - 1] > highest)
-        end--;
-    for (size_t i = first; i < end; i++) {
-        if (!fit_point(strike[i], smile[i], forward, root_t, width, &z, &w))
-            continue;
-        double power[3] = {1, z, z * z};
+    for (size_t from = s->first; from < s->end; from += QUANT_BLOCK) {
+        size_t n = read_points(s, from, &p);
 
-        used++;
-        all += w;
-        for (int r = 0; r < 3; r++) {
-            b[r] += w * power[r] * smile[i];
-            for (int k = 0; k < 3; k++)
-                a[r][k] += w * power[r] * power[k];
+        for (size_t i = 0; i < n; i++) {
+            double term = p.weight[i], z = p.z[i];
+
+            if (!(term > 0))
+                continue;
+            used++;
+            for (int k = 0; k < 5; k++, term *= z) {
+                power[k] += term;
+                if (k < 3)
+                    right[k] += term * p.iv[i];
+            }
         }
     }
     if (used < SKEW_FIT_MIN)
-        return;
+        return 0;
     for (int r = 0; r < 3; r++) { /* weights of sum 1 make "singular" a pure number */
-        b[r] /= all;
+        b[r] = right[r] / power[0];
         for (int k = 0; k < 3; k++)
-            a[r][k] /= all;
+            a[r][k] = power[r + k] / power[0];
     }
-    if (!solve3(a, b, c))
-        return;
-    for (size_t i = first; i < end; i++)
-        if (fit_point(strike[i], smile[i], forward, root_t, width, &z, &w)) {
-            double e = smile[i] - (c[0] + z * (c[1] + z * c[2]));
+    return power[0];
+}
 
-            sum += w * e * e;
-        }
+static double
+residual(const struct smile *s, const double c[3], double all)
+{
+    struct points p;
+    double sum = 0;
+
+    for (size_t from = s->first; from < s->end; from += QUANT_BLOCK) {
+        size_t n = read_points(s, from, &p);
+
+        for (size_t i = 0; i < n; i++)
+            if (p.weight[i] > 0) {
+                double z = p.z[i], e = p.iv[i] - (c[0] + z * (c[1] + z * c[2]));
+
+                sum += p.weight[i] * e * e;
+            }
+    }
+    return sqrt(sum / all);
+}
+
+void
+skew_fit(size_t n, const double *strike, const double *smile, double forward, double t,
+         double atm_iv, double width, struct skew *out)
+{
+    double root_t = sqrt(t), reach = width * atm_iv * root_t, all, a[3][3], b[3], c[3];
+    double lowest = forward * exp(-1.01 * reach), highest = forward * exp(1.01 * reach);
+    struct smile s = {0, n, strike, smile, forward, root_t, reach};
+
+    *out = (struct skew){atm_iv, NAN, NAN, {NAN, NAN, NAN}, NAN, NAN, NAN, NAN};
+    if (!(forward > 0) || !(t > 0) || !(atm_iv > 0))
+        return;
+    while (s.first < n && strike[s.first] < lowest)
+        s.first++;
+    while (s.end > s.first && strike[s.end - 1] > highest)
+        s.end--;
+    all = sum_points(&s, a, b);
+    if (!(all > 0) || !solve3(a, b, c))
+        return;
     out->fit[0] = c[0];
-    out->fit[1] = out->slope = c[1] / width;
-    out->fit[2] = c[2] / (width * width);
+    out->fit[1] = out->slope = c[1] / reach;
+    out->fit[2] = c[2] / (reach * reach);
     out->curvature = 2 * out->fit[2];
-    out->fit_residual = sqrt(sum / all);
+    out->fit_residual = residual(&s, c, all);
 }
 
 void
 skew_measure(size_t n, const double *strike, const double *smile, double forward, double t,
              double atm_iv, double width, struct skew *out)
 {
-    double root_t = sqrt(t), call25, put25;
+    double call25, put25;
 
-    *out = (struct skew){atm_iv, NAN, NAN, {NAN, NAN, NAN}, NAN, NAN, NAN, NAN};
+    skew_fit(n, strike, smile, forward, t, atm_iv, width, out);
     if (!(forward > 0) || !(t > 0) || !(atm_iv > 0))
         return;
-    out->expected_move = forward * atm_iv * root_t;
+    out->expected_move = forward * atm_iv * sqrt(t);
     call25 = skew_at_delta(n, strike, smile, forward, t, 0.25);
     put25 = skew_at_delta(n, strike, smile, forward, t, 0.75);
     out->rr25 = call25 - put25;
     out->bf25 = 0.5 * (call25 + put25) - atm_iv;
-    fit_smile(n, strike, smile, forward, root_t, width * atm_iv * root_t, out);
 }
 
-double
-skew_fitted(const struct skew *s, double strike, double forward)
+void
+skew_fitted(const struct skew *s, size_t n, const double *strike, double forward, double *iv)
 {
-    double x = -bsm_log_ratio(forward, strike);
-    double iv = s->fit[0] + x * (s->fit[1] + x * s->fit[2]), least = 0.5 * s->fit[0];
+    double least = 0.5 * s->fit[0];
 
-    return iv < least ? least : iv;
+    bsm_log_moneyness(n, forward, strike, iv);
+    for (size_t i = 0; i < n; i++) {
+        double x = iv[i], fitted = s->fit[0] + x * (s->fit[1] + x * s->fit[2]);
+
+        iv[i] = fitted < least ? least : fitted;
+    }
 }
 
 static double

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fuzz_measures - any bytes as the arguments of everything in libhde_quant beside the batches of
  * options (fuzz_quant): strategies, margin, savings plans, forward, smile, index, exposures, zones,
- * levels, measures of a chain. No crash, no index out of range, and NaN only where the result says that it is absent. */
+ * levels, measures of a chain. No crash, no index out of range, and NaN only where the result says
+ * that it is absent. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -200,7 +201,8 @@ static void
 check_chain(struct bytes *b)
 {
     struct chain c;
-    double smile[STRIKES], call_pain[STRIKES], put_pain[STRIKES], x = next_number(b), y = next_number(b);
+    double smile[STRIKES], call_pain[STRIKES], put_pain[STRIKES];
+    double x = next_number(b), y = next_number(b);
     struct max_pain pain;
     struct skew skew;
     size_t first, count;
@@ -209,6 +211,7 @@ check_chain(struct bytes *b)
     check_forward(&c, b);
     skew_smile(c.n, c.strike, x, c.a, c.b, smile);
     skew_measure(c.n, c.strike, smile, x, fabs(y), 0.2, 2, &skew);
+    skew_fitted(&skew, c.n, c.strike, x, smile);
     skew_at_delta(c.n, c.strike, smile, x, fabs(y), 0.25);
     vix_variance(c.n, c.strike, c.a, c.b, x, 0.99, fabs(y));
     if (max_pain(c.n, c.strike, c.a, c.b, call_pain, put_pain, &pain))

@@ -196,7 +196,62 @@ test_a_smile_of_too_few_strikes_has_no_fit(void **state)
     skew_measure(4, strike, iv, 102.5, 0.1, atm, 3, &s);
     assert_true(isnan(s.fit[0]) && isnan(s.slope) && !isnan(s.expected_move));
     assert_true(isnan(skew_atm(4, strike, 120, iv, iv, 0.05)));
-    assert_true(isnan(skew_fitted(&s, 100, 102.5)));
+    skew_fitted(&s, 1, strike, 102.5, &atm);
+    assert_true(isnan(atm));
+}
+
+static void
+test_a_quadratic_smile_is_fitted_exactly_with_any_number_of_strikes(void **state)
+{
+    enum { N = 200 };
+    static const size_t sizes[] = {5, 63, 64, 65, 128, 129, N};
+    double strike[N], iv[N], fitted[N + 1], x[N + 1];
+    struct skew s;
+
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        size_t n = sizes[k];
+
+        for (size_t i = 0; i < n; i++) {
+            double away;
+
+            strike[i] = 100 * (1 + 0.2 * ((double)i / (double)(n - 1) - 0.5));
+            away = log(strike[i] / 100);
+            iv[i] = 0.15 - 0.2 * away + 1.5 * away * away;
+        }
+        if (n > 5)
+            iv[n / 3] = NAN;
+        fitted[n] = x[n] = -1;
+        skew_fit(n, strike, iv, 100, 0.25, 0.15, 3, &s);
+        assert_near("fit", s.fit[0], 0.15, 1e-14);
+        assert_near("slope", s.slope, -0.2, 1e-12);
+        assert_near("curvature", s.curvature, 3, 1e-10);
+        assert_near("residual", s.fit_residual, 0, 1e-13);
+        assert_true(isnan(s.rr25) && isnan(s.expected_move));
+        skew_fitted(&s, n, strike, 100, fitted);
+        bsm_log_moneyness(n, 100, strike, x);
+        for (size_t i = 0; i < n; i++) {
+            assert_near("x", x[i], -bsm_log_ratio(100, strike[i]), 4e-16 * fabs(x[i]));
+            if (!isnan(iv[i]))
+                assert_near("fitted", fitted[i], iv[i], 1e-13);
+        }
+        assert_true(fitted[n] == -1 && x[n] == -1); /* nothing is written beyond */
+    }
+}
+
+static void
+test_moneyness_is_nan_where_it_has_no_logarithm(void **state)
+{
+    static const double strike[] = {0, -1, NAN, INFINITY, 100, 5e-324};
+    double x[6];
+
+    bsm_log_moneyness(6, 100, strike, x);
+    assert_true(isnan(x[0]) && isnan(x[1]) && isnan(x[2]) && isnan(x[3]) && x[4] == 0);
+    assert_near("the smallest", x[5], log(5e-324) - log(100), 1e-12);
+    for (int bad = 0; bad < 4; bad++) {
+        bsm_log_moneyness(6, strike[bad], strike, x);
+        for (int i = 0; i < 6; i++)
+            assert_true(isnan(x[i]));
+    }
 }
 
 static void
@@ -364,6 +419,9 @@ main(void)
         cmocka_unit_test(test_a_basis_below_one_day_is_not_annualised),
         cmocka_unit_test(test_one_bad_pair_of_three_does_not_move_the_forward),
         cmocka_unit_test(test_a_smile_of_too_few_strikes_has_no_fit),
+        cmocka_unit_test(
+            test_a_quadratic_smile_is_fitted_exactly_with_any_number_of_strikes),
+        cmocka_unit_test(test_moneyness_is_nan_where_it_has_no_logarithm),
         cmocka_unit_test(test_the_gap_between_the_sides_is_a_median_near_the_forward),
         cmocka_unit_test(test_gamma_of_one_sign_has_no_flip),
         cmocka_unit_test(test_the_flip_is_the_root_in_the_nearest_cell_that_has_one),

@@ -118,4 +118,8 @@ void bsm_column(const struct bsm *shared, size_t n, const double *strike, const 
 /* ln(underlying / strike), precise where they are near to each other. */
 double bsm_log_ratio(double underlying, double strike);
 
+/* The same of n strikes at once: x[i] = ln(strike[i] / underlying), with the vector code of
+ * quant_cpu(). NaN unless both are positive and finite. x may be strike. */
+void bsm_log_moneyness(size_t n, double underlying, const double *strike, double *x);
+
 #endif

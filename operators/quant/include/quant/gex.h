@@ -57,8 +57,8 @@ struct gex_curve {
     double bend;                           /* sum of |w| b^2: no |S''| is larger */
 };
 
-/* room: GEX_ROOM(chain->n) doubles, which the curve points into. Legs without volatility or open interest
- * are no part of it. */
+/* room: GEX_ROOM(chain->n) doubles, which the curve points into. Legs without volatility or open
+ * interest are no part of it. */
 #define GEX_ROOM(n) (3 * (2 * (n) + 8))
 struct gex_curve gex_curve(const struct gex_chain *chain, const struct gex_side *calls,
                            const struct gex_side *puts, double *room);

@@ -45,13 +45,17 @@ double skew_gap(size_t n, const double *strike, double forward, const double *ca
 void skew_measure(size_t n, const double *strike, const double *smile, double forward, double t,
                   double atm_iv, double width, struct skew *out);
 
+/* The fit alone: fit, slope, curvature and fit_residual, the others NaN. */
+void skew_fit(size_t n, const double *strike, const double *smile, double forward, double t,
+              double atm_iv, double width, struct skew *out);
+
 /* The smile at a forward delta (0.25: the 25 delta call; 0.75: the 25 delta put), linear in delta
  * between the two strikes around it, searched from the forward outwards. */
 double skew_at_delta(size_t n, const double *strike, const double *smile, double forward, double t,
                      double delta);
 
-/* fit at a strike, never below the smallest volatility that was fitted times 0.5; NaN without. */
-double skew_fitted(const struct skew *s, double strike, double forward);
+/* iv[i]: the fit at strike[i], never below half of what it is at the forward; NaN without. */
+void skew_fitted(const struct skew *s, size_t n, const double *strike, double forward, double *iv);
 
 /* The older measure: iv of the put nearest to 0.95 spot less iv of the call nearest to 1.05. */
 double skew_legacy(size_t n, const double *strike, double spot, const double *call_iv,
