@@ -142,7 +142,7 @@ replicas_saved(const Hde__Epoch *savepoint, const char *name)
     return n;
 }
 
-static enum savepoint_fit
+static enum savepoint_fit __attribute__((format(printf, 2, 3)))
 unfit(hde_text *why, const char *fmt, ...)
 {
     char text[300];
