@@ -263,6 +263,8 @@ static void
 test_a_message_that_kills_twice_is_put_aside(void **state)
 {
     static const char *const faults[] = {"segfault", "abort", "exit", "loop", "leak"};
+    /* a sanitizer that is out of memory may not come to its end */
+    static const char *const limits[] = {"20s", "20s", "20s", "600ms", "600ms"};
     char sum[256], *a, *b;
 
     undisturbed("['42', '77']", 200, &a, &b);
@@ -270,7 +272,7 @@ test_a_message_that_kills_twice_is_put_aside(void **state)
         snprintf(sum, sizeof sum,
                  "params: {fault: %s, at: ['42', '77']}, on_error: {do: stop, backoff: 1ms},"
                  " isolate: {memory: 64MiB, timeout: %s}",
-                 faults[i], strcmp(faults[i], "loop") == 0 ? "700ms" : "20s");
+                 faults[i], limits[i]);
         compare(sum, 200, a, b, 4, 2);
     }
     free(a);
