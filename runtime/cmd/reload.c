@@ -15,7 +15,7 @@ struct reload_options {
     struct target_options target;
     const char *so;
     hde_duration probation, budget;
-    bool drop_state, no_trial, status;
+    bool drop_state, no_trial, force, status;
 };
 
 static const char *
@@ -157,6 +157,7 @@ ask_reload(const struct cmd *cmd, const struct reload_options *opt)
     reload.has_skip_trial = reload.has_probation_seconds = reload.has_budget_seconds = true;
     reload.probation_seconds = (double)opt->probation.ns / 1e9;
     reload.skip_trial = opt->no_trial;
+    reload.has_force = reload.force = opt->force;
     reload.budget_seconds = (double)opt->budget.ns / 1e9;
     exit = target_ask(cmd, &opt->target, &request, &client, &reply);
     if (exit)
@@ -197,6 +198,10 @@ put_attempts(const struct cmd *cmd, const Hde__EngineReloads *reloads, hde_text 
         table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
     else
         hde_text_puts(out, "nothing was reloaded so far\n");
+    for (size_t i = 0; i < reloads->n_blocked; i++)
+        hde_text_printf(out, "blocked: build %.12s (%s): %s\n", reloads->blocked[i]->build_id,
+                        reloads->blocked[i]->file ? reloads->blocked[i]->file : "?",
+                        reloads->blocked[i]->why);
 }
 
 static int
@@ -261,7 +266,9 @@ const struct command cmd_reload = {
         "failed is made again. Another reload ends a probation.\n\nWith the name of an operator "
         "all nodes that run it change over, or none. An operator that cannot live twice (a "
         "listening port, a file) is closed before its successor opens. A new build with other "
-        "ports needs a new start of the graph.",
+        "ports needs a new start of the graph.\n\nWith record: or checkpoint: the swap is an entry of "
+        "the log: recovery and replay run the builds that ran. A build that crashes the engine "
+        "within its probation, or a minute, is taken back by the next start and blocked.",
     .examples =
         (const struct cmd_example[]){
             {"hde reload processing/pcr", "the file it was loaded from was built again"},
@@ -277,6 +284,8 @@ const struct command cmd_reload = {
              .help = "agree to lose state that cannot be handed over"},
             {CMD_OPTION("no-trial", struct reload_options, no_trial),
              .help = "do not run the new build in a child process first"},
+            {CMD_OPTION("force", struct reload_options, force),
+             .help = "also a build that is blocked since it crashed"},
             {CMD_OPTION("probation", struct reload_options, probation), .value = "TIME",
              .fallback = "60s", .max = 86400,
              .help = "how long errors bring the old build back; 0s: it goes at once"},

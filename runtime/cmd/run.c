@@ -5,9 +5,11 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "cmd/follow.h"
+#include "cmd/supervise.h"
 #include "cmd/summary.h"
 #include "control/control.h"
 #include "control/engines.h"
+#include "engine/last_words.h"
 
 #include <errno.h>
 #include <math.h>
@@ -27,8 +29,8 @@ struct run_options {
     struct cmd_list set, log_level;
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
-    int64_t workers;
-    bool insecure, watch_plugins, verify, own_builds;
+    int64_t workers, max_restarts;
+    bool insecure, watch_plugins, verify, own_builds, supervise;
 };
 
 /* Everything that lives while the graph runs. */
@@ -301,6 +303,7 @@ start(struct run *run)
     run->parts = parts_new(run->graph, &engine, &err);
     if (!run->parts)
         return start_exit(run, &err);
+    last_words_arm();
     if ((exit = set_levels(run)))
         return exit;
     control.endpoint = run->entry.endpoint;
@@ -479,6 +482,7 @@ close_all(struct run *run)
 {
     control_free(run->control);
     follow_close(run->follow);
+    last_words_disarm();
     parts_free(run->parts);
     if (run->listed)
         engines_remove(&run->entry);
@@ -524,10 +528,27 @@ run_graph(const struct cmd *cmd, const struct run_options *options, int mode)
     return exit;
 }
 
+struct supervised {
+    const struct cmd *cmd;
+    const struct run_options *options;
+};
+
+static int
+run_supervised(void *arg)
+{
+    const struct supervised *self = arg;
+
+    return run_graph(self->cmd, self->options, RUN_LIVE);
+}
+
 static int
 run_run(const struct cmd *cmd, const void *options)
 {
-    return run_graph(cmd, options, RUN_LIVE);
+    struct supervised self = {cmd, options};
+
+    if (self.options->supervise)
+        return supervise(cmd, self.options->max_restarts, run_supervised, &self);
+    return run_supervised(&self);
 }
 
 static int
@@ -592,7 +613,10 @@ const struct command cmd_run = {
     .help = "Checks the graph, starts it and waits. Ctrl-C (or SIGTERM) once drains: sources stop, "
             "what is under way is finished, the exit code is 0. The second one stops at once with "
             "130. Status, top, tap, drain and stop of another terminal find the engine by "
-            "themselves.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
+            "themselves.\n\nWith --supervise a parent process runs it in a child, passes signals on, "
+            "and starts it again after a crash: from the last checkpoint where the graph keeps one, "
+            "and with the build before, where the one that crashed was just swapped in; that one is "
+            "blocked then.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
             "sinks, and with --json to one object at the start and one at the end.",
     .examples =
         (const struct cmd_example[]){
@@ -604,6 +628,12 @@ const struct command cmd_run = {
         (const struct cmd_option[]){RUN_OPTIONS,
                                     {CMD_OPTION("watch-plugins", struct run_options, watch_plugins),
                                      .help = "reload operators when their plugin files change"},
+                                    {CMD_OPTION("supervise", struct run_options, supervise),
+                                     .help = "a parent process starts it again after a crash"},
+                                    {CMD_OPTION("max-restarts", struct run_options, max_restarts),
+                                     .value = "N", .fallback = "10", .min = 0, .max = 1000000,
+                                     .help = "crashes without a calm minute in between, before it "
+                                             "is given up"},
                                     {0}},
     .exits = (const struct cmd_exit[]){RUN_EXITS, {0}},
     .complete = CMD_COMPLETE_FILE,

@@ -5,6 +5,7 @@
 #include "control/status.h"
 #include "engine/apply.h"
 #include "engine/dlq.h"
+#include "engine/builds.h"
 #include "engine/reload.h"
 #include "engine/savepoint.h"
 
@@ -130,6 +131,29 @@ show_attempt(const struct reload_report *report, struct arena *arena)
 }
 
 static void
+show_blocked(struct engine *engine, Hde__EngineReloads *out, struct arena *arena)
+{
+    const struct blocked *blocked;
+    size_t n = reload_blocked(engine, arena, &blocked);
+    Hde__BlockedBuild **list = arena_alloc(arena, (out->n_blocked + n + 1) * sizeof *list);
+
+    if (out->n_blocked)
+        memcpy(list, out->blocked, out->n_blocked * sizeof *list);
+    out->blocked = list;
+    for (size_t i = 0; i < n; i++) {
+        Hde__BlockedBuild *build = arena_alloc(arena, sizeof *build);
+
+        hde__blocked_build__init(build);
+        build->build_id = (char *)(uintptr_t)blocked[i].id;
+        build->file = (char *)(uintptr_t)blocked[i].origin;
+        build->why = (char *)(uintptr_t)blocked[i].why;
+        build->has_since_ns = true;
+        build->since_ns = blocked[i].since_ns;
+        list[out->n_blocked++] = build;
+    }
+}
+
+static void
 list_reloads(struct control *control, uint64_t number, Hde__ControlReply *reply,
              struct arena *arena)
 {
@@ -142,6 +166,8 @@ list_reloads(struct control *control, uint64_t number, Hde__ControlReply *reply,
     for (size_t i = 0; i < out->n_attempts; i++)
         out->attempts[i] = show_attempt(&reports[i], arena);
     free(reports);
+    for (size_t i = 0; i < parts_count(control->parts); i++)
+        show_blocked(parts_engine(control->parts, i), out, arena);
     reply->answer_case = HDE__CONTROL_REPLY__ANSWER_RELOADS;
     reply->reloads = out;
 }
@@ -170,6 +196,7 @@ ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlR
                                              .file = ask->file,
                                              .drops_state = ask->drop_state,
                                              .skips_trial = ask->skip_trial,
+                                             .is_forced = ask->force,
                                              .probation_ns = to_ns(ask->probation_seconds),
                                              .budget_ns = to_ns(ask->budget_seconds)},
                         &err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/builds.h"
 
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/io.h"
 #include "base/whole.h"
@@ -289,6 +290,129 @@ builds_find(struct builds *self, const char *id, struct arena *arena, struct bui
                          id, out->path);
 }
 
+/* ---- Blocked builds, void swaps ------------------------------------------------------------ */
+
+/* With the lock held. */
+static void
+block(struct builds *self, const char *id, const char *why)
+{
+    Hde__KeptBuild *build = find(self, id);
+
+    if (!build)
+        build = add(self, id);
+    free(build->blocked);
+    build->blocked = xstrdup(why);
+    build->has_blocked_ns = true;
+    build->blocked_ns = clock_real_ns();
+}
+
+bool
+builds_block(struct builds *self, const char *id, const char *why, struct err *err)
+{
+    bool ok;
+
+    pthread_mutex_lock(&self->lock);
+    block(self, id, why);
+    ok = write_catalogue(self, err);
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+bool
+builds_unblock(struct builds *self, const char *id, struct err *err)
+{
+    Hde__KeptBuild *build;
+    bool ok = true;
+
+    pthread_mutex_lock(&self->lock);
+    build = find(self, id);
+    if (build && build->blocked) {
+        free(build->blocked);
+        build->blocked = NULL;
+        build->has_blocked_ns = false;
+        ok = write_catalogue(self, err);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+bool
+builds_is_blocked(struct builds *self, const char *id)
+{
+    const Hde__KeptBuild *build;
+    bool is_blocked;
+
+    pthread_mutex_lock(&self->lock);
+    build = find(self, id);
+    is_blocked = build && build->blocked;
+    pthread_mutex_unlock(&self->lock);
+    return is_blocked;
+}
+
+size_t
+builds_blocked(struct builds *self, struct arena *arena, const struct blocked **out)
+{
+    struct blocked *list;
+    size_t n = 0;
+
+    pthread_mutex_lock(&self->lock);
+    list = arena_alloc(arena, (self->known->n_builds + 1) * sizeof *list);
+    for (size_t i = 0; i < self->known->n_builds; i++) {
+        const Hde__KeptBuild *build = self->known->builds[i];
+
+        if (build->blocked)
+            list[n++] = (struct blocked){arena_text(arena, build->build_id),
+                                         build->origin ? arena_text(arena, build->origin) : NULL,
+                                         arena_text(arena, build->blocked), build->blocked_ns};
+    }
+    pthread_mutex_unlock(&self->lock);
+    *out = list;
+    return n;
+}
+
+bool
+builds_void(struct builds *self, uint64_t swap, uint64_t until, const char *id, const char *why,
+            struct err *err)
+{
+    Hde__SwapVoid *item = xmalloc(sizeof *item);
+    Hde__Builds *known = self->known;
+    bool ok;
+
+    hde__swap_void__init(item);
+    item->has_swap = item->has_until = true;
+    item->swap = swap;
+    item->until = until;
+    pthread_mutex_lock(&self->lock);
+    known->voids = xrealloc(known->voids, (known->n_voids + 1) * sizeof *known->voids);
+    known->voids[known->n_voids++] = item;
+    block(self, id, why);
+    ok = write_catalogue(self, err);
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+bool
+builds_is_void(struct builds *self, uint64_t swap)
+{
+    bool is_void = false;
+
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->known->n_voids; i++)
+        is_void |= self->known->voids[i]->swap == swap;
+    pthread_mutex_unlock(&self->lock);
+    return is_void;
+}
+
+void
+builds_each_void(struct builds *self, void (*found)(void *arg, uint64_t swap, uint64_t until),
+                 void *arg)
+{
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->known->n_voids; i++)
+        found(arg, self->known->voids[i]->swap, self->known->voids[i]->until);
+    pthread_mutex_unlock(&self->lock);
+}
+
 /* ---- Retention ---------------------------------------------------------------------------- */
 
 void
@@ -297,7 +421,7 @@ builds_retire(struct builds *self, uint64_t first, bool (*is_needed)(void *arg, 
 {
     struct err err = {0};
     char path[PATH_MAX];
-    size_t n = 0;
+    size_t n = 0, n_gone = 0;
 
     pthread_mutex_lock(&self->lock);
     for (size_t i = 0; i < self->known->n_builds; i++) {
@@ -310,11 +434,17 @@ builds_retire(struct builds *self, uint64_t first, bool (*is_needed)(void *arg, 
         snprintf(path, sizeof path, "%s/%s", self->folder, build->name ? build->name : "");
         if (build->name)
             io.unlink(path);
+        n_gone += build->name != NULL;
+        if (build->blocked) { /* that is still known of it */
+            free(build->name);
+            build->name = NULL;
+            self->known->builds[n++] = build;
+            continue;
+        }
         hde__kept_build__free_unpacked(build, NULL);
     }
-    if (n != self->known->n_builds) {
-        self->known->n_builds = n;
+    self->known->n_builds = n;
+    if (n_gone)
         write_catalogue(self, &err); /* otherwise with the next change */
-    }
     pthread_mutex_unlock(&self->lock);
 }

@@ -5,7 +5,8 @@
  *      [test_recovery_runs_the_build_that_ran]
  *  (2) It goes when no node runs it, no kept epoch and no entry that the log still has names it.
  *      [test_a_build_that_nothing_names_is_deleted]
- *  (3) What is known of the files is the catalogue, one small file that is replaced as a whole.
+ *  (3) What is known of the files is the catalogue, one small file that is replaced as a whole. It
+ *      says too which builds are blocked, and which swaps are void since a crash.
  *
  * Any thread: a lock of its own, held over file operations, so never on the data path. */
 #ifndef ENGINE_BUILDS_H
@@ -37,6 +38,22 @@ void builds_close(struct builds *self);
 bool builds_keep(struct builds *self, const char *file, const char *origin, bool is_own,
                  const char *id, struct err *err);
 bool builds_is_own(struct builds *self, const char *id);
+/* The build is not to be loaded again (why: of a crash); texts live in arena. */
+bool builds_block(struct builds *self, const char *id, const char *why, struct err *err);
+bool builds_unblock(struct builds *self, const char *id, struct err *err);
+struct blocked {
+    const char *id, *origin, *why;
+    int64_t since_ns; /* wall clock */
+};
+size_t builds_blocked(struct builds *self, struct arena *arena, const struct blocked **out);
+bool builds_is_blocked(struct builds *self, const char *id);
+/* The swap of that tick never happened, nor did the epochs from it until the last tick of its
+ * start. Durable when it returns true; the build of the swap is blocked by the same change. */
+bool builds_void(struct builds *self, uint64_t swap, uint64_t until, const char *id,
+                 const char *why, struct err *err);
+bool builds_is_void(struct builds *self, uint64_t swap);
+void builds_each_void(struct builds *self, void (*found)(void *arg, uint64_t swap, uint64_t until),
+                      void *arg);
 /* Position of an entry that names the build. */
 void builds_named(struct builds *self, const char *id, uint64_t position);
 /* The build, its file read and compared with size and checksum; texts live in arena. HDE-R040. */

@@ -155,9 +155,18 @@ const struct code engine_codes[] = {
      "A copy of the plugin file belongs beside the ingress log before the log may name the build, "
      "and cannot be written there, or the file changed in that moment. Nothing was started or swapped.",
      NULL, NULL},
+    {"HDE-R043", "a build is blocked",
+     "It was swapped in and crashed soon after, so the start after that went back to the build before "
+     "it, and does not load this one again. 'hde reload --status' lists such builds.",
+     "hde reload NODE", "hde reload NODE --force"},
     {"HDE-R045", "the catalogue of builds cannot be read",
      "The file 'builds/catalogue' beside the ingress log says which plugin files were kept. It is "
      "damaged, or of another version of hde. Bring it back, or begin with another folder.",
+     NULL, NULL},
+    {"HDE-R046", "the engine crashes again and again",
+     "hde run --supervise starts it again after a crash, with a pause that doubles, and gives up "
+     "after --max-restarts crashes without a calm minute in between. The lines before this one name "
+     "the node, its build and the message.",
      NULL, NULL},
     {"HDE-R050", "the running graph cannot be changed now",
      "It is not running any more, takes a log again, has as many requests waiting as it takes, or "

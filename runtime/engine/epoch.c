@@ -246,6 +246,29 @@ names_build(void *arg, const char *id)
     return found;
 }
 
+/* Beside the newest `keep` the one before a young swap stays: after a crash it may have to be taken
+ * back. Gives how many are left, which come first in ticks. */
+static size_t
+keep_some(struct epochs *self, uint64_t *ticks, size_t n, size_t keep)
+{
+    uint64_t young = swaps_young(self->engine->swaps);
+    size_t left = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool is_before = ticks[i] < young && (i == 0 || ticks[i - 1] >= young);
+        char *path;
+
+        if (i < keep || is_before) {
+            ticks[left++] = ticks[i];
+            continue;
+        }
+        path = path_of(self->folder, ticks[i]);
+        io.unlink(path);
+        free(path);
+    }
+    return left;
+}
+
 /* Removes what is older than the newest `keep`, and tells the log what the rest needs. */
 static void
 retire(struct epochs *self)
@@ -253,14 +276,9 @@ retire(struct epochs *self)
     uint64_t *ticks;
     size_t n = list_files(self->folder, &ticks), keep = (size_t)self->engine->graph->checkpoint.keep;
 
-    for (size_t i = keep; i < n; i++) {
-        char *path = path_of(self->folder, ticks[i]);
-
-        io.unlink(path);
-        free(path);
-    }
+    n = keep_some(self, ticks, n, keep);
     if (n) {
-        char *path = path_of(self->folder, ticks[n < keep ? n - 1 : keep - 1]);
+        char *path = path_of(self->folder, ticks[n - 1]);
         Hde__Epoch *oldest = epoch_read(path);
 
         if (oldest) {
@@ -270,7 +288,7 @@ retire(struct epochs *self)
         free(path);
     }
     builds_retire(self->engine->builds, ingress_first(self->engine->ingress), names_build,
-                  &(struct kept){self->folder, ticks, n < keep ? n : keep});
+                  &(struct kept){self->folder, ticks, n});
     free(ticks);
 }
 
@@ -484,6 +502,57 @@ epochs_forget_restored(struct epochs *self)
     io_sync_folder(self->engine->graph->checkpoint.store);
     hde__epoch__free_unpacked(self->restored, NULL);
     self->restored = NULL;
+}
+
+Hde__Epoch *
+epochs_oldest(const struct epochs *self)
+{
+    Hde__Epoch *oldest = NULL;
+    uint64_t *ticks;
+
+    for (size_t n = list_files(self->folder, &ticks); n && !oldest; n--) {
+        char *path = path_of(self->folder, ticks[n - 1]);
+
+        oldest = epoch_read(path);
+        free(path);
+    }
+    free(ticks);
+    return oldest;
+}
+
+bool
+epochs_has_before(const struct epochs *self, uint64_t tick)
+{
+    Hde__Epoch *oldest = epochs_oldest(self);
+    bool has = oldest && oldest->tick < tick;
+
+    if (oldest)
+        hde__epoch__free_unpacked(oldest, NULL);
+    return has;
+}
+
+void
+epochs_forget(struct epochs *self, uint64_t from, uint64_t until)
+{
+    uint64_t *ticks;
+    size_t n = list_files(self->folder, &ticks), n_gone = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char *path = path_of(self->folder, ticks[i]);
+
+        if (ticks[i] >= from && ticks[i] <= until)
+            n_gone += io.unlink(path) == 0;
+        free(path);
+    }
+    free(ticks);
+    if (!n_gone)
+        return;
+    io_sync_folder(self->folder);
+    if (self->last)
+        hde__epoch__free_unpacked(self->last, NULL);
+    self->last = NULL;
+    read_last(self);
+    self->completed = self->last ? self->last->tick : 0;
 }
 
 uint64_t

@@ -28,6 +28,13 @@ const Hde__Epoch *epochs_restored(const struct epochs *self);
 void epochs_forget_restored(struct epochs *self);
 /* Puts saved state into the opened nodes; engine threads do not run yet. */
 bool epochs_restore(struct engine *engine, const Hde__Epoch *epoch, struct err *err);
+/* The oldest whole one, NULL: none; free it. */
+Hde__Epoch *epochs_oldest(const struct epochs *self);
+/* At the start: whether one is left before that tick; deletes those of a range of ticks. */
+bool epochs_has_before(const struct epochs *self, uint64_t tick);
+void epochs_forget(struct epochs *self, uint64_t from, uint64_t until);
+/* Puts the state of the last epoch into the opened nodes; engine threads do not run yet. */
+bool epochs_restore(struct engine *engine, struct err *err);
 
 /* Actors that barriers reach. */
 bool epochs_reach(const struct actor *actor);

@@ -18,7 +18,7 @@ static const int64_t busy_ns = 20LL * NS_PER_MS;   /* until a busy node is asked
 struct attempt {
     struct attempt *next;
     struct reload_report report;
-    bool has_file, drops_state, skips_trial;
+    bool has_file, drops_state, skips_trial, is_forced;
     bool is_taken; /* from a log: what it tells has been decided */
     struct reloader *owner;
     int64_t budget_ns, probation_ns;
@@ -171,6 +171,22 @@ find_nodes(struct reloader *self, struct attempt *attempt)
 /* ---- Before the swap ---------------------------------------------------------------------- */
 
 static bool
+may_load(const struct reloader *self, struct attempt *attempt)
+{
+    struct builds *builds = self->engine->builds;
+    const char *id = attempt->stage->build_id;
+
+    if (!builds || !builds_is_blocked(builds, id))
+        return true;
+    if (attempt->is_forced)
+        return builds_unblock(builds, id, &attempt->report.err);
+    return err_set(&attempt->report.err, "HDE-R043",
+                   "%s: build %.12s is blocked, it crashed: 'hde reload --status' tells how; "
+                   "--force loads it all the same",
+                   attempt->report.file, id);
+}
+
+static bool
 copy_file(struct reloader *self, struct attempt *attempt)
 {
     struct reload_report *report = &attempt->report;
@@ -187,6 +203,8 @@ copy_file(struct reloader *self, struct attempt *attempt)
     snprintf(report->new_build, sizeof report->new_build, "%s", attempt->stage->build_id);
     for (uint32_t i = 0; i < attempt->n_swaps; i++)
         is_news |= strcmp(node_build(attempt->swaps[i].node), attempt->stage->build_id) != 0;
+    if (!may_load(self, attempt))
+        return false;
     return is_news || err_set(&report->err, "HDE-R031", "%s: runs already (build %.12s)",
                               report->file, report->new_build);
 }
@@ -329,6 +347,7 @@ prepare_entry(struct reloader *self, struct attempt *attempt)
     cut->target = attempt->report.target;
     cut->drops_state = attempt->drops_state;
     cut->probation_ns = attempt->probation_ns;
+    cut->young_until_ns = swaps_young_until(clock_real_ns(), attempt->probation_ns);
     return true;
 }
 
@@ -718,7 +737,7 @@ find_taken(struct attempt *attempt, const Hde__LogEntry *entry)
     const Hde__LogSwap *swap = entry->swap;
 
     attempt->swaps = xcalloc(engine->n_nodes, sizeof *attempt->swaps);
-    for (size_t i = 0; i < swap->n_nodes; i++) {
+    for (size_t i = 0; i < swap->n_nodes && !builds_is_void(engine->builds, entry->tick); i++) {
         struct node *node = node_called(engine, swap->nodes[i], 0);
 
         if (!node)
@@ -1102,6 +1121,7 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     attempt->has_file = ask->file != NULL;
     attempt->drops_state = ask->drops_state;
     attempt->skips_trial = ask->skips_trial;
+    attempt->is_forced = ask->is_forced;
     attempt->probation_ns = ask->probation_ns > 0 ? ask->probation_ns : 0;
     attempt->budget_ns = ask->budget_ns > 0 ? ask->budget_ns : default_budget_ns;
     attempt->report.asked_ns = clock_real_ns();
@@ -1133,6 +1153,13 @@ reload_reports(struct engine *engine, uint64_t number, struct reload_report *out
             out[n++] = self->history[i % RELOAD_HISTORY];
     pthread_mutex_unlock(&self->lock);
     return n;
+}
+
+size_t
+reload_blocked(struct engine *engine, struct arena *arena, const struct blocked **out)
+{
+    *out = NULL;
+    return engine->builds ? builds_blocked(engine->builds, arena, out) : 0;
 }
 
 /* ---- Changes of the graph ----------------------------------------------------------------- */

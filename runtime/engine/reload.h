@@ -48,6 +48,7 @@ struct reload_ask {
     const char *file;   /* NULL: the file that they were loaded from */
     bool drops_state;   /* may lose state that the old build could save */
     bool skips_trial;   /* does not run in a child first */
+    bool is_forced;     /* also a build that is blocked, which it is no more then */
     int64_t probation_ns; /* the old build comes back at errors; 0: none */
     int64_t budget_ns;  /* for saving and loading one state; 0: 50 ms */
 };
@@ -72,6 +73,9 @@ uint64_t reload_ask(struct engine *engine, const struct reload_ask *ask, struct 
 /* Any thread. Newest first, at most max; only that number unless it is 0. */
 size_t reload_reports(struct engine *engine, uint64_t number, struct reload_report *out,
                       size_t max);
+/* Any thread. The builds that are not loaded any more; texts live in arena. */
+struct blocked;
+size_t reload_blocked(struct engine *engine, struct arena *arena, const struct blocked **out);
 const char *reload_state_name(enum reload_state state);
 
 struct swap_cut;

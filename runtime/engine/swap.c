@@ -2,6 +2,7 @@
 #include "engine/swap.h"
 #include "engine/isolate.h"
 #include "engine/retain.h"
+#include "engine/last_words.h"
 #include "engine/swaps.h"
 
 #include "base/fault.h"
@@ -276,8 +277,10 @@ instance_open(struct instance *instance, struct err *err)
     hde_status status = HDE_OK;
 
     instance->is_open = true;
+    last_words_opening(instance->node, instance->build_id);
     if (instance->op->open)
         status = instance->op->open(&instance->ctx, instance->state);
+    last_words_opening(NULL, NULL);
     ctx_scratch_reset(&instance->ctx);
     return status == HDE_OK ||
            err_set(err, "HDE-R025", "node '%s': %s (%s) does not open: %s",
@@ -407,7 +410,7 @@ save(struct swap *swap)
                    node->def->name, node->ctx.said->text);
 }
 
-/* With a log: of the entry that is worked on, so that it is the same when the log is taken again. */
+/* With a log: of the entry that is worked on, so that it is the same when the log is taken. */
 static int64_t
 now_of(const struct node *node)
 {

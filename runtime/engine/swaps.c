@@ -4,17 +4,26 @@
 #include "base/log.h"
 #include "engine/epoch.h"
 #include "engine/ingress.h"
+#include "engine/last_words.h"
 #include "engine/reload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static const int64_t look_ns = 20 * NS_PER_MS;
+static const int64_t least_young_ns = 60LL * NS_PER_S;
 
 struct returned { /* what the log says */
     uint64_t swap;
     const struct node *node;
     struct swap_place place;
+};
+
+struct young { /* a swap that a crash takes back */
+    uint64_t tick;
+    int64_t since_ns, until_ns; /* wall clock */
+    const char *build; /* of the log, reading it */
+    bool has_returned;
 };
 
 struct swaps {
@@ -32,6 +41,8 @@ struct swaps {
     _Atomic bool has_news;
     pthread_mutex_t lock; /* all below, and is_done of a cut */
     pthread_cond_t changed;
+    uint32_t n_young, cap_young;
+    struct young *young;
     bool is_stopped; /* no worker runs any more */
     struct swap_cut *asked;
     struct decision *decisions, *queue, **tail;
@@ -81,8 +92,12 @@ note_start(struct swaps *self, const Hde__LogStart *start)
 }
 
 static void
-note_swap(struct swaps *self, const Hde__LogSwap *swap)
+note_swap(struct swaps *self, const Hde__LogEntry *entry)
 {
+    const Hde__LogSwap *swap = entry->swap;
+
+    if (builds_is_void(self->engine->builds, entry->tick))
+        return;
     for (size_t i = 0; i < swap->n_nodes; i++) {
         const struct node *node =
             node_at(self->engine, graph_node(self->engine, swap->nodes[i]), 0);
@@ -117,7 +132,7 @@ note_entry(void *arg, const Hde__LogEntry *entry)
     if (entry->start)
         note_start(self, entry->start);
     else if (entry->swap)
-        note_swap(self, entry->swap);
+        note_swap(self, entry);
     else if (entry->back)
         note_return(self, entry);
 }
@@ -138,6 +153,150 @@ read_log(struct swaps *self, struct err *err)
     if (!engine->is_taking && !engine->epochs)
         return true; /* a run of its own */
     return ingress_scan(engine, kinds, sizeof kinds / sizeof *kinds, note_entry, self, err);
+}
+
+/* ---- Young swaps -------------------------------------------------------------------------- */
+
+int64_t
+swaps_young_until(int64_t time_ns, int64_t probation_ns)
+{
+    return time_ns + (probation_ns > least_young_ns ? probation_ns : least_young_ns);
+}
+
+uint64_t
+swaps_young(struct swaps *self)
+{
+    int64_t now_ns = clock_real_ns();
+    uint64_t tick = UINT64_MAX;
+
+    pthread_mutex_lock(&self->lock);
+    for (uint32_t i = 0; i < self->n_young;) {
+        if (self->young[i].until_ns < now_ns) {
+            self->young[i] = self->young[--self->n_young];
+            continue;
+        }
+        if (self->young[i].tick < tick)
+            tick = self->young[i].tick;
+        i++;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return tick;
+}
+
+/* With the lock held, or before there are threads. */
+static void
+add_young(struct swaps *self, struct young young)
+{
+    if (self->n_young == self->cap_young) {
+        self->cap_young = self->cap_young ? 2 * self->cap_young : 8;
+        self->young = xrealloc(self->young, self->cap_young * sizeof *self->young);
+    }
+    self->young[self->n_young++] = young;
+}
+
+static void
+note_young(void *arg, const Hde__LogEntry *entry)
+{
+    struct swaps *self = arg;
+
+    if (entry->swap && entry->swap->build_id &&
+        !builds_is_void(self->engine->builds, entry->tick))
+        add_young(self, (struct young){.tick = entry->tick,
+                                       .since_ns = entry->time_ns,
+                                       .until_ns = swaps_young_until(entry->time_ns,
+                                                                     entry->swap->probation_ns),
+                                       .build = arena_text(&self->arena, entry->swap->build_id)});
+    for (uint32_t i = 0; entry->back && i < self->n_young; i++)
+        self->young[i].has_returned |= self->young[i].tick == entry->back->swap;
+}
+
+/* ---- After a crash ------------------------------------------------------------------------ */
+
+/* The newest swap that was young when it crashed and may be the reason. */
+static const struct young *
+suspect(const struct swaps *self, const struct crash_note *note)
+{
+    const struct young *found = NULL;
+
+    for (uint32_t i = 0; i < self->n_young; i++) {
+        const struct young *young = &self->young[i];
+
+        if (!young->has_returned && note->time_ns >= young->since_ns &&
+            note->time_ns <= young->until_ns && (!found || young->tick > found->tick) &&
+            (!strcmp(note->build, "-") || !strcmp(note->build, young->build)))
+            found = young;
+    }
+    return found;
+}
+
+static bool
+take_back(struct swaps *self, const struct young *young, const struct crash_note *note,
+          struct err *err)
+{
+    struct engine *engine = self->engine;
+    uint64_t until = ((HDE_TICK_INCARNATION(young->tick) + 1) << 40) - 1;
+    char why[256];
+
+    snprintf(why, sizeof why, "%s in node '%s' at tick %llu, while its swap was young",
+             note->signal, note->node, (unsigned long long)note->tick);
+    if (!builds_void(engine->builds, young->tick, until, young->build, why, err))
+        return false;
+    log_line(LEVEL_ERROR, engine->graph->name, NULL, "reload.void",
+             "the build before %.12s comes back, and %.12s is blocked: %s", young->build,
+             young->build, why);
+    return true;
+}
+
+/* A start on this store ended with a crash. */
+static bool
+judge_crash(struct swaps *self, struct err *err)
+{
+    struct engine *engine = self->engine;
+    const char *store = engine->graph->checkpoint.store;
+    const struct young *young;
+    struct crash_note note;
+
+    if (!crash_note_read(store, &note))
+        return true;
+    young = suspect(self, &note);
+    if (young && !epochs_has_before(engine->epochs, young->tick) &&
+        epochs_last(engine->epochs)) {
+        log_line(LEVEL_ERROR, engine->graph->name, NULL, "reload.not-void",
+                 "build %.12s crashed, and there is no epoch from before its swap", young->build);
+        young = NULL;
+    }
+    if (young && !take_back(self, young, &note, err))
+        return false;
+    crash_note_remove(store);
+    return true;
+}
+
+static void
+forget(void *arg, uint64_t swap, uint64_t until)
+{
+    epochs_forget(arg, swap, until);
+}
+
+static bool
+look_back(struct swaps *self, struct err *err)
+{
+    static const Hde__LogKind kinds[] = {HDE__LOG_KIND__LOG_KIND_SWAP,
+                                         HDE__LOG_KIND__LOG_KIND_RETURN};
+    struct engine *engine = self->engine;
+    Hde__Epoch *oldest;
+    bool ok;
+
+    if (engine->is_taking || !engine->epochs)
+        return true;
+    oldest = epochs_oldest(engine->epochs);
+    ok = ingress_scan(engine, oldest, kinds, sizeof kinds / sizeof *kinds, note_young, self, err) &&
+         judge_crash(self, err);
+    if (oldest)
+        hde__epoch__free_unpacked(oldest, NULL);
+    last_words_note(engine, engine->graph->checkpoint.store);
+    if (ok)
+        builds_each_void(engine->builds, forget, engine->epochs);
+    return ok;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------ */
@@ -222,7 +381,7 @@ swaps_open(struct engine *engine, struct err *err)
     last = engine->is_taking ? 0 : ingress_last(engine->ingress);
     engine->builds = builds_open(
         engine->is_taking ? engine->options.log : engine->options.record, last, err);
-    return engine->builds && read_log(self, err) && begin_all(self, err);
+    return engine->builds && look_back(self, err) && read_log(self, err) && begin_all(self, err);
 }
 
 void
@@ -230,6 +389,7 @@ swaps_close(struct swaps *self)
 {
     if (!self)
         return;
+    last_words_note(self->engine, NULL);
     while (self->decisions) {
         struct decision *decision = self->decisions;
 
@@ -238,6 +398,7 @@ swaps_close(struct swaps *self)
     }
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
+    free(self->young);
     free(self->stages);
     free(self->returned);
     arena_fini(&self->arena);
@@ -420,8 +581,11 @@ swaps_claim(struct swaps *self)
     pthread_mutex_lock(&self->lock);
     cut = self->asked;
     self->asked = NULL;
-    if (cut)
+    if (cut) {
         cut->is_claimed = true;
+        add_young(self, (struct young){.tick = self->engine->sequencer.last + 1,
+                                       .until_ns = cut->young_until_ns});
+    }
     atomic_store(&self->has_news, self->queue != NULL);
     pthread_mutex_unlock(&self->lock);
     return cut;

@@ -14,6 +14,12 @@
  *  (6) Recovery begins with the builds of the epoch, or of the start that the log begins with.
  *      [test_recovery_runs_the_build_that_ran]
  *
+ *  (7) A crash while a swap is young (its probation, at least a minute) takes it back: the start
+ *      after it reads the note that the crash has left (last_words.h), blocks the build and voids
+ *      the swap durably, and only then deletes the epochs from the swap on; recovery begins before
+ *      it, with the build from before. The epoch before a young swap is kept for that. What sinks
+ *      have committed since stays, their marks hold. [tests/control/supervise.sh]
+ *
  *      asked --credit--> given: tick, entry --every actor of its nodes--> passed */
 #ifndef ENGINE_SWAPS_H
 #define ENGINE_SWAPS_H
@@ -34,6 +40,7 @@ struct swap_cut {
     size_t n_nodes;
     bool drops_state;
     int64_t open_ns, probation_ns;
+    int64_t young_until_ns; /* wall clock */
     void (*done)(void *arg); /* on the thread that passes last; may be NULL */
     void *arg;
 
@@ -53,6 +60,11 @@ struct decision {
 };
 
 struct swaps;
+
+/* Until when a swap is young that was made at that time. */
+int64_t swaps_young_until(int64_t time_ns, int64_t probation_ns);
+/* Any thread. The tick of the oldest young swap; UINT64_MAX: none is. */
+uint64_t swaps_young(struct swaps *self);
 
 /* Before nodes are opened: gives them the builds that the epoch or the log names, and reads the
  * decisions of the log. With neither log nor recovery it does nothing. HDE-R040, R041, R045. */

@@ -14,6 +14,7 @@
  *
  *      TURN --nothing moved, something in flight--> SPIN (bounded) --> TURN
  *      TURN --nothing moved--> ANNOUNCED --turn, nothing moved--> PARKED --event, wake--> TURN */
+#include "engine/last_words.h"
 #include "engine/run.h"
 #include "engine/swap.h"
 
@@ -567,6 +568,7 @@ worker_run(struct worker *worker)
 {
     struct msg_pool *pool = msg_pool_current();
 
+    last_words_begin_thread(worker);
     for (uint32_t i = 0; i < worker->n_actors; i++)
         for (uint32_t k = 0; k < worker->actors[i]->n_nodes; k++)
             if (!worker->actors[i]->nodes[k]->source)
@@ -584,6 +586,7 @@ worker_run(struct worker *worker)
         }
     }
     msg_pool_flush();
+    last_words_end_thread();
 }
 
 static void *

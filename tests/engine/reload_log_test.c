@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "engine/builds.h"
 #include "reload_rig.h"
 
 static struct rig rig;
@@ -391,6 +393,132 @@ test_cut_off_in_a_reload_it_is_the_old_build_or_the_new_one(void **state)
     assert_non_null(strstr(builds, "twin"));
 }
 
+/* ---- The files beside the log -------------------------------------------------------------- */
+
+static bool
+is_among(void *arg, const char *id)
+{
+    return arg && strcmp(arg, id) == 0;
+}
+
+static struct builds *
+open_builds(uint64_t last)
+{
+    struct err err = {0};
+    struct builds *builds = builds_open(rig.folder, last, &err);
+
+    assert_string_equal(err.text, "");
+    return builds;
+}
+
+static bool
+is_there(struct builds *builds, const char *id)
+{
+    struct arena arena = {0};
+    struct build build;
+    struct err err = {0};
+    bool there = builds_find(builds, id, &arena, &build, &err);
+
+    assert_true(there || !strcmp(err.code, "HDE-R040"));
+    arena_fini(&arena);
+    return there;
+}
+
+static void
+test_a_build_that_nothing_names_is_deleted(void **state)
+{
+    static char a[] = "aaaa", b[] = "bbbb", c[] = "cccc";
+    struct builds *builds = open_builds(0);
+    struct err err = {0};
+
+    assert_true(builds_keep(builds, variant("v1"), "/x/v1.so", true, a, &err));
+    assert_true(builds_keep(builds, variant("v2"), "/x/v2.so", false, b, &err));
+    assert_true(builds_keep(builds, variant("twin"), "/x/twin.so", false, c, &err));
+    builds_named(builds, a, 5);
+    builds_named(builds, b, 9);
+    builds_retire(builds, 5, is_among, NULL); /* the entry at 5 is still there */
+    assert_true(is_there(builds, a));
+    builds_retire(builds, 6, is_among, a); /* an epoch names it */
+    assert_true(is_there(builds, a));
+    builds_retire(builds, 6, is_among, NULL);
+    assert_false(is_there(builds, a));
+    builds_retire(builds, UINT64_MAX, is_among, b);
+    assert_true(is_there(builds, b));
+    assert_true(is_there(builds, c)); /* about to be named */
+    assert_true(builds_is_own(builds, b) == false);
+    builds_close(builds);
+    builds = open_builds(12); /* a crash: the last entry may have named it */
+    builds_retire(builds, 12, is_among, NULL);
+    assert_true(is_there(builds, c));
+    builds_retire(builds, 13, is_among, NULL);
+    assert_false(is_there(builds, c));
+    builds_close(builds);
+}
+
+static void
+test_what_was_kept_is_compared_with_its_checksum(void **state)
+{
+    struct builds *builds = open_builds(0);
+    struct err err = {0};
+    char path[192];
+    FILE *file;
+
+    assert_true(builds_keep(builds, variant("v1"), "/x/v1.so", true, "aaaa", &err));
+    snprintf(path, sizeof path, "%s/builds/v1-aaaa.so", rig.folder);
+    assert_int_equal(chmod(path, 0600), 0);
+    file = fopen(path, "r+");
+    assert_non_null(file);
+    fputc('x', file);
+    fclose(file);
+    assert_false(is_there(builds, "aaaa"));
+    builds_close(builds);
+    snprintf(path, sizeof path, "%s/builds/catalogue", rig.folder);
+    file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, 20, SEEK_SET);
+    fputc(0xff, file);
+    fclose(file);
+    assert_null(builds_open(rig.folder, 0, &err));
+    assert_string_equal(err.code, "HDE-R045");
+}
+
+static void
+count_voids(void *arg, uint64_t swap, uint64_t until)
+{
+    assert_int_equal(swap, 70);
+    assert_int_equal(until, 99);
+    ++*(int *)arg;
+}
+
+static void
+test_blocked_builds_and_void_swaps_survive(void **state)
+{
+    struct builds *builds = open_builds(0);
+    const struct blocked *blocked;
+    struct arena arena = {0};
+    struct err err = {0};
+    int voids = 0;
+
+    assert_true(builds_keep(builds, variant("v1"), "/x/v1.so", true, "aaaa", &err));
+    builds_named(builds, "aaaa", 3);
+    assert_true(builds_void(builds, 70, 99, "aaaa", "it crashed", &err));
+    builds_close(builds);
+    builds = open_builds(0);
+    builds_retire(builds, 50, is_among, NULL); /* the file goes, that it is blocked stays */
+    assert_false(is_there(builds, "aaaa"));
+    assert_true(builds_is_blocked(builds, "aaaa"));
+    assert_true(builds_is_void(builds, 70));
+    assert_false(builds_is_void(builds, 71));
+    builds_each_void(builds, count_voids, &voids);
+    assert_int_equal(voids, 1);
+    assert_int_equal(builds_blocked(builds, &arena, &blocked), 1);
+    assert_string_equal(blocked[0].why, "it crashed");
+    assert_true(builds_unblock(builds, "aaaa", &err));
+    assert_false(builds_is_blocked(builds, "aaaa"));
+    arena_fini(&arena);
+    builds_close(builds);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -405,6 +533,12 @@ main(int argc, char **argv)
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_cut_off_in_a_reload_it_is_the_old_build_or_the_new_one,
                                         make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_build_that_nothing_names_is_deleted, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_what_was_kept_is_compared_with_its_checksum,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_blocked_builds_and_void_swaps_survive, make_folder,
+                                        remove_folder),
     };
 
     if (argc > 1)
