@@ -14,7 +14,8 @@ enum { LOOK_MS = 20, WAIT_MS = 60 * 1000 };
 struct reload_options {
     struct target_options target;
     const char *so;
-    hde_duration probation, budget;
+    hde_duration probation, budget, shadow;
+    double tolerance;
     bool drop_state, no_trial, force, status;
 };
 
@@ -74,9 +75,9 @@ probation_text(const Hde__ReloadAttempt *attempt, struct arena *arena)
 
 /* Asks until it is decided. */
 static const Hde__ReloadAttempt *
-follow(const struct cmd *cmd, struct client *client, uint64_t number, int *exit)
+follow(const struct cmd *cmd, struct client *client, uint64_t number, int64_t shadow_ns, int *exit)
 {
-    int64_t end_ns = clock_mono_ns() + WAIT_MS * (int64_t)NS_PER_MS;
+    int64_t end_ns = clock_mono_ns() + WAIT_MS * (int64_t)NS_PER_MS + shadow_ns;
     const char *hint = NULL;
     struct err err = {0};
 
@@ -121,6 +122,9 @@ tell(const struct cmd *cmd, const Hde__ReloadAttempt *attempt)
                         table_seconds(cmd->arena, attempt->pause_seconds),
                         is_on_probation(attempt) ? probation_text(attempt, cmd->arena)
                                                  : attempt->retired);
+    if (out.len && !cmd->json && attempt->has_compared)
+        hde_text_printf(&out, "\nshadow: %llu messages agreed",
+                        (unsigned long long)attempt->compared);
     if (out.len)
         hde_text_puts(&out, "\n");
     exit = cmd_print(cmd, &out, NULL);
@@ -158,6 +162,9 @@ ask_reload(const struct cmd *cmd, const struct reload_options *opt)
     reload.probation_seconds = (double)opt->probation.ns / 1e9;
     reload.skip_trial = opt->no_trial;
     reload.has_force = reload.force = opt->force;
+    reload.has_shadow_seconds = reload.has_tolerance = opt->shadow.ns > 0;
+    reload.shadow_seconds = (double)opt->shadow.ns / 1e9;
+    reload.tolerance = opt->tolerance;
     reload.budget_seconds = (double)opt->budget.ns / 1e9;
     exit = target_ask(cmd, &opt->target, &request, &client, &reply);
     if (exit)
@@ -166,7 +173,7 @@ ask_reload(const struct cmd *cmd, const struct reload_options *opt)
         client_close(client);
         return cmd_error(cmd, CMD_FAILED, "HDE-C013", NULL, "the answer is not understood");
     }
-    attempt = follow(cmd, client, reply->reloads->attempts[0]->number, &exit);
+    attempt = follow(cmd, client, reply->reloads->attempts[0]->number, opt->shadow.ns, &exit);
     if (attempt)
         exit = tell(cmd, attempt);
     client_close(client);
@@ -274,6 +281,7 @@ const struct command cmd_reload = {
             {"hde reload processing/pcr", "the file it was loaded from was built again"},
             {"hde reload pcr --so build/my-pcr.so", "one node, from another file"},
             {"hde reload pcr --probation 10m", "errors in ten minutes bring the old one back"},
+            {"hde reload pcr --shadow 60s", "beside the old one first; a difference is named"},
             {"hde reload --status", "what was reloaded so far, and what was refused why"},
             {0}},
     .options =
@@ -289,6 +297,11 @@ const struct command cmd_reload = {
             {CMD_OPTION("probation", struct reload_options, probation), .value = "TIME",
              .fallback = "60s", .max = 86400,
              .help = "how long errors bring the old build back; 0s: it goes at once"},
+            {CMD_OPTION("shadow", struct reload_options, shadow), .value = "TIME", .max = 86400,
+             .help = "run beside the old build so long first, and swap only if the outputs agree"},
+            {CMD_OPTION("tolerance", struct reload_options, tolerance), .value = "X",
+             .fallback = "1e-9", .max = 1,
+             .help = "how much outputs may differ: numbers relatively, times in seconds"},
             {CMD_OPTION("budget", struct reload_options, budget), .value = "TIME",
              .fallback = "50ms", .min = 0.001, .max = 60,
              .help = "how long saving and loading the state may take"},

@@ -111,6 +111,8 @@ show_attempt(const struct reload_report *report, struct arena *arena)
     out->asked_ns = report->asked_ns;
     out->has_ended_ns = report->ended_ns != 0;
     out->ended_ns = report->ended_ns;
+    out->has_compared = report->compared != 0;
+    out->compared = report->compared;
     out->has_until_ns = report->state == RELOAD_PROBATION;
     out->until_ns = report->until_ns;
     if (report->state == RELOAD_DONE || report->state == RELOAD_PROBATION ||
@@ -197,6 +199,8 @@ ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlR
                                              .drops_state = ask->drop_state,
                                              .skips_trial = ask->skip_trial,
                                              .is_forced = ask->force,
+                                             .shadow_ns = to_ns(ask->shadow_seconds),
+                                             .tolerance = ask->tolerance,
                                              .probation_ns = to_ns(ask->probation_seconds),
                                              .budget_ns = to_ns(ask->budget_seconds)},
                         &err);

@@ -159,6 +159,12 @@ const struct code engine_codes[] = {
      "It was swapped in and crashed soon after, so the start after that went back to the build before "
      "it, and does not load this one again. 'hde reload --status' lists such builds.",
      "hde reload NODE", "hde reload NODE --force"},
+    {"HDE-R044", "a shadow does not agree",
+     "With --shadow the new build ran beside the old one, with a copy of its input. The text names "
+     "the first output that differs: tick, field and both values (--tolerance says how much numbers "
+     "may differ). It says so too where the new build refused or did not keep up, where nothing came "
+     "out, and where a node touches the world, which cannot be done twice. The old build goes on.",
+     NULL, NULL},
     {"HDE-R045", "the catalogue of builds cannot be read",
      "The file 'builds/catalogue' beside the ingress log says which plugin files were kept. It is "
      "damaged, or of another version of hde. Bring it back, or begin with another folder.",

@@ -360,13 +360,14 @@ static bool
 open_stores(struct engine *engine, struct err *err)
 {
     if (engine->is_taking)
-        return ingress_take_open(engine, err);
+        return ingress_take_open(engine, err) && swaps_open(engine, err);
     if (engine->options.record && !ingress_open(engine, err))
         return false;
     if (!engine->options.checkpoint)
-        return true;
+        return swaps_open(engine, err);
     savepoints_open(engine);
-    return epochs_open(engine, err) && ingress_recover_open(engine, &engine->goes_on, err);
+    return epochs_open(engine, err) && swaps_open(engine, err) &&
+           ingress_recover_open(engine, &engine->goes_on, err);
 }
 
 /* Barriers, and what looks at the outputs of nodes. */
@@ -416,7 +417,7 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     if (check_replay(engine, err) &&
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
         engine_build(engine, err) && dlq_open(engine, err) && open_stores(engine, err) &&
-        swaps_open(engine, err) && retain_read_log(engine, err) &&
+        swaps_begin(engine, err) && retain_read_log(engine, err) &&
         open_nodes(engine, err) && place_start(engine, err)) {
         open_observers(engine);
         return engine;
@@ -626,6 +627,7 @@ engine_free(struct engine *engine)
     for (uint32_t i = 0; i < engine->n_workers; i++)
         if (engine->workers[i]->is_started)
             pthread_join(engine->workers[i]->thread, NULL);
+    atomic_store(&engine->workers_gone, true);
     swaps_stop(engine->swaps);
     reload_stop(engine);
     watchdog_stop(engine->watchdog);

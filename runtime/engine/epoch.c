@@ -507,17 +507,7 @@ epochs_forget_restored(struct epochs *self)
 Hde__Epoch *
 epochs_oldest(const struct epochs *self)
 {
-    Hde__Epoch *oldest = NULL;
-    uint64_t *ticks;
-
-    for (size_t n = list_files(self->folder, &ticks); n && !oldest; n--) {
-        char *path = path_of(self->folder, ticks[n - 1]);
-
-        oldest = epoch_read(path);
-        free(path);
-    }
-    free(ticks);
-    return oldest;
+    return epoch_find(self->folder, 0, UINT64_MAX, true);
 }
 
 bool

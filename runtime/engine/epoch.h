@@ -33,8 +33,6 @@ Hde__Epoch *epochs_oldest(const struct epochs *self);
 /* At the start: whether one is left before that tick; deletes those of a range of ticks. */
 bool epochs_has_before(const struct epochs *self, uint64_t tick);
 void epochs_forget(struct epochs *self, uint64_t from, uint64_t until);
-/* Puts the state of the last epoch into the opened nodes; engine threads do not run yet. */
-bool epochs_restore(struct engine *engine, struct err *err);
 
 /* Actors that barriers reach. */
 bool epochs_reach(const struct actor *actor);

@@ -20,7 +20,7 @@
 #include "engine/dlq.h"
 #include "engine/probe.h"
 #include "engine/retain.h"
-#include "engine/swap.h"
+#include "engine/shadow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,6 +360,8 @@ lend(struct actor *actor, struct node *node)
     batch->now_ns = actor->now_ns;
     node->ctx.now_ns = actor->now_ns;
     node->ctx.watermark_ns = node->wm;
+    if (unlikely(node->shadow != NULL))
+        shadow_batch(node, vec);
     return true;
 }
 
@@ -535,6 +537,8 @@ meet_direct(struct actor *actor, struct node *node)
         node->is_event_timer = false;
         timers_set(&node->clock_timers, direct->timer.id, INT64_MAX);
         free(direct);
+        if (unlikely(node->shadow != NULL))
+            shadow_timer(node);
         return fire(actor, node);
     }
     free(direct);
@@ -605,6 +609,8 @@ run_node(struct actor *actor, struct node *node)
     if (unlikely(node->event_timers.next_ns <= node->wm || node->wm == WM_END || actor->direct) &&
         !run_after(actor, node))
         return false;
+    if (unlikely(node->shadow != NULL))
+        shadow_pass(node);
     if (unlikely(node->probe != NULL))
         probe_pass(node);
     node->port = 0;

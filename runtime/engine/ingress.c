@@ -730,13 +730,45 @@ seek_begin(const struct ingress *self, const char *folder, struct seglog_reader 
            seglog_seek_tick(reader, starts.fresh);
 }
 
+static void
+give_kinds(struct seglog_reader *reader, const Hde__LogKind *kinds, size_t n_kinds,
+           void (*found)(void *arg, const Hde__LogEntry *entry), void *arg, struct err *err)
+{
+    struct seglog_record record;
+
+    while (seglog_next(reader, &record, err) == SEGLOG_RECORD) {
+        Hde__LogEntry *entry = NULL;
+
+        if (is_among(record.key.kind, kinds, n_kinds))
+            entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
+        if (entry) {
+            found(arg, entry);
+            hde__log_entry__free_unpacked(entry, NULL);
+        }
+    }
+}
+
+bool
+ingress_look_back(const struct engine *engine, const Hde__Epoch *epoch, const Hde__LogKind *kinds,
+                  size_t n_kinds, void (*found)(void *arg, const Hde__LogEntry *entry), void *arg,
+                  struct err *err)
+{
+    struct seglog_reader *reader = seglog_reader_open(engine->options.record, err);
+
+    if (!reader)
+        return false;
+    if (seglog_seek_position(reader, epoch ? epoch->position + 1 : 1))
+        give_kinds(reader, kinds, n_kinds, found, arg, err);
+    seglog_reader_close(reader);
+    return !err_is_set(err);
+}
+
 bool
 ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_kinds,
              void (*found)(void *arg, const Hde__LogEntry *entry), void *arg, struct err *err)
 {
     const char *folder = engine->is_taking ? engine->options.log : engine->options.record;
     struct seglog_reader *reader;
-    struct seglog_record record;
 
     if (!engine->ingress->reader)
         return true; /* nothing is taken */
@@ -744,16 +776,7 @@ ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_ki
     if (!reader)
         return false;
     if (seek_begin(engine->ingress, folder, reader, err))
-        while (seglog_next(reader, &record, err) == SEGLOG_RECORD) {
-            Hde__LogEntry *entry = NULL;
-
-            if (is_among(record.key.kind, kinds, n_kinds))
-                entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
-            if (entry) {
-                found(arg, entry);
-                hde__log_entry__free_unpacked(entry, NULL);
-            }
-        }
+        give_kinds(reader, kinds, n_kinds, found, arg, err);
     seglog_reader_close(reader);
     return !err_is_set(err);
 }

@@ -66,6 +66,11 @@ void ingress_recover_close(struct ingress *self);
  * there is nothing to take is no error. */
 bool ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_kinds,
                   void (*found)(void *arg, const Hde__LogEntry *entry), void *arg, struct err *err);
+/* The same from an epoch on, or of the whole log (NULL), before it is known where taking begins. */
+bool ingress_look_back(const struct engine *engine, const Hde__Epoch *epoch,
+                       const Hde__LogKind *kinds, size_t n_kinds,
+                       void (*found)(void *arg, const Hde__LogEntry *entry), void *arg,
+                       struct err *err);
 /* The next entry, valid until the one after it; NULL at the end, or err is set. */
 const Hde__LogEntry *ingress_next(struct ingress *self, struct err *err);
 /* The entry's messages into port[0..n-1]; false with err: a port or type that `outputs` does not

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "engine/epoch.h"
+#include "engine/shadow.h"
 #include "engine/swaps.h"
 #include "engine/trial.h"
 
@@ -21,7 +22,8 @@ struct attempt {
     bool has_file, drops_state, skips_trial, is_forced;
     bool is_taken; /* from a log: what it tells has been decided */
     struct reloader *owner;
-    int64_t budget_ns, probation_ns;
+    int64_t budget_ns, probation_ns, shadow_ns;
+    double tolerance;
     struct arena arena;
     struct swap_cut cut; /* with an ingress log */
 
@@ -460,6 +462,83 @@ clean_up(struct attempt *attempt)
     if (attempt->stage && !attempt->stage->users)
         stage_free(attempt->stage);
     attempt->stage = NULL;
+}
+
+/* ---- A shadow ----------------------------------------------------------------------------- */
+
+struct beside { /* one for each node */
+    struct instance *instance;
+    struct shadow *shadow;
+};
+
+static bool
+begin_beside(struct attempt *attempt, struct beside *beside)
+{
+    struct err *err = &attempt->report.err;
+
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        const struct swap *swap = &attempt->swaps[i];
+
+        beside[i].instance = instance_new(swap->node, swap->next->op, attempt->stage, err);
+        if (beside[i].instance)
+            beside[i].shadow = shadow_begin(swap->node, beside[i].instance, swap->keeps_state,
+                                            attempt->tolerance, err);
+        if (!beside[i].shadow)
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_stopping(struct reloader *self)
+{
+    bool stops;
+
+    pthread_mutex_lock(&self->lock);
+    stops = self->is_stopping;
+    pthread_mutex_unlock(&self->lock);
+    return stops || engine_state(self->engine) != ENGINE_RUNNING;
+}
+
+static bool
+watch_beside(struct reloader *self, struct attempt *attempt, const struct beside *beside)
+{
+    int64_t end_ns = clock_mono_ns() + attempt->shadow_ns;
+    struct err *err = &attempt->report.err;
+
+    do {
+        nanosleep(&(struct timespec){.tv_nsec = busy_ns}, NULL);
+        for (uint32_t i = 0; i < attempt->n_swaps; i++)
+            if (!shadow_run(beside[i].shadow, err))
+                return false;
+        if (is_stopping(self))
+            return err_set(err, "HDE-R030", "the graph ended before the shadow had run its time");
+    } while (clock_mono_ns() < end_ns);
+    return true;
+}
+
+/* The new build runs beside the old one for its time; the swap comes only when they agree. */
+static bool
+shadow_all(struct reloader *self, struct attempt *attempt)
+{
+    struct beside *beside = xcalloc(attempt->n_swaps, sizeof *beside);
+    struct reload_report *report = &attempt->report;
+    bool ok;
+
+    report->until_ns = clock_real_ns() + attempt->shadow_ns;
+    note(self, attempt);
+    ok = begin_beside(attempt, beside) && watch_beside(self, attempt, beside);
+    for (uint32_t i = 0; i < attempt->n_swaps; i++) {
+        if (beside[i].shadow) {
+            report->compared += shadow_compared(beside[i].shadow);
+            shadow_end(beside[i].shadow);
+        }
+        discard(beside[i].instance);
+    }
+    free(beside);
+    return ok && (report->compared ||
+                  err_set(&report->err, "HDE-R044",
+                          "nothing came out in the time of the shadow, so nothing was compared"));
 }
 
 /* ---- The swap ----------------------------------------------------------------------------- */
@@ -902,7 +981,8 @@ work(struct reloader *self, struct attempt *attempt)
 {
     attempt->report.state = RELOAD_WORKING;
     note(self, attempt);
-    if (!find_nodes(self, attempt) || !make_way(self, attempt) || !prepare(self, attempt)) {
+    if (!find_nodes(self, attempt) || !make_way(self, attempt) || !prepare(self, attempt) ||
+        (attempt->shadow_ns && !shadow_all(self, attempt))) {
         finish(self, attempt, RELOAD_REFUSED);
         return;
     }
@@ -1122,6 +1202,8 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     attempt->drops_state = ask->drops_state;
     attempt->skips_trial = ask->skips_trial;
     attempt->is_forced = ask->is_forced;
+    attempt->shadow_ns = ask->shadow_ns;
+    attempt->tolerance = ask->tolerance;
     attempt->probation_ns = ask->probation_ns > 0 ? ask->probation_ns : 0;
     attempt->budget_ns = ask->budget_ns > 0 ? ask->budget_ns : default_budget_ns;
     attempt->report.asked_ns = clock_real_ns();

@@ -48,6 +48,8 @@ struct reload_ask {
     const char *file;   /* NULL: the file that they were loaded from */
     bool drops_state;   /* may lose state that the old build could save */
     bool skips_trial;   /* does not run in a child first */
+    int64_t shadow_ns;  /* runs beside the old build so long, and must agree; 0: does not */
+    double tolerance;   /* of its outputs (shadow.h) */
     bool is_forced;     /* also a build that is blocked, which it is no more then */
     int64_t probation_ns; /* the old build comes back at errors; 0: none */
     int64_t budget_ns;  /* for saving and loading one state; 0: 50 ms */
@@ -64,6 +66,7 @@ struct reload_report {
     int64_t pause_ns;           /* the longest that one of them stood still */
     enum reload_kept kept;
     uint64_t state_bytes; /* packed, of all of them */
+    uint64_t compared;    /* messages, by a shadow */
     char retired[200];    /* "unloaded", or "kept mapped: why" */
     struct err err;       /* RETURNED, REFUSED, SUPERSEDED */
 };

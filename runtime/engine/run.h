@@ -97,6 +97,7 @@ struct node {
     const struct graph *birth;       /* whose texts its parameters are */
     struct retain *retain;     /* retain.h; NULL: an error is no reason to restart it */
     struct instance *instance; /* of a reload (swap.h); NULL: what the node was built with */
+    struct shadow *shadow;     /* another build runs beside (shadow.h); NULL: none */
     struct swap *probation;    /* the swap that is taken back at an error; NULL: none */
     _Atomic uint32_t generation; /* of the instance: posts to older ones are dropped */
     bool is_open, has_flush, is_ending;
@@ -412,6 +413,7 @@ struct engine {
     bool goes_on;            /* from an epoch, a log or a savepoint */
     bool is_recording;       /* entries are written */
     bool is_taking;          /* a log is taken again, and nothing else is done */
+    _Atomic bool workers_gone; /* engine_free(): no worker runs any more */
     _Atomic bool recovering; /* a log is taken first; then the sources go on */
     int64_t start_ns; /* wall clock at which nodes were opened; taking a log: that of its start */
     struct watchdog *watchdog;

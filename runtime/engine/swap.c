@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/swap.h"
 #include "engine/isolate.h"
-#include "engine/retain.h"
 #include "engine/last_words.h"
+#include "engine/retain.h"
 #include "engine/swaps.h"
 
 #include "base/fault.h"

@@ -289,7 +289,8 @@ look_back(struct swaps *self, struct err *err)
     if (engine->is_taking || !engine->epochs)
         return true;
     oldest = epochs_oldest(engine->epochs);
-    ok = ingress_scan(engine, oldest, kinds, sizeof kinds / sizeof *kinds, note_young, self, err) &&
+    ok = ingress_look_back(engine, oldest, kinds, sizeof kinds / sizeof *kinds, note_young, self,
+                           err) &&
          judge_crash(self, err);
     if (oldest)
         hde__epoch__free_unpacked(oldest, NULL);
@@ -381,7 +382,13 @@ swaps_open(struct engine *engine, struct err *err)
     last = engine->is_taking ? 0 : ingress_last(engine->ingress);
     engine->builds = builds_open(
         engine->is_taking ? engine->options.log : engine->options.record, last, err);
-    return engine->builds && look_back(self, err) && read_log(self, err) && begin_all(self, err);
+    return engine->builds && look_back(self, err);
+}
+
+bool
+swaps_begin(struct engine *engine, struct err *err)
+{
+    return !engine->swaps || (read_log(engine->swaps, err) && begin_all(engine->swaps, err));
 }
 
 void

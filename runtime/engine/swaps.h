@@ -66,9 +66,12 @@ int64_t swaps_young_until(int64_t time_ns, int64_t probation_ns);
 /* Any thread. The tick of the oldest young swap; UINT64_MAX: none is. */
 uint64_t swaps_young(struct swaps *self);
 
-/* Before nodes are opened: gives them the builds that the epoch or the log names, and reads the
- * decisions of the log. With neither log nor recovery it does nothing. HDE-R040, R041, R045. */
+/* With a log: opens the catalogue of builds, and judges a crash before it is decided where recovery
+ * begins. HDE-R042, R045. */
 bool swaps_open(struct engine *engine, struct err *err);
+/* Before nodes are opened: gives them the builds that the epoch or the log names, and reads the
+ * decisions of the log. HDE-R040. */
+bool swaps_begin(struct engine *engine, struct err *err);
 void swaps_stop(struct swaps *self); /* the workers are gone: nobody waits for them any longer */
 void swaps_close(struct swaps *self);
 /* Before the entry of a start: keeps the files of the builds that run. HDE-R042. */

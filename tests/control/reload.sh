@@ -73,6 +73,17 @@ expect 0 hde drain
 ended "$PID" 0
 [ -z "$(ls "$XDG_RUNTIME_DIR/hde")" ] || fail "files are left: $(ls "$XDG_RUNTIME_DIR/hde")"
 
+# beside the old build first: one that agrees, one that does not
+engine shadow swap.yaml --plugins "$builds/v2"
+expect 0 hde reload count --so "$builds/agrees/swapped.so" --shadow 300ms --probation 0s
+has out "messages agreed"
+expect 1 hde reload count --so "$builds/differs/swapped.so" --shadow 300ms
+has err HDE-R044
+has err "output 'out'"
+has err "value: "
+expect 0 hde drain
+ended "$PID" 0
+
 # on probation the first error brings the old build back
 engine probation swap.yaml --plugins "$TMP/plugins"
 expect 0 hde reload count --so "$builds/twin/swapped.so"

@@ -316,6 +316,82 @@ test_state_is_lost_only_when_that_is_agreed(void **state)
     rig_close(&rig);
 }
 
+/* ---- Shadows ------------------------------------------------------------------------------ */
+
+static struct reload_report
+reload_beside(const struct rig *rig, const char *target, const char *name, double tolerance)
+{
+    return await_report(rig, ask(rig, &(struct reload_ask){.target = target,
+                                                           .file = variant(name),
+                                                           .shadow_ns = 300 * NS_PER_MS,
+                                                           .tolerance = tolerance,
+                                                           .budget_ns = PATIENCE}));
+}
+
+static void
+rig_open_shadow(struct rig *rig)
+{
+    struct reload_report report;
+
+    rig_open(rig, "nodes:\n"
+                  "  feed:  {op: swap/feed, params: {keys: 4}}\n"
+                  "  count: {op: swap/count, replicas: 2, key: key}\n"
+                  "  again: {op: swap/count, params: {size: 1KiB}}\n"
+                  "  check: {op: swap/check, params: {keys: 4, counted: false}}\n"
+                  "edges: [feed -> count -> again -> check]\n");
+    await_seen(rig, 100);
+    report = reload(rig, "swap/count", variant("v2"));
+    assert_done(&report);
+}
+
+static void
+test_a_shadow_that_agrees_is_swapped_in(void **state)
+{
+    static const char *const targets[] = {"count", "again", "swap/count"};
+    struct reload_report report;
+    struct rig rig;
+
+    rig_open_shadow(&rig);
+    for (size_t i = 0; i < 3; i++) {
+        report = reload_beside(&rig, targets[i], i == 2 ? "nearly" : "agrees", 1e-9);
+        assert_done(&report);
+        assert_true(report.compared > 100);
+        assert_intact(&rig);
+    }
+    rig_close(&rig);
+}
+
+static void
+test_a_shadow_that_differs_is_named(void **state)
+{
+    struct reload_report report;
+    struct rig rig;
+    unsigned long long tick;
+    double was, now;
+    const char *text;
+
+    rig_open_shadow(&rig);
+    report = reload_beside(&rig, "again", "differs", 1e-9);
+    assert_int_equal(report.state, RELOAD_REFUSED);
+    assert_string_equal(report.err.code, "HDE-R044");
+    text = strstr(report.err.text, "node 'again': tick ");
+    assert_non_null(text);
+    assert_int_equal(sscanf(text, "node 'again': tick %llu: output 'out'", &tick), 1);
+    assert_true(tick > 0);
+    text = strstr(text, "value: ");
+    assert_non_null(text);
+    assert_int_equal(sscanf(text, "value: %lf, now %lf", &was, &now), 2);
+    assert_true(now == was + 0.5);
+    assert_intact(&rig);
+    report = reload_beside(&rig, "again", "nearly", 0); /* to the last bit */
+    assert_string_equal(report.err.code, "HDE-R044");
+    report = reload_beside(&rig, "check", "v2", 1e-9);
+    assert_string_equal(report.err.code, "HDE-R044");
+    assert_non_null(strstr(report.err.text, "touches the world"));
+    assert_intact(&rig);
+    rig_close(&rig);
+}
+
 /* ---- Probation ---------------------------------------------------------------------------- */
 
 static uint64_t
@@ -408,6 +484,8 @@ main(int argc, char **argv)
         cmocka_unit_test(test_every_failure_leaves_the_old_version),
         cmocka_unit_test(test_an_exclusive_operator_comes_back_when_its_successor_fails),
         cmocka_unit_test(test_state_is_lost_only_when_that_is_agreed),
+        cmocka_unit_test(test_a_shadow_that_agrees_is_swapped_in),
+        cmocka_unit_test(test_a_shadow_that_differs_is_named),
         cmocka_unit_test(test_errors_on_probation_bring_the_old_version_back),
         cmocka_unit_test(test_a_probation_ends_by_time_and_by_another_reload),
     };

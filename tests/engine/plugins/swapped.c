@@ -13,6 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef VARIANT
+#define VARIANT "" /* makes another file of a build that calls itself the same */
+#endif
+
 #if defined VERSION_v1
 enum { VERSION = 1, SCHEMA = 1 };
 #elif defined VERSION_old_schema
@@ -242,6 +246,13 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         sample = (Hde__Sample *)msg->body;
         sample->has_value = true;
         sample->value = (double)self->count++;
+#ifdef VERSION_differs
+        if (self->count % 100 == 0)
+            sample->value += 0.5;
+#endif
+#ifdef VERSION_nearly
+        sample->value *= 1 + 1e-12;
+#endif
         sample->has_event_ns = true;
         sample->event_ns = build_number();
         if (self->size.bytes) /* what was written by older builds is still there */
@@ -307,7 +318,7 @@ count_load(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t sc
 #define COUNT(its_name, its_flags)                                                                 \
     {                                                                                              \
         .size = sizeof(hde_operator), .flags = (its_flags), .name = (its_name),                    \
-        .summary = "counts samples", .help = BUILD, .inputs = count_in, .outputs = out1,           \
+        .summary = "counts samples" VARIANT, .help = BUILD, .inputs = count_in, .outputs = out1,           \
         .params = count_params,                                                                    \
         .state_size = sizeof(struct count), .open = count_open, .batch = count_batch, STATE        \
         .close = count_close,                                                                      \
