@@ -11,7 +11,10 @@
  *  (3) Hashes are an entry of the log behind their barrier. A barrier of which the log has none (a
  *      crash came first) gets its own from the run that goes on.
  *  (4) Barriers are compared in order, nodes in topological order: the first difference that is
- *      found is the first there is. Nothing after it is compared. */
+ *      found is the first there is. Nothing after it is compared.
+ *  (5) They are written in the order of the barriers: one that has none where a later one has got
+ *      them never will. A crash came between its epoch, from which the run went on, and them.
+ *      [tests/graphs/kill_http.sh] */
 #include "engine/hash.h"
 
 #include "base/arena.h"
@@ -340,16 +343,30 @@ write_first(struct hashes *self)
         sequencer->barrier_tick = sequencer->last;
 }
 
+/* Rule (5). */
+static bool
+is_passed_over(const struct cut *cut)
+{
+    const struct cut *later = cut->next;
+
+    while (later && !later->written)
+        later = later->next;
+    return !cut->written && later;
+}
+
 /* Deals with the first barrier if it can be; the lock is held. */
 static bool
 settle_first(struct hashes *self)
 {
     const struct engine *engine = self->engine;
     struct cut *cut = self->first;
+    bool is_over = cut && is_passed_over(cut);
 
-    if (!cut || cut->waits || (!cut->written && !engine->is_recording))
+    if (!cut || cut->waits || (!cut->written && !is_over && !engine->is_recording))
         return false;
-    if (!cut->written)
+    if (is_over)
+        ; /* nothing to compare with */
+    else if (!cut->written)
         write_first(self);
     else if (engine->is_taking && !self->report.differs)
         compare(self, cut);

@@ -182,6 +182,7 @@ test_hashes_go_on_over_a_crash(void **state)
     result = verify(0, 2, false);
     assert_false(result.differs);
     assert_true(result.barriers > 3);
+    assert_true(HDE_TICK_INCARNATION(result.up_to) >= HDE_TICK_INCARNATION(store.mark));
     assert_true(verify(SLIP, 1, false).differs);
     hde_text_free(&store.lines);
 }

@@ -76,6 +76,9 @@ tables market.db >got
 expect 0 hde replay kept/log --set store.path=again.db
 tables again.db >want
 cmp want got || { diff want got | cut -c1-150 | head -8; fail "the tables are not those of the log"; }
+last=$(hde log cat kept/log | tail -n 1 | jq .tick)
+expect 0 hde replay kept/log --verify --json
+[ "$(jq .equal out)" = true ] || fail "the replay differs"
+[ "$(($(jq .last_tick out) >> 40))" = "$((last >> 40))" ] || fail "the last start was not compared"
 expect 0 hde replay kept/log --verify
-has out "equal: "
 echo "$kills kills, $(grep -vc '^==' got) rows, 0 differ; $(tail -n 1 out)"
