@@ -59,6 +59,7 @@ struct link {
     uint64_t have;                     /* tick that the receiver has */
     uint64_t covered;
     bool is_placed, has_asked, is_over;
+    bool begins_late; /* a journal of everything that has not its first record any more */
     bool is_waiting; /* the sender was told that there is no room */
     bool is_behind;  /* the log says that the receiver is far behind */
     int64_t waits_ns;
@@ -319,6 +320,7 @@ adopt_all(struct link *self, struct err *err)
     while ((next = seglog_next(self->reader, &record, err)) == SEGLOG_RECORD) {
         if (!read_bytes(self, record.bytes, record.size, err))
             return false;
+        self->begins_late |= !self->n && record.key.position > 1;
         add_to_run(self, self->read.tick, record.key.position, self->read.n, record.size);
         self->last = self->mark = self->said_key = self->read.tick;
         self->watermark_ns = self->read.watermark_ns;
@@ -621,15 +623,15 @@ link_seek(struct link *self, uint64_t tick, struct err *err)
     bool ok;
 
     pthread_mutex_lock(&self->lock);
-    ok = tick >= self->covered;
+    ok = tick >= self->covered && (tick || !self->begins_late);
     self->have = tick;
     self->is_placed = true;
     pthread_mutex_unlock(&self->lock);
     return ok || err_set(err, "HDE-R070",
-                         "edge '%s': frames from tick %" PRIu64 " on are asked for, and the sender "
+                         "edge '%s': frames behind tick %" PRIu64 " are asked for, and the sender "
                          "keeps them only behind tick %" PRIu64
                          ": the receiver's checkpoints are older than the sender's, or gone",
-                         self->config.name, tick + 1, self->covered);
+                         self->config.name, tick, self->covered);
 }
 
 static void
@@ -744,6 +746,8 @@ link_take(struct link *self, struct record *record, struct msgvec *to, struct er
     uint64_t have, covered;
     bool asks = false;
 
+    if (!self->is_placed && !link_seek(self, 0, err)) /* it has nothing from before */
+        return LINK_DAMAGED;
     pthread_mutex_lock(&self->lock);
     skip_taken(self);
     have = self->have;

@@ -58,10 +58,10 @@ void link_sender_is_over(struct link *link); /* nothing more will be put */
 
 enum link_take { LINK_FRAME, LINK_EMPTY, LINK_DAMAGED };
 
-/* Frames above that tick are wanted, 0: all. False (HDE-R070): they are not kept any more. Comes
- * before the first take. */
+/* Frames above that tick are wanted, 0: all, which is what counts without this call. False
+ * (HDE-R070): they are not kept any more. Comes before the first take. */
 bool link_seek(struct link *link, uint64_t tick, struct err *err);
-/* The next frame: the caller gets references. DAMAGED: the journal cannot be read, err says why. */
+/* The next frame: the caller gets references. DAMAGED: it is gone or cannot be read, err says why. */
 enum link_take link_take(struct link *link, struct record *record, struct msgvec *to,
                          struct err *err);
 void link_cover(struct link *link, uint64_t tick);

@@ -334,6 +334,25 @@ test_frames_that_are_gone_are_an_error(void **state)
 }
 
 static void
+test_a_receiver_without_its_store_is_an_error(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link = open_link(&config);
+    struct record record;
+    struct msgvec vec = {0};
+    struct err err = {0};
+
+    put(link, 1);
+    assert_int_equal(take(link), 1);
+    link_cover(link, 1);
+    put(link, 2);
+    link = restart(link, &config, state_of(link));
+    assert_int_equal(link_take(link, &record, &vec, &err), LINK_DAMAGED);
+    assert_string_equal(err.code, "HDE-R070");
+    link_free(link);
+}
+
+static void
 test_a_sender_behind_its_receiver_is_an_error(void **state)
 {
     struct link_config config = config_of();
@@ -473,6 +492,7 @@ main(void)
         TEST(test_a_link_goes_on_from_its_state),
         TEST(test_a_journal_of_everything_is_its_own_state),
         TEST(test_frames_that_are_gone_are_an_error),
+        TEST(test_a_receiver_without_its_store_is_an_error),
         TEST(test_a_sender_behind_its_receiver_is_an_error),
         TEST(test_a_torn_tail_of_the_journal_is_made_again),
         TEST(test_on_a_full_disk_the_sender_waits_and_goes_on),
