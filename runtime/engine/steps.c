@@ -20,10 +20,11 @@
 #endif
 
 enum {
-    STACK_BYTES = 256 * 1024,
+    STACK_BYTES = 1024 * 1024,
     WORKERS = 64,
     STEP_NS = 4000,
     PAUSES = 3, /* of so many step points one is a stop */
+    FOREIGN_LOOKS = 50000,
     DISK = 12,  /* where workers can go on, the disk moves in one step of so many */
 };
 
@@ -240,6 +241,22 @@ run_disk(struct steps *steps, unsigned may)
         worker_wake_if_parked(steps->fiber[i]->worker);
 }
 
+/* All sleep and no deadline is near: a thread that is not ours (reloads) may have something under
+ * way. */
+static bool
+has_been_woken(const struct steps *steps)
+{
+    const struct timespec moment = {.tv_nsec = 100 * NS_PER_US};
+
+    for (int i = 0; i < FOREIGN_LOOKS && steps->engine->reloader; i++) {
+        for (uint32_t k = 0; k < steps->n; k++)
+            if (may_run(steps->fiber[k]))
+                return true;
+        nanosleep(&moment, NULL);
+    }
+    return false;
+}
+
 /* All sleep: on to the next deadline. False: there is none. */
 static bool
 leap(struct steps *steps)
@@ -250,7 +267,7 @@ leap(struct steps *steps)
         if (!steps->fiber[i]->is_over && steps->fiber[i]->until_ns < next_ns)
             next_ns = steps->fiber[i]->until_ns;
     if (next_ns == INT64_MAX)
-        return false;
+        return has_been_woken(steps);
     if (steps->now_ns < next_ns)
         steps->now_ns = next_ns;
     return true;

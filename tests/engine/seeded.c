@@ -2,11 +2,13 @@
 #include "seeded.h"
 
 #include "base/log.h"
+#include "plugin/elf.h"
 
 #include <hde/operator.h>
 #include <hde/schemas/runtime.pb-c.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -20,7 +22,7 @@
 #include <cmocka.h>
 
 static char base[] = "/dev/shm/hde-seeded-XXXXXX";
-char seeded_store[64], seeded_log[80], seeded_kept[80];
+char seeded_store[64], seeded_log[80], seeded_kept[80], seeded_copies[80];
 
 /* ---- Files -------------------------------------------------------------------------------- */
 
@@ -66,10 +68,39 @@ folder_copy(const char *from, const char *to)
             continue;
         snprintf(a, sizeof a, "%s/%s", from, entry->d_name);
         snprintf(b, sizeof b, "%s/%s", to, entry->d_name);
-        copy_file(a, b);
+        if (entry->d_type == DT_DIR)
+            folder_copy(a, b);
+        else
+            copy_file(a, b);
     }
     if (dir)
         closedir(dir);
+}
+
+/* ---- The two builds of the operators that fold --------------------------------------------- */
+
+static struct {
+    const hde_plugin_table *table;
+    struct elf_plugin elf;
+} folds;
+
+const char *
+seeded_build(int version)
+{
+    static char path[1024];
+
+    snprintf(path, sizeof path, "%s/tests/folded/%d/folded.so", HDE_BINARY_DIR, version);
+    return path;
+}
+
+static int
+load_folds(void)
+{
+    struct err err = {0};
+    void *library = dlopen(seeded_build(1), RTLD_NOW | RTLD_LOCAL);
+
+    folds.table = library ? dlsym(library, "hde_plugin") : NULL;
+    return folds.table && elf_inspect(seeded_build(1), &folds.elf, &err) ? 0 : -1;
 }
 
 int
@@ -84,7 +115,8 @@ seeded_begin(void **state)
     snprintf(seeded_store, sizeof seeded_store, "%s/store", base);
     snprintf(seeded_log, sizeof seeded_log, "%s/log", seeded_store);
     snprintf(seeded_kept, sizeof seeded_kept, "%s/kept", seeded_store);
-    return 0;
+    snprintf(seeded_copies, sizeof seeded_copies, "%s/copies", base);
+    return load_folds();
 }
 
 int
@@ -103,7 +135,6 @@ seeded_clear(void)
 
 /* ---- Operators ---------------------------------------------------------------------------- */
 
-static const hde_port in1[] = {{.name = "in", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
 static const hde_port in2[] = {
     {.name = "a", .types = HDE_TYPES(&hde__sample__descriptor)},
     {.name = "b", .types = HDE_TYPES(&hde__sample__descriptor), .flags = HDE_PORT_OPTIONAL},
@@ -151,86 +182,6 @@ feed_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size
     }
 static const hde_operator op_feed = FEED("test/feed", 0);
 static const hde_operator op_feed_blocking = FEED("test/feed_blocking", HDE_BLOCKING);
-
-static uint64_t
-folded(struct fold *self, uint64_t x)
-{
-    self->sum = (self->sum * 31 + x + 1) % ((uint64_t)1 << 50);
-    return self->sum;
-}
-
-static hde_status
-fold_batch(hde_ctx *ctx, void *state, hde_batch *batch)
-{
-    struct fold *self = state;
-
-    for (; batch->done < batch->n; batch->done++) {
-        hde_msg *msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
-        Hde__Sample *sample = (Hde__Sample *)msg->body;
-
-        if (!self->seen++)
-            hde_timer_at(ctx, 1, 7);
-        sample->value = (double)folded(self, (uint64_t)sample->value * 2 + batch->port);
-        if (self->drop_every && (int64_t)self->seen % self->drop_every == 0) {
-            hde_msg_drop(msg);
-            continue;
-        }
-        for (int64_t i = 0; i < self->more; i++)
-            hde_forward(ctx, 0, msg);
-        hde_emit(ctx, 0, msg);
-    }
-    return HDE_OK;
-}
-
-static hde_status
-fold_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
-{
-    struct fold *self = state;
-    hde_msg *msg = hde_msg_new(ctx, &hde__sample__descriptor);
-    Hde__Sample *sample = (Hde__Sample *)msg->body;
-
-    msg->event_ns = at_ns;
-    sample->has_value = true;
-    sample->value = (double)folded(self, (uint64_t)at_ns);
-    hde_emit(ctx, 0, msg);
-    if (at_ns < 35)
-        hde_timer_at(ctx, 1, at_ns + 7);
-    return HDE_OK;
-}
-
-static hde_status
-fold_save(hde_ctx *ctx, const void *state, hde_msg *out)
-{
-    const struct fold *self = state;
-    Hde__Sample *sample = (Hde__Sample *)out->body;
-
-    sample->has_value = sample->has_sequence = true;
-    sample->value = (double)self->sum;
-    sample->sequence = self->seen;
-    return HDE_OK;
-}
-
-static hde_status
-fold_load(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t schema)
-{
-    struct fold *self = state;
-    const Hde__Sample *sample = (const Hde__Sample *)saved;
-
-    self->sum = (uint64_t)sample->value;
-    self->seen = sample->sequence;
-    return HDE_OK;
-}
-
-#define FOLD(op_name, op_inputs, op_flags)                                                         \
-    {                                                                                              \
-        .size = sizeof(hde_operator), .flags = op_flags, .name = op_name, .inputs = op_inputs,     \
-        .outputs = out1, .state_size = sizeof(struct fold), .batch = fold_batch,                   \
-        .timer = fold_timer, .state_type = &hde__sample__descriptor, .state_schema = 1,            \
-        .save = fold_save, .load = fold_load                                                       \
-    }
-static const hde_operator op_fold = FOLD("test/fold", in1, 0);
-static const hde_operator op_fold2 = FOLD("test/fold2", in2, 0);
-static const hde_operator op_fold_blocking = FOLD("test/fold_blocking", in1, HDE_BLOCKING);
 
 struct vault {
     struct store *store;
@@ -363,12 +314,15 @@ spec_plan(const struct spec *spec, struct store *store)
         plan_node(plan, name_of(spec, i), spec->feed_blocks[i] ? &op_feed_blocking : &op_feed,
                   &spec->feed[i]);
     for (uint32_t i = 0; i < spec->n_folds; i++) {
-        const hde_operator *op = spec->fold[i].n_inputs == 2 ? &op_fold2
-                                 : spec->fold[i].blocks      ? &op_fold_blocking
-                                                             : &op_fold;
+        int op = spec->fold[i].n_inputs == 2 ? 1 : spec->fold[i].blocks ? 2 : 0;
+        struct graph_node *node = plan_node(plan, name_of(spec, spec->n_sources + i),
+                                            folds.table->operators[op], &spec->fold[i].fold);
 
-        plan_node(plan, name_of(spec, spec->n_sources + i), op, &spec->fold[i].fold)->boundary =
-            spec->fold[i].boundary;
+        node->boundary = spec->fold[i].boundary;
+        if (spec->reloads) {
+            node->plugin_path = seeded_build(1);
+            node->build_id = folds.elf.build_id;
+        }
     }
     for (uint32_t i = 0; i < spec->n_sinks; i++) {
         struct vault vault = {.store = &store[i], .busy_every = spec->sink[i].busy_every};
@@ -417,6 +371,7 @@ seeded_start_kept(struct plan *plan, const struct spec *spec, struct steps *step
     struct engine_options options = {.record = seeded_log,
                                      .checkpoint = true,
                                      .workers = spec->workers,
+                                     .plugin_folder = seeded_copies,
                                      .steps = steps};
 
     return seeded_start(plan, &options);
@@ -454,6 +409,7 @@ assert_replays(const struct spec *spec, const struct store *store)
     struct steps *steps = steps_new(1);
     struct engine *engine =
         seeded_start(plan, &(struct engine_options){.log = seeded_log, .workers = 1,
+                                                    .plugin_folder = seeded_copies,
                                                     .steps = steps});
 
     assert_int_equal(steps_run(steps, STEPS_MAX), STEPS_OVER);

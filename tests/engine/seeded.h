@@ -19,7 +19,7 @@ enum {
 };
 
 /* A folder of the test and what is in it: checkpoint store, its log, a copy of that. */
-extern char seeded_store[], seeded_log[], seeded_kept[];
+extern char seeded_store[], seeded_log[], seeded_kept[], seeded_copies[];
 int seeded_begin(void **state); /* group set-up and tear-down of cmocka */
 int seeded_end(void **state);
 void seeded_clear(void); /* an empty store */
@@ -59,12 +59,14 @@ struct spec {
         uint32_t n_inputs, from[2];
     } sink[SINKS];
     int64_t capacity[32], workers, every_ns;
+    bool reloads; /* folds have a build id, and go on as the build that the log names */
 };
 
 void spec_make(struct spec *spec, struct steps *random);
 struct plan *spec_plan(const struct spec *spec, struct store *store); /* SINKS of them */
 void stores_free(struct store *store);
 
+const char *seeded_build(int version); /* of the folds: 1 is the graph's, 2 is another */
 struct engine *seeded_start(struct plan *plan, const struct engine_options *options);
 /* An engine that keeps its log and epochs in the folder. */
 struct engine *seeded_start_kept(struct plan *plan, const struct spec *spec, struct steps *steps);
