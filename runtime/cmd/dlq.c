@@ -183,8 +183,8 @@ list_letter(void *arg, uint64_t id, const Hde__DeadLetter *letter)
               time_text(arena, letter->time_ns),
               arena_printf(arena, "%s.%s", letter->node, letter->port),
               arena_printf(arena, "%llu", (unsigned long long)letter->tick),
-              letter->type ? letter->type : "(taken)",
-              arena_printf(arena, "%zu", letter->body.len), letter->code,
+              letter->type ? arena_text(arena, letter->type) : "(taken)",
+              arena_printf(arena, "%zu", letter->body.len), arena_text(arena, letter->code),
               arena_printf(arena, "%s: %s", letter->event, letter->text));
 }
 
@@ -298,7 +298,7 @@ run_show(const struct cmd *cmd, const struct dlq_options *opt, const struct whic
     return exit;
 }
 
-/* ---- drop --------------------------------------------------------------------------------- */
+/* ---- drop, replay ------------------------------------------------------------------------- */
 
 static int
 say_done(const struct cmd *cmd, const char *what, size_t n)
@@ -332,7 +332,7 @@ drop_in(const struct cmd *cmd, const struct dlq_options *opt, struct which *whic
 }
 
 static int
-change(const struct cmd *cmd, const struct dlq_options *opt, struct which *which)
+change(const struct cmd *cmd, const struct dlq_options *opt, struct which *which, bool drops)
 {
     Hde__EngineDlq *dlq;
     int exit;
@@ -340,10 +340,14 @@ change(const struct cmd *cmd, const struct dlq_options *opt, struct which *which
     if (!which->n_ids && !opt->node && !opt->all)
         return cmd_error(cmd, EX_USAGE, "HDE-C005", "an id of 'hde dlq ls', --node NODE, or --all",
                          "say which letters are meant");
-    if (which->word)
+    if (drops && which->word)
         return drop_in(cmd, opt, which);
-    exit = ask(cmd, opt, HDE__DLQ_VERB__DLQ_VERB_DROP, which, &dlq);
-    return exit ? exit : say_done(cmd, "dropped", dlq->letters);
+    if (which->word)
+        return cmd_error(cmd, EX_USAGE, "HDE-C005", "--graph and --pid choose among several",
+                         "letters are fed into a running graph, '%s' is none", which->word);
+    exit = ask(cmd, opt,
+               drops ? HDE__DLQ_VERB__DLQ_VERB_DROP : HDE__DLQ_VERB__DLQ_VERB_REPLAY, which, &dlq);
+    return exit ? exit : say_done(cmd, drops ? "dropped" : "are fed again", dlq->letters);
 }
 
 static int
@@ -356,7 +360,9 @@ run_dlq(const struct cmd *cmd, const void *options)
     if (exit)
         return exit;
     if (strcmp(cmd->args[0], "drop") == 0)
-        return change(cmd, opt, &which);
+        return change(cmd, opt, &which, true);
+    if (strcmp(cmd->args[0], "replay") == 0)
+        return change(cmd, opt, &which, false);
     exit = find_folder(cmd, opt, &which);
     if (exit)
         return exit;
@@ -365,25 +371,30 @@ run_dlq(const struct cmd *cmd, const void *options)
 
 const struct command cmd_dlq = {
     .name = "dlq",
-    .args = "ls|show|drop [ID...] [GRAPH|FOLDER]",
+    .args = "ls|show|replay|drop [ID...] [GRAPH|FOLDER]",
     .group = CMD_GROUP_LOOK,
     .summary = "messages that nodes have refused or given up",
     .help = "A message that an operator rejects, or that on_error: skip gives up, goes to the "
             "dead-letter queue with the reason and its original bytes. ls lists the queue, show "
-            "prints a letter with its message, drop removes letters.\n\n"
+            "prints a letter with its message, drop removes letters, replay feeds them into the "
+            "running graph again, at the node that refused them.\n\n"
             "Without GRAPH or FOLDER the queue of the running graph is meant; a folder may be the "
             "queue's own or a checkpoint store. Under a running graph only that graph changes its "
-            "queue.",
+            "queue.\n\n"
+            "A letter that is fed again is an entry of its own, as if it came from outside: order, "
+            "log and recovery hold for it. It leaves the queue when the graph has worked it off and "
+            "the log is durable; a node that refuses it again makes a new letter of it.",
     .examples = (const struct cmd_example[]){{"hde dlq ls", "of the running graph"},
                                              {"hde dlq ls kept --node store --json", "of a store"},
                                              {"hde dlq show 17", "with the message as JSON"},
+                                             {"hde dlq replay --node store", "feed them again"},
                                              {"hde dlq drop 17 18", "they are not needed"},
                                              {0}},
     .options =
         (const struct cmd_option[]){
             {CMD_OPTION("node", struct dlq_options, node), .value = "NODE",
              .complete = CMD_COMPLETE_NODE, .help = "letters of this node"},
-            {CMD_OPTION("all", struct dlq_options, all), .help = "drop: all letters"},
+            {CMD_OPTION("all", struct dlq_options, all), .help = "replay, drop: all letters"},
             {CMD_OPTION("plugins", struct dlq_options, plugins), .value = "PATH",
              .env = "HDE_PLUGIN_PATH", .complete = CMD_COMPLETE_FOLDER,
              .help = "folders with operators, separated by colons"},
@@ -393,7 +404,7 @@ const struct command cmd_dlq = {
                                        {CMD_FAILED, "the queue cannot be used"},
                                        TARGET_EXITS,
                                        {0}},
-    .words = "ls|show|drop",
+    .words = "ls|show|replay|drop",
     .complete = CMD_COMPLETE_FILE,
     .min_args = 1,
     .max_args = -1,

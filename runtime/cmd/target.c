@@ -88,6 +88,8 @@ exit_of(const struct err *err)
 {
     if (strcmp(err->code, "HDE-C012") == 0)
         return EX_UNAVAILABLE;
+    if (strcmp(err->code, "HDE-R094") == 0 || strcmp(err->code, "HDE-R095") == 0)
+        return EX_DATAERR;
     if (strncmp(err->code, "HDE-R", 5) == 0)
         return EX_UNAVAILABLE;
     if (strcmp(err->code, "HDE-C014") == 0 || strcmp(err->code, "HDE-C015") == 0)

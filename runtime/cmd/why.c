@@ -187,6 +187,8 @@ kind_word(const Hde__LogEntry *entry)
         return "hand-over";
     case HDE__LOG_KIND__LOG_KIND_BARRIER:
         return "barrier";
+    case HDE__LOG_KIND__LOG_KIND_LETTER:
+        return "dead letter";
     case HDE__LOG_KIND__LOG_KIND_HASHES:
         return "hashes";
     default:

@@ -261,6 +261,9 @@ ask_dlq(struct control *control, const Hde__ControlDlq *ask, Hde__ControlReply *
     case HDE__DLQ_VERB__DLQ_VERB_DROP:
         out->letters = dlq_drop(engine, &choice, &err);
         break;
+    case HDE__DLQ_VERB__DLQ_VERB_REPLAY:
+        out->letters = dlq_replay(engine, &choice, &err);
+        break;
     default:
         break;
     }

@@ -19,6 +19,7 @@
  *                                             IN_TICK --error, on_error: stop--> FAILED
  *      READY, IN_TICK --a node goes back to its old build--> PARKED until that is durable */
 #include "engine/epoch.h"
+#include "engine/feed.h"
 #include "engine/ingress.h"
 #include "engine/swaps.h"
 
@@ -267,7 +268,7 @@ pass_barrier(struct actor *actor)
 
     if (!exec_flush(actor))
         return false;
-    if (!swaps_pass(actor)) {
+    if (!swaps_pass(actor) && !feed_pass(actor)) {
         epochs_save(actor);
         if (engine->epochs)
             epochs_count_cpu(engine->epochs, begin_ns);
@@ -427,6 +428,8 @@ take_tick(struct actor *actor, uint64_t tick)
     }
     actor_begin(actor, tick, now_ns);
     actor->is_barrier = is_barrier;
+    if (unlikely(is_barrier))
+        feed_meet(actor);
 }
 
 /* What drop edges hold for a view: outside of order, so between any two ticks. */

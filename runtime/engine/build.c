@@ -5,6 +5,8 @@
  *      its own; what joins it (the wiring) is made from a graph, as a whole, and freed as a whole.
  *  (2) Counters of a node, edge or worker that is there before and after a change are the same.
  *      [test_counters_go_on_over_a_change] */
+#include "engine/decide.h"
+#include "engine/feed.h"
 #include "engine/isolate.h"
 #include "engine/retain.h"
 #include "engine/run.h"
@@ -912,6 +914,7 @@ init_sequencer(struct sequencer *sequencer)
     sequencer->now_ns = sequencer->pace_event_ns = INT64_MIN;
     sequencer->answers_tail = &sequencer->answers;
     sequencer->wait_ns = INT64_MAX;
+    feeder_init(&sequencer->feeder);
 }
 
 bool
@@ -1020,6 +1023,7 @@ node_free(struct node *node)
     for (uint32_t i = 0; i < node->capture.n; i++)
         free_vec(&node->capture.port[i]);
     free_vec(&node->kept);
+    decide_free(node);
     timers_fini(&node->event_timers);
     timers_fini(&node->clock_timers);
     ctx_scratch_fini(&node->ctx);
@@ -1153,6 +1157,7 @@ engine_unbuild(struct engine *engine)
         sequencer->answers = direct->next;
         direct_free(direct);
     }
+    feeder_fini(&sequencer->feeder);
     free(sequencer->alarms);
     free_vec(&sequencer->handed);
     wiring_take(engine, &wiring);

@@ -218,6 +218,11 @@ const struct code engine_codes[] = {
      "The operator failed on it and on_error says skip: it went to the dead-letter queue. "
      "'hde dlq replay' feeds it again.",
      NULL, NULL},
+    {"HDE-R094", "a dead letter cannot be fed again",
+     "The running graph has no such node or input any more, the input takes other messages, the node "
+     "only shows (a view), the operator had taken the message before it refused it, or the graph is "
+     "not ready. The letter stays in the queue.",
+     NULL, NULL},
     {"HDE-R095", "no such dead letter",
      "The id is not in the queue (any more): it was fed again, dropped, or the queue was full. "
      "'hde dlq ls' lists what is there.",

@@ -17,6 +17,7 @@
 #include "engine/dlq.h"
 
 #include "base/log.h"
+#include "engine/feed.h"
 #include "engine/ingress.h"
 #include "engine/letters.h"
 #include "seglog/seglog.h"
@@ -528,6 +529,127 @@ size_t
 dlq_drop(struct engine *engine, const struct dlq_choice *choice, struct err *err)
 {
     return drop(engine->dlq, choice, err);
+}
+
+void
+dlq_accept(struct engine *engine, uint64_t id, uint64_t tick)
+{
+    struct dlq *self = engine->dlq;
+
+    pthread_mutex_lock(&self->lock);
+    if (letters_remove(&self->letters, id)) {
+        enqueue_removal(self, &id, 1, HDE__DEAD_REASON__DEAD_REASON_REPLAYED, tick);
+        STAT_ADD(self->stats->replayed, 1);
+        pump(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void
+set_away(struct dlq *self, uint64_t id, bool is_away)
+{
+    struct letter_at *at;
+
+    pthread_mutex_lock(&self->lock);
+    at = letters_find(&self->letters, id);
+    if (at)
+        at->is_away = is_away;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+dlq_away(struct engine *engine, uint64_t id)
+{
+    set_away(engine->dlq, id, true);
+}
+
+void
+dlq_return(struct engine *engine, uint64_t id)
+{
+    set_away(engine->dlq, id, false);
+}
+
+struct feeding {
+    struct engine *engine;
+    struct fed **fed;
+    size_t n;
+    struct err *err;
+};
+
+static void
+prepare(void *arg, uint64_t id, const Hde__DeadLetter *letter)
+{
+    struct feeding *feeding = arg;
+
+    if (err_is_set(feeding->err))
+        return;
+    feeding->fed[feeding->n] = feed_new(feeding->engine, id, letter, feeding->err);
+    feeding->n += feeding->fed[feeding->n] != NULL;
+}
+
+/* Those that are not on their way already. */
+static size_t
+take_away(struct dlq *self, uint64_t *ids, size_t n)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct letter_at *at = letters_find(&self->letters, ids[i]);
+
+        if (at->is_away)
+            continue;
+        at->is_away = true;
+        ids[left++] = ids[i];
+    }
+    return left;
+}
+
+static bool
+can_replay(const struct engine *engine, struct err *err)
+{
+    if (engine->options.virtual_clock || engine->is_taking)
+        return err_set(err, "HDE-R094", "a replay takes nothing from outside");
+    if (atomic_load(&engine->recovering))
+        return err_set(err, "HDE-R094", "the log is taken again: ask when the graph is ready");
+    if (engine_state(engine) != ENGINE_RUNNING)
+        return err_set(err, "HDE-R094", "the graph is not running any more");
+    if (engine->sequencer.n_handovers)
+        return err_set(err, "HDE-R094", "the graph has edges that drop in front of nodes that are no "
+                                        "views: no barrier passes there");
+    return true;
+}
+
+size_t
+dlq_replay(struct engine *engine, const struct dlq_choice *choice, struct err *err)
+{
+    struct dlq *self = engine->dlq;
+    struct feeding feeding = {.engine = engine, .err = err};
+    uint64_t *ids;
+    size_t n = 0;
+
+    if (!can_replay(engine, err))
+        return 0;
+    pthread_mutex_lock(&self->lock);
+    ids = choose(self, choice, &n, err);
+    n = take_away(self, ids, n);
+    pthread_mutex_unlock(&self->lock);
+    if (n) {
+        feeding.fed = xcalloc(n, sizeof(void *));
+        dlq_flush(engine, UINT64_MAX); /* readers see what is durable */
+    }
+    pthread_rwlock_rdlock(&engine->shape);
+    if (n)
+        letters_pick(self->folder, ids, n, prepare, &feeding, err);
+    for (size_t i = 0; i < feeding.n && !err_is_set(err); i++)
+        feed_ask(engine, feeding.fed[i]);
+    pthread_rwlock_unlock(&engine->shape);
+    for (size_t i = 0; i < n && err_is_set(err); i++) {
+        dlq_return(engine, ids[i]);
+        feed_free(i < feeding.n ? feeding.fed[i] : NULL);
+    }
+    free(feeding.fed);
+    free(ids);
+    return err_is_set(err) ? 0 : n;
 }
 
 size_t

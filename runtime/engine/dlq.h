@@ -30,6 +30,12 @@ void dlq_pump(struct engine *engine);
  * the disk is full or broken. */
 bool dlq_flush(struct engine *engine, uint64_t tick);
 
+/* A letter that is fed again by a log that is taken again: nobody else feeds it. */
+void dlq_away(struct engine *engine, uint64_t id);
+/* A letter that was fed again was worked off in this tick; or it was not, and stays. */
+void dlq_accept(struct engine *engine, uint64_t id, uint64_t tick);
+void dlq_return(struct engine *engine, uint64_t id);
+
 /* ---- From outside: the control thread ----------------------------------------------------- */
 
 struct dlq_choice { /* which letters */
@@ -40,7 +46,9 @@ struct dlq_choice { /* which letters */
 
 /* Removes letters; how many. 0 with err: an id that is not there (then none is removed). */
 size_t dlq_drop(struct engine *engine, const struct dlq_choice *choice, struct err *err);
-/* The same in a folder that no engine has open. */
+/* Feeds letters again (feed.h); how many. 0 with err: one of them cannot be, then none is. */
+size_t dlq_replay(struct engine *engine, const struct dlq_choice *choice, struct err *err);
+/* The same as dlq_drop() in a folder that no engine has open. */
 size_t dlq_drop_in(const char *folder, const struct dlq_choice *choice, struct err *err);
 const char *engine_dlq_folder(const struct engine *engine); /* absolute once it is there; or NULL */
 

@@ -5,6 +5,7 @@
  *      RUNNING, DRAINING --every actor has ended, or stop--> ENDED
  *      RUNNING, DRAINING --a node fails--> FAILED */
 #include "engine/apply.h"
+#include "engine/decide.h"
 #include "engine/dlq.h"
 #include "engine/epoch.h"
 #include "engine/hash.h"
@@ -418,6 +419,7 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
         engine_build(engine, err) && dlq_open(engine, err) && open_stores(engine, err) &&
         swaps_begin(engine, err) && retain_read_log(engine, err) &&
+        decide_read_log(engine, err) &&
         open_nodes(engine, err) && place_start(engine, err)) {
         open_observers(engine);
         return engine;

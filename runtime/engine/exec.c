@@ -17,6 +17,7 @@
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
  *        CALL, AFTER, END --retry--> parked there --backoff over--> the same call again */
 #include "base/fault.h"
+#include "engine/decide.h"
 #include "engine/dlq.h"
 #include "engine/probe.h"
 #include "engine/retain.h"
@@ -409,15 +410,21 @@ code_of(hde_status status)
     return status == HDE_REJECT ? "HDE-R091" : status == HDE_RETRY ? "HDE-R092" : "HDE-R093";
 }
 
+/* The batch goes on behind message i. Where the next thing that the node makes safe covers this tick,
+ * the letter has to be safe before. */
 static void
 put_aside(struct actor *actor, struct node *node, uint32_t i, const char *code)
 {
     hde_batch *batch = &node->in.batch;
+    const struct engine *engine = node->engine;
 
     STAT_ADD(node->stats->skips, 1);
     dlq_put(node, code, node->port, actor->tick,
             node->keeps ? node->kept.item[i] : batch->msg[i]);
     batch->done = i + 1;
+    while (node->def->op->mark && engine->epochs && !dlq_flush(node->engine, actor->tick) &&
+           !atomic_load(&engine->stopping))
+        ;
 }
 
 /* After a status other than HDE_OK. True: go on with what is left. */
@@ -436,8 +443,11 @@ settle_batch(struct actor *actor, struct node *node, hde_status status)
         return false;
     }
     forget_retries(node);
-    if (done < batch->n)
-        put_aside(actor, node, done, code_of(status));
+    if (done >= batch->n)
+        return true;
+    if (status != HDE_REJECT)
+        decide_give_up(node, actor->tick, done);
+    put_aside(actor, node, done, code_of(status));
     return true;
 }
 
@@ -451,6 +461,12 @@ deliver(struct actor *actor, struct node *node)
         hde_status status;
 
         batch->n = node->taken->n;
+        if (unlikely(node->decided != NULL) && decide_is_given_up(node)) {
+            put_aside(actor, node, batch->done, "HDE-R093");
+            if (batch->done >= node->taken->n)
+                return true;
+            continue;
+        }
         if (unlikely(node->event_timers.next_ns <= node->wm) && !fire_before_batch(actor, node))
             return false;
         if (unlikely(node->probation != NULL))
@@ -545,6 +561,26 @@ meet_direct(struct actor *actor, struct node *node)
     return true;
 }
 
+/* What a sink with a mark has taken it must make safe: on_error may end the run, or the sink tries on;
+ * nothing of it is skipped. */
+static bool
+settle_flush(struct node *node, hde_status status)
+{
+    if (status == HDE_OK || !node->def->op->mark)
+        return settle(node, status);
+    switch (exec_verdict(node, status)) {
+    case VERDICT_NEXT:
+        node->attempts = 0;
+        node->retry_at_ns = clock_mono_ns() + default_backoff_ns;
+        return park(node);
+    case VERDICT_AGAIN:
+        return park(node);
+    case VERDICT_FAILED:
+        break;
+    }
+    return false;
+}
+
 static bool
 flush_node(struct actor *actor, struct node *node)
 {
@@ -560,7 +596,7 @@ flush_node(struct actor *actor, struct node *node)
     fault_point(FAULT_SINK_COMMIT);
     ctx_scratch_reset(&node->ctx);
     after_call(node);
-    return settle(node, status);
+    return settle_flush(node, status);
 }
 
 static bool

@@ -536,6 +536,20 @@ ingress_direct(struct ingress *self, const struct direct *direct)
 }
 
 void
+ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uint64_t id,
+               hde_msg *msg)
+{
+    Hde__LogEntry out =
+        entry_of(self, HDE__LOG_KIND__LOG_KIND_LETTER, node->def->name, node->replica);
+    const struct msgvec vec = {.n = 1, .item = &msg};
+
+    out.has_letter = true;
+    out.letter = id;
+    add_messages(self, port, &vec);
+    append_entry(self, &out);
+}
+
+void
 ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
                  const struct msgvec *vec)
 {

@@ -46,6 +46,8 @@ bool ingress_must_wait(struct ingress *self);
 void ingress_source(struct ingress *self, const struct source *source, const struct intake *entry);
 void ingress_idle(struct ingress *self, const struct source *source);
 void ingress_direct(struct ingress *self, const struct direct *direct);
+void ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uint64_t id,
+                    hde_msg *msg);
 void ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
                       const struct msgvec *vec);
 

@@ -211,21 +211,45 @@ letters_each(const struct letters *letters, const char *folder, letters_each_fn 
     return next == SEGLOG_END;
 }
 
+/* NULL with err: there is none of this id. */
+static Hde__DeadLetter *
+read_at(struct seglog_reader *reader, const char *folder, uint64_t id, struct err *err)
+{
+    struct seglog_record record;
+    Hde__DeadLetter *letter = NULL;
+
+    if (seglog_seek_position(reader, id) && seglog_next(reader, &record, err) == SEGLOG_RECORD &&
+        record.key.position == id && record.key.kind == LETTER_RECORD)
+        letter = hde__dead_letter__unpack(NULL, record.size, record.bytes);
+    if (!letter)
+        err_set(err, "HDE-R095", "'%s' holds no dead letter %llu", folder, (unsigned long long)id);
+    return letter;
+}
+
+bool
+letters_pick(const char *folder, const uint64_t *ids, size_t n, letters_each_fn *each, void *arg,
+             struct err *err)
+{
+    struct seglog_reader *reader = seglog_reader_open(folder, err);
+
+    for (size_t i = 0; reader && i < n && !err_is_set(err); i++) {
+        Hde__DeadLetter *letter = read_at(reader, folder, ids[i], err);
+
+        if (!letter)
+            break;
+        each(arg, ids[i], letter);
+        hde__dead_letter__free_unpacked(letter, NULL);
+    }
+    seglog_reader_close(reader);
+    return !err_is_set(err);
+}
+
 Hde__DeadLetter *
 letter_read(const char *folder, uint64_t id, struct err *err)
 {
     struct seglog_reader *reader = seglog_reader_open(folder, err);
-    struct seglog_record record;
-    Hde__DeadLetter *letter = NULL;
+    Hde__DeadLetter *letter = reader ? read_at(reader, folder, id, err) : NULL;
 
-    if (!reader)
-        return NULL;
-    if (seglog_seek_position(reader, id) &&
-        seglog_next(reader, &record, err) == SEGLOG_RECORD && record.key.position == id &&
-        record.key.kind == LETTER_RECORD)
-        letter = hde__dead_letter__unpack(NULL, record.size, record.bytes);
-    if (!letter)
-        err_set(err, "HDE-R095", "'%s' holds no dead letter %llu", folder, (unsigned long long)id);
     seglog_reader_close(reader);
     return letter;
 }

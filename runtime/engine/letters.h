@@ -52,6 +52,9 @@ uint32_t letters_mark(struct letters *letters, const char *node, uint32_t replic
 typedef void letters_each_fn(void *arg, uint64_t id, const Hde__DeadLetter *letter);
 bool letters_each(const struct letters *letters, const char *folder, letters_each_fn *each,
                   void *arg, struct err *err);
+/* Those of these ids, which the index has. False with err. */
+bool letters_pick(const char *folder, const uint64_t *ids, size_t n, letters_each_fn *each,
+                  void *arg, struct err *err);
 /* One letter; NULL with err: there is none of this id. Freed with
  * hde__dead_letter__free_unpacked(letter, NULL). */
 Hde__DeadLetter *letter_read(const char *folder, uint64_t id, struct err *err);

@@ -201,6 +201,8 @@ static const struct total {
      offsetof(struct head_view, dlq.bytes)},
     {"hde_dlq_put_total", "counter", "Messages put into the dead-letter queue.",
      offsetof(struct head_view, dlq.put)},
+    {"hde_dlq_replayed_total", "counter", "Dead letters fed again and worked off.",
+     offsetof(struct head_view, dlq.replayed)},
     {"hde_dlq_dropped_total", "counter", "Dead letters removed by hand.",
      offsetof(struct head_view, dlq.dropped)},
     {"hde_dlq_expired_total", "counter", "Dead letters removed because there was no room or too old.",

@@ -35,6 +35,9 @@ enum {
 };
 #define FIRST_TICK ((uint64_t)1 << 40) /* incarnation 1, counter 0 */
 
+struct give_up; /* decide.h */
+struct fed;     /* feed.h */
+
 /* ---- Node --------------------------------------------------------------------------------- */
 
 struct inlet { /* one edge that ends at a port */
@@ -111,6 +114,7 @@ struct node {
     uint32_t answers_out;   /* impure: answers on their way through the sequencer */
     struct timers clock_timers;
     struct msgvec kept;     /* keeps: the messages of `taken` */
+    struct give_up *decided; /* what a log that is taken again has given up */
     uint64_t letter_tick;   /* of its last dead letters */
     uint32_t letter_index;  /* how many there were in that tick */
     struct timer firing; /* a timer whose call has to be repeated */
@@ -137,6 +141,13 @@ struct split { /* an output port of one instance towards the replicas of a node 
     struct key key;
     uint32_t n;
     struct edge **edges;
+};
+
+struct feeder { /* dead letters that are fed again (feed.h) */
+    struct fed *asked, **asked_end; /* the sequencer's */
+    _Atomic uint32_t n_given;
+    pthread_mutex_t lock; /* of those that have a tick */
+    struct fed *given;
 };
 
 enum actor_state { ACTOR_READY, ACTOR_IN_TICK, ACTOR_PARKED, ACTOR_FAILED };
@@ -280,6 +291,7 @@ struct sequencer {
     int64_t wait_ns; /* monotonic: when it wants to be called again; INT64_MAX: no wish */
     uint64_t said;   /* tick that the words of its edges say */
     struct msgvec handed;
+    struct feeder feeder;
     /* taking a log again */
     const struct Hde__LogEntry *entry; /* the next one; NULL: to be read */
     bool log_has_ended;
@@ -296,9 +308,10 @@ struct sequencer {
 struct post {
     struct post *next;
     struct node *node;
-    enum { POST_EVENT, POST_ALARM, POST_ANSWER, POST_JOB } kind;
+    enum { POST_EVENT, POST_ALARM, POST_ANSWER, POST_JOB, POST_FED } kind;
     uint32_t tag, generation;
-    void *data; /* EVENT: the operator's; ANSWER: struct direct; JOB: struct job (swap.h) */
+    void *data; /* EVENT: the operator's; ANSWER: struct direct; JOB: struct job (swap.h);
+                 * FED: struct fed */
     int64_t at_ns;
 };
 

@@ -14,6 +14,7 @@
  *  (5) A barrier is a tick without data that every actor passes: the cut of an epoch, or a swap. */
 #include "base/log.h"
 #include "engine/epoch.h"
+#include "engine/feed.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
 #include "engine/savepoint.h"
@@ -522,8 +523,42 @@ run_barrier(struct worker *worker, int64_t now_ns)
             continue;
         actor_begin(worker->actors[i], self->last, now_ns);
         worker->actors[i]->is_barrier = true;
+        feed_meet(worker->actors[i]);
         actor_run(worker->actors[i]);
     }
+}
+
+/* ---- Dead letters that are fed again ------------------------------------------------------ */
+
+static void
+give_fed(struct worker *worker, struct fed *fed, int64_t now_ns)
+{
+    feed_begin(worker->engine, fed, worker->sequencer->last);
+    worker->budget -= 2;
+    run_barrier(worker, now_ns);
+}
+
+static bool
+live_letters(struct worker *worker)
+{
+    struct engine *engine = worker->engine;
+    bool moved = false;
+
+    while (worker->sequencer->feeder.asked && !worker_turn_is_over(worker) && barrier_has_credit(worker)) {
+        struct fed *fed = feed_next(engine);
+        int64_t now_ns = worker_real_ns(worker);
+        struct fed_view view;
+
+        if (!fed)
+            break;
+        give_tick(worker, now_ns);
+        view = feed_view(fed);
+        if (engine->is_recording)
+            ingress_letter(engine->ingress, view.node, view.port, view.id, view.msg);
+        give_fed(worker, fed, now_ns);
+        moved = true;
+    }
+    return moved;
 }
 
 /* ---- Taking a log again ------------------------------------------------------------------- */
@@ -686,6 +721,21 @@ is_passed_over(const struct engine *engine, const Hde__LogEntry *entry)
 }
 
 static bool
+take_letter(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
+{
+    struct fed *fed;
+
+    if (!barrier_has_credit(worker))
+        return false;
+    fed = feed_of_entry(worker->engine, entry, err);
+    if (!fed)
+        return false;
+    entry_tick(worker, entry);
+    give_fed(worker, fed, entry->time_ns);
+    return true;
+}
+
+static bool
 take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
 {
     struct sequencer *self = worker->sequencer;
@@ -722,6 +772,8 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     case HDE__LOG_KIND__LOG_KIND_TIMER:
     case HDE__LOG_KIND__LOG_KIND_ANSWER:
         return take_direct(worker, node, entry, err);
+    case HDE__LOG_KIND__LOG_KIND_LETTER:
+        return take_letter(worker, entry, err);
     case HDE__LOG_KIND__LOG_KIND_HANDOVER:
         return take_handover(worker, edge, entry, err);
     default:
@@ -1112,6 +1164,7 @@ sequencer_turn(struct worker *worker)
     if (worker->engine->barriers_ns && barrier_turn(worker, &moved))
         return moved;
     moved |= give_answers(worker);
+    moved |= live_letters(worker);
     if (is_virtual(worker)) {
         while (!worker_turn_is_over(worker) && virtual_entry(worker))
             moved = true;

@@ -14,6 +14,7 @@
  *
  *      TURN --nothing moved, something in flight--> SPIN (bounded) --> TURN
  *      TURN --nothing moved--> ANNOUNCED --turn, nothing moved--> PARKED --event, wake--> TURN */
+#include "engine/feed.h"
 #include "engine/last_words.h"
 #include "engine/run.h"
 #include "engine/swap.h"
@@ -161,6 +162,8 @@ post_drop(struct post *post)
         direct_free(post->data);
     else if (post->kind == POST_JOB)
         job_drop(post->data);
+    else if (post->kind == POST_FED)
+        feed_free(post->data);
     free(post);
 }
 
@@ -214,6 +217,9 @@ serve_post(struct worker *worker, const struct post *post)
         break;
     case POST_JOB:
         job_serve(post->data);
+        break;
+    case POST_FED:
+        feed_arrived(worker->sequencer, post->data);
         break;
     }
 }

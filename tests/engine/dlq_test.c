@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 30000, COUNT = 7000, EVERY = 7 };
+enum { DEADLINE_MS = 20000, COUNT = 7000, EVERY = 7 };
 
 static char folder[] = "/tmp/hde-dlq-XXXXXX";
 static char queue[64];
@@ -51,8 +51,11 @@ remove_folder(void **state)
 
 struct picky {
     int64_t every;
+    const _Atomic bool *is_mild; /* refuses nothing while it is true; or NULL */
+    _Atomic int64_t *fails_at;   /* fails on this one, with HDE_FAIL; or NULL */
+    bool forgives;  /* what it has refused once it lets pass the second time: state */
     bool edits;     /* takes the message and changes it first */
-    size_t padding; /* bytes that are added to the reason */
+    uint8_t seen[COUNT / EVERY + 1];
 };
 
 static hde_status
@@ -63,9 +66,13 @@ picky_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     for (; batch->done < batch->n; batch->done++) {
         int64_t sequence =
             (int64_t)((const Hde__Sample *)batch->msg[batch->done]->body)->sequence;
-        bool is_bad = sequence % self->every == 0;
+        bool is_bad = sequence % self->every == 0 &&
+                      !(self->is_mild && atomic_load(self->is_mild)) &&
+                      !(self->forgives && self->seen[sequence / EVERY]++);
         hde_msg *msg;
 
+        if (self->fails_at && atomic_load(self->fails_at) == sequence)
+            return hde_fail(ctx, "picky.broken", "number %lld", (long long)sequence);
         if (is_bad && !self->edits)
             return hde_reject(ctx, "picky.bad", "number %lld", (long long)sequence);
         msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
@@ -81,26 +88,99 @@ picky_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 
 static const hde_port in1[] = {{.name = "in", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
 static const hde_port out1[] = {{.name = "out", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
+
+static hde_status
+picky_save(hde_ctx *ctx, const void *state, hde_msg *out)
+{
+    const struct picky *self = state;
+    Hde__Sample *sample = (Hde__Sample *)out->body;
+
+    sample->has_data = true;
+    sample->data.len = sizeof self->seen;
+    sample->data.data = hde_msg_alloc(out, sizeof self->seen);
+    memcpy(sample->data.data, self->seen, sizeof self->seen);
+    return HDE_OK;
+}
+
+static hde_status
+picky_load(hde_ctx *ctx, void *state, const ProtobufCMessage *saved, uint32_t schema)
+{
+    struct picky *self = state;
+
+    memcpy(self->seen, ((const Hde__Sample *)saved)->data.data, sizeof self->seen);
+    return HDE_OK;
+}
+
 static const hde_operator op_picky = {.size = sizeof(hde_operator),
                                       .name = "test/picky",
                                       .inputs = in1,
                                       .outputs = out1,
                                       .state_size = sizeof(struct picky),
-                                      .batch = picky_batch};
+                                      .batch = picky_batch,
+                                      .state_type = &hde__sample__descriptor,
+                                      .state_schema = 1,
+                                      .save = picky_save,
+                                      .load = picky_load};
 
-/* ---- The graph: steps -> picky -> vault --------------------------------------------------- */
+/* ---- paced: steps, as far as the test lets it --------------------------------------------- */
+
+struct paced {
+    struct steps steps; /* first: its seek() is that of steps */
+    const _Atomic int64_t *gate; /* sequences below it; NULL: all */
+};
+
+static hde_status
+paced_poll(hde_ctx *ctx, void *state)
+{
+    struct paced *self = state;
+
+    if (self->gate && self->steps.at < self->steps.count && self->steps.at >= atomic_load(self->gate)) {
+        hde_timer_after(ctx, 1, 1000000); /* looks again */
+        return HDE_IDLE;
+    }
+    return op_steps.poll(ctx, &self->steps);
+}
+
+static hde_status
+paced_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
+{
+    return HDE_OK;
+}
+
+static hde_status
+paced_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
+{
+    return op_steps.seek(ctx, &((struct paced *)state)->steps, partition, bytes, size);
+}
+
+static const hde_operator op_paced = {.size = sizeof(hde_operator),
+                                      .name = "test/paced",
+                                      .outputs = out1,
+                                      .state_size = sizeof(struct paced),
+                                      .poll = paced_poll,
+                                      .timer = paced_timer,
+                                      .seek = paced_seek};
+
+/* ---- The graph: paced -> picky -> vault --------------------------------------------------- */
 
 static struct plan *
-make_plan(struct store *store, const struct picky *picky, int64_t count)
+make_gated_plan(struct store *store, const struct picky *picky, int64_t count,
+                const _Atomic int64_t *gate)
 {
     struct plan *plan = plan_new("refused");
 
-    plan_node(plan, "steps", &op_steps, &(struct steps){.count = count});
+    plan_node(plan, "steps", &op_paced, &(struct paced){.steps = {.count = count}, .gate = gate});
     plan_node(plan, "picky", &op_picky, picky)->boundary = true;
     plan_node(plan, "vault", &op_vault, &(struct vault){.store = store});
     plan_edge(plan, "steps", 0, "picky", 0);
     plan_edge(plan, "picky", 0, "vault", 0);
     return plan;
+}
+
+static struct plan *
+make_plan(struct store *store, const struct picky *picky, int64_t count)
+{
+    return make_gated_plan(store, picky, count, NULL);
 }
 
 static struct engine_options
@@ -151,7 +231,8 @@ run_plainly(struct plan *plan)
 static bool
 run_until(struct store *store, uint64_t n)
 {
-    struct plan *plan = make_plan(store, &(struct picky){.every = EVERY}, COUNT);
+    _Atomic int64_t gate = n < COUNT ? (int64_t)n * EVERY / (EVERY - 1) + EVERY : COUNT;
+    struct plan *plan = make_gated_plan(store, &(struct picky){.every = EVERY}, COUNT, &gate);
     struct engine_options options = kept_options(plan);
     struct engine *engine = start(plan, &options);
     time_t deadline = time(NULL) + DEADLINE_MS / 1000;
@@ -383,6 +464,273 @@ test_letters_that_are_too_old_go(void **state)
     hde_text_free(&store.lines);
 }
 
+/* ---- Feeding them again ------------------------------------------------------------------- */
+
+static void
+await_letters(struct engine *engine, uint64_t n)
+{
+    const struct stats *stats = engine_stats(engine);
+    time_t deadline = time(NULL) + DEADLINE_MS / 1000;
+
+    while (STAT_GET(stats->dlq.letters) != n)
+        assert_true(time(NULL) < deadline && !engine_wait(engine, 1));
+}
+
+static void
+await_stored(const struct store *store, struct engine *engine, uint64_t n)
+{
+    time_t deadline = time(NULL) + DEADLINE_MS / 1000;
+
+    while (atomic_load(&((struct store *)(uintptr_t)store)->n) < n)
+        assert_true(time(NULL) < deadline && !engine_wait(engine, 1));
+}
+
+static size_t
+replay_all(struct engine *engine)
+{
+    struct err err = {0};
+    size_t n = dlq_replay(engine, &(struct dlq_choice){0}, &err);
+
+    assert_string_equal(err.text, "");
+    return n;
+}
+
+static void
+feed_again(bool is_kept)
+{
+    struct store store = {{0}};
+    _Atomic bool is_mild = false;
+    _Atomic int64_t gate = 70;
+    struct plan *plan = make_gated_plan(
+        &store, &(struct picky){.every = EVERY, .is_mild = &is_mild}, 77, &gate);
+    struct engine_options options = {.dlq = queue};
+    struct engine *engine;
+
+    if (is_kept)
+        options = kept_options(plan);
+    engine = start(plan, &options);
+    await_letters(engine, 10);
+    atomic_store(&is_mild, true);
+    assert_int_equal(replay_all(engine), 10);
+    await_letters(engine, 0);
+    await_stored(&store, engine, 70);
+    assert_int_equal(STAT_GET(engine_stats(engine)->dlq.replayed), 10);
+    atomic_store(&gate, 77);
+    end(engine);
+    engine_free(engine);
+    assert_int_equal(atomic_load(&store.n), 77);
+    assert_int_equal(read_queue().n, 0);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_letter_fed_again_is_worked_off_and_leaves_the_queue(void **state)
+{
+    feed_again(false);
+}
+
+static void
+test_with_a_log_too(void **state)
+{
+    feed_again(true);
+}
+
+static void
+test_a_letter_that_is_refused_again_is_a_new_letter(void **state)
+{
+    struct store store = {{0}};
+    _Atomic int64_t gate = 8;
+    struct plan *plan = make_gated_plan(&store, &(struct picky){.every = EVERY}, 9, &gate);
+    struct engine *engine = start(plan, &(struct engine_options){.dlq = queue});
+    const struct stats *stats = engine_stats(engine);
+    const uint64_t id = 1;
+    struct err err = {0};
+    time_t deadline = time(NULL) + DEADLINE_MS / 1000;
+
+    await_letters(engine, 2);
+    assert_int_equal(dlq_replay(engine, &(struct dlq_choice){.n_ids = 1, .ids = &id}, &err), 1);
+    while (STAT_GET(stats->dlq.replayed) < 1)
+        assert_true(time(NULL) < deadline && !engine_wait(engine, 1));
+    assert_int_equal(STAT_GET(stats->dlq.letters), 2); /* 7, and 0 behind it */
+    assert_int_equal(STAT_GET(stats->dlq.put), 3);
+    assert_int_equal(dlq_replay(engine, &(struct dlq_choice){.n_ids = 1, .ids = &id}, &err), 0);
+    assert_string_equal(err.code, "HDE-R095"); /* the old one has gone */
+    atomic_store(&gate, 9);
+    end(engine);
+    engine_free(engine);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+}
+
+/* Each number stands in the store once, whatever came as a letter. */
+static void
+assert_all_once(const struct store *store, int64_t count)
+{
+    char *seen = calloc((size_t)count, 1);
+
+    for (const char *line = store->lines.data; line && *line; line = strchr(line, '\n') + 1) {
+        unsigned port;
+        long long sequence;
+
+        assert_int_equal(sscanf(line, "%u %lld", &port, &sequence), 2);
+        assert_true(sequence >= 0 && sequence < count);
+        if (seen[sequence]++)
+            fail_msg("%lld is there twice", sequence);
+    }
+    for (int64_t i = 0; i < count; i++)
+        if (!seen[i])
+            fail_msg("%lld is missing", (long long)i);
+    free(seen);
+}
+
+static void
+test_letters_fed_again_come_once_whatever_is_cut_off(void **state)
+{
+    const char *given = getenv("HDE_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    struct store store = {{0}};
+    _Atomic int64_t gate = COUNT - 1;
+    bool is_over = false;
+    int starts = 0;
+
+    print_message("HDE_SEED=%u\n", seed);
+    while (!is_over) {
+        struct plan *plan = make_gated_plan(
+            &store, &(struct picky){.every = EVERY, .forgives = true}, COUNT, &gate);
+        struct engine_options options = kept_options(plan);
+        struct engine *engine = start(plan, &options);
+        bool is_last = starts++ == 40; /* the rest, undisturbed */
+        uint64_t until = is_last ? COUNT - 1
+                                 : atomic_load(&store.n) + 1 + (uint64_t)rand_r(&seed) % 300;
+        time_t deadline = time(NULL) + DEADLINE_MS / 1000;
+
+        for (int looks = 0; atomic_load(&store.n) < until && (is_last || looks < 20); looks++) {
+            struct err err = {0}; /* refused while the log is taken */
+
+            dlq_replay(engine, &(struct dlq_choice){0}, &err);
+            assert_true(time(NULL) < deadline && !engine_wait(engine, 1));
+        }
+        if (is_last) {
+            await_letters(engine, 0);
+            atomic_store(&gate, COUNT);
+            is_over = engine_wait(engine, DEADLINE_MS);
+            assert_true(is_over);
+        }
+        engine_stop(engine);
+        assert_int_not_equal(engine_state(engine), ENGINE_FAILED);
+        engine_free(engine);
+        plan_free(plan);
+    }
+    print_message("%d starts\n", starts);
+    assert_all_once(&store, COUNT);
+    assert_int_equal(read_queue().n, 0);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_the_log_gives_letters_fed_again_too(void **state)
+{
+    struct store store = {{0}}, again = {{0}};
+    _Atomic bool is_mild = false;
+    _Atomic int64_t gate = 70;
+    struct picky picky = {.every = EVERY, .is_mild = &is_mild};
+    struct plan *plan = make_gated_plan(&store, &picky, 71, &gate);
+    struct engine_options options = {.dlq = queue};
+    struct engine *engine;
+    char log[64];
+
+    snprintf(log, sizeof log, "%s/log", folder);
+    options.record = log;
+    engine = start(plan, &options);
+    await_letters(engine, 10);
+    assert_int_equal(replay_all(engine), 10); /* they are refused again, in ticks of their own */
+    while (STAT_GET(engine_stats(engine)->dlq.replayed) < 10)
+        assert_false(engine_wait(engine, 1));
+    atomic_store(&gate, 71);
+    end(engine);
+    engine_free(engine);
+    plan_free(plan);
+    plan = make_plan(&again, &picky, 71);
+    engine = start(plan, &(struct engine_options){.log = log});
+    end(engine);
+    assert_string_equal(store.lines.data, again.lines.data);
+    assert_int_equal(STAT_GET(stats_node_at(engine_stats(engine), 1)->skips), 11 + 10);
+    engine_free(engine);
+    plan_free(plan);
+    hde_text_free(&store.lines);
+    hde_text_free(&again.lines);
+}
+
+static void
+test_what_is_no_message_of_this_graph_cannot_be_fed(void **state)
+{
+    struct store store = {{0}};
+    _Atomic int64_t gate = 1;
+    struct plan *plan = make_plan(&store, &(struct picky){.every = EVERY}, 1), *other;
+    struct engine *engine;
+    struct err err = {0};
+
+    run_plainly(plan);
+    plan_free(plan);
+    other = plan_new("refused"); /* the same queue, and no node 'picky' */
+    plan_node(other, "steps", &op_paced,
+              &(struct paced){.steps = {.count = 2}, .gate = &gate});
+    plan_node(other, "vault", &op_vault, &(struct vault){.store = &store});
+    plan_edge(other, "steps", 0, "vault", 0);
+    engine = start(other, &(struct engine_options){.dlq = queue});
+    assert_int_equal(dlq_replay(engine, &(struct dlq_choice){0}, &err), 0);
+    assert_string_equal(err.code, "HDE-R094");
+    atomic_store(&gate, 2);
+    end(engine);
+    engine_free(engine);
+    assert_int_equal(read_queue().n, 1);
+    plan_free(other);
+    hde_text_free(&store.lines);
+}
+
+/* ---- Decisions ---------------------------------------------------------------------------- */
+
+static void
+test_a_message_that_was_given_up_stays_given_up(void **state)
+{
+    struct store store = {{0}};
+    _Atomic int64_t gate = 5, fails_at = 3;
+    struct picky picky = {.every = 1000, .fails_at = &fails_at, .is_mild = NULL};
+    bool is_over = false;
+
+    for (int i = 0; i < 2; i++) {
+        struct plan *plan = make_gated_plan(&store, &picky, 6, &gate);
+        struct engine_options options = kept_options(plan);
+        struct engine *engine;
+
+        plan_graph(plan)->nodes[1].on_error = (struct error_policy){
+            .action = ON_ERROR_RETRY, .attempts = 2, .backoff_ns = 1000, .then = ON_ERROR_SKIP};
+        plan_graph(plan)->checkpoint.every_ns = INT64_C(3600000000000); /* no epoch */
+        engine = start(plan, &options);
+        await_stored(&store, engine, 3); /* 1, 2, 4: 0 is bad, 3 fails */
+        if (i) {
+            atomic_store(&gate, 6);
+            is_over = engine_wait(engine, DEADLINE_MS);
+        } else {
+            await_letters(engine, 2);
+        }
+        engine_stop(engine);
+        engine_free(engine);
+        plan_free(plan);
+        /* the world has come to its senses, and the store has forgotten all: the run is taken again */
+        if (!i) {
+            atomic_store(&fails_at, -1);
+            hde_text_clear(&store.lines);
+            store.mark = 0;
+            atomic_store(&store.n, 0);
+        }
+    }
+    assert_true(is_over);
+    assert_string_equal(store.lines.data, "0 1 1\n0 2 2\n0 4 4\n0 5 5\n");
+    hde_text_free(&store.lines);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int
@@ -396,6 +744,13 @@ main(void)
         IN_FOLDER(test_a_letter_that_is_not_there_cannot_be_dropped),
         IN_FOLDER(test_a_full_queue_loses_its_oldest_letters_and_says_so),
         IN_FOLDER(test_letters_that_are_too_old_go),
+        IN_FOLDER(test_a_letter_fed_again_is_worked_off_and_leaves_the_queue),
+        IN_FOLDER(test_with_a_log_too),
+        IN_FOLDER(test_a_letter_that_is_refused_again_is_a_new_letter),
+        IN_FOLDER(test_letters_fed_again_come_once_whatever_is_cut_off),
+        IN_FOLDER(test_the_log_gives_letters_fed_again_too),
+        IN_FOLDER(test_what_is_no_message_of_this_graph_cannot_be_fed),
+        IN_FOLDER(test_a_message_that_was_given_up_stays_given_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
