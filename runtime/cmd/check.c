@@ -1,22 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check - everything that is wrong with graph files, before anything runs. */
 #include "cmd/cmd.h"
+#include "graph/delivery.h"
 #include "graph/graph.h"
 
 struct check_options {
-    bool strict;
+    bool strict, delivery;
     struct cmd_list set;
     const char *plugins;
 };
 
+/* What holds for every sink, and what keeps it from being better. */
+static void
+put_delivery(const struct cmd *cmd, const struct graph *graph, hde_text *out)
+{
+    const char *comma = "";
+
+    hde_text_puts(out, cmd->json ? ",\"delivery\":[" : "");
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        struct delivery_proof proof;
+
+        if (!delivery_is_sink(&graph->nodes[i]))
+            continue;
+        delivery_prove(graph, i, cmd->arena, &proof);
+        if (!cmd->json) {
+            hde_text_printf(out, "  %s: %s%s%s\n", graph->nodes[i].name,
+                            delivery_name(proof.level), proof.why ? ": " : "",
+                            proof.why ? proof.why : "");
+            continue;
+        }
+        hde_text_printf(out, "%s{\"sink\":", comma);
+        hde_json_string(out, graph->nodes[i].name);
+        hde_text_puts(out, ",\"level\":");
+        hde_json_string(out, delivery_name(proof.level));
+        hde_text_puts(out, ",\"why\":");
+        hde_json_string(out, proof.why);
+        hde_text_puts(out, "}");
+        comma = ",";
+    }
+    hde_text_puts(out, cmd->json ? "]" : "");
+}
+
 /* What is said about a file that is right. */
 static void
-put_file(const struct cmd *cmd, const char *path, const struct graph *graph, hde_text *out)
+put_file(const struct cmd *cmd, const char *path, const struct graph *graph, bool delivery,
+         hde_text *out)
 {
     if (!cmd->json) {
         if (graph && !cmd->quiet)
             hde_text_printf(out, "%s: ok, graph %s, %zu nodes, %zu edges\n", path, graph->name,
                             graph->n_nodes, graph->n_edges);
+        if (graph && delivery)
+            put_delivery(cmd, graph, out);
         return;
     }
     hde_text_puts(out, out->len ? "," : "");
@@ -27,6 +62,8 @@ put_file(const struct cmd *cmd, const char *path, const struct graph *graph, hde
         hde_text_puts(out, ",\"name\":");
         hde_json_string(out, graph->name);
         hde_text_printf(out, ",\"nodes\":%zu,\"edges\":%zu", graph->n_nodes, graph->n_edges);
+        if (delivery)
+            put_delivery(cmd, graph, out);
     }
     hde_text_puts(out, "}");
 }
@@ -55,7 +92,7 @@ run_check(const struct cmd *cmd, const void *block)
     for (int i = 0; i < cmd->n_args; i++) {
         struct graph *graph = graph_load(cmd->args[i], &options, registry, &diags);
 
-        put_file(cmd, cmd->args[i], graph, &files);
+        put_file(cmd, cmd->args[i], graph, check->delivery, &files);
         graph_free(graph);
     }
     if (cmd->json) {
@@ -80,6 +117,8 @@ run_check(const struct cmd *cmd, const void *block)
 static const struct cmd_option options[] = {
     {CMD_OPTION("strict", struct check_options, strict),
      .help = "take warnings for errors, such as secrets that are not there"},
+    {CMD_OPTION("delivery", struct check_options, delivery),
+     .help = "print for each sink how often messages reach it when processes die, and why"},
     {CMD_OPTION("set", struct check_options, set), .letter = 's', .value = "NODE.PARAM=VALUE",
      .help = "set a parameter, or vars.NAME; may be given several times"},
     {CMD_OPTION("plugins", struct check_options, plugins), .value = "PATH",
@@ -103,6 +142,7 @@ const struct command cmd_check = {
             {"hde check graphs/demo.yaml", "one graph"},
             {"hde check graphs/*.yaml", "all of a folder, chains too"},
             {"hde check graphs/replay.yaml --set source.path=x.csv", "with a value put in"},
+            {"hde check --delivery graphs/demo.yaml", "is anything lost or doubled by a crash?"},
             {"hde check --json graphs/demo.yaml", "for editors"},
             {0}},
     .options = options,

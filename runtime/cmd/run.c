@@ -30,7 +30,7 @@ struct run_options {
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
     int64_t workers, max_restarts;
-    bool insecure, watch_plugins, verify, own_builds, supervise;
+    bool insecure, watch_plugins, no_takeover, verify, own_builds, supervise;
 };
 
 /* Everything that lives while the graph runs. */
@@ -281,6 +281,7 @@ start(struct run *run)
                                     .own_builds = run->options->own_builds,
                                     .hashes_ns = hashes_ns(run->graph),
                                     .record = record_folder(run),
+                                    .refuses_takeover = run->options->no_takeover,
                                     .dlq = run->mode == RUN_REPLAY ? NULL
                                                : graph_dlq_folder(run->graph, run->cmd->arena),
                                     .checkpoint = run->mode != RUN_REPLAY &&
@@ -626,6 +627,9 @@ const struct command cmd_run = {
             {0}},
     .options =
         (const struct cmd_option[]){RUN_OPTIONS,
+                                    {CMD_OPTION("no-takeover", struct run_options, no_takeover),
+                                     .help = "do not start where another run has the checkpoint "
+                                             "store; else that one is told to stop"},
                                     {CMD_OPTION("watch-plugins", struct run_options, watch_plugins),
                                      .help = "reload operators when their plugin files change"},
                                     {CMD_OPTION("supervise", struct run_options, supervise),

@@ -274,5 +274,11 @@ const struct code engine_codes[] = {
      "A reload swaps the nodes of one part at once. Name a node instead of the operator, one after "
      "the other.",
      NULL, NULL},
+    {"HDE-R097", "another process has taken over",
+     "A checkpoint store belongs to one run. Who starts the same graph again takes it over: the run "
+     "before is told to stop, the new one waits until it has, and goes on from its log; nothing is "
+     "lost or doubled. If the second start was a mistake, start the first again. 'hde run "
+     "--no-takeover' refuses to start instead.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -10,6 +10,7 @@
 #include "engine/epoch.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/owner.h"
 #include "engine/probe.h"
 #include "engine/reload.h"
 #include "engine/retain.h"
@@ -417,10 +418,11 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     engine->is_taking = engine->options.log != NULL;
     if (check_replay(engine, err) &&
         (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
-        engine_build(engine, err) && dlq_open(engine, err) && open_stores(engine, err) &&
-        swaps_begin(engine, err) && retain_read_log(engine, err) &&
-        decide_read_log(engine, err) &&
-        open_nodes(engine, err) && place_start(engine, err)) {
+        engine_build(engine, err) &&
+        (!engine->options.checkpoint || engine->options.steps || owner_take(engine, err)) &&
+        dlq_open(engine, err) && open_stores(engine, err) && swaps_begin(engine, err) &&
+        retain_read_log(engine, err) && decide_read_log(engine, err) && open_nodes(engine, err) &&
+        place_start(engine, err)) {
         open_observers(engine);
         return engine;
     }
@@ -644,6 +646,7 @@ engine_free(struct engine *engine)
     probes_close(engine);
     ingress_close(engine->ingress);
     dlq_close(engine->dlq);
+    owner_release(engine->owner);
     reload_free(engine);
     swaps_close(engine->swaps);
     builds_close(engine->builds);

@@ -44,6 +44,7 @@ struct engine_options {
     int64_t workers;        /* 0: as the graph says */
     const char *record;     /* folder: the ingress log is written there; NULL: not */
     const char *dlq;        /* folder of the dead-letter queue; NULL: letters are only counted */
+    bool refuses_takeover;  /* a checkpoint store that another process has is an error */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
     uint64_t until;          /* with log: entries behind this tick are not taken; 0: all. It may begin

@@ -22,6 +22,7 @@
 #include "engine/dlq.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/owner.h"
 #include "engine/retain.h"
 #include "engine/savepoint.h"
 #include "engine/swaps.h"
@@ -36,7 +37,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EPOCH_VERSION = 1, HEADER = 16 };
+enum { EPOCH_VERSION = 1, HEADER = 16, LOOK_MS = 100 };
 static const char magic[8] = "HDEEPOCH";
 
 struct epochs {
@@ -314,6 +315,18 @@ tell_senders(const struct epochs *self, const Hde__Epoch *epoch)
 
 /* ---- The writing thread ------------------------------------------------------------------- */
 
+/* True: another process has taken over, and the engine has failed. */
+static bool
+is_fenced(struct epochs *self)
+{
+    struct err err = {0};
+
+    if (!owner_is_told_to_stop(self->engine->owner, &err))
+        return false;
+    engine_fail(self->engine, err.code, err.text);
+    return true;
+}
+
 static void
 commit(struct epochs *self, Hde__Epoch *epoch)
 {
@@ -324,7 +337,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
 
     ingress_describe(self->engine, &start, &arena);
     epoch->start = &start;
-    ok = ingress_wait_durable(self->engine->ingress, epoch->position) &&
+    ok = !is_fenced(self) && ingress_wait_durable(self->engine->ingress, epoch->position) &&
          dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
     if (ok) {
         tell_senders(self, epoch);
@@ -362,6 +375,27 @@ epochs_write(struct epochs *self)
     commit(self, epoch);
 }
 
+/* With the lock held. Until there is something to write, or the end; a look at the store's owner now
+ * and then. */
+static void
+wait_for_work(struct epochs *self)
+{
+    bool has_failed = false;
+
+    while (!self->ready && !self->is_stopping) {
+        int64_t at_ns = clock_real_ns() + LOOK_MS * (int64_t)NS_PER_MS;
+        struct timespec at = {at_ns / NS_PER_S, at_ns % NS_PER_S};
+
+        if (has_failed)
+            pthread_cond_wait(&self->changed, &self->lock);
+        else
+            pthread_cond_timedwait(&self->changed, &self->lock, &at);
+        pthread_mutex_unlock(&self->lock);
+        has_failed = has_failed || is_fenced(self);
+        pthread_mutex_lock(&self->lock);
+    }
+}
+
 static void *
 write_epochs(void *arg)
 {
@@ -371,8 +405,7 @@ write_epochs(void *arg)
     for (;;) {
         Hde__Epoch *epoch;
 
-        while (!self->ready && !self->is_stopping)
-            pthread_cond_wait(&self->changed, &self->lock);
+        wait_for_work(self);
         if (!self->ready)
             break;
         epoch = self->ready;

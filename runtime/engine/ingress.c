@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/dlq.h"
+#include "engine/owner.h"
 #include "engine/epoch.h"
 #include "seglog/seglog.h"
 
@@ -224,6 +225,8 @@ ingress_start(struct ingress *self, uint64_t above, bool recovered, const Hde__E
     if (above < starts.last)
         above = starts.last;
     sequencer->last = (HDE_TICK_INCARNATION(above) + 1) << INCARNATION_BITS;
+    if (sequencer->last < owner_first_tick(self->engine->owner))
+        sequencer->last = owner_first_tick(self->engine->owner);
     if (sequencer->said < sequencer->last)
         sequencer->said = sequencer->last;
     return write_start(self, recovered, restored);

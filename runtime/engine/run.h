@@ -269,6 +269,7 @@ struct epochs;  /* epoch.h */
 struct probe;   /* probe.h */
 struct hashes;  /* hash.h */
 struct dlq;     /* dlq.h */
+struct owner;   /* owner.h */
 struct savepoints; /* savepoint.h */
 struct builds;  /* builds.h */
 struct swaps;   /* swaps.h */
@@ -415,6 +416,7 @@ struct engine {
     struct err error;
     bool is_started;
     struct dlq *dlq;
+    struct owner *owner;     /* of the checkpoint store; NULL: none */
     struct ingress *ingress; /* NULL: neither written nor taken again */
     struct epochs *epochs;   /* NULL: no checkpoints */
     struct savepoints *savepoints; /* NULL: no checkpoints */

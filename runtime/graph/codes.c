@@ -224,6 +224,14 @@ static const struct code codes[] = {
      "message type.",
      "edges:\n  - {path: a -> b, full: latest, durable: journal}",
      "checkpoint: {every: 10s}\nedges:\n  - {path: a -> b, durable: journal}"},
+    {G_DELIVERY, "a promised delivery does not hold",
+     "delivery: says what is promised for a sink, an edge or the whole graph when a process dies: "
+     "effectively_once (nothing lost, nothing twice), at_least_once (nothing lost), at_most_once "
+     "(nothing twice). One hop on the way cannot keep it; the text names it and what to change. "
+     "'hde check --delivery' prints what holds for every sink.",
+     "delivery: effectively_once\nnodes: {feed: {op: test/live}, out: {op: test/lines}}",
+     "checkpoint: {every: 10s, store: kept}\ndelivery: effectively_once\n"
+     "nodes: {feed: {op: test/live}, out: {op: storage/sqlite, params: {path: market.db}}}"},
 };
 
 enum { N_CODES = sizeof codes / sizeof *codes };

@@ -77,6 +77,8 @@
 #define G_LINK_ROUND "HDE-G240"
 #define G_LINK_DURABLE "HDE-G241"
 #define G_LINK_SETTINGS "HDE-G242"
+/* promises */
+#define G_DELIVERY "HDE-G220"
 
 const struct code *codes_find(const char *code); /* "HDE-G012", "G012", "g12"; NULL if unknown */
 size_t codes_count(void);

@@ -430,7 +430,7 @@ load_settings(struct loader *loader, struct instance *instance, const struct yam
     static const struct known_key keys[] = {
         {"path", false},     {"full", false},      {"key", false},
         {"capacity", false}, {"transport", false}, {"durable", false},
-        {"journal", false},  {"via", true},        {"delivery", true},
+        {"journal", false},  {"via", true},        {"delivery", false},
         {0}};
     static const struct word policies[] = {{"block", FULL_BLOCK},
                                            {"latest", FULL_LATEST},
@@ -457,6 +457,7 @@ load_settings(struct loader *loader, struct instance *instance, const struct yam
     settings->is_durable = durable;
     settings->full = (enum full_policy)full;
     settings->transport = (enum edge_transport)transport;
+    want_delivery(loader, &instance->scope, yaml_find(map, "delivery"), &settings->delivery);
     want_capacity(loader, &instance->scope, yaml_find(map, "capacity"), settings);
     load_keys(loader, instance, yaml_find(map, "key"), settings);
     return settings;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * graph - from a file to the model: load, check, order, fill in. */
 #include "graph/graph.h"
+#include "graph/delivery.h"
 #include "graph/load.h"
 #include "graph/parts.h"
 
@@ -32,6 +33,8 @@ load_graph_settings(struct loader *loader, struct instance *top)
         want_record(loader, &top->scope, root_value(top, "record"), graph);
         want_checkpoint(loader, &top->scope, root_value(top, "checkpoint"), &graph->checkpoint);
     }
+    if (!top->is_chain)
+        want_delivery(loader, &top->scope, root_value(top, "delivery"), &graph->delivery);
     want_dlq(loader, &top->scope, top->is_chain ? NULL : root_value(top, "dlq"), &graph->dlq);
 }
 
@@ -135,6 +138,7 @@ emit_edges(struct loader *loader, const size_t *order)
             .place = draft->place,
             .full = settings->full,
             .transport = settings->transport,
+            .delivery = settings->delivery,
             .n_keys = settings->n_keys,
             .keys = settings->keys,
             .capacity_messages = settings->capacity_messages,
@@ -189,6 +193,8 @@ load(struct loader *loader, const char *path)
     if (order_nodes(loader, order)) {
         emit_nodes(loader, order);
         emit_edges(loader, order);
+        if (!top->is_chain && !loader->diags->errors)
+            delivery_check(loader->graph, loader->arena, loader->diags);
         parts_check(loader->graph, loader->diags);
     }
     free(order);

@@ -14,6 +14,14 @@ enum full_policy { FULL_BLOCK, FULL_LATEST, FULL_DROP_OLDEST, FULL_SPILL };
 enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP, ON_ERROR_RESTART };
 enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
 
+/* delivery: what is promised when processes die (delivery.h). */
+enum delivery {
+    DELIVERY_NONE,
+    DELIVERY_AT_MOST_ONCE,
+    DELIVERY_AT_LEAST_ONCE,
+    DELIVERY_EFFECTIVELY_ONCE,
+};
+
 /* on_error: skip, or {do: retry, attempts: 5, backoff: 100ms, max_backoff: 10s, then: stop}.
  *   HDE_REJECT  always skips the message (dead-letter queue, counter).
  *   HDE_RETRY   always calls again after the backoff; `attempts` limits it, then `then`.
@@ -54,6 +62,7 @@ struct graph_node {
     const char *was;  /* the name that it had; NULL: none said */
     bool boundary;    /* cut in front of this node */
     int64_t worker;   /* -1: the runtime chooses */
+    enum delivery delivery; /* NONE: as the graph says */
 };
 
 struct graph_edge {
@@ -63,6 +72,7 @@ struct graph_edge {
     struct place place;
     enum full_policy full;
     enum edge_transport transport;
+    enum delivery delivery;
     size_t n_keys; /* latest: message fields (full names of top-level fields) */
     const char *const *keys;
     int64_t capacity_messages, capacity_bytes; /* defaults 1024 messages, 64 MiB */
@@ -98,6 +108,7 @@ struct graph {
     struct graph_edge *edges;     /* sorted by (from, from_port, file order) */
     int64_t workers;              /* 0: as many as cores, at most 8 */
     struct dlq_policy dlq;
+    enum delivery delivery;       /* of all sinks that do not say otherwise */
     const char *record;           /* folder of the ingress log, NULL: none */
     int64_t hashes_ns;            /* of record: hashes of all nodes so often; 0: none */
     struct checkpoint_policy checkpoint;

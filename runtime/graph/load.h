@@ -81,6 +81,7 @@ struct instance { /* a file in one place of the graph */
 struct edge_settings {
     enum full_policy full;
     enum edge_transport transport;
+    enum delivery delivery;
     size_t n_keys;
     const char *const *keys;
     const struct place *key_places;
@@ -165,6 +166,8 @@ void want_isolate(struct loader *loader, struct scope *scope, const struct yaml 
 /* {every, timeout, keep, store, hashes}; store is relative to the file. */
 void want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
                      struct checkpoint_policy *out);
+void want_delivery(struct loader *loader, struct scope *scope, const struct yaml *node,
+                   enum delivery *out);
 /* A folder, relative to the file, or {path, max_size, max_age}; node NULL: the default. */
 void want_dlq(struct loader *loader, struct scope *scope, const struct yaml *node,
               struct dlq_policy *out);

@@ -25,7 +25,7 @@ static const struct known_key graph_keys[] = {{"hde", false},        {"graph", f
                                               {"workers", false},    {"on_error", false},
                                               {"dlq", false},        {"hosts", true},
                                               {"coordinator", true}, {"checkpoint", false},
-                                              {"record", false},     {0}};
+                                              {"record", false},     {"delivery", false},   {0}};
 static const struct known_key chain_keys[] = {
     {"hde", false},     {"chain", false}, {"inputs", false}, {"outputs", false},  {"vars", false},
     {"include", false}, {"nodes", false}, {"edges", false},  {"on_error", false}, {0}};
@@ -39,6 +39,7 @@ static const struct known_key node_keys[] = {{"op", false},
                                              {"was", false},
                                              {"host", true},
                                              {"isolate", false},
+                                             {"delivery", false},
                                              {0}};
 static const struct known_key include_keys[] = {
     {"chain", false},   {"with", false}, {"boundary", false},
@@ -393,6 +394,7 @@ load_node_settings(struct loader *loader, struct node_draft *node, const struct 
     want_int(loader, scope, yaml_find(map, "replicas"), "replicas", 1, 256, &settings->replicas);
     want_bool(loader, scope, yaml_find(map, "boundary"), "boundary", &settings->boundary);
     want_int(loader, scope, yaml_find(map, "worker"), "worker", 0, 63, &settings->worker);
+    want_delivery(loader, scope, yaml_find(map, "delivery"), &settings->delivery);
     want_text(loader, scope, yaml_find(map, "was"), "was", &was);
     if (was)
         settings->was = arena_printf(loader->arena, "%s%s", node->home->prefix, was);

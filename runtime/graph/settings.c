@@ -339,6 +339,20 @@ want_size(struct loader *loader, struct scope *scope, const struct yaml *node, c
 }
 
 void
+want_delivery(struct loader *loader, struct scope *scope, const struct yaml *node,
+              enum delivery *out)
+{
+    static const struct word levels[] = {{"at_most_once", DELIVERY_AT_MOST_ONCE},
+                                         {"at_least_once", DELIVERY_AT_LEAST_ONCE},
+                                         {"effectively_once", DELIVERY_EFFECTIVELY_ONCE},
+                                         {0}};
+    int level = (int)*out;
+
+    if (want_word(loader, scope, node, "delivery", levels, &level))
+        *out = (enum delivery)level;
+}
+
+void
 want_dlq(struct loader *loader, struct scope *scope, const struct yaml *node,
          struct dlq_policy *out)
 {

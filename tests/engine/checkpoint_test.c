@@ -520,7 +520,7 @@ test_a_source_that_does_not_go_back_is_named(void **state)
 }
 
 static void
-test_a_second_instance_on_the_store_is_refused(void **state)
+test_a_second_instance_is_refused_where_it_must_not_take_over(void **state)
 {
     struct store store = {{0}}, other = {{0}};
     struct plan *plan = make_plan(&store, 100000000, 1000000);
@@ -530,8 +530,10 @@ test_a_second_instance_on_the_store_is_refused(void **state)
     struct plan *second = make_plan(&other, 10, 1000000);
 
     assert_non_null(engine);
+    options.refuses_takeover = true;
     assert_null(engine_new(plan_graph(second), &options, &err));
-    assert_non_null(strstr(err.text, "log"));
+    assert_string_equal(err.code, "HDE-R097");
+    assert_non_null(strstr(err.text, "runs on the store"));
     engine_free(engine);
     plan_free(plan);
     plan_free(second);
@@ -553,8 +555,9 @@ main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_that_does_not_go_back_is_named, make_folder,
                                         remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_second_instance_on_the_store_is_refused, make_folder,
-                                        remove_folder),
+        cmocka_unit_test_setup_teardown(
+            test_a_second_instance_is_refused_where_it_must_not_take_over, make_folder,
+            remove_folder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

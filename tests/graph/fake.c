@@ -44,14 +44,36 @@ static const hde_param all_params[] = {
     HDE_PARAM(struct fake_params, maybe, .fallback = ""),
     {0}};
 
+static hde_status
+fake_poll(hde_ctx *ctx, void *state)
+{
+    return HDE_END;
+}
+
+static hde_status
+fake_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
+{
+    return HDE_OK;
+}
+
+static hde_status
+fake_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+{
+    return HDE_OK;
+}
+
 static const hde_operator operators[] = {
     {.name = "test/alone"},
     {.name = "test/any_sink", .inputs = any_in},
     {.name = "test/filter", .inputs = sample_in, .outputs = sample_out},
     {.name = "test/idle", .inputs = optional_in},
+    {.name = "test/impure", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE},
     {.name = "test/join", .inputs = two_in, .outputs = sample_out},
+    {.name = "test/marked", .inputs = sample_in, .mark = fake_mark},
+    {.name = "test/once", .outputs = sample_out, .poll = fake_poll},
     {.name = "test/optional", .inputs = optional_in, .outputs = sample_out},
     {.name = "test/params", .params = all_params, .state_size = sizeof(struct fake_params)},
+    {.name = "test/rewinds", .outputs = sample_out, .poll = fake_poll, .seek = fake_seek},
     {.name = "test/sink", .inputs = sample_in},
     {.name = "test/source", .outputs = sample_out},
     {.name = "test/split", .inputs = sample_in, .outputs = two_out},

@@ -105,6 +105,7 @@ test_a_plain_graph_has_defaults_everywhere(void **unused)
     assert_string_equal(graph->name, "t");
     assert_string_equal(graph->path, at("main.yaml"));
     assert_null(graph->dlq.folder);
+    assert_int_equal(graph->delivery, DELIVERY_NONE);
     assert_int_equal(graph->dlq.max_bytes, 256 << 20);
     assert_int_equal(graph->workers, 0);
     assert_string_equal(b->name, "b");

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * owner - the hand-over of a checkpoint store.
+ *
+ *  (1) Who has the lock of STORE/owner has the store, from before the log is opened until it and all
+ *      sinks are closed: so there is never a second writer, and nobody writes after his successor.
+ *      [tests/graphs/takeover.sh]
+ *  (2) Who wants it writes STORE/challenge and waits. The owner looks for that file ten times a second
+ *      and before each epoch (epoch.c), and stops; the new owner removes it.
+ *  (3) The incarnation in STORE/owner is durable before the new owner gives a tick, and never falls:
+ *      also without the log, ticks of a later owner are above all of an earlier one (S3).
+ *
+ *      FREE --take--> OWNED --challenge--> stopping --lock released--> OWNED by the other */
+#include "engine/owner.h"
+
+#include "base/io.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TAKEOVER_MS = 20000, LOOK_MS = 20, TICK_BITS = 40 };
+
+struct owner {
+    const char *store;
+    char path[PATH_MAX], challenge[PATH_MAX];
+    int fd; /* of the locked file; -1: not ours */
+    uint64_t incarnation;
+};
+
+struct mark { /* what both files hold */
+    uint64_t incarnation;
+    int pid;
+    char host[STATS_NAME];
+    long long since; /* seconds */
+};
+
+static bool
+read_mark(const char *path, struct mark *out)
+{
+    FILE *file = fopen(path, "re");
+    int n = 0;
+
+    *out = (struct mark){0};
+    if (file) {
+        n = fscanf(file, "incarnation %" SCNu64 " pid %d host %127s since %lld",
+                   &out->incarnation, &out->pid, out->host, &out->since);
+        fclose(file);
+    }
+    return n == 4;
+}
+
+/* Where it is, and durable. */
+static bool
+write_mark(int fd, const struct owner *self, const char *host)
+{
+    char text[STATS_NAME + 120];
+    int size = snprintf(text, sizeof text, "incarnation %" PRIu64 " pid %d host %s since %lld\n",
+                        self->incarnation, (int)getpid(), host,
+                        (long long)(clock_real_ns() / NS_PER_S));
+    size_t done;
+
+    return io.ftruncate(fd, 0) == 0 && io_write(fd, text, (size_t)size, 0, &done) &&
+           io.fsync(fd) == 0 && io_sync_folder(self->store);
+}
+
+static void
+put_who(const struct mark *who, char *out, size_t size)
+{
+    snprintf(out, size, "process %d on %s", who->pid, who->host);
+}
+
+bool
+owner_is_told_to_stop(const struct owner *self, struct err *err)
+{
+    struct mark who;
+    char text[STATS_NAME + 40] = "another process";
+
+    if (!self || self->fd < 0 || access(self->challenge, F_OK))
+        return false;
+    if (read_mark(self->challenge, &who))
+        put_who(&who, text, sizeof text);
+    err_set(err, "HDE-R097",
+            "%s has started the same graph and takes over the store '%s': this run stops, nothing "
+            "is lost",
+            text, self->store);
+    return true;
+}
+
+uint64_t
+owner_first_tick(const struct owner *self)
+{
+    return self ? self->incarnation << TICK_BITS : 0;
+}
+
+static bool
+challenge(const struct owner *self, const char *host)
+{
+    int fd = io.open(self->challenge, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    bool ok = fd >= 0 && write_mark(fd, self, host);
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* The lock, from whoever has it. */
+static bool
+wait_for_lock(struct owner *self, const struct engine *engine, struct err *err)
+{
+    int64_t start_ns = clock_mono_ns();
+    struct mark who;
+    char text[STATS_NAME + 40] = "another process";
+
+    if (flock(self->fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (read_mark(self->path, &who))
+        put_who(&who, text, sizeof text);
+    if (engine->options.refuses_takeover)
+        return err_set(err, "HDE-R097", "%s runs on the store '%s', and --no-takeover was given",
+                       text, self->store);
+    log_line(LEVEL_WARN, engine->graph->name, NULL, "checkpoint.takeover",
+             "%s runs on the store '%s': it is told to stop, and this run goes on from there", text,
+             self->store);
+    while (clock_mono_ns() - start_ns < TAKEOVER_MS * (int64_t)NS_PER_MS) {
+        if (access(self->challenge, F_OK) && !challenge(self, engine->host))
+            return err_set(err, "HDE-R014", "'%s' cannot be written: %s", self->challenge,
+                           strerror(errno));
+        poll(NULL, 0, LOOK_MS);
+        if (flock(self->fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+    }
+    io.unlink(self->challenge);
+    return err_set(err, "HDE-R097", "%s runs on the store '%s' and does not stop within %d s: end it",
+                   text, self->store, TAKEOVER_MS / 1000);
+}
+
+bool
+owner_take(struct engine *engine, struct err *err)
+{
+    struct owner *self = xcalloc(1, sizeof *self);
+    struct mark before;
+
+    engine->owner = self;
+    self->store = engine->graph->checkpoint.store;
+    snprintf(self->path, sizeof self->path, "%s/owner", self->store);
+    snprintf(self->challenge, sizeof self->challenge, "%s/challenge", self->store);
+    self->fd = io_make_folders(self->store)
+                   ? io.open(self->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644)
+                   : -1;
+    if (self->fd < 0)
+        return err_set(err, "HDE-R014", "'%s' cannot be made: %s", self->path, strerror(errno));
+    if (!wait_for_lock(self, engine, err))
+        return false;
+    read_mark(self->path, &before);
+    self->incarnation = before.incarnation + 1;
+    if (!write_mark(self->fd, self, engine->host))
+        return err_set(err, "HDE-R014", "'%s' cannot be written: %s", self->path, strerror(errno));
+    io.unlink(self->challenge);
+    return true;
+}
+
+void
+owner_release(struct owner *self)
+{
+    if (!self)
+        return;
+    if (self->fd >= 0)
+        close(self->fd); /* and with it the lock */
+    free(self);
+}

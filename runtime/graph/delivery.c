@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * delivery - the hops between the sources and a sink, and what a crash does to each.
+ *
+ *  (1) Something is lost where a hop lets go of it before the next one has it for good; it comes twice
+ *      where a hop cannot tell that the next one has it. Effectively once is neither.
+ *  (2) With a log kept, all that a source has given is in it; sources go on behind that. A source that
+ *      neither goes back to where it stood nor reads something live begins again at its beginning.
+ *      [tests/graph/bad_graphs.c: one graph for each kind of hop that breaks the promise] */
+#include "graph/delivery.h"
+
+#include "graph/codes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct hop {
+    bool loses, doubles;
+    const char *why, *advice;
+    struct place place;
+};
+
+const char *
+delivery_name(enum delivery level)
+{
+    static const char *const names[] = {"no promise", "at_most_once", "at_least_once",
+                                        "effectively_once"};
+
+    return names[level];
+}
+
+bool
+delivery_is_sink(const struct graph_node *node)
+{
+    return !(node->op->flags & HDE_VIEW) && node->op->inputs && node->op->inputs[0].name &&
+           !(node->op->outputs && node->op->outputs[0].name);
+}
+
+/* ---- Hops --------------------------------------------------------------------------------- */
+
+static struct hop
+log_hop(const struct graph *graph)
+{
+    if (graph->checkpoint.store)
+        return (struct hop){0};
+    return (struct hop){.loses = true,
+                        .why = "no log is kept: a crash loses what is under way",
+                        .advice = "checkpoint: {every: 10s, store: kept}"};
+}
+
+static struct hop
+source_hop(const struct graph *graph, const struct graph_node *node, struct arena *arena)
+{
+    const hde_operator *op = node->op;
+    struct hop hop = {.place = node->place};
+
+    if (!op->poll || op->flags & HDE_LIVE_ONLY || (op->seek && graph->checkpoint.store))
+        return hop;
+    hop.doubles = true;
+    hop.why = op->seek ? arena_printf(arena,
+                                      "source '%s' (%s) begins again at its beginning, since no "
+                                      "log says where it stood",
+                                      node->name, op->name)
+                       : arena_printf(arena,
+                                      "source '%s' (%s) begins again at its beginning: it cannot "
+                                      "go back to where it stood",
+                                      node->name, op->name);
+    hop.advice = op->seek ? "checkpoint: {every: 10s, store: kept}"
+                          : "take a source with seek(), or promise at_least_once";
+    return hop;
+}
+
+static struct hop
+node_hop(const struct graph_node *node, struct arena *arena)
+{
+    bool skips = node->on_error.action == ON_ERROR_SKIP || node->on_error.then == ON_ERROR_SKIP;
+    struct hop hop = {.place = node->place};
+
+    if (node->op->flags & HDE_IMPURE) {
+        hop.loses = hop.doubles = true;
+        hop.why = arena_printf(arena,
+                               "node '%s' (%s) asks outside: what was not answered yet is not "
+                               "kept, and may be asked twice",
+                               node->name, node->op->name);
+        hop.advice = "leave the operator out of the way to this sink";
+    } else if (skips) {
+        hop.loses = true;
+        hop.why = arena_printf(arena,
+                               "node '%s' puts messages aside that it fails on (on_error: skip)",
+                               node->name);
+        hop.advice = "on_error: stop, or {do: retry} without an end";
+    }
+    return hop;
+}
+
+static struct hop
+edge_hop(const struct graph_edge *edge, struct arena *arena)
+{
+    struct hop hop = {.place = edge->place};
+
+    if (edge->full != FULL_LATEST && edge->full != FULL_DROP_OLDEST)
+        return hop;
+    hop.loses = true;
+    hop.why = arena_printf(arena, "edge '%s' drops messages when its reader is behind (full: %s)",
+                           edge->name, edge->full == FULL_LATEST ? "latest" : "drop_oldest");
+    hop.advice = "full: block";
+    return hop;
+}
+
+static struct hop
+sink_hop(const struct graph_node *node, struct arena *arena)
+{
+    struct hop hop = {.place = node->place};
+
+    if (node->op->mark || !delivery_is_sink(node))
+        return hop;
+    hop.doubles = true;
+    hop.why = arena_printf(arena,
+                           "sink '%s' (%s) keeps no mark of what it has: after a crash the end of "
+                           "the log comes again",
+                           node->name, node->op->name);
+    hop.advice = "a sink with a mark such as storage/sqlite, or promise at_least_once";
+    return hop;
+}
+
+/* ---- The way ------------------------------------------------------------------------------ */
+
+/* What is in front of a node, itself included; `last` alone leads into it (SIZE_MAX: all edges do).
+ * Nodes are in topological order. */
+static bool *
+way_to(const struct graph *graph, size_t node, size_t last)
+{
+    bool *is_on = calloc(graph->n_nodes + 1, sizeof *is_on);
+
+    if (!is_on)
+        abort();
+    is_on[node] = true;
+    for (size_t n = node + 1; n-- > 0;)
+        for (size_t e = 0; is_on[n] && e < graph->n_edges; e++)
+            if (graph->edges[e].to == n && (n != node || last == SIZE_MAX || e == last))
+                is_on[graph->edges[e].from] = true;
+    return is_on;
+}
+
+static void
+pass(struct delivery_proof *proof, bool *loses, bool *doubles, struct hop hop, enum delivery wanted)
+{
+    bool breaks = wanted == DELIVERY_EFFECTIVELY_ONCE ? hop.loses || hop.doubles
+                  : wanted == DELIVERY_AT_LEAST_ONCE  ? hop.loses
+                                                      : hop.doubles;
+
+    *loses |= hop.loses;
+    *doubles |= hop.doubles;
+    if (!breaks || proof->why)
+        return;
+    proof->why = hop.why;
+    proof->advice = hop.advice;
+    proof->place = hop.place;
+}
+
+static void
+prove(const struct graph *graph, size_t node, size_t last, enum delivery wanted,
+      struct arena *arena, struct delivery_proof *out)
+{
+    bool *is_on = way_to(graph, node, last), loses = false, doubles = false;
+
+    *out = (struct delivery_proof){0};
+    pass(out, &loses, &doubles, log_hop(graph), wanted);
+    for (size_t n = 0; n < graph->n_nodes; n++) {
+        if (!is_on[n])
+            continue;
+        pass(out, &loses, &doubles, source_hop(graph, &graph->nodes[n], arena), wanted);
+        pass(out, &loses, &doubles, node_hop(&graph->nodes[n], arena), wanted);
+        for (size_t e = 0; e < graph->n_edges; e++)
+            if (graph->edges[e].to == n && is_on[graph->edges[e].from] &&
+                (n != node || last == SIZE_MAX || e == last))
+                pass(out, &loses, &doubles, edge_hop(&graph->edges[e], arena), wanted);
+    }
+    pass(out, &loses, &doubles, sink_hop(&graph->nodes[node], arena), wanted);
+    out->level = !loses && !doubles ? DELIVERY_EFFECTIVELY_ONCE
+                 : !loses           ? DELIVERY_AT_LEAST_ONCE
+                 : !doubles         ? DELIVERY_AT_MOST_ONCE
+                                    : DELIVERY_NONE;
+    free(is_on);
+}
+
+void
+delivery_prove(const struct graph *graph, size_t sink, struct arena *arena,
+               struct delivery_proof *out)
+{
+    prove(graph, sink, SIZE_MAX, DELIVERY_EFFECTIVELY_ONCE, arena, out);
+}
+
+/* ---- Promises ----------------------------------------------------------------------------- */
+
+static void
+hold_to(const struct graph *graph, size_t node, size_t last, enum delivery promise,
+        struct place place, struct arena *arena, struct diags *diags)
+{
+    struct delivery_proof proof;
+
+    if (promise == DELIVERY_NONE)
+        return;
+    prove(graph, node, last, promise, arena, &proof);
+    if (!proof.why)
+        return;
+    diags_add(diags, SEVERITY_ERROR, G_DELIVERY, place, "'%s' is promised %s, but %s",
+              last == SIZE_MAX ? graph->nodes[node].name : graph->edges[last].name,
+              delivery_name(promise), proof.why);
+    diags_hint(diags, "%s", proof.advice);
+}
+
+void
+delivery_check(const struct graph *graph, struct arena *arena, struct diags *diags)
+{
+    for (size_t n = 0; n < graph->n_nodes; n++) {
+        const struct graph_node *node = &graph->nodes[n];
+        bool is_own = node->delivery != DELIVERY_NONE;
+
+        if (is_own || delivery_is_sink(node))
+            hold_to(graph, n, SIZE_MAX, is_own ? node->delivery : graph->delivery, node->place,
+                    arena, diags);
+    }
+    for (size_t e = 0; e < graph->n_edges; e++)
+        hold_to(graph, graph->edges[e].to, e, graph->edges[e].delivery, graph->edges[e].place,
+                arena, diags);
+}

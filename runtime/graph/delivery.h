@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * delivery - how often what enters a graph reaches a sink when processes die: proved, or refused,
+ * from the properties of every hop on the way. */
+#ifndef GRAPH_DELIVERY_H
+#define GRAPH_DELIVERY_H
+
+#include "graph/graph.h"
+
+struct delivery_proof {
+    enum delivery level; /* DELIVERY_NONE: it may lose and double */
+    const char *why;     /* the hop that keeps it from being better; NULL: none does. In the arena */
+    const char *advice;
+    struct place place;
+};
+
+/* A sink: no outputs, and it does more than show. */
+bool delivery_is_sink(const struct graph_node *node);
+/* From all sources in front of a sink into it. */
+void delivery_prove(const struct graph *graph, size_t sink, struct arena *arena,
+                    struct delivery_proof *out);
+const char *delivery_name(enum delivery level);
+/* Findings for promises (of the graph, of nodes, of edges) that do not hold. */
+void delivery_check(const struct graph *graph, struct arena *arena, struct diags *diags);
+
+#endif
