@@ -25,17 +25,20 @@ struct chain_csv {
     struct calendar *cal;
     struct csv *csv;
     hde_ctx *ctx; /* of the call that is running: reports come from inside */
-    uint64_t emitted, skip;
+    uint64_t emitted, digest; /* of all chains so far */
+    bool is_going_back;       /* what is read was reported before */
     struct csv_totals counted;
     hde_counter *rows_counter, *rejected, *bad_values, *duplicates, *flagged, *files_failed;
 };
 
 /* Where the source stands. Reading begins at the first byte again and passes over what has been
- * emitted: the flags of a chain depend on those before it. */
+ * emitted: the flags of a chain depend on those before it, and so it shows when the files are no longer
+ * those that were read. */
 struct position {
     uint32_t version, file;
-    uint64_t chains, offset;
+    uint64_t chains, offset, digest;
 };
+enum { POSITION_VERSION = 2 };
 
 static void
 on_report(void *user, enum csv_report what, const char *text)
@@ -43,7 +46,7 @@ on_report(void *user, enum csv_report what, const char *text)
     static const char *const events[] = {"csv.bad-row", "csv.bad-value", "csv.time-backwards"};
     struct chain_csv *self = user;
 
-    if (self->skip == 0)
+    if (!self->is_going_back)
         hde_log(self->ctx, HDE_WARN, events[what], "%s", text);
 }
 
@@ -252,9 +255,6 @@ finish(hde_ctx *ctx, struct chain_csv *self)
     const struct csv_totals *t = csv_totals(self->csv);
 
     count_totals(self);
-    if (self->skip > 0)
-        return hde_fail(ctx, "csv.position", "%s: shorter than when it was read before",
-                        self->path.path);
     hde_log(ctx, HDE_INFO, "csv.end",
             "%s: %" PRIu64 " rows, %" PRIu64 " rejected, %" PRIu64 " bad values, %" PRIu64
             " chains, %" PRIu64 " flagged",
@@ -263,37 +263,45 @@ finish(hde_ctx *ctx, struct chain_csv *self)
     return HDE_END;
 }
 
-static hde_status
-chain_csv_poll(hde_ctx *ctx, void *state)
+/* False: there are no more in any file. */
+static bool
+next_chain(hde_ctx *ctx, struct chain_csv *self, struct csv_chain *chain)
 {
-    struct chain_csv *self = state;
-    struct csv_chain chain;
-    struct position position = {.version = 1};
-
     self->ctx = ctx;
     for (;;) {
-        enum csv_result result = csv_next(self->csv, &chain);
+        enum csv_result result = csv_next(self->csv, chain);
 
         if (result == CSV_ERROR) {
             hde_count(self->files_failed, 1);
             hde_log(ctx, HDE_ERROR, "csv.unreadable", "%s: reading failed",
                     self->files.gl_pathv[self->next_file - 1]);
         }
-        if (result != CSV_CHAIN) {
-            if (open_next(ctx, self))
-                continue;
-            return finish(ctx, self);
-        }
-        self->emitted++;
-        if (self->skip == 0)
+        if (result == CSV_CHAIN)
             break;
-        self->skip--;
+        if (!open_next(ctx, self))
+            return false;
     }
+    self->emitted++;
+    self->digest ^= snapshot_hash(chain->snapshot) ^ (uint64_t)chain->stamp_ns;
+    self->digest = (self->digest << 7 | self->digest >> 57) * UINT64_C(0x9e3779b97f4a7c15);
+    return true;
+}
+
+static hde_status
+chain_csv_poll(hde_ctx *ctx, void *state)
+{
+    struct chain_csv *self = state;
+    struct position position = {.version = POSITION_VERSION};
+    struct csv_chain chain;
+
+    if (!next_chain(ctx, self, &chain))
+        return finish(ctx, self);
     emit(ctx, self, &chain);
     count_totals(self);
     position.file = (uint32_t)self->next_file - 1;
     position.chains = self->emitted;
     position.offset = chain.offset;
+    position.digest = self->digest;
     hde_position(ctx, 0, &position, sizeof position);
     return HDE_OK;
 }
@@ -302,14 +310,30 @@ static hde_status
 chain_csv_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
 {
     struct chain_csv *self = state;
+    struct csv_chain chain;
     struct position position;
+    bool is_there = true;
 
     if (partition != 0 || size != sizeof position)
         return hde_fail(ctx, "csv.position", "not a position of this operator");
     memcpy(&position, bytes, sizeof position);
-    if (position.version != 1)
+    if (position.version != POSITION_VERSION)
         return hde_fail(ctx, "csv.position", "a position of version %u", position.version);
-    self->skip = position.chains;
+    self->is_going_back = true;
+    while (is_there && self->emitted < position.chains)
+        is_there = next_chain(ctx, self, &chain);
+    self->is_going_back = false;
+    self->counted = *csv_totals(self->csv);
+    if (!is_there)
+        return hde_fail(ctx, "csv.changed",
+                        "%s: shorter than when it was read: it has %" PRIu64 " chains, %" PRIu64
+                        " were read of it",
+                        self->path.path, self->emitted, position.chains);
+    if (self->digest != position.digest)
+        return hde_fail(ctx, "csv.changed",
+                        "%s: its first %" PRIu64 " chains are not those that were read: the file was "
+                        "changed",
+                        self->path.path, position.chains);
     return HDE_OK;
 }
 

@@ -30,7 +30,7 @@ struct run_options {
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
     hde_duration duration, stall;
     int64_t workers, max_restarts;
-    bool insecure, watch_plugins, no_takeover, verify, own_builds, supervise;
+    bool insecure, watch_plugins, no_takeover, accept_changed, verify, own_builds, supervise;
 };
 
 /* Everything that lives while the graph runs. */
@@ -281,6 +281,7 @@ start(struct run *run)
                                     .own_builds = run->options->own_builds,
                                     .hashes_ns = hashes_ns(run->graph),
                                     .record = record_folder(run),
+                                    .accepts_change = run->options->accept_changed,
                                     .refuses_takeover = run->options->no_takeover,
                                     .dlq = run->mode == RUN_REPLAY ? NULL
                                                : graph_dlq_folder(run->graph, run->cmd->arena),
@@ -627,6 +628,10 @@ const struct command cmd_run = {
             {0}},
     .options =
         (const struct cmd_option[]){RUN_OPTIONS,
+                                    {CMD_OPTION("accept-changed-source", struct run_options,
+                                                accept_changed),
+                                     .help = "a source whose data was changed while the graph was "
+                                             "down goes on with what is there"},
                                     {CMD_OPTION("no-takeover", struct run_options, no_takeover),
                                      .help = "do not start where another run has the checkpoint "
                                              "store; else that one is told to stop"},

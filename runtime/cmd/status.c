@@ -46,6 +46,11 @@ status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers
     if (status->stalls)
         hde_text_printf(out, ", %s%llu stalls%s", red, (unsigned long long)status->stalls, off);
     hde_text_puts(out, "\n");
+    if (status->dlq && (status->dlq->letters || status->dlq->lost || status->dlq->expired))
+        hde_text_printf(out, "%sdead letters: %llu wait, %llu expired, %llu lost%s ('hde dlq ls')\n",
+                        red, (unsigned long long)status->dlq->letters,
+                        (unsigned long long)status->dlq->expired,
+                        (unsigned long long)status->dlq->lost, off);
     if (status->has_ready && !status->ready && status->reason)
         hde_text_printf(out, "%snot ready: %s%s\n", red, status->reason, off);
     if (!answers)

@@ -53,7 +53,9 @@ const struct code engine_codes[] = {
      NULL, NULL},
     {"HDE-R016", "a source does not go back",
      "After a restart a source is asked to go on where it stood (seek), and refused: the file it read "
-     "is another one, or shorter.",
+     "is another one, was changed in front of that place, or is shorter. Nothing was lost: put the "
+     "file back, begin with another store, or go on with what is there: hde run "
+     "--accept-changed-source.",
      NULL, NULL},
     {"HDE-R017", "the graph cannot be checkpointed",
      "Edges that drop may only lead to views, and operators whose answers come from outside (impure) "

@@ -44,6 +44,7 @@ struct engine_options {
     int64_t workers;        /* 0: as the graph says */
     const char *record;     /* folder: the ingress log is written there; NULL: not */
     const char *dlq;        /* folder of the dead-letter queue; NULL: letters are only counted */
+    bool accepts_change;    /* sources that do not find what they read go on with what is there */
     bool refuses_takeover;  /* a checkpoint store that another process has is an error */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */

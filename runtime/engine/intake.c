@@ -11,6 +11,7 @@
  *      POLLING --HDE_IDLE--> IDLE --timer, descriptor, post--> POLLING
  *      POLLING --retry--> WAITING --backoff over--> POLLING --HDE_END, drain--> ENDED */
 #include "base/arena.h"
+#include "base/log.h"
 #include "engine/run.h"
 
 #include <stdlib.h>
@@ -411,8 +412,12 @@ source_seek(struct source *source)
     for (uint32_t i = 0; i < source->at.n && op->seek; i++) {
         const struct position *at = &source->at.item[i];
 
-        if (op->seek(&node->ctx, node->ctx.state, at->partition, at->bytes, at->size) != HDE_OK)
+        if (op->seek(&node->ctx, node->ctx.state, at->partition, at->bytes, at->size) == HDE_OK)
+            continue;
+        if (!node->engine->options.accepts_change)
             return false;
+        log_line(LEVEL_WARN, node->ctx.graph, node->ctx.node, "source.changed",
+                 "goes on from what is there, as told: %s", node->ctx.said->text);
     }
     return true;
 }

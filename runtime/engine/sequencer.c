@@ -845,13 +845,15 @@ go_live(struct worker *worker)
     self->barrier_ns = worker->mono_ns;
     for (uint32_t i = 0; i < self->n_sources; i++) {
         struct source *source = self->sources[i];
-        char text[2 * STATS_NAME];
+        char text[2 * STATS_NAME + sizeof(struct said)];
 
         source->last_entry_ns = worker->mono_ns;
         if (source_release(source))
             continue;
-        snprintf(text, sizeof text, "node '%s' (%s) does not go back to where it stood",
-                 source->node->def->name, source->node->def->op->name);
+        snprintf(text, sizeof text, "node '%s' (%s) does not go back to where it stood: %s",
+                 source->node->def->name, source->node->def->op->name,
+                 source->node->ctx.said->text[0] ? source->node->ctx.said->text
+                                                 : "no reason given");
         engine_fail(engine, "HDE-R016", text);
         return false;
     }

@@ -26,6 +26,8 @@ is_stored() { grep -q "\"sequence\":$1[,}]" out.jsonl; }
 
 start
 until_true 20 at_least 10 || fail "the queue has less than 10 letters"
+expect 0 hde status
+has out "dead letters: "
 expect 0 hde dlq ls
 has out "HDE-R093"
 has out "filter.in"

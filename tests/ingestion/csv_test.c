@@ -599,6 +599,35 @@ an_operator_that_is_opened_anew_goes_on_where_it_was(void **state)
 }
 
 static void
+a_file_that_answers_differently_is_refused(void **state)
+{
+    static const char *const changed[] = {
+        STRIKE_HEAD ROW("10:00:00", "23", "2") ROW("10:15:00", "23", "1"), /* a value */
+        STRIKE_HEAD ROW("10:01:00", "23", "1") ROW("10:15:00", "23", "1"), /* a time */
+        STRIKE_HEAD ROW("10:00:00", "23", "1"),                            /* shorter */
+    };
+
+    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+        hde_harness *h = open_csv(
+            file_at("a.csv", STRIKE_HEAD ROW("10:00:00", "23", "1") ROW("10:15:00", "23", "1")),
+            "");
+        char position[64];
+        size_t size;
+
+        hde_msg_drop(pull(h));
+        hde_msg_drop(pull(h));
+        assert_non_null(hde_harness_position(h, 0, &size));
+        assert_in_range(size, 1, sizeof position);
+        memcpy(position, hde_harness_position(h, 0, &size), size);
+        file_at("a.csv", changed[i]);
+        assert_true(hde_harness_reload(h));
+        assert_int_equal(hde_harness_seek(h, 0, position, size), HDE_FAIL);
+        assert_non_null(strstr(hde_harness_said(h), "csv.changed"));
+        hde_harness_close(h);
+    }
+}
+
+static void
 several_files_are_read_in_order_past_one_that_is_bad(void **state)
 {
     char pattern[64];
@@ -709,6 +738,7 @@ main(void)
         cmocka_unit_test(headers_that_fit_no_layout_are_refused),
         cmocka_unit_test(the_operator_gives_one_message_a_poll),
         cmocka_unit_test(an_operator_that_is_opened_anew_goes_on_where_it_was),
+        cmocka_unit_test(a_file_that_answers_differently_is_refused),
         cmocka_unit_test(several_files_are_read_in_order_past_one_that_is_bad),
         cmocka_unit_test(columns_can_be_named_in_the_graph),
         cmocka_unit_test(a_layout_can_be_a_file),
