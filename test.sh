@@ -81,8 +81,8 @@ models)
   ;;
 reload)
   build dev
-  HDE_RELOADS=1000 ctest --test-dir build-dev -R '^engine-reload$' -V |
-    grep -E 'reloads,|OK|FAILED|ERROR|tests passed|tests failed'
+  HDE_RELOADS=1000 ctest --test-dir build-dev -R '^engine-reload(-log)?$' -V |
+    grep -E 'reloads(,| with)|OK|FAILED|ERROR|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
 *) echo "test.sh: no campaign '$campaign' (fuzz, kill, live, models, reload)" >&2; exit 64 ;;

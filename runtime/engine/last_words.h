@@ -13,8 +13,8 @@
 /* Installs the handler, for all engines of the process. */
 void last_words_arm(void);
 void last_words_disarm(void);
-/* Where the note of a crash in this engine goes; NULL: nowhere any more. A crash outside of any engine
- * leaves one in each. */
+/* Where the note of a crash in this engine goes; NULL: nowhere any more. A crash outside of any
+ * engine leaves one in each. */
 void last_words_note(const struct engine *engine, const char *folder);
 /* Of a worker's thread, when it begins and before it ends. */
 void last_words_begin_thread(const struct worker *worker);

@@ -414,7 +414,8 @@ compare(struct shadow *self, const struct turn *turn, struct err *err)
                 hde_text_printf(&where, "event time: %lld, now %lld",
                                 (long long)old->item[i]->event_ns,
                                 (long long)new->item[i]->event_ns);
-            else if (messages_agree(old->item[i]->body, new->item[i]->body, self->tolerance, &where))
+            else if (messages_agree(old->item[i]->body, new->item[i]->body, self->tolerance,
+                                    &where))
                 continue;
             err_set(err, "HDE-R044", "node '%s': tick %llu: output '%s', message %u: %s", node,
                     (unsigned long long)turn->tick, port, i + 1, where.data);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shadow - a new build beside the old one: the same input, its outputs compared and thrown away.
  *
- *  (1) The old build alone runs: it emits into arrays of the shadow's, from where everything goes on
- *      in the same tick and order. What it was given and what it emitted is noted, by reference.
+ *  (1) The old build alone runs: it emits into arrays of the shadow's, from where everything goes
+ *      on in the same tick and order. What it was given and what it emitted is noted, by reference.
  *  (2) The new build begins with the state of the old one between two ticks and gets its input in
  *      the same order, on the reload thread: it holds nobody up, and a node waits for nothing.
  *  (3) Timers of event time are its own; those of processing time come when the old one's come.
@@ -30,8 +30,8 @@ void shadow_batch(struct node *node, const struct msgvec *vec);
 void shadow_timer(struct node *node);
 void shadow_pass(struct node *node);
 
-/* compare.c: true: equal. Floating point may differ by tolerance (relative), times (fields in _ns) by
- * so many seconds. Otherwise *where names the first field that differs and both values. */
+/* compare.c: true: equal. Floating point may differ by tolerance (relative), times (fields in _ns)
+ * by so many seconds. Otherwise *where names the first field that differs and both values. */
 bool messages_agree(const ProtobufCMessage *old, const ProtobufCMessage *new, double tolerance,
                     hde_text *where);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * reload_log_test - reloads of a graph that keeps an ingress log: given again, and recovered. */
+ * reload_log_test - reloads of a graph that keeps an ingress log: given again, and recovered.
+ * HDE_RELOADS=N: that many in the first test (campaign). */
 #include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
@@ -196,6 +197,65 @@ assert_given_again(void)
         rig_free(&rig);
         assert_same("live", into);
     }
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static long
+resident_kib(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long size = 0, resident = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld", &size, &resident), 2);
+    fclose(file);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void
+test_reloads_under_load_with_a_log_lose_double_and_reorder_nothing(void **state)
+{
+    int n = getenv("HDE_RELOADS") ? atoi(getenv("HDE_RELOADS")) : 30;
+    int64_t *pause = calloc((size_t)n, sizeof *pause);
+    long before = 0;
+
+    assert_non_null(pause);
+    start("nodes:\n"
+          "  feed:  {op: swap/feed, params: {burst: 5, every: 1ms}}\n"
+          "  count: {op: swap/count, params: {size: 1MiB}}\n"
+          "  check: {op: swap/check}\n"
+          "edges: [feed -> count -> check]\n",
+          "v1", &(struct engine_options){.record = log_of()});
+    await_seen(&rig, 100);
+    for (int i = 0; i < n; i++) {
+        struct reload_report report =
+            await_report(&rig, ask(&rig, &(struct reload_ask){.target = "count",
+                                                              .file = variant(i % 2 ? "twin" : "v2"),
+                                                              .skips_trial = true,
+                                                              .budget_ns = PATIENCE}));
+
+        assert_done(&report);
+        pause[i] = report.pause_ns;
+        await_seen(&rig, 20);
+        if (i == n / 3)
+            before = resident_kib();
+    }
+    assert_intact(&rig);
+    qsort(pause, (size_t)n, sizeof *pause, by_value);
+    print_message("%d reloads with a log, state of 1 MiB: pause p50 %.3f ms, p99 %.3f ms; resident "
+                  "%ld KiB, %+ld since a third of them\n",
+                  n, (double)pause[n / 2] / 1e6, (double)pause[n - 1 - n / 100] / 1e6,
+                  resident_kib(), resident_kib() - before);
+    free(pause);
+    engine_stop(rig.engine);
+    rig_free(&rig);
 }
 
 static void
@@ -523,6 +583,9 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_reloads_under_load_with_a_log_lose_double_and_reorder_nothing, make_folder,
+            remove_folder),
         cmocka_unit_test_setup_teardown(test_a_recorded_reload_is_given_again, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_a_return_in_the_middle_of_a_tick_is_given_again,
