@@ -16,7 +16,7 @@ struct reload_options {
     const char *so;
     hde_duration probation, budget, shadow;
     double tolerance;
-    bool drop_state, no_trial, force, status;
+    bool drop_state, no_trial, force, status, history;
 };
 
 static const char *
@@ -247,7 +247,7 @@ run_reload(const struct cmd *cmd, const void *options)
 {
     const struct reload_options *opt = options;
 
-    if (opt->status)
+    if (opt->status || opt->history)
         return show_status(cmd, opt);
     if (!cmd->n_args)
         return cmd_error(cmd, EX_USAGE, "HDE-C005", "hde reload NODE, or hde reload --status",
@@ -307,6 +307,8 @@ const struct command cmd_reload = {
              .help = "how long saving and loading the state may take"},
             {CMD_OPTION("status", struct reload_options, status),
              .help = "show the reloads so far, newest first"},
+            {CMD_OPTION("history", struct reload_options, history),
+             .help = "the same; with a log also those of earlier starts"},
             TARGET_OPTIONS(struct reload_options),
             {0}},
     .exits = (const struct cmd_exit[]){{CMD_FAILED, "refused: the old build goes on"},

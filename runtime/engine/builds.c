@@ -413,6 +413,36 @@ builds_each_void(struct builds *self, void (*found)(void *arg, uint64_t swap, ui
     pthread_mutex_unlock(&self->lock);
 }
 
+/* ---- History ------------------------------------------------------------------------------ */
+
+void
+builds_add_reload(struct builds *self, Hde__KeptReload *taken, size_t max)
+{
+    Hde__Builds *known = self->known;
+    struct err err = {0};
+
+    pthread_mutex_lock(&self->lock);
+    known->reloads = xrealloc(known->reloads, (known->n_reloads + 1) * sizeof *known->reloads);
+    known->reloads[known->n_reloads++] = taken;
+    if (known->n_reloads > max) {
+        hde__kept_reload__free_unpacked(known->reloads[0], NULL);
+        memmove(known->reloads, known->reloads + 1, --known->n_reloads * sizeof *known->reloads);
+    }
+    if (io_make_folders(self->folder))
+        write_catalogue(self, &err); /* otherwise with the next change */
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+builds_each_reload(struct builds *self, void (*found)(void *arg, const Hde__KeptReload *reload),
+                   void *arg)
+{
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->known->n_reloads; i++)
+        found(arg, self->known->reloads[i]);
+    pthread_mutex_unlock(&self->lock);
+}
+
 /* ---- Retention ---------------------------------------------------------------------------- */
 
 void

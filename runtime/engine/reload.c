@@ -82,6 +82,62 @@ note(struct reloader *self, const struct attempt *attempt)
     pthread_mutex_unlock(&self->lock);
 }
 
+/* With a log the history outlives the process. */
+static void
+keep_report(const struct reloader *self, const struct reload_report *report)
+{
+    Hde__KeptReload *kept;
+
+    if (!self->engine->builds || report->state == RELOAD_PROBATION)
+        return;
+    kept = xmalloc(sizeof *kept);
+    hde__kept_reload__init(kept);
+    kept->has_number = kept->has_state = kept->has_nodes = kept->has_asked_ns = true;
+    kept->has_ended_ns = kept->has_pause_ns = kept->has_kept = kept->has_state_bytes = true;
+    kept->has_compared = true;
+    kept->number = report->number;
+    kept->state = report->state;
+    kept->target = xstrdup(report->target);
+    kept->file = xstrdup(report->file);
+    kept->old_build = xstrdup(report->old_build);
+    kept->new_build = xstrdup(report->new_build);
+    kept->nodes = report->nodes;
+    kept->asked_ns = report->asked_ns;
+    kept->ended_ns = report->ended_ns;
+    kept->pause_ns = report->pause_ns;
+    kept->kept = report->kept;
+    kept->state_bytes = report->state_bytes;
+    kept->compared = report->compared;
+    kept->code = xstrdup(report->err.code);
+    kept->text = xstrdup(report->err.text);
+    builds_add_reload(self->engine->builds, kept, RELOAD_HISTORY);
+}
+
+static void
+read_report(void *arg, const Hde__KeptReload *kept)
+{
+    struct reloader *self = arg;
+    struct reload_report *report = &self->history[kept->number % RELOAD_HISTORY];
+
+    *report = (struct reload_report){.number = kept->number,
+                                     .state = (enum reload_state)kept->state,
+                                     .nodes = kept->nodes,
+                                     .asked_ns = kept->asked_ns,
+                                     .ended_ns = kept->ended_ns,
+                                     .pause_ns = kept->pause_ns,
+                                     .kept = (enum reload_kept)kept->kept,
+                                     .state_bytes = kept->state_bytes,
+                                     .compared = kept->compared};
+    snprintf(report->target, sizeof report->target, "%s", kept->target);
+    snprintf(report->file, sizeof report->file, "%s", kept->file);
+    snprintf(report->old_build, sizeof report->old_build, "%s", kept->old_build);
+    snprintf(report->new_build, sizeof report->new_build, "%s", kept->new_build);
+    if (*kept->code)
+        err_set(&report->err, kept->code, "%s", kept->text);
+    if (kept->number > self->last)
+        self->last = kept->number;
+}
+
 static void
 end_report(struct attempt *attempt, enum reload_state state)
 {
@@ -676,6 +732,7 @@ finish(struct reloader *self, struct attempt *attempt, enum reload_state state)
     if (attempt->report.number) { /* otherwise nobody asked for it in this run */
         note(self, attempt);
         log_end(self, attempt);
+        keep_report(self, &attempt->report);
     }
     attempt_free(attempt);
 }
@@ -1078,6 +1135,8 @@ reloader_new(struct engine *engine, struct err *err)
 
     self->engine = engine;
     self->tail = &self->queue;
+    if (engine->builds)
+        builds_each_reload(engine->builds, read_report, self);
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
     sigfillset(&all);
@@ -1224,9 +1283,13 @@ reload_reports(struct engine *engine, uint64_t number, struct reload_report *out
     struct reloader *self;
     size_t n = 0;
 
+    struct err err = {0};
+
     pthread_mutex_lock(&engine->lock);
     self = engine->reloader;
     pthread_mutex_unlock(&engine->lock);
+    if (!self && engine->builds) /* earlier starts may have had reloads */
+        self = reloader_of(engine, &err);
     if (!self)
         return 0;
     pthread_mutex_lock(&self->lock);

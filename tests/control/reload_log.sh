@@ -63,6 +63,9 @@ for i in 1 2 3 4 5 6; do
 done
 engine kept kept.yaml --plugins "$TMP/plugins"
 until_true 20 grep -q taken kept.err || fail "nothing was recovered"
+expect 0 hde reload --history --json
+jq -e '[.attempts[] | select(.state == "RELOAD_STATE_DONE")] | length >= 3' <out >/dev/null ||
+  fail "the reloads of earlier starts are forgotten"
 expect 0 hde drain
 ended "$PID" 0
 counted_without_gap lines || fail "lines after kills"
