@@ -420,10 +420,19 @@ builds_add_reload(struct builds *self, Hde__KeptReload *taken, size_t max)
 {
     Hde__Builds *known = self->known;
     struct err err = {0};
+    size_t i = 0;
 
     pthread_mutex_lock(&self->lock);
-    known->reloads = xrealloc(known->reloads, (known->n_reloads + 1) * sizeof *known->reloads);
-    known->reloads[known->n_reloads++] = taken;
+    while (i < known->n_reloads && known->reloads[i]->number != taken->number)
+        i++;
+    if (i < known->n_reloads) {
+        hde__kept_reload__free_unpacked(known->reloads[i], NULL);
+    } else {
+        known->reloads =
+            xrealloc(known->reloads, (known->n_reloads + 1) * sizeof *known->reloads);
+        known->n_reloads++;
+    }
+    known->reloads[i] = taken;
     if (known->n_reloads > max) {
         hde__kept_reload__free_unpacked(known->reloads[0], NULL);
         memmove(known->reloads, known->reloads + 1, --known->n_reloads * sizeof *known->reloads);

@@ -52,7 +52,7 @@ bool builds_is_blocked(struct builds *self, const char *id);
 bool builds_void(struct builds *self, uint64_t swap, uint64_t until, const char *id,
                  const char *why, struct err *err);
 bool builds_is_void(struct builds *self, uint64_t swap);
-/* The history of reloads: the newest `max` stay. Taken; a copy for each that is known. */
+/* The history of reloads: the newest `max` stay; one of the same number is replaced. */
 struct Hde__KeptReload;
 void builds_add_reload(struct builds *self, struct Hde__KeptReload *taken, size_t max);
 void builds_each_reload(struct builds *self,

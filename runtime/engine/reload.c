@@ -88,7 +88,7 @@ keep_report(const struct reloader *self, const struct reload_report *report)
 {
     Hde__KeptReload *kept;
 
-    if (!self->engine->builds || report->state == RELOAD_PROBATION)
+    if (!self->engine->builds)
         return;
     kept = xmalloc(sizeof *kept);
     hde__kept_reload__init(kept);
@@ -120,7 +120,9 @@ read_report(void *arg, const Hde__KeptReload *kept)
     struct reload_report *report = &self->history[kept->number % RELOAD_HISTORY];
 
     *report = (struct reload_report){.number = kept->number,
-                                     .state = (enum reload_state)kept->state,
+                                     .state = kept->state == RELOAD_PROBATION
+                                                  ? RELOAD_DONE /* of a start that is over */
+                                                  : (enum reload_state)kept->state,
                                      .nodes = kept->nodes,
                                      .asked_ns = kept->asked_ns,
                                      .ended_ns = kept->ended_ns,
@@ -853,6 +855,7 @@ begin_probation(struct reloader *self, struct attempt *attempt)
     self->probations = attempt;
     note(self, attempt);
     log_end(self, attempt);
+    keep_report(self, &attempt->report);
 }
 
 /* ---- Taken from a log --------------------------------------------------------------------- */

@@ -247,6 +247,37 @@ take_back(struct swaps *self, const struct young *young, const struct crash_note
     return true;
 }
 
+/* The crash was quicker than the log: its swap is in no entry, so there is nothing to take back. */
+static bool
+is_unheard_of(const struct swaps *self, const struct crash_note *note)
+{
+    const Hde__Epoch *epoch = epochs_last(self->engine->epochs);
+
+    if (!strcmp(note->build, "-") || !epoch)
+        return false;
+    for (size_t i = 0; i < epoch->n_nodes; i++)
+        if (!strcmp(epoch->nodes[i]->build_id, note->build))
+            return false;
+    for (uint32_t i = 0; i < self->n_young; i++)
+        if (!strcmp(self->young[i].build, note->build))
+            return false;
+    return true;
+}
+
+static bool
+block_it(struct swaps *self, const struct crash_note *note, struct err *err)
+{
+    char why[256];
+
+    snprintf(why, sizeof why, "%s in node '%s' at tick %llu, when it was swapped in", note->signal,
+             note->node, (unsigned long long)note->tick);
+    if (!builds_block(self->engine->builds, note->build, why, err))
+        return false;
+    log_line(LEVEL_ERROR, self->engine->graph->name, NULL, "reload.blocked", "%.12s is blocked: %s",
+             note->build, why);
+    return true;
+}
+
 /* A start on this store ended with a crash. */
 static bool
 judge_crash(struct swaps *self, struct err *err)
@@ -266,6 +297,8 @@ judge_crash(struct swaps *self, struct err *err)
         young = NULL;
     }
     if (young && !take_back(self, young, &note, err))
+        return false;
+    if (is_unheard_of(self, &note) && !block_it(self, &note, err))
         return false;
     crash_note_remove(store);
     return true;

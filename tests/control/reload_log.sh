@@ -64,7 +64,7 @@ done
 engine kept kept.yaml --plugins "$TMP/plugins"
 until_true 20 grep -q taken kept.err || fail "nothing was recovered"
 expect 0 hde reload --history --json
-jq -e '[.attempts[] | select(.state == "RELOAD_STATE_DONE")] | length >= 3' <out >/dev/null ||
+jq -e '[.attempts[] | select(.state == "RELOAD_STATE_DONE")] | length >= 5' <out >/dev/null ||
   fail "the reloads of earlier starts are forgotten"
 expect 0 hde drain
 ended "$PID" 0
