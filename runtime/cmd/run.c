@@ -10,6 +10,7 @@
 #include "control/control.h"
 #include "control/engines.h"
 #include "engine/last_words.h"
+#include "engine/resolved.h"
 
 #include <errno.h>
 #include <math.h>
@@ -44,6 +45,7 @@ struct run {
     const char *path; /* of the graph file */
     const char **sets;
     size_t n_sets;
+    struct log_start start; /* of the log */
     struct registry *registry;
     struct graph *graph;
     struct engine_entry entry;
@@ -107,13 +109,14 @@ use_log(struct run *run)
 {
     struct arena *arena = run->cmd->arena;
     const struct cmd_list *given = &run->options->set;
-    struct log_start start;
+    struct log_start start = {0};
     struct err err = {0};
 
     run->log = run->cmd->args[0];
     run->replay = false;
     if (!parts_log_start(run->log, arena, &start, &err))
         return cmd_error_err(run->cmd, EX_NOINPUT, &err);
+    run->start = start;
     run->path = run->options->graph ? run->options->graph : start.path;
     run->n_sets = 0;
     run->sets = arena_alloc(arena, (start.n_sets + given->n + 1) * sizeof *run->sets);
@@ -122,6 +125,31 @@ use_log(struct run *run)
     for (size_t i = 0; i < given->n; i++)
         run->sets[run->n_sets++] = given->item[i];
     return CMD_OK;
+}
+
+/* The graph that the log says, with what --set gives. Variables are gone from it. */
+static bool
+has_resolved(const struct run *run)
+{
+    const struct cmd_list *given = &run->options->set;
+    bool fits = run->log && run->start.resolved_size && !run->options->graph;
+
+    for (size_t i = 0; i < given->n; i++)
+        fits &= strncmp(given->item[i], "vars.", 5) != 0;
+    return fits;
+}
+
+static int
+load_resolved(struct run *run)
+{
+    struct resolved_options options = {.registry = run->registry,
+                                       .sets = run->options->set.item,
+                                       .n_sets = run->options->set.n};
+    struct err err = {0};
+
+    run->graph =
+        graph_of_resolved(run->start.resolved, run->start.resolved_size, &options, &err);
+    return run->graph ? CMD_OK : cmd_error_err(run->cmd, EX_CONFIG, &err);
 }
 
 static int
@@ -138,6 +166,8 @@ load(struct run *run)
     for (size_t i = 0; run->cmd->verbose && i < n; i++)
         cmd_note(run->cmd, "hde: plugin left out: %s: %s: %s", problem[i].path, problem[i].err.code,
                  problem[i].err.text);
+    if (has_resolved(run))
+        return load_resolved(run);
     run->graph = graph_load(run->path, &options, run->registry, &diags);
     diags_sort(&diags);
     exit = show_findings(run->cmd, &diags, !run->graph);
@@ -299,6 +329,10 @@ start(struct run *run)
         return start_exit(run, &err);
     engine.stats_path = run->entry.stats;
     engine.registry = run->registry;
+    if (run->log) { /* on top of what the log says */
+        engine.sets = run->options->set.item;
+        engine.n_sets = run->options->set.n;
+    }
     engine.plugins = run->options->plugins;
     engine.plugin_folder = run->entry.plugins;
     engine.trial_program = "/proc/self/exe";

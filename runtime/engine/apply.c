@@ -2,8 +2,10 @@
 #include "engine/apply.h"
 #include "engine/plan_show.h"
 #include "engine/reload.h"
+#include "engine/resolved.h"
 #include "engine/rewire.h"
 #include "engine/run.h"
+#include "graph/parts.h"
 
 #include "base/log.h"
 #include "graph/parts.h"
@@ -22,6 +24,8 @@ struct change {
     Hde__GraphChange report;
     struct err err;
     struct change_plan *plan;
+    uint8_t *resolved; /* of a log that is taken again: what ran, was agreed to then */
+    size_t size;
 };
 
 /* A graph that was loaded for a change. It lives as long as something may point into it. */
@@ -46,6 +50,7 @@ struct applier {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
     bool is_stopping;
+    struct err failed; /* taking a log */
     uint64_t last; /* number given last */
     uint32_t n_queued;
     struct change *queue, **tail;
@@ -176,6 +181,19 @@ load_rescanned(struct applier *self, const struct change *change)
     return graph;
 }
 
+static struct graph *
+load_resolved(struct applier *self, struct change *change)
+{
+    const struct engine *engine = self->engine;
+    struct resolved_options options = {.registry = engine->options.registry, .like = engine->graph};
+
+    if (engine->is_taking) {
+        options.sets = engine->options.sets;
+        options.n_sets = engine->options.n_sets;
+    }
+    return graph_of_resolved(change->resolved, change->size, &options, &change->err);
+}
+
 static const struct graph *
 last_past(struct applier *self, struct change *change)
 {
@@ -197,13 +215,15 @@ load(struct applier *self, struct change *change)
     struct version *version;
     struct graph *graph = NULL;
 
-    if (change->ask.graph)
+    if (change->resolved)
+        graph = load_resolved(self, change);
+    else if (change->ask.graph)
         return change->ask.graph;
-    if (!change->ask.path)
+    else if (!change->ask.path)
         return last_past(self, change);
-    if (registry)
+    else if (registry)
         graph = load_with(change, registry, &change->err);
-    if (!graph)
+    if (!graph && change->ask.path)
         graph = load_rescanned(self, change);
     if (!graph)
         return NULL;
@@ -236,6 +256,15 @@ agrees(struct applier *self, struct change *change)
     const struct change_plan *plan = change->plan;
     const struct node_change *lost = plan->nodes;
 
+    if (change->resolved)
+        return true;
+    for (size_t i = 0; i < plan->after->n_edges; i++)
+        if (edge_is_link(&plan->after->edges[i]))
+            return err_set(&change->err, "HDE-R051",
+                           "edge '%s' is a link: graphs with links are started, not changed",
+                           plan->after->edges[i].name);
+    if (!engine_takes(self->engine, plan->after, &change->err))
+        return false;
     if (*plan->fixed)
         return err_set(&change->err, "HDE-R051", "needs a new start of the graph: %s", plan->fixed);
     while (plan->n_lost && lost->state != CHANGE_STATE_LOST)
@@ -256,6 +285,8 @@ carry_out(struct applier *self, struct change *change)
     Hde__GraphChange *report = &change->report;
     struct rewire_result result;
 
+    if (!change->plan->n_changes && !change->resolved)
+        return true;
     if (!rewire(engine, change->plan, change->ask.timeout_ns, &result, &change->err))
         return false;
     report->has_tick = report->has_pause_seconds = true;
@@ -314,7 +345,7 @@ log_end(const struct applier *self, const struct change *change)
     const char *graph = self->engine->stats->graph;
     const Hde__GraphChange *report = &change->report;
 
-    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
+    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && change->plan->n_changes)
         log_line(LEVEL_INFO, graph, NULL, "apply.done",
                  "%s: %zu of %zu nodes and edges changed, stood still for %.3f ms",
                  report->path ? report->path : change->plan->after->path, change->plan->n_changes,
@@ -322,6 +353,15 @@ log_end(const struct applier *self, const struct change *change)
     else if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_REFUSED)
         log_line(LEVEL_ERROR, graph, NULL, "apply.refused", "%s: %s: %s",
                  report->path ? report->path : "", change->err.code, change->err.text);
+}
+
+static void
+tell_failure(struct applier *self, const struct change *change)
+{
+    pthread_mutex_lock(&self->lock);
+    self->failed = change->err;
+    pthread_mutex_unlock(&self->lock);
+    worker_wake_if_parked(self->engine->first);
 }
 
 static void
@@ -337,8 +377,10 @@ work(struct applier *self, struct change *change)
         else if (agrees(self, change) && carry_out(self, change))
             state = HDE__CHANGE_STATE__CHANGE_STATE_DONE;
     }
-    if (state == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
+    if (state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && change->plan->n_changes)
         remember(self, change);
+    if (state == HDE__CHANGE_STATE__CHANGE_STATE_REFUSED && change->resolved)
+        tell_failure(self, change);
     pthread_mutex_unlock(&self->engine->changing);
     end(self, change, state);
     log_end(self, change);
@@ -348,6 +390,7 @@ static void
 change_free(struct change *change)
 {
     change_plan_free(change->plan);
+    free(change->resolved);
     arena_fini(&change->arena);
     free(change);
 }
@@ -442,6 +485,8 @@ change_new(const struct apply_ask *ask)
         change->ask.timeout_ns = default_timeout_ns;
     report->path = ask->path ? arena_text(arena, ask->path) : NULL;
     change->ask.path = report->path;
+    if (ask->graph && ask->graph->path)
+        report->path = arena_text(arena, ask->graph->path);
     report->who = ask->who ? arena_text(arena, ask->who) : NULL;
     report->n_set = ask->n_sets;
     report->set = sets;
@@ -449,6 +494,70 @@ change_new(const struct apply_ask *ask)
     report->state = HDE__CHANGE_STATE__CHANGE_STATE_WAITING;
     report->asked_ns = clock_real_ns();
     return change;
+}
+
+/* 0: too many wait. */
+static uint64_t
+enqueue(struct applier *self, struct change *taken)
+{
+    uint64_t number = 0;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->n_queued < QUEUE) {
+        number = taken->report.number = ++self->last;
+        self->n_queued++;
+        note(self, taken);
+        *self->tail = taken;
+        self->tail = &taken->next;
+        pthread_cond_broadcast(&self->changed);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return number;
+}
+
+bool
+apply_take(struct engine *engine, const void *resolved, size_t size, struct err *err)
+{
+    static const int64_t patience_ns = 600LL * NS_PER_S;
+    struct applier *self = applier_of(engine, true, err);
+    struct change *change;
+
+    if (!self)
+        return false;
+    if (engine->hashes)
+        return err_set(err, "HDE-R050", "the graph was changed while the log was written: hashes "
+                       "of a run and of its replay are compared up to there only");
+    if (!engine->options.registry)
+        return err_set(err, "HDE-R012", "the log has a change of the graph, and this run knows no "
+                       "plugins");
+    change = change_new(&(struct apply_ask){.timeout_ns = patience_ns, .who = "log"});
+    change->resolved = xmalloc(size + 1);
+    change->size = size;
+    memcpy(change->resolved, resolved, size);
+    enqueue(self, change);
+    return true;
+}
+
+bool
+apply_has_failed(struct engine *engine, struct err *err)
+{
+    struct applier *self = engine->applier;
+
+    pthread_mutex_lock(&self->lock);
+    *err = self->failed;
+    pthread_mutex_unlock(&self->lock);
+    return false;
+}
+
+void
+apply_wanted(struct engine *engine)
+{
+    struct err err = {0};
+
+    if (engine->wanted &&
+        !apply_ask(engine, &(struct apply_ask){.graph = engine->wanted, .who = "start"}, &err))
+        log_line(LEVEL_ERROR, engine->stats->graph, NULL, "apply.refused", "%s: %s", err.code,
+                 err.text);
 }
 
 uint64_t
@@ -460,22 +569,15 @@ apply_ask(struct engine *engine, const struct apply_ask *ask, struct err *err)
 
     if (engine_state(engine) != ENGINE_RUNNING)
         return err_set(err, "HDE-R050", "the graph is not running"), 0;
-    if ((engine->ingress || engine->options.steps) && !ask->plans_only)
-        return err_set(err, "HDE-R050", "this graph keeps an ingress log: drain it, and run the "
-                       "changed graph"), 0;
+    if (engine->is_taking || atomic_load(&engine->recovering))
+        return err_set(err, "HDE-R050", "the graph takes a log again"), 0;
+    if ((engine->hashes || engine->options.steps) && !ask->plans_only)
+        return err_set(err, "HDE-R050", "this graph keeps hashes of what its nodes do, and they "
+                       "would change with it: drain it, and run the changed graph"), 0;
     if (!(self = applier_of(engine, true, err)))
         return 0;
     change = change_new(ask);
-    pthread_mutex_lock(&self->lock);
-    if (self->n_queued < QUEUE) {
-        number = change->report.number = ++self->last;
-        self->n_queued++;
-        note(self, change);
-        *self->tail = change;
-        self->tail = &change->next;
-        pthread_cond_broadcast(&self->changed);
-    }
-    pthread_mutex_unlock(&self->lock);
+    number = enqueue(self, change);
     if (number)
         return number;
     change_free(change);

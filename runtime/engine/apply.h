@@ -36,6 +36,13 @@ uint64_t apply_ask(struct engine *engine, const struct apply_ask *ask, struct er
  * hde__engine_changes__free_unpacked(). */
 Hde__EngineChanges *apply_changes(struct engine *engine, uint64_t number);
 
+/* Sequencing worker, taking a log. The graph that ran from here on, a packed hde.ResolvedGraph. */
+bool apply_take(struct engine *engine, const void *resolved, size_t size, struct err *err);
+/* False, with err set if that cannot be. */
+bool apply_has_failed(struct engine *engine, struct err *err);
+/* Behind recovery: if the file of the graph says something else than what runs, that is a change. */
+void apply_wanted(struct engine *engine);
+
 /* Of engine_free(): ends the thread, before workers are joined; then, when every node is closed,
  * frees what changes have left. */
 void apply_stop(struct engine *engine);

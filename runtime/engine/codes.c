@@ -203,6 +203,11 @@ const struct code engine_codes[] = {
      "The graph that runs is the one it was started with, or all changes were rolled back already. "
      "'hde history' shows them.",
      NULL, NULL},
+    {"HDE-R057", "the graph that ran cannot be made again",
+     "A log or a checkpoint says which graph ran, flattened and with its parameters. An operator of "
+     "it is gone from the plugins, or does not take the parameters any more. Put the plugin back, or "
+     "start with another store.",
+     NULL, NULL},
     {"HDE-R090", "the dead-letter queue cannot be used",
      "Its folder holds something else, is damaged, cannot be written, or another process has it (a "
      "second run of the same graph). Give the graph a folder of its own with `dlq:`, or move the "

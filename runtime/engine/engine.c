@@ -13,6 +13,7 @@
 #include "engine/owner.h"
 #include "engine/probe.h"
 #include "engine/reload.h"
+#include "engine/resolved.h"
 #include "engine/retain.h"
 #include "engine/savepoint.h"
 #include "engine/swaps.h"
@@ -200,12 +201,12 @@ leave_out(struct node *node)
 }
 
 static bool
-check_replay(const struct engine *engine, struct err *err)
+check_replay(const struct engine *engine, const struct graph *graph, struct err *err)
 {
     if (!engine->options.virtual_clock)
         return true;
-    for (size_t i = 0; i < engine->graph->n_nodes; i++) {
-        const struct graph_node *node = &engine->graph->nodes[i];
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        const struct graph_node *node = &graph->nodes[i];
 
         if (node->op->flags & (HDE_LIVE_ONLY | HDE_IMPURE))
             return err_set(err, "HDE-R005",
@@ -232,20 +233,23 @@ node_open(struct node *node, struct err *err)
                    node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
 }
 
+bool
+node_begin(struct node *node, int64_t now_ns, struct err *err)
+{
+    if (is_left_out(node->engine, node)) {
+        leave_out(node);
+        return true;
+    }
+    node->ctx.now_ns = now_ns;
+    return node_open(node, err);
+}
+
 static bool
 open_nodes(struct engine *engine, struct err *err)
 {
-    for (uint32_t i = 0; i < engine->n_nodes; i++) {
-        struct node *node = engine->nodes[i];
-
-        if (is_left_out(engine, node)) {
-            leave_out(node);
-            continue;
-        }
-        node->ctx.now_ns = engine->start_ns;
-        if (!node_open(node, err))
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (!node_begin(engine->nodes[i], engine->start_ns, err))
             return false;
-    }
     return true;
 }
 
@@ -264,32 +268,48 @@ node_skip_marked(hde_ctx *ctx, void *state, hde_batch *batch)
     return ctx->batch(ctx, state, batch);
 }
 
-/* What the sinks have in store; *largest is the last tick of all. */
+/* What a sink has in store. */
+static bool
+read_mark(struct node *node, struct err *err)
+{
+    const hde_operator *op = node->ctx.op;
+
+    if (!op->mark || node->is_left_out)
+        return true;
+    return op->mark(&node->ctx, node->ctx.state, &node->mark) == HDE_OK ||
+           err_set(err, "HDE-R001", "node '%s' (%s) does not tell its mark: %s", node->ctx.node,
+                   op->name, node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
+}
+
+/* *largest is the last tick of all. */
 static bool
 read_marks(struct engine *engine, uint64_t *largest, struct err *err)
 {
-    *largest = dlq_mark(engine->dlq);
+    *largest = 0;
     for (uint32_t i = 0; i < engine->n_nodes; i++) {
-        struct node *node = engine->nodes[i];
-        const hde_operator *op = node->ctx.op;
-
-        if (!op->mark || node->is_left_out)
-            continue;
-        if (op->mark(&node->ctx, node->ctx.state, &node->mark) != HDE_OK)
-            return err_set(err, "HDE-R001", "node '%s' (%s) does not tell its mark: %s",
-                           node->def->name, op->name,
-                           node->ctx.said->text[0] ? node->ctx.said->text : "no reason given");
-        if (node->mark > *largest)
-            *largest = node->mark;
+        if (!read_mark(engine->nodes[i], err))
+            return false;
+        if (engine->nodes[i]->mark > *largest)
+            *largest = engine->nodes[i]->mark;
     }
     return true;
 }
 
-static bool
-check_checkpoint(const struct engine *engine, struct err *err)
+bool
+node_recover(struct node *node, struct err *err)
 {
-    const struct graph *graph = engine->graph;
+    if (node->source)
+        node->source->is_held = true;
+    if (!read_mark(node, err))
+        return false;
+    if (node->mark)
+        node->ctx.batch = node_skip_marked;
+    return true;
+}
 
+static bool
+check_checkpoint(const struct graph *graph, struct err *err)
+{
     for (size_t i = 0; i < graph->n_nodes; i++)
         if (graph->nodes[i].op->flags & HDE_IMPURE)
             return err_set(err, "HDE-R017",
@@ -304,6 +324,13 @@ check_checkpoint(const struct engine *engine, struct err *err)
                            "such edges may only lead to views (gateway, console)",
                            graph->edges[i].name);
     return true;
+}
+
+bool
+engine_takes(const struct engine *engine, const struct graph *graph, struct err *err)
+{
+    return check_replay(engine, graph, err) &&
+           (!engine->options.checkpoint || check_checkpoint(graph, err));
 }
 
 static void
@@ -328,6 +355,40 @@ place_taking(struct engine *engine, struct err *err)
         return false;
     engine->sequencer.last = engine->sequencer.said = tick;
     return true;
+}
+
+/* Recovery begins with the graph that ran (E3). What the file says by now is a change after it. */
+static bool
+choose_graph(struct engine *engine, struct err *err)
+{
+    const struct graph *file = engine->graph;
+    struct resolved_options options = {.registry = engine->options.registry, .like = file};
+    size_t size = 0, file_size;
+    uint8_t *ran, *says;
+    struct arena arena = {0};
+    struct log_start start = {0};
+    bool ok = true;
+
+    if (!engine->options.checkpoint || !options.registry)
+        return true;
+    ran = epochs_graph(file->checkpoint.store, &size);
+    if (!ran && engine_log_start(engine->options.record, &arena, &start, NULL) &&
+        start.resolved_size) {
+        size = start.resolved_size;
+        ran = memcpy(xmalloc(size), start.resolved, size);
+    }
+    says = graph_resolve(file, &file_size);
+    if (ran && (size != file_size || memcmp(ran, says, size) != 0)) {
+        engine->made = graph_of_resolved(ran, size, &options, err);
+        engine->wanted = file;
+        ok = engine->made != NULL;
+        if (ok)
+            engine->graph = engine->made;
+    }
+    free(says);
+    free(ran);
+    arena_fini(&arena);
+    return ok;
 }
 
 /* Where ticks begin: behind an epoch and the log after it, or above all that was before. */
@@ -416,8 +477,7 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     engine->start_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
     engine->is_taking = engine->options.log != NULL;
-    if (check_replay(engine, err) &&
-        (!engine->options.checkpoint || check_checkpoint(engine, err)) &&
+    if (choose_graph(engine, err) && engine_takes(engine, engine->graph, err) &&
         engine_build(engine, err) &&
         (!engine->options.checkpoint || engine->options.steps || owner_take(engine, err)) &&
         dlq_open(engine, err) && open_stores(engine, err) && swaps_begin(engine, err) &&
@@ -662,6 +722,8 @@ engine_free(struct engine *engine)
     free(engine->plugin_folder);
     free(engine->trial_program);
     apply_free(engine);
+    free(engine->resolved);
+    graph_free(engine->made);
     arena_fini(&engine->arena);
     free(engine);
 }

@@ -75,6 +75,8 @@ struct log_start {
     const char *graph, *path; /* name and file */
     size_t n_sets;
     const char **sets;
+    void *resolved; /* packed hde.ResolvedGraph; size 0: none */
+    size_t resolved_size;
 };
 bool engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
                       struct err *err);

@@ -335,7 +335,9 @@ commit(struct epochs *self, Hde__Epoch *epoch)
     struct arena arena = {0};
     bool ok;
 
+    engine_look(self->engine);
     ingress_describe(self->engine, &start, &arena);
+    engine_looked(self->engine);
     epoch->start = &start;
     ok = !is_fenced(self) && ingress_wait_durable(self->engine->ingress, epoch->position) &&
          dlq_flush(self->engine, epoch->tick) && write_file(self, epoch);
@@ -420,22 +422,46 @@ write_epochs(void *arg)
 
 /* ---- Open and close ----------------------------------------------------------------------- */
 
-static void
-read_last(struct epochs *self)
+static Hde__Epoch *
+read_last(const char *folder, const char *graph)
 {
+    Hde__Epoch *last = NULL;
     uint64_t *ticks;
-    size_t n = list_files(self->folder, &ticks);
+    size_t n = list_files(folder, &ticks);
 
-    for (size_t i = 0; i < n && !self->last; i++) {
-        char *path = path_of(self->folder, ticks[i]);
+    for (size_t i = 0; i < n && !last; i++) {
+        char *path = path_of(folder, ticks[i]);
 
-        self->last = epoch_read(path);
-        if (!self->last)
-            log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.damaged",
+        last = epoch_read(path);
+        if (!last && graph)
+            log_line(LEVEL_WARN, graph, NULL, "checkpoint.damaged",
                      "%s is not whole: the one before it is taken", path);
         free(path);
     }
     free(ticks);
+    return last;
+}
+
+uint8_t *
+epochs_graph(const char *store, size_t *size)
+{
+    char *folder = xprintf("%s/epochs", store), *restore = xprintf("%s/restore", store);
+    Hde__Epoch *restored = epoch_read(restore);
+    Hde__Epoch *last = restored ? restored : read_last(folder, NULL);
+    uint8_t *bytes = NULL;
+
+    free(restore);
+    if (last && last->has_resolved) {
+        *size = last->resolved.len;
+        bytes = last->resolved.data;
+        last->resolved.data = NULL;
+        last->has_resolved = false;
+        last->resolved.len = 0;
+    }
+    if (last)
+        hde__epoch__free_unpacked(last, NULL);
+    free(folder);
+    return bytes;
 }
 
 static bool
@@ -463,7 +489,7 @@ epochs_open(struct engine *engine, struct err *err)
     pthread_cond_init(&self->changed, NULL);
     if (!io_make_folders(self->folder))
         return err_set(err, "HDE-R014", "'%s' cannot be made: %s", self->folder, strerror(errno));
-    read_last(self);
+    self->last = read_last(self->folder, engine->graph->name);
     if (!read_restored(self, err))
         return false;
     self->completed = self->last ? self->last->tick : 0;
@@ -626,7 +652,8 @@ epochs_reach(const struct actor *actor)
 void
 epochs_begin(struct epochs *self, uint64_t position)
 {
-    const struct engine *engine = self->engine;
+    struct engine *engine = self->engine;
+    const uint8_t *resolved;
     const struct sequencer *sequencer = &engine->sequencer;
     Hde__Epoch *epoch = xmalloc(sizeof *epoch);
 
@@ -637,6 +664,10 @@ epochs_begin(struct epochs *self, uint64_t position)
     epoch->position = position;
     epoch->time_ns = sequencer->now_ns;
     epoch->graph = xstrdup(engine->graph->name);
+    resolved = engine_resolved(engine, &epoch->resolved.len);
+    epoch->has_resolved = true;
+    epoch->resolved.data = xmalloc(epoch->resolved.len + 1);
+    memcpy(epoch->resolved.data, resolved, epoch->resolved.len);
     epoch->nodes = xcalloc(engine->n_nodes + 1, sizeof *epoch->nodes);
     epoch->sources = xcalloc(engine->n_sources + 1, sizeof *epoch->sources);
     for (uint32_t i = 0; i < engine->n_sources; i++)

@@ -18,6 +18,8 @@ Hde__Epoch *epoch_find(const char *folder, uint64_t from, uint64_t before, bool 
 
 /* Opens engine->graph->checkpoint.store and reads the newest whole epoch. */
 bool epochs_open(struct engine *engine, struct err *err);
+/* The packed hde.ResolvedGraph of the newest whole epoch of a store; free() it. NULL: none. */
+uint8_t *epochs_graph(const char *store, size_t *size);
 /* Waits for an epoch that is being written, not for one that is not confirmed. */
 void epochs_close(struct epochs *self);
 /* What epochs_open() found, NULL: none. */

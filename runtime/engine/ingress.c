@@ -177,6 +177,8 @@ write_start(struct ingress *self, bool recovered, const Hde__Epoch *restored)
     ingress_describe(engine, &start, &arena);
     start.has_recovered = start.recovered = recovered;
     start.restored = (Hde__Epoch *)(uintptr_t)restored;
+    start.has_resolved = true;
+    start.resolved.data = (uint8_t *)(uintptr_t)engine_resolved(self->engine, &start.resolved.len);
     entry.has_tick = entry.has_kind = entry.has_time_ns = true;
     entry.tick = engine->sequencer.last;
     entry.kind = HDE__LOG_KIND__LOG_KIND_START;
@@ -355,6 +357,24 @@ ingress_source(struct ingress *self, const struct source *source, const struct i
         add_messages(self, p, &entry->port[p]);
     add_positions(self, &out, &entry->positions);
     append_entry(self, &out);
+}
+
+uint64_t
+ingress_cut(struct ingress *self)
+{
+    Hde__LogEntry out = entry_of(self, HDE__LOG_KIND__LOG_KIND_CUT, NULL, 0);
+
+    return append_entry(self, &out);
+}
+
+uint64_t
+ingress_change(struct ingress *self)
+{
+    Hde__LogEntry out = entry_of(self, HDE__LOG_KIND__LOG_KIND_CHANGE, NULL, 0);
+
+    out.has_resolved = true;
+    out.resolved.data = (uint8_t *)(uintptr_t)engine_resolved(self->engine, &out.resolved.len);
+    return append_entry(self, &out);
 }
 
 uint64_t
@@ -815,6 +835,10 @@ copy_start(const Hde__LogStart *start, struct arena *arena, struct log_start *ou
     out->sets = arena_alloc(arena, (start->n_set + 1) * sizeof *out->sets);
     for (size_t i = 0; i < start->n_set; i++)
         out->sets[i] = arena_text(arena, start->set[i]);
+    out->resolved_size = start->resolved.len;
+    out->resolved = arena_alloc(arena, start->resolved.len + 1);
+    if (start->resolved.len)
+        memcpy(out->resolved, start->resolved.data, start->resolved.len);
 }
 
 /* The start that a replay gives again; where it was retired, what the oldest epoch knows of it. */
@@ -828,6 +852,11 @@ engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
 
     if (ok)
         copy_start(entry ? entry->start : epoch->start, arena, out);
+    if (ok && !entry && epoch->has_resolved) {
+        out->resolved_size = epoch->resolved.len;
+        out->resolved = memcpy(arena_alloc(arena, epoch->resolved.len + 1), epoch->resolved.data,
+                               epoch->resolved.len);
+    }
     if (ok && !entry)
         *err = (struct err){0};
     if (epoch)

@@ -22,6 +22,9 @@ bool ingress_start(struct ingress *self, uint64_t above, bool recovered,
                    const Hde__Epoch *restored);
 bool ingress_wait_started(struct ingress *self); /* until that entry is durable; false: never */
 uint64_t ingress_barrier(struct ingress *self); /* position of the entry; 0: not taken, failed */
+/* Around a change of the graph: the last entry of the old one, the first of the new one. */
+uint64_t ingress_cut(struct ingress *self);
+uint64_t ingress_change(struct ingress *self);
 struct swap_cut;
 struct decision;
 uint64_t ingress_swap(struct ingress *self, const struct swap_cut *cut); /* as ingress_barrier() */

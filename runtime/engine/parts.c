@@ -291,6 +291,7 @@ make_part(struct parts *self, size_t i, const struct engine_options *whole, stru
     if (options.log)
         options.log = arena_printf(arena, "%s/%s", options.log, part->name);
     options.stats_path = self->stats_path;
+    options.registry = NULL; /* a part is not changed while it runs */
     options.parts = self;
     options.over = over;
     options.over_arg = part;
@@ -689,5 +690,8 @@ parts_log_start(const char *folder, struct arena *arena, struct log_start *out, 
     }
     if (dir)
         closedir(dir);
-    return engine_log_start(first, arena, out, err);
+    if (!engine_log_start(first, arena, out, err))
+        return false;
+    out->resolved_size = 0; /* that of one part alone */
+    return true;
 }

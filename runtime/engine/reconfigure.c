@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reconfigure - other parameters for an instance that goes on: what HDE_PARAM_LIVE allows. */
 #include "engine/retain.h"
+#include "engine/retain.h"
 #include "engine/run.h"
 #include "graph/plan.h"
 
@@ -106,6 +107,8 @@ node_reconfigure(struct node *node, const struct graph_node *def, struct err *er
     if (!next)
         abort();
     ok = node_fill(node, def, next, err) && call(node, next, err);
+    if (ok && node->retain) /* what it had before is not fed to other parameters */
+        retain_event(node);
     if (ok)
         retain_event(node); /* what it had before it would do otherwise now */
     free(next);

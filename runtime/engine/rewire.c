@@ -68,6 +68,14 @@ is_late(const struct rewire *self, const struct node_change *change, const struc
 }
 
 static bool
+begin(struct rewire *self, struct node *node)
+{
+    if (!node_begin(node, time_now(self->engine), self->err))
+        return false;
+    return !atomic_load(&self->engine->recovering) || node_recover(node, self->err);
+}
+
+static bool
 come(struct rewire *self, struct seat *seat, uint32_t replica)
 {
     const struct node_change *change = seat->change;
@@ -78,8 +86,7 @@ come(struct rewire *self, struct seat *seat, uint32_t replica)
         return false;
     seat->is_new = true;
     seat->is_late = is_late(self, change, seat->node);
-    seat->node->ctx.now_ns = time_now(self->engine);
-    return seat->is_late || node_open(seat->node, self->err);
+    return seat->is_late || begin(self, seat->node);
 }
 
 static bool
@@ -453,7 +460,7 @@ open_late(struct rewire *self)
         if (!seat->is_new || !seat->is_late)
             continue;
         close_predecessors(self, seat);
-        if (!node_open(seat->node, self->err))
+        if (!begin(self, seat->node))
             return false;
     }
     return give_states(self, true);

@@ -295,6 +295,7 @@ struct sequencer {
     struct feeder feeder;
     /* taking a log again */
     const struct Hde__LogEntry *entry; /* the next one; NULL: to be read */
+    enum { CHANGE_NONE, CHANGE_ASKED, CHANGE_TAKEN } change; /* the entry is one of the graph */
     bool log_has_ended;
     uint64_t n_taken;
     uint32_t n_released; /* nodes that were told that there are no more answers */
@@ -434,6 +435,11 @@ struct engine {
     struct watchdog *watchdog;
     struct reloader *reloader; /* with the first reload; under the lock */
     struct applier *applier;   /* with the first change; under the lock */
+    struct graph *made;         /* the graph that ran before this start, where the file is another */
+    const struct graph *wanted; /* what the file says then; NULL: it is what runs */
+    const struct graph *resolved_of; /* sequencer: whose bytes `resolved` are */
+    uint8_t *resolved;
+    size_t resolved_size;
     double cycles_per_ns;
 };
 
@@ -628,11 +634,19 @@ instances_of(const struct graph_node *node)
 }
 /* Those of the nodes' processing-time timers, and no others. */
 void engine_set_alarms(struct engine *engine);
+/* The graph that runs as a packed hde.ResolvedGraph. Sequencing worker, or before it runs. */
+const uint8_t *engine_resolved(struct engine *engine, size_t *size);
 /* The node whose counters are in that slot, NULL: none. */
 struct node *engine_node(const struct engine *engine, uint32_t slot);
 
 /* engine.c */
 void engine_wake(struct engine *engine); /* every worker */
+/* Whether this engine can run the graph: replay and checkpoints refuse some operators and edges. */
+bool engine_takes(const struct engine *engine, const struct graph *graph, struct err *err);
+/* Opens a node, or leaves it out where a log speaks for it. */
+bool node_begin(struct node *node, int64_t now_ns, struct err *err);
+/* While the log is taken first: what a sink has in store comes again, and a source waits. */
+bool node_recover(struct node *node, struct err *err);
 bool node_open(struct node *node, struct err *err); /* with ctx.now_ns set */
 void node_close(struct node *node);
 void node_refuse_posts(struct node *node);

@@ -13,6 +13,7 @@
  *      [test_replay_is_the_same_on_every_placement]
  *  (5) A barrier is a tick without data that every actor passes: the cut of an epoch, or a swap. */
 #include "base/log.h"
+#include "engine/apply.h"
 #include "engine/epoch.h"
 #include "engine/feed.h"
 #include "engine/hash.h"
@@ -561,6 +562,138 @@ live_letters(struct worker *worker)
     return moved;
 }
 
+static uint64_t
+entry_tick(struct worker *worker, const Hde__LogEntry *entry)
+{
+    worker->sequencer->last = entry->tick - 1;
+    return give_tick(worker, entry->time_ns);
+}
+
+/* ---- A change of the graph ---------------------------------------------------------------- */
+
+static bool
+is_in_log(const struct engine *engine)
+{
+    return engine->is_taking || atomic_load_explicit(&engine->recovering, memory_order_relaxed);
+}
+
+static int64_t
+barrier_time(struct worker *worker)
+{
+    return is_virtual(worker) ? worker->sequencer->now_ns : worker_real_ns(worker);
+}
+
+/* The tick of the cut. Taking a log, it has the one that it had. */
+static bool
+enter_cut(struct worker *worker)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+
+    if (is_in_log(engine)) {
+        self->last = self->entry->tick - 2;
+        give_tick(worker, self->now_ns);
+        return true;
+    }
+    give_tick(worker, barrier_time(worker));
+    return !engine->is_recording || ingress_cut(engine->ingress);
+}
+
+/* The last entry of the old graph: behind it nothing is on its way. */
+static bool
+give_cut(struct worker *worker)
+{
+    struct engine *engine = worker->engine;
+    uint32_t waits = 0;
+
+    if (!barrier_has_credit(worker) || !enter_cut(worker))
+        return false;
+    for (uint32_t i = 0; i < engine->n_actors; i++)
+        waits += epochs_reach(engine->actors[i]);
+    atomic_store(&engine->cut_waits, waits);
+    atomic_store(&engine->cut_tick, worker->sequencer->last);
+    atomic_store(&engine->cut, CUT_GIVEN);
+    run_barrier(worker, worker->sequencer->now_ns);
+    if (!waits)
+        apply_passed(engine);
+    return true;
+}
+
+/* With checkpoints it is an epoch (E5). */
+static bool
+enter_change(struct worker *worker)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    uint64_t position;
+
+    if (is_in_log(engine)) {
+        entry_tick(worker, self->entry);
+        self->change = CHANGE_TAKEN;
+        return true;
+    }
+    give_tick(worker, barrier_time(worker));
+    if (!engine->is_recording)
+        return true;
+    position = ingress_change(engine->ingress);
+    if (position && engine->epochs) {
+        epochs_begin(engine->epochs, position);
+        self->barrier_tick = self->last;
+        self->barrier_ns = worker->mono_ns + engine->barriers_ns;
+    }
+    return position != 0;
+}
+
+/* The first entry of the new graph: whoever has nothing to wait for any more learns it by it. */
+static bool
+give_first(struct worker *worker)
+{
+    if (!barrier_has_credit(worker) || !enter_change(worker))
+        return false;
+    run_barrier(worker, worker->sequencer->now_ns);
+    atomic_store(&worker->engine->cut, CUT_NONE);
+    return true;
+}
+
+/* True: nothing else is given. */
+static bool
+cut_turn(struct worker *worker, bool *moved)
+{
+    switch ((enum cut_state)atomic_load(&worker->engine->cut)) {
+    case CUT_NONE:
+        return false;
+    case CUT_WANTED:
+        *moved = give_cut(worker);
+        return true;
+    case CUT_GIVEN:
+        return true;
+    case CUT_MADE:
+        *moved = give_first(worker);
+        return true;
+    }
+    return false;
+}
+
+/* The thread of changes makes the graph that ran from here on; then the entry is done. */
+static bool
+take_change(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
+{
+    struct sequencer *self = worker->sequencer;
+
+    switch (self->change) {
+    case CHANGE_NONE:
+        if (apply_take(worker->engine, entry->resolved.data, entry->resolved.len, err))
+            self->change = CHANGE_ASKED;
+        return false;
+    case CHANGE_ASKED:
+        return apply_has_failed(worker->engine, err);
+    case CHANGE_TAKEN:
+        self->change = CHANGE_NONE;
+        return true;
+    }
+    return false;
+}
+
 /* ---- Taking a log again ------------------------------------------------------------------- */
 
 static struct node *
@@ -581,13 +714,6 @@ handover_called(const struct sequencer *self, const Hde__LogEntry *entry)
             strcmp(self->handovers[i]->name, entry->node) == 0)
             return self->handovers[i];
     return NULL;
-}
-
-static uint64_t
-entry_tick(struct worker *worker, const Hde__LogEntry *entry)
-{
-    worker->sequencer->last = entry->tick - 1;
-    return give_tick(worker, entry->time_ns);
 }
 
 /* False without err: there is no credit for it now. */
@@ -742,6 +868,10 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     struct edge *edge = NULL;
     struct node *node = NULL;
 
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_CHANGE)
+        return take_change(worker, entry, err);
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_CUT)
+        return true; /* of a change that follows, or that was not made */
     if (entry->tick <= self->last)
         return err_set(err, "HDE-R012", "tick %llu comes behind tick %llu",
                        (unsigned long long)entry->tick, (unsigned long long)self->last);
@@ -858,6 +988,7 @@ go_live(struct worker *worker)
         return false;
     }
     atomic_store(&engine->recovering, false);
+    apply_wanted(engine);
     log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",
              (unsigned long long)self->n_taken);
     swaps_renew(engine);
@@ -874,6 +1005,8 @@ log_turn(struct worker *worker)
     /* One of several parts takes its log to the end: behind it comes what its links hold. */
     bool ends_early = engine->is_taking || !engine->options.parts;
 
+    if (cut_turn(worker, &moved))
+        return moved;
     while (!worker_turn_is_over(worker)) {
         if (!self->entry && !self->log_has_ended)
             self->entry = ingress_next(engine->ingress, &err);
@@ -1045,72 +1178,6 @@ swap_turn(struct worker *worker, bool *moved)
         *moved = true;
     }
     return true;
-}
-
-/* ---- A change of the graph ---------------------------------------------------------------- */
-
-static int64_t
-barrier_time(struct worker *worker)
-{
-    return is_virtual(worker) ? worker->sequencer->now_ns : worker_real_ns(worker);
-}
-
-/* The last entry of the old graph: behind it nothing is on its way. */
-static bool
-give_cut(struct worker *worker)
-{
-    struct engine *engine = worker->engine;
-    uint32_t waits = 0;
-
-    if (!barrier_has_credit(worker))
-        return false;
-    for (uint32_t i = 0; i < engine->n_actors; i++)
-        waits += epochs_reach(engine->actors[i]);
-    give_tick(worker, barrier_time(worker));
-    if (engine->is_recording && !ingress_barrier(engine->ingress))
-        return false;
-    atomic_store(&engine->cut_waits, waits);
-    atomic_store(&engine->cut_tick, worker->sequencer->last);
-    atomic_store(&engine->cut, CUT_GIVEN);
-    run_barrier(worker, worker->sequencer->now_ns);
-    if (!waits)
-        apply_passed(engine);
-    return true;
-}
-
-/* The first entry of the new graph: whoever has nothing to wait for any more learns it by it. */
-static bool
-give_first(struct worker *worker)
-{
-    struct engine *engine = worker->engine;
-
-    if (!barrier_has_credit(worker))
-        return false;
-    give_tick(worker, barrier_time(worker));
-    if (engine->is_recording && !ingress_barrier(engine->ingress))
-        return false;
-    run_barrier(worker, worker->sequencer->now_ns);
-    atomic_store(&engine->cut, CUT_NONE);
-    return true;
-}
-
-/* True: nothing else is given. */
-static bool
-cut_turn(struct worker *worker, bool *moved)
-{
-    switch ((enum cut_state)atomic_load(&worker->engine->cut)) {
-    case CUT_NONE:
-        return false;
-    case CUT_WANTED:
-        *moved = give_cut(worker);
-        return true;
-    case CUT_GIVEN:
-        return true;
-    case CUT_MADE:
-        *moved = give_first(worker);
-        return true;
-    }
-    return false;
 }
 
 /* ---- A turn ------------------------------------------------------------------------------- */

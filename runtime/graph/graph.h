@@ -144,6 +144,13 @@ bool graph_refill_params(const struct graph_node *node, const hde_operator *op, 
  * Secrets are in it. */
 void graph_write_params(const struct graph_node *node, hde_text *out);
 
+/* The i-th value that the graph gives: its name, and the value as YAML; paths become absolute. NULL:
+ * there are no more. A secret is written as "". */
+const char *graph_given(const struct graph_node *node, size_t i, hde_text *value);
+/* The other way: a flow mapping of such values becomes the values and parameters of a node whose op
+ * is set. Memory is the arena's. */
+bool graph_give(struct graph_node *node, const char *values, struct arena *arena, struct err *err);
+
 /* Parses a params text for one operator (used by the test harness): fills a zeroed state. Text
  * lives in arena. */
 bool graph_fill_params(const hde_operator *op, const char *yaml_text, void *state,

@@ -515,6 +515,39 @@ graph_write_params(const struct graph_node *node, hde_text *out)
     hde_text_puts(out, "}");
 }
 
+const char *
+graph_given(const struct graph_node *node, size_t i, hde_text *value)
+{
+    const struct yaml *values = node->values;
+    const hde_param *param;
+
+    if (!values || i >= values->n)
+        return NULL;
+    param = params_find(node->op, values->key[i]->text);
+    if (param && param->type == HDE_PARAM_SECRET)
+        hde_text_puts(value, "\"\"");
+    else
+        write_value(node, values->key[i]->text, values->item[i], value);
+    return values->key[i]->text;
+}
+
+bool
+graph_give(struct graph_node *node, const char *values, struct arena *arena, struct err *err)
+{
+    struct place start = {NULL, 1, 1};
+    struct diags diags = {0};
+    void *state = arena_alloc(arena, node->op->state_size + 1);
+    bool ok;
+
+    node->values = yaml_parse(values, strlen(values), start, false, arena, &diags);
+    ok = node->values != NULL;
+    if (!ok)
+        first_error(&diags, err);
+    diags_fini(&diags);
+    node->params = state;
+    return ok && graph_refill_params(node, node->op, state, arena, err);
+}
+
 bool
 graph_fill_params(const hde_operator *op, const char *yaml_text, void *state, struct arena *arena,
                   struct diags *diags)

@@ -324,7 +324,7 @@ plan_nodes(struct planner *self)
 static const char *
 full_name(enum full_policy full)
 {
-    static const char *const names[] = {"block", "latest", "drop_oldest"};
+    static const char *const names[] = {"block", "latest", "drop_oldest", "spill"};
 
     return names[full];
 }
@@ -385,14 +385,20 @@ plan_edges(struct planner *self)
 /* ---- The whole ---------------------------------------------------------------------------- */
 
 static void
+note_folder(struct planner *self, const char *name, const char *before, const char *after)
+{
+    note_text(self, name, whole_path(self->arena, before), whole_path(self->arena, after));
+}
+
+static void
 plan_settings(struct planner *self)
 {
     const struct graph *before = self->plan->before, *after = self->plan->after;
 
     note_text(self, "graph", before->name, after->name);
-    note_text(self, "dlq", before->dlq.folder, after->dlq.folder);
-    note_text(self, "record", before->record, after->record);
-    note_text(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
+    note_folder(self, "dlq", before->dlq.folder, after->dlq.folder);
+    note_folder(self, "record", before->record, after->record);
+    note_folder(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
     self->plan->fixed = take_what(self);
 }
 
