@@ -61,9 +61,12 @@ cmp second.jsonl chains.jsonl || fail "the second run differs"
 
 # a graph that does not fit
 sed -i -e '/^  far:/d' -e 's/"\[near, far\] -> /"near -> /' market.yaml
-expect 1 hde replay kept
+expect 1 hde replay kept --graph market.yaml
 has err HDE-R012
 has err "this graph has no 'far'"
+rm chains.jsonl
+expect 0 hde replay kept # the graph that ran is in the log
+cmp run/chains.jsonl chains.jsonl || fail "the file of the graph was taken for the one that ran"
 mkdir empty
 expect 66 hde replay empty
 has err HDE-R012
