@@ -369,7 +369,8 @@ choose_graph(struct engine *engine, struct err *err)
     struct log_start start = {0};
     bool ok = true;
 
-    if (!engine->options.checkpoint || !options.registry)
+    if (!engine->options.checkpoint || !options.registry ||
+        epochs_are_restored(file->checkpoint.store)) /* a savepoint goes into the file's graph */
         return true;
     ran = epochs_graph(file->checkpoint.store, &size);
     if (!ran && engine_log_start(engine->options.record, &arena, &start, NULL) &&

@@ -442,15 +442,23 @@ read_last(const char *folder, const char *graph)
     return last;
 }
 
+bool
+epochs_are_restored(const char *store)
+{
+    char *path = xprintf("%s/restore", store);
+    bool there = access(path, F_OK) == 0;
+
+    free(path);
+    return there;
+}
+
 uint8_t *
 epochs_graph(const char *store, size_t *size)
 {
-    char *folder = xprintf("%s/epochs", store), *restore = xprintf("%s/restore", store);
-    Hde__Epoch *restored = epoch_read(restore);
-    Hde__Epoch *last = restored ? restored : read_last(folder, NULL);
+    char *folder = xprintf("%s/epochs", store);
+    Hde__Epoch *last = read_last(folder, NULL);
     uint8_t *bytes = NULL;
 
-    free(restore);
     if (last && last->has_resolved) {
         *size = last->resolved.len;
         bytes = last->resolved.data;

@@ -18,6 +18,7 @@ Hde__Epoch *epoch_find(const char *folder, uint64_t from, uint64_t before, bool 
 
 /* Opens engine->graph->checkpoint.store and reads the newest whole epoch. */
 bool epochs_open(struct engine *engine, struct err *err);
+bool epochs_are_restored(const char *store); /* the next start begins with a savepoint */
 /* The packed hde.ResolvedGraph of the newest whole epoch of a store; free() it. NULL: none. */
 uint8_t *epochs_graph(const char *store, size_t *size);
 /* Waits for an epoch that is being written, not for one that is not confirmed. */
