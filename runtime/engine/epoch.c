@@ -607,8 +607,7 @@ epochs_forget(struct epochs *self, uint64_t from, uint64_t until)
     io_sync_folder(self->folder);
     if (self->last)
         hde__epoch__free_unpacked(self->last, NULL);
-    self->last = NULL;
-    read_last(self);
+    self->last = read_last(self->folder, self->engine->graph->name);
     self->completed = self->last ? self->last->tick : 0;
 }
 
