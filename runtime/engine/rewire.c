@@ -4,6 +4,7 @@
 #include "engine/reload.h"
 #include "engine/swap.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -676,7 +677,9 @@ rewire(struct engine *engine, const struct change_plan *plan, int64_t timeout_ns
     bool ok = prepare(&self) && hold_sources(&self);
 
     self.cut_ns = clock_mono_ns();
+    fault_point(FAULT_APPLY);
     ok = ok && make_cut(&self) && stop_workers(&self) && exchange(&self);
+    fault_point(FAULT_APPLY);
     out->tick = engine->cut_tick;
     if (ok)
         finish_new(&self);

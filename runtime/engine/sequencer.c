@@ -12,6 +12,7 @@
  *      later data and only when nothing is in flight (O10).
  *      [test_replay_is_the_same_on_every_placement]
  *  (5) A barrier is a tick without data that every actor passes: the cut of an epoch, or a swap. */
+#include "base/fault.h"
 #include "base/log.h"
 #include "engine/apply.h"
 #include "engine/epoch.h"
@@ -635,7 +636,9 @@ enter_change(struct worker *worker)
     give_tick(worker, barrier_time(worker));
     if (!engine->is_recording)
         return true;
+    fault_point(FAULT_APPLY);
     position = ingress_change(engine->ingress);
+    fault_point(FAULT_APPLY);
     if (position && engine->epochs) {
         epochs_begin(engine->epochs, position);
         self->barrier_tick = self->last;

@@ -239,6 +239,12 @@ kind_of_rest(struct planner *self, const struct graph_node *before, const struct
             return CHANGE_RESTART;
         differ = true;
     }
+    if (before->boundary != after->boundary || before->worker != after->worker) {
+        note_text(self, "boundary", before->boundary ? "true" : "false",
+                  after->boundary ? "true" : "false");
+        note_number(self, "worker", before->worker, after->worker);
+        differ = true;
+    }
     return differ ? CHANGE_RECONFIGURE : CHANGE_SAME;
 }
 

@@ -101,7 +101,7 @@ free_world(struct world *world)
 static void
 assert_same(const hde_text *a, const hde_text *b)
 {
-    assert_true(a->len > 1000);
+    assert_true(a->len > 100);
     assert_int_equal(a->len, b->len);
     assert_memory_equal(a->data, b->data, a->len);
 }

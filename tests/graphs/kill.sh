@@ -8,7 +8,7 @@ kills=${HDE_KILLS:-14}
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 cp -r "$HDE_SOURCE/graphs" graphs
-snapshots=$((kills * 40))
+snapshots=$((kills * 70))
 cat >market.yaml <<YAML
 hde: 1
 graph: market
