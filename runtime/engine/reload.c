@@ -48,6 +48,7 @@ struct reloader {
     struct attempt *taken;      /* from a log, passed by all their nodes */
     const Hde__LogEntry *entry; /* of a log: to be prepared */
     struct attempt *prepared;   /* of that entry, or why not */
+    struct attempt *given;      /* the same, on its way through its nodes */
     struct reload_report history[RELOAD_HISTORY]; /* by number */
     uint32_t n_left;
     struct instance **left; /* their threads did not answer: closed at the end */
@@ -939,6 +940,7 @@ pass_on(void *arg)
     struct reloader *self = attempt->owner;
 
     pthread_mutex_lock(&self->lock);
+    self->given = NULL;
     attempt->next = self->taken;
     self->taken = attempt;
     pthread_cond_broadcast(&self->changed);
@@ -1027,6 +1029,19 @@ adopt(struct reloader *self, struct attempt *taken)
     }
 }
 
+/* What was taken from the log, and has passed, goes before a request that came after it. */
+static void
+adopt_passed(struct reloader *self)
+{
+    struct attempt *taken;
+
+    pthread_mutex_lock(&self->lock);
+    taken = self->taken;
+    self->taken = NULL;
+    pthread_mutex_unlock(&self->lock);
+    adopt(self, taken);
+}
+
 static bool
 make_way(struct reloader *self, struct attempt *attempt)
 {
@@ -1047,6 +1062,7 @@ work(struct reloader *self, struct attempt *attempt)
         return;
     }
     attempt->must_return = !swap_all(attempt);
+    adopt_passed(self);
     if (!attempt->must_return) {
         count_end(attempt, true);
         sum_up(attempt);
@@ -1061,19 +1077,25 @@ work(struct reloader *self, struct attempt *attempt)
 /* ---- The thread --------------------------------------------------------------------------- */
 
 static void
-wait_a_second(struct reloader *self)
+wait_for(struct reloader *self, int64_t wait_ns)
 {
-    int64_t at_ns = clock_real_ns() + NS_PER_S;
+    int64_t at_ns = clock_real_ns() + wait_ns;
     struct timespec at = {at_ns / NS_PER_S, at_ns % NS_PER_S};
 
     pthread_cond_timedwait(&self->changed, &self->lock, &at);
 }
 
-/* With the lock held. */
+/* With the lock held. Requests wait until the log has been taken. */
+static bool
+has_request(const struct reloader *self)
+{
+    return self->queue && !atomic_load(&self->engine->recovering);
+}
+
 static bool
 has_work(const struct reloader *self)
 {
-    return self->queue || self->taken || self->entry || self->has_news || self->is_stopping;
+    return has_request(self) || self->taken || self->entry || self->has_news || self->is_stopping;
 }
 
 /* Until there is a request, a node that has gone back, a log that is taken, or a second over while
@@ -1085,10 +1107,14 @@ wait_for_work(struct reloader *self, struct attempt **out, struct attempt **take
 
     pthread_mutex_lock(&self->lock);
     if (self->probations && !has_work(self))
-        wait_a_second(self);
-    while (!self->probations && !has_work(self))
-        pthread_cond_wait(&self->changed, &self->lock);
-    *out = self->queue;
+        wait_for(self, NS_PER_S);
+    while (!self->probations && !has_work(self)) {
+        if (self->queue)
+            wait_for(self, 20 * NS_PER_MS);
+        else
+            pthread_cond_wait(&self->changed, &self->lock);
+    }
+    *out = has_request(self) ? self->queue : NULL;
     if (*out) {
         self->n_queued--;
         self->queue = (*out)->next;
@@ -1177,6 +1203,8 @@ reload_take(struct engine *engine, const Hde__LogEntry *entry, struct err *err)
     pthread_mutex_lock(&self->lock);
     attempt = self->prepared;
     self->prepared = NULL;
+    if (attempt && !err_is_set(&attempt->report.err))
+        self->given = attempt;
     if (!attempt && !self->entry) {
         self->entry = entry;
         pthread_cond_broadcast(&self->changed);
@@ -1409,6 +1437,8 @@ reload_free(struct engine *engine)
     }
     if (self->prepared)
         leave_all(self->prepared);
+    if (self->given) /* the graph has ended in the middle of it */
+        leave_all(self->given);
     leave_running(engine);
     while (self->queue) {
         struct attempt *attempt = self->queue;

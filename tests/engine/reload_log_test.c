@@ -409,8 +409,7 @@ test_a_file_that_changed_while_nothing_ran_is_a_reload(void **state)
         sched_yield();
     }
     await_seen(&rig, 100);
-    engine_stop(rig.engine);
-    rig_free(&rig);
+    drain();
     read_lines("lines", &n, builds, sizeof builds);
     assert_string_equal(builds, "v1 v2 ");
 }
