@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -42,9 +43,12 @@ static void
 copy_file(const char *from, const char *to)
 {
     char bytes[65536];
-    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    int in = open(from, O_RDONLY), out;
     ssize_t n;
 
+    if (in < 0 && errno == ENOENT)
+        return; /* a draft that the reload thread has given its name meanwhile */
+    out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     assert_true(in >= 0 && out >= 0);
     while ((n = read(in, bytes, sizeof bytes)) > 0)
         assert_int_equal(write(out, bytes, (size_t)n), n);
