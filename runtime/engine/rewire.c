@@ -28,6 +28,7 @@ struct rewire {
     struct seat *next, *going;
     struct worker *lobby; /* where new nodes wait; never runs */
     struct wiring old;
+    bool has_cut;  /* the cut is for this change */
     bool is_wired; /* the new way */
     struct err *err;
 };
@@ -221,7 +222,16 @@ make_cut(struct rewire *self)
 {
     struct engine *engine = self->engine;
 
-    atomic_store(&engine->cut, CUT_WANTED);
+    /* the first entry behind the change before this one may still be to come */
+    while (!self->has_cut) {
+        uint32_t none = CUT_NONE;
+
+        self->has_cut = atomic_compare_exchange_strong(&engine->cut, &none, CUT_WANTED);
+        if (!self->has_cut && is_late_by_now(self))
+            return not_in_time(self, "", "the change before this one does not come to its end");
+        if (!self->has_cut)
+            apply_wait(engine);
+    }
     engine_wake(engine);
     while (atomic_load(&engine->cut) != CUT_GIVEN || atomic_load(&engine->cut_waits)) {
         if (is_late_by_now(self))
@@ -283,7 +293,8 @@ start_workers(struct rewire *self, enum cut_state cut)
     struct err err = {0};
 
     atomic_store(&engine->leaving, false);
-    atomic_store(&engine->cut, cut);
+    if (self->has_cut)
+        atomic_store(&engine->cut, cut);
     mark_those_who_stay(self, false);
     if (!workers_start(engine, &err))
         engine_fail(engine, err.code, err.text);

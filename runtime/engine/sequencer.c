@@ -605,7 +605,7 @@ static bool
 give_cut(struct worker *worker)
 {
     struct engine *engine = worker->engine;
-    uint32_t waits = 0;
+    uint32_t waits = 0, wanted = CUT_WANTED;
 
     if (!barrier_has_credit(worker) || !enter_cut(worker))
         return false;
@@ -613,7 +613,8 @@ give_cut(struct worker *worker)
         waits += epochs_reach(engine->actors[i]);
     atomic_store(&engine->cut_waits, waits);
     atomic_store(&engine->cut_tick, worker->sequencer->last);
-    atomic_store(&engine->cut, CUT_GIVEN);
+    /* unless it is given up by now: then this was a barrier like others */
+    atomic_compare_exchange_strong(&engine->cut, &wanted, CUT_GIVEN);
     run_barrier(worker, worker->sequencer->now_ns);
     if (!waits)
         apply_passed(engine);

@@ -57,6 +57,10 @@ tables calm/market.db >want
 
 export HDE_GRAPH=killed-$$
 is_running() { hde status --json | grep -q '"running"'; }
+asks_until_it_dies() {
+  hde apply other.yaml >"$TMP/asked" 2>&1
+  ! kill -0 "$child" 2>/dev/null
+}
 declare -A died
 for ((i = 0; i < 2 * kills; i++)); do
   case $((i % 2)) in
@@ -72,7 +76,8 @@ for ((i = 0; i < 2 * kills; i++)); do
     if [ $place = swap ]; then
       hde reload velocity --so "$(build $((i + 1)))" --no-trial --probation 0s >asked 2>&1
     else
-      hde apply other.yaml >asked 2>&1
+      # again while the log is taken, until the run dies of it
+      until_true 20 asks_until_it_dies || fail "the apply of kill $i changed nothing: $(cat asked)"
     fi
   fi
   wait "$child" 2>/dev/null
