@@ -421,6 +421,15 @@ place_start(struct engine *engine, struct err *err)
 }
 
 static bool
+have_owner(struct engine *engine, struct err *err)
+{
+    engine->owner = engine->options.owner;
+    if (!engine->owner)
+        engine->owner = owner_take(engine->graph, &engine->options, err);
+    return engine->owner != NULL;
+}
+
+static bool
 open_stores(struct engine *engine, struct err *err)
 {
     if (engine->is_taking)
@@ -480,7 +489,7 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     engine->is_taking = engine->options.log != NULL;
     if (choose_graph(engine, err) && engine_takes(engine, engine->graph, err) &&
         engine_build(engine, err) &&
-        (!engine->options.checkpoint || engine->options.steps || owner_take(engine, err)) &&
+        (!engine->options.checkpoint || engine->options.steps || have_owner(engine, err)) &&
         dlq_open(engine, err) && open_stores(engine, err) && swaps_begin(engine, err) &&
         retain_read_log(engine, err) && decide_read_log(engine, err) && open_nodes(engine, err) &&
         place_start(engine, err)) {
@@ -707,7 +716,8 @@ engine_free(struct engine *engine)
     probes_close(engine);
     ingress_close(engine->ingress);
     dlq_close(engine->dlq);
-    owner_release(engine->owner);
+    if (engine->owner != engine->options.owner)
+        owner_release(engine->owner);
     reload_free(engine);
     swaps_close(engine->swaps);
     builds_close(engine->builds);

@@ -66,6 +66,7 @@ struct engine_options {
     /* One part of several (parts.h): its counters join the file at stats_path, metrics and health
      * are those of all, and over() is called once, on any thread, when it has ended or failed. */
     const struct parts *parts;
+    struct owner *owner; /* of the store that all parts are in, borrowed; NULL: takes one itself */
     void (*over)(void *arg);
     void *over_arg;
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * owner - the hand-over of a checkpoint store.
  *
- *  (1) Who has the lock of STORE/owner has the store, from before the log is opened until it and all
- *      sinks are closed: so there is never a second writer, and nobody writes after his successor.
+ *  (1) Who has the lock of STORE/owner has the store, from before anything of it is opened until all
+ *      of it and all sinks are closed: so there is never a second writer, and nobody writes after
+ *      his successor. The parts of a cut graph share the lock of the store they are in.
  *      [tests/graphs/takeover.sh]
  *  (2) Who wants it writes STORE/challenge and waits. The owner looks for that file ten times a second
  *      and before each epoch (epoch.c), and stops; the new owner removes it.
@@ -12,8 +13,10 @@
  *      FREE --take--> OWNED --challenge--> stopping --lock released--> OWNED by the other */
 #include "engine/owner.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +33,8 @@
 enum { TAKEOVER_MS = 20000, LOOK_MS = 20, TICK_BITS = 40 };
 
 struct owner {
-    const char *store;
+    const char *store, *graph;
+    char host[STATS_NAME];
     char path[PATH_MAX], challenge[PATH_MAX];
     int fd; /* of the locked file; -1: not ours */
     uint64_t incarnation;
@@ -60,11 +64,11 @@ read_mark(const char *path, struct mark *out)
 
 /* Where it is, and durable. */
 static bool
-write_mark(int fd, const struct owner *self, const char *host)
+write_mark(int fd, const struct owner *self)
 {
     char text[STATS_NAME + 120];
     int size = snprintf(text, sizeof text, "incarnation %" PRIu64 " pid %d host %s since %lld\n",
-                        self->incarnation, (int)getpid(), host,
+                        self->incarnation, (int)getpid(), self->host,
                         (long long)(clock_real_ns() / NS_PER_S));
     size_t done;
 
@@ -84,7 +88,7 @@ owner_is_told_to_stop(const struct owner *self, struct err *err)
     struct mark who;
     char text[STATS_NAME + 40] = "another process";
 
-    if (!self || self->fd < 0 || access(self->challenge, F_OK))
+    if (!self || access(self->challenge, F_OK))
         return false;
     if (read_mark(self->challenge, &who))
         put_who(&who, text, sizeof text);
@@ -102,10 +106,10 @@ owner_first_tick(const struct owner *self)
 }
 
 static bool
-challenge(const struct owner *self, const char *host)
+challenge(const struct owner *self)
 {
     int fd = io.open(self->challenge, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    bool ok = fd >= 0 && write_mark(fd, self, host);
+    bool ok = fd >= 0 && write_mark(fd, self);
 
     if (fd >= 0)
         close(fd);
@@ -114,7 +118,7 @@ challenge(const struct owner *self, const char *host)
 
 /* The lock, from whoever has it. */
 static bool
-wait_for_lock(struct owner *self, const struct engine *engine, struct err *err)
+wait_for_lock(struct owner *self, bool refuses, struct err *err)
 {
     int64_t start_ns = clock_mono_ns();
     struct mark who;
@@ -124,14 +128,14 @@ wait_for_lock(struct owner *self, const struct engine *engine, struct err *err)
         return true;
     if (read_mark(self->path, &who))
         put_who(&who, text, sizeof text);
-    if (engine->options.refuses_takeover)
+    if (refuses)
         return err_set(err, "HDE-R097", "%s runs on the store '%s', and --no-takeover was given",
                        text, self->store);
-    log_line(LEVEL_WARN, engine->graph->name, NULL, "checkpoint.takeover",
+    log_line(LEVEL_WARN, self->graph, NULL, "checkpoint.takeover",
              "%s runs on the store '%s': it is told to stop, and this run goes on from there", text,
              self->store);
     while (clock_mono_ns() - start_ns < TAKEOVER_MS * (int64_t)NS_PER_MS) {
-        if (access(self->challenge, F_OK) && !challenge(self, engine->host))
+        if (access(self->challenge, F_OK) && !challenge(self))
             return err_set(err, "HDE-R014", "'%s' cannot be written: %s", self->challenge,
                            strerror(errno));
         poll(NULL, 0, LOOK_MS);
@@ -143,29 +147,43 @@ wait_for_lock(struct owner *self, const struct engine *engine, struct err *err)
                    text, self->store, TAKEOVER_MS / 1000);
 }
 
-bool
-owner_take(struct engine *engine, struct err *err)
+static bool
+take(struct owner *self, bool refuses, struct err *err)
 {
-    struct owner *self = xcalloc(1, sizeof *self);
     struct mark before;
 
-    engine->owner = self;
-    self->store = engine->graph->checkpoint.store;
-    snprintf(self->path, sizeof self->path, "%s/owner", self->store);
-    snprintf(self->challenge, sizeof self->challenge, "%s/challenge", self->store);
     self->fd = io_make_folders(self->store)
                    ? io.open(self->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644)
                    : -1;
     if (self->fd < 0)
         return err_set(err, "HDE-R014", "'%s' cannot be made: %s", self->path, strerror(errno));
-    if (!wait_for_lock(self, engine, err))
+    if (!wait_for_lock(self, refuses, err))
         return false;
     read_mark(self->path, &before);
     self->incarnation = before.incarnation + 1;
-    if (!write_mark(self->fd, self, engine->host))
+    if (!write_mark(self->fd, self))
         return err_set(err, "HDE-R014", "'%s' cannot be written: %s", self->path, strerror(errno));
     io.unlink(self->challenge);
     return true;
+}
+
+struct owner *
+owner_take(const struct graph *graph, const struct engine_options *options, struct err *err)
+{
+    struct owner *self = xcalloc(1, sizeof *self);
+
+    self->store = graph->checkpoint.store;
+    self->graph = graph->name;
+    if (options->host)
+        snprintf(self->host, sizeof self->host, "%s", options->host);
+    else if (gethostname(self->host, sizeof self->host - 1))
+        snprintf(self->host, sizeof self->host, "localhost");
+    snprintf(self->path, sizeof self->path, "%s/owner", self->store);
+    snprintf(self->challenge, sizeof self->challenge, "%s/challenge", self->store);
+    if (take(self, options->refuses_takeover, err))
+        return self;
+    owner_release(self);
+    return NULL;
 }
 
 void

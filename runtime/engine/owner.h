@@ -3,15 +3,16 @@
 #ifndef ENGINE_OWNER_H
 #define ENGINE_OWNER_H
 
-#include "engine/run.h"
+#include "engine/engine.h"
 
 struct owner;
 
-/* Makes engine->owner of the graph's checkpoint store, before anything in it is opened. Another
- * process that has it is told to stop and waited for. False with err: it does not stop, or
- * options.refuses_takeover. */
-bool owner_take(struct engine *engine, struct err *err);
-void owner_release(struct owner *self); /* after everything in the store is closed; removes nothing */
+/* The store of the graph, before anything in it is opened. Another process that has it is told to
+ * stop and waited for. NULL with err: it does not stop, or options->refuses_takeover. The graph must
+ * outlive it; options->owner is not looked at. */
+struct owner *owner_take(const struct graph *graph, const struct engine_options *options,
+                         struct err *err);
+void owner_release(struct owner *self); /* after all in the store is closed; removes nothing */
 /* Any thread. True: another process has asked for the store, err says who (HDE-R097). */
 bool owner_is_told_to_stop(const struct owner *self, struct err *err);
 /* No tick of an earlier owner is above or at this one. */

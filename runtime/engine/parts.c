@@ -12,6 +12,7 @@
 #include "engine/parts.h"
 
 #include "base/log.h"
+#include "engine/owner.h"
 #include "engine/run.h"
 #include "graph/parts.h"
 #include "link/ends.h"
@@ -39,6 +40,7 @@ struct parts {
     struct graph_cut cut;
     size_t n;
     struct part *part;
+    struct owner *owner;      /* of a cut graph's store; NULL: none, or the engine has its own */
     bool takes_log;           /* links lead nowhere: the logs of parts speak for them */
     struct link **link;       /* cut.n_links of them; NULL: takes_log */
     struct stats *stats;      /* of all; NULL: the engine's */
@@ -101,6 +103,7 @@ over(void *arg)
     struct part *part = arg;
     struct parts *self = part->parts;
     size_t index = (size_t)(part - self->part);
+    struct err err = {0};
 
     if (!part->engine) /* it could not even be made */
         return;
@@ -115,7 +118,8 @@ over(void *arg)
         pthread_mutex_lock(&self->lock);
         pthread_cond_broadcast(&self->changed);
         pthread_mutex_unlock(&self->lock);
-    } else if (engine_state(part->engine) == ENGINE_FAILED) {
+    } else if (engine_state(part->engine) == ENGINE_FAILED &&
+               !owner_is_told_to_stop(self->owner, &err)) { /* then all of them fail alike */
         say_failed(part);
     }
 }
@@ -293,6 +297,7 @@ make_part(struct parts *self, size_t i, const struct engine_options *whole, stru
     options.stats_path = self->stats_path;
     options.registry = NULL; /* a part is not changed while it runs */
     options.parts = self;
+    options.owner = self->owner;
     options.over = over;
     options.over_arg = part;
     part->engine = engine_new(graph, &options, err);
@@ -302,6 +307,9 @@ make_part(struct parts *self, size_t i, const struct engine_options *whole, stru
 static bool
 make_cut(struct parts *self, const struct engine_options *options, struct err *err)
 {
+    if (options->checkpoint && !options->steps &&
+        !(self->owner = owner_take(self->graph, options, err)))
+        return false;
     if (!make_stats(self, options, err))
         return false;
     for (size_t i = 0; i < self->cut.n_links; i++)
@@ -375,6 +383,7 @@ parts_free(struct parts *self)
         engine_free(self->part[i].engine);
     for (size_t i = 0; i < self->cut.n_links; i++)
         link_free(self->link[i]);
+    owner_release(self->owner);
     stats_close(self->stats);
     stats_free(self->link_stats, self->stats_fd < 0 ? self->stats_path : NULL);
     if (self->stats_fd >= 0)
