@@ -6,7 +6,7 @@
 #   ./test.sh --asan [FILTER]  the same in a build with AddressSanitizer and UBSan
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
-#   ./test.sh --all            all four, as CI does
+#   ./test.sh --all            all four, as CI does; a test that fails runs twice
 #   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, live, models, reload
 #   ./test.sh --bench          what `hde bench quant` compares, with QuantLib, numpy and scipy
 set -euo pipefail
@@ -14,12 +14,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 
-presets=() filter= campaign= minutes=1 bench=
+presets=() again=() filter= campaign= minutes=1 bench=
 while [ $# -gt 0 ]; do
   case $1 in
   -h | --help) usage; exit 0 ;;
   --asan | --tsan | --clang) presets+=("${1#--}") ;;
-  --all) presets=(dev clang asan tsan) ;;
+  --all) presets=(dev clang asan tsan) again=(--repeat until-pass:2) ;;
   --bench) bench=1 ;;
   --campaign) [ $# -ge 2 ] || { echo "test.sh: --campaign needs a name" >&2; exit 64; }
     campaign=$2; shift ;;
@@ -98,8 +98,12 @@ for preset in "${presets[@]}"; do
   [ "$preset" = asan ] && only=(-LE install)
   echo "== test: $preset"
   rm -rf "build-$preset/reports"
+  # In --all, on a machine that may be busy, what fails runs once more, and is named.
   ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error \
-    ${only[@]+"${only[@]}"} ${filter:+-R "$filter"} || failed+=("$preset")
+    ${again[@]+"${again[@]}"} ${only[@]+"${only[@]}"} ${filter:+-R "$filter"} 2>&1 |
+    tee "build-$preset/test.log" || failed+=("$preset")
+  grep -E '\*\*\*(Failed|Timeout|Exception)' "build-$preset/test.log" |
+    sed -nE 's/.*Test +#[0-9]+: ([^ ]+) .*/test.sh: failed at the first try: \1/p' || true
   # Tables that tests leave there are of interest to who asked for them.
   if [ -n "$filter" ]; then cat "build-$preset"/reports/* 2>/dev/null || true; fi
 done
