@@ -118,8 +118,8 @@ function(hde_script_test name script)
   hde_test_environment(${name} ${arg_TIMEOUT} "${arg_LABELS}")
 endfunction()
 
-# intercept_tls_get_addr=0: LeakSanitizer keeps what it learns of a plugin's thread-local storage
-# when the plugin is unloaded, and crashes on it after many of them.
+# intercept_tls_get_addr=0: LeakSanitizer and ThreadSanitizer keep what they learn of a plugin's
+# thread-local storage when the plugin is unloaded, and crash on it later.
 function(hde_test_environment name timeout labels)
   set(environment
     HDE_PLUGIN_PATH=${HDE_PLUGIN_DIR}:${PROJECT_BINARY_DIR}/tests/plugins
@@ -127,7 +127,7 @@ function(hde_test_environment name timeout labels)
     HDE_BUILD=${PROJECT_BINARY_DIR}
     UBSAN_OPTIONS=print_stacktrace=1
     ASAN_OPTIONS=detect_leaks=1:intercept_tls_get_addr=0
-    TSAN_OPTIONS=halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp)
+    TSAN_OPTIONS=halt_on_error=1:intercept_tls_get_addr=0:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp)
   if(HDE_SANITIZE)
     math(EXPR timeout "${timeout} * 4")
   endif()
