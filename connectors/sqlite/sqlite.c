@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sqlite - one connection: open, transactions, statements, schema versions. */
+#include <assert.h>
 #include <connectors/sqlite.h>
+#include <hde/text.h>
 
 #include <math.h>
 #include <stdarg.h>
@@ -235,25 +237,43 @@ sqlite_run(struct sqlite *db, sqlite3_stmt *stmt, struct sqlite_error *error)
     return rc == 0;
 }
 
+/* A value that could not be bound would be a NULL in the row, and nobody would know. */
+static void
+bound(int rc)
+{
+    if (rc == SQLITE_NOMEM)
+        hde_no_memory();
+    assert(rc == SQLITE_OK);
+}
+
+void
+sqlite_bind_null(sqlite3_stmt *stmt, int index)
+{
+    bound(sqlite3_bind_null(stmt, index));
+}
+
 void
 sqlite_bind_real(sqlite3_stmt *stmt, int index, double x)
 {
-    if (isnan(x))
-        sqlite3_bind_null(stmt, index);
-    else
-        sqlite3_bind_double(stmt, index, x);
+    bound(isnan(x) ? sqlite3_bind_null(stmt, index) : sqlite3_bind_double(stmt, index, x));
 }
 
 void
 sqlite_bind_integer(sqlite3_stmt *stmt, int index, int64_t x)
 {
-    sqlite3_bind_int64(stmt, index, x);
+    bound(sqlite3_bind_int64(stmt, index, x));
 }
 
 void
 sqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text)
 {
-    sqlite3_bind_text(stmt, index, text, -1, SQLITE_STATIC);
+    bound(sqlite3_bind_text(stmt, index, text, -1, SQLITE_STATIC));
+}
+
+void
+sqlite_bind_copy(sqlite3_stmt *stmt, int index, const char *text, size_t size)
+{
+    bound(sqlite3_bind_text64(stmt, index, text, size, SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 double
@@ -301,7 +321,10 @@ compare(struct sqlite *db, const struct sqlite_migration *migrations, size_t n, 
     *applied = 0;
     while (stmt && (rc = sqlite_step(db, stmt, error)) == 1) {
         const char *name = (const char *)sqlite3_column_text(stmt, 1);
+        const char *sum_there = (const char *)sqlite3_column_text(stmt, 2);
 
+        if (!name || !sum_there)
+            hde_no_memory(); /* neither column can be NULL */
         if (*applied == n) {
             fail(error, SQLITE_TROUBLE_NEWER,
                  "%s: schema version %lld (%s) is newer than this program's %zu: use the program "
@@ -311,7 +334,7 @@ compare(struct sqlite *db, const struct sqlite_migration *migrations, size_t n, 
         }
         checksum(migrations[*applied].sql, sum);
         if (strcmp(name, migrations[*applied].name) != 0 ||
-            strcmp((const char *)sqlite3_column_text(stmt, 2), sum) != 0) {
+            strcmp(sum_there, sum) != 0) {
             fail(error, SQLITE_TROUBLE_OTHER,
                  "%s: migration %s in the file is not this program's %s: it was made by another "
                  "build; use another file",

@@ -151,7 +151,7 @@ bind_scalar(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
     const void *value = field_at(message, field->offset);
 
     if (!is_present(message, field)) {
-        sqlite3_bind_null(stmt, at);
+        sqlite_bind_null(stmt, at);
         return;
     }
     switch (field->type) {
@@ -190,7 +190,7 @@ bind_entry(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
     const char *text;
 
     if (*(const size_t *)field_at(message, field->quantifier_offset) != n) {
-        sqlite3_bind_null(stmt, at);
+        sqlite_bind_null(stmt, at);
         return false;
     }
     switch (field->type) {
@@ -208,10 +208,10 @@ bind_entry(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
         if (((const int64_t *)values)[i])
             sqlite_bind_integer(stmt, at, ((const int64_t *)values)[i]);
         else
-            sqlite3_bind_null(stmt, at);
+            sqlite_bind_null(stmt, at);
         return ((const int64_t *)values)[i] != 0;
     default:
-        sqlite3_bind_null(stmt, at);
+        sqlite_bind_null(stmt, at);
         return false;
     }
 }
@@ -225,7 +225,7 @@ bind_list(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
     hde_text json = {0};
 
     if (!n) {
-        sqlite3_bind_null(stmt, at);
+        sqlite_bind_null(stmt, at);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -236,7 +236,7 @@ bind_list(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
             hde_json_number(&json, ((const double *)values)[i]);
     }
     hde_text_puts(&json, "]");
-    sqlite3_bind_text(stmt, at, json.data, (int)json.len, SQLITE_TRANSIENT);
+    sqlite_bind_copy(stmt, at, json.data, json.len);
     hde_text_free(&json);
 }
 
@@ -252,7 +252,7 @@ table_bind(const struct table *table, const ProtobufCMessage *const *parts, size
 
         has_series |= column->kind == COLUMN_SERIES;
         if (!part)
-            sqlite3_bind_null(table->upsert, at);
+            sqlite_bind_null(table->upsert, at);
         else if (column->kind == COLUMN_SCALAR)
             bind_scalar(table->upsert, at, part, column->field);
         else if (column->kind == COLUMN_LIST)

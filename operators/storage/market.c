@@ -222,10 +222,10 @@ write_chain(const struct writing *writing, const Hde__RawChain *raw)
     sqlite_bind_text(stmt, 3, raw->venue);
     sqlite_bind_text(stmt, 4, raw->underlying);
     sqlite_bind_text(stmt, 5, raw->source);
-    sqlite3_bind_null(stmt, 6);
+    sqlite_bind_null(stmt, 6);
     if (raw->has_expiry_ns)
         sqlite_bind_integer(stmt, 6, raw->expiry_ns);
-    sqlite3_bind_null(stmt, 7);
+    sqlite_bind_null(stmt, 7);
     if (raw->has_lot_size)
         sqlite_bind_real(stmt, 7, raw->lot_size);
     sqlite_bind_text(stmt, 8, enum_text(&hde__quantity_unit__descriptor, (int)raw->oi_unit));

@@ -59,10 +59,13 @@ int sqlite_step(struct sqlite *db, sqlite3_stmt *stmt, struct sqlite_error *erro
 /* Runs a statement without results, bound values stay. */
 bool sqlite_run(struct sqlite *db, sqlite3_stmt *stmt, struct sqlite_error *error);
 
-/* Unknown is NULL: NaN and a NULL text bind NULL. Text is lent until the statement is reset. */
+/* Unknown is NULL: NaN and a NULL text bind NULL. Text is lent until the statement is reset, of
+ * sqlite_bind_copy() until it returns. Without memory they end the process (hde_no_memory()). */
+void sqlite_bind_null(sqlite3_stmt *stmt, int index);
 void sqlite_bind_real(sqlite3_stmt *stmt, int index, double x);
 void sqlite_bind_integer(sqlite3_stmt *stmt, int index, int64_t x);
 void sqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text);
+void sqlite_bind_copy(sqlite3_stmt *stmt, int index, const char *text, size_t size);
 double sqlite_real(sqlite3_stmt *stmt, int column); /* NaN where the value is NULL */
 
 /* ---- Schema versions ----------------------------------------------------------------------
