@@ -5,9 +5,10 @@ build_packages=(
   gcc libc6-dev make cmake ninja-build pkg-config git ca-certificates
   protobuf-c-compiler protobuf-compiler libprotobuf-c-dev
   libyaml-dev libzmq3-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev
+  libpq-dev librdkafka-dev libhiredis-dev
 )
 test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
-  python3-mpmath python3-scipy spin)
+  python3-mpmath python3-scipy spin postgresql-15 redis-server maven openjdk-17-jre-headless)
 # What `hde bench quant` compares with; without them it says what is missing.
 # shellcheck disable=SC2034
 bench_packages=(g++ libquantlib0-dev python3-numpy python3-scipy)
