@@ -20,7 +20,7 @@ set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(lib protobuf-c:libprotobuf-c yaml:yaml-0.1 zmq:libzmq sqlite:sqlite3 mhd:libmicrohttpd
-            curl:libcurl jansson:jansson)
+            curl:libcurl jansson:jansson pq:libpq rdkafka:rdkafka hiredis:hiredis)
   string(REPLACE ":" ";" pair ${lib})
   list(GET pair 0 name)
   list(GET pair 1 module)
