@@ -5,7 +5,7 @@
  * with two inputs, diamonds. A plain reference executor in this file says what each sink must get,
  * tick by tick. Then the engine runs the graph on different placements: fused, one and two workers,
  * boundaries everywhere, capacity 1, ZeroMQ edges, blocking nodes, replicas.
- * HDE_SEEDS=n runs n seeds, HDE_SEED=s runs one. */
+ * HDE_SEEDS=n runs n seeds, HDE_ONE=s runs one. */
 #include "engine/run.h"
 #include "ops.h"
 #include "plan.h"
@@ -499,7 +499,7 @@ run_seed(uint64_t seed)
 static void
 test_order_equals_the_reference_on_random_graphs(void **state)
 {
-    const char *one = getenv("HDE_SEED"), *many = getenv("HDE_SEEDS"), *from = getenv("HDE_FROM");
+    const char *one = getenv("HDE_ONE"), *many = getenv("HDE_SEEDS"), *from = getenv("HDE_FROM");
     uint64_t n = many ? strtoull(many, NULL, 10) : SEEDS,
              first = from ? strtoull(from, NULL, 10) : 1;
 

@@ -9,7 +9,7 @@
  *   - every message of every source has come out once, in order;
  *   - the log, taken again by a plain fused engine, gives what the sinks have, byte by byte;
  *   - nobody was ever stuck.
- * HDE_SEEDS=n runs n seeds, HDE_SEED=s runs one and tells its steps. */
+ * HDE_SEEDS=n runs n seeds, HDE_ONE=s runs one and tells its steps. */
 #include "seeded.h"
 
 #include "engine/reload.h"
@@ -160,7 +160,7 @@ run_seed(uint64_t seed, bool is_loud)
 static void
 test_every_interleaving_and_crash_gives_the_same_tables(void **state)
 {
-    const char *one = getenv("HDE_SEED"), *many = getenv("HDE_SEEDS");
+    const char *one = getenv("HDE_ONE"), *many = getenv("HDE_SEEDS");
     uint64_t n = many ? strtoull(many, NULL, 10) : SEEDS;
 
     if (one) {
@@ -182,7 +182,7 @@ static int
 end(void **state)
 {
     if (total.seed)
-        print_message("HDE_SEED=%llu\n", (unsigned long long)total.seed);
+        print_message("HDE_ONE=%llu\n", (unsigned long long)total.seed);
     return seeded_end(state);
 }
 
