@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * jsonl - messages as JSON, one a line, into a file, one file a type, or standard output.
  *
- * Lines wait in memory until a tick is complete, so what is written is always whole ticks; what
- * the disk did not take stays and is tried again, from the byte where it stopped. */
+ *  (1) Lines wait in memory until a tick is complete, so what is written is always whole ticks;
+ *      what the disk did not take stays and is tried again, from the byte where it stopped.
+ *      [test_a_full_disk_is_tried_again_from_where_it_stopped]
+ *  (2) In a graph with checkpoints PATH.mark says up to which tick, and how long, the files are
+ *      whole. It is written when the lines before it are safe; what a crash leaves behind it is cut
+ *      off when the sink opens, and comes again. [test_what_is_behind_the_mark_is_cut_off,
+ *      tests/graphs/kill.sh]
+ *  (3) Without checkpoints nothing comes again: nothing is cut off, and a mark of before is
+ *      removed, since it no longer says what the files have.
+ *      [test_without_checkpoints_nothing_is_cut_off] */
+#include "mark.h"
 #include "out.h"
 #include "project.h"
 
@@ -15,6 +24,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const ProtobufCMessageDescriptor *const types[] = {
@@ -34,9 +44,13 @@ struct jsonl {
     struct out file[TYPES];               /* the first alone, or one a type, opened when needed */
     struct projection *projection[TYPES]; /* with `fields`: NULL where a type has none of them */
     hde_text lines[TYPES];                /* of the tick that is not complete */
-    uint64_t tick;
+    uint64_t tick, complete;              /* of `lines`; up to it all is in `file` */
+    bool keeps_mark, has_news;            /* what is not covered by the mark */
+    struct mark mark;
+    hde_text mark_path, owner;
     hde_counter *written;
 };
+_Static_assert(TYPES <= (int)MARK_FILES, "a mark has a length for each file");
 
 static bool
 is_stdout(const struct jsonl *self)
@@ -45,6 +59,15 @@ is_stdout(const struct jsonl *self)
     const char *name = path ? strrchr(path, '/') : NULL;
 
     return !path || !*path || strcmp(name ? name + 1 : path, "-") == 0;
+}
+
+/* Neither standard output nor a pipe or a device. */
+static bool
+is_a_file(const struct jsonl *self)
+{
+    struct stat st;
+
+    return !is_stdout(self) && (stat(self->path.path, &st) || S_ISREG(st.st_mode));
 }
 
 /* ---- Files --------------------------------------------------------------------------------- */
@@ -85,7 +108,8 @@ open_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
 {
     struct out *out = &self->file[i];
     hde_text name = {0};
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (self->append ? O_APPEND : O_TRUNC);
+    bool goes_on = self->append || self->mark.tick;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (goes_on ? O_APPEND : O_TRUNC);
     hde_status status = HDE_OK;
 
     if (out->fd >= 0)
@@ -95,7 +119,7 @@ open_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
         return HDE_OK;
     }
     put_name(&name, self, i);
-    if (self->append)
+    if (goes_on)
         end_last_line(out, name.data);
     out->fd = open(name.data, flags, 0666);
     if (out->fd < 0)
@@ -104,21 +128,29 @@ open_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
     return status;
 }
 
+/* What stopped a write to that file, 0: nothing. */
+static hde_status
+say(hde_ctx *ctx, const char *path, int error)
+{
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+        return hde_retry(ctx, "jsonl.full", "%s: %s (make room; nothing is lost meanwhile)", path,
+                         strerror(error));
+    if (error == EPIPE)
+        return hde_fail(ctx, "jsonl.closed", "%s: the reader has gone away", path);
+    if (error)
+        return hde_fail(ctx, "jsonl.cannot-write", "%s: %s", path, strerror(error));
+    return HDE_OK;
+}
+
 /* Writes the complete ticks of all files. */
 static hde_status
 write_out(hde_ctx *ctx, struct jsonl *self)
 {
     for (unsigned i = 0; i < TYPES; i++) {
         int error = out_left(&self->file[i]) ? out_write(&self->file[i]) : 0;
-        const char *path = is_stdout(self) ? "standard output" : self->path.path;
 
-        if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-            return hde_retry(ctx, "jsonl.full", "%s: %s (make room; nothing is lost meanwhile)",
-                             path, strerror(error));
-        if (error == EPIPE)
-            return hde_fail(ctx, "jsonl.closed", "%s: the reader has gone away", path);
         if (error)
-            return hde_fail(ctx, "jsonl.cannot-write", "%s: %s", path, strerror(error));
+            return say(ctx, is_stdout(self) ? "standard output" : self->path.path, error);
     }
     return HDE_OK;
 }
@@ -127,9 +159,11 @@ static void
 complete_tick(struct jsonl *self)
 {
     for (unsigned i = 0; i < TYPES; i++) {
+        self->has_news |= self->lines[i].len > 0;
         hde_text_put(&self->file[i].text, self->lines[i].data, self->lines[i].len);
         hde_text_clear(&self->lines[i]);
     }
+    self->complete = self->tick;
 }
 
 static size_t
@@ -140,6 +174,135 @@ left(const struct jsonl *self)
     for (unsigned i = 0; i < TYPES; i++)
         sum += out_left(&self->file[i]);
     return sum;
+}
+
+/* ---- The mark ------------------------------------------------------------------------------ */
+
+/* A later start of this node writes here if its mark is there. */
+static bool
+is_fenced(const struct jsonl *self)
+{
+    struct mark stored;
+
+    return mark_read(self->mark_path.data, self->owner.data, &stored) == MARK_READ &&
+           HDE_TICK_INCARNATION(stored.tick) > HDE_TICK_INCARNATION(self->complete);
+}
+
+static hde_status
+store_mark(hde_ctx *ctx, struct jsonl *self)
+{
+    struct stat st;
+
+    if (is_fenced(self))
+        return hde_fail(ctx, "jsonl.fenced",
+                        "%s: a later start of node '%s' writes to this file: this one stops",
+                        self->path.path, hde_node_name(ctx));
+    for (unsigned i = 0; i < TYPES; i++) {
+        if (self->file[i].fd < 0)
+            continue;
+        if (fdatasync(self->file[i].fd) || fstat(self->file[i].fd, &st))
+            return say(ctx, self->path.path, errno);
+        self->mark.length[i] = (uint64_t)st.st_size;
+    }
+    self->mark.tick = self->complete;
+    return say(ctx, self->mark_path.data,
+               mark_write(self->mark_path.data, self->owner.data, &self->mark));
+}
+
+/* Makes the complete ticks safe. */
+static hde_status
+commit(hde_ctx *ctx, struct jsonl *self)
+{
+    hde_status status = write_out(ctx, self);
+
+    if (status != HDE_OK || !self->keeps_mark || !self->has_news)
+        return status;
+    status = store_mark(ctx, self);
+    if (status == HDE_OK)
+        self->has_news = false;
+    return status;
+}
+
+/* Cuts a file to its length in the mark. One that is empty was moved away, by logrotate say. */
+static hde_status
+cut_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
+{
+    uint64_t *length = &self->mark.length[i];
+    hde_text name = {0};
+    hde_status status = HDE_OK;
+    struct stat st = {0};
+
+    put_name(&name, self, i);
+    if (stat(name.data, &st) || st.st_size == 0) {
+        *length = 0;
+    } else if ((uint64_t)st.st_size < *length) {
+        status = hde_fail(ctx, "jsonl.shorter",
+                          "%s has %lld bytes, and %llu when its mark was written: put it back, or "
+                          "move it away and begin an empty one",
+                          name.data, (long long)st.st_size, (unsigned long long)*length);
+    } else if ((uint64_t)st.st_size > *length) {
+        hde_log(ctx, HDE_INFO, "jsonl.cut", "%s: %llu bytes behind the mark go, they come again",
+                name.data, (unsigned long long)st.st_size - (unsigned long long)*length);
+        if (truncate(name.data, (off_t)*length))
+            status = say(ctx, name.data, errno);
+    }
+    hde_text_free(&name);
+    return status;
+}
+
+static unsigned
+files_of(const struct jsonl *self)
+{
+    return strcmp(self->by_type, "files") == 0 ? TYPES : 1;
+}
+
+/* What is there already belongs to nobody's tick. */
+static hde_status
+begin_mark(hde_ctx *ctx, struct jsonl *self)
+{
+    for (unsigned i = 0; i < files_of(self) && self->append; i++) {
+        hde_text name = {0};
+        struct stat st;
+
+        put_name(&name, self, i);
+        if (stat(name.data, &st) == 0)
+            self->mark.length[i] = (uint64_t)st.st_size;
+        hde_text_free(&name);
+    }
+    return say(ctx, self->mark_path.data,
+               mark_write(self->mark_path.data, self->owner.data, &self->mark));
+}
+
+/* Before the files are opened. */
+static hde_status
+open_mark(hde_ctx *ctx, struct jsonl *self)
+{
+    hde_status status = HDE_OK;
+
+    hde_text_printf(&self->owner, "%s/%s", hde_graph_name(ctx), hde_node_name(ctx));
+    hde_text_printf(&self->mark_path, "%s.mark", self->path.path);
+    self->keeps_mark = hde_recovers(ctx);
+    if (!self->keeps_mark) {
+        unlink(self->mark_path.data);
+        return HDE_OK;
+    }
+    switch (mark_read(self->mark_path.data, self->owner.data, &self->mark)) {
+    case MARK_NONE:
+        return begin_mark(ctx, self);
+    case MARK_READ:
+        for (unsigned i = 0; i < files_of(self) && status == HDE_OK; i++)
+            status = cut_file(ctx, self, i);
+        return status;
+    case MARK_OTHERS:
+        return hde_fail(ctx, "jsonl.other-mark",
+                        "%s is of another node: give this one a file of its own, or remove it",
+                        self->mark_path.data);
+    case MARK_BAD:
+        break;
+    }
+    return hde_fail(ctx, "jsonl.bad-mark",
+                    "%s is no mark: remove it (the end of the log may then come twice)",
+                    self->mark_path.data);
 }
 
 /* ---- Lines --------------------------------------------------------------------------------- */
@@ -210,7 +373,9 @@ jsonl_open(hde_ctx *ctx, void *state)
             return hde_fail(ctx, "jsonl.unknown-field",
                             "fields: no message that this sink takes has '%s'",
                             self->fields.item[i]);
-    return strcmp(self->by_type, "files") == 0 ? HDE_OK : open_file(ctx, self, 0);
+    if (is_a_file(self) && open_mark(ctx, self) != HDE_OK)
+        return HDE_FAIL;
+    return files_of(self) > 1 ? HDE_OK : open_file(ctx, self, 0);
 }
 
 static hde_status
@@ -223,7 +388,7 @@ jsonl_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         self->tick = batch->tick;
     }
     if (left(self) >= WRITE_AT) {
-        hde_status status = write_out(ctx, self);
+        hde_status status = commit(ctx, self);
 
         if (status != HDE_OK)
             return status;
@@ -243,7 +408,16 @@ jsonl_flush(hde_ctx *ctx, void *state, uint64_t tick)
     struct jsonl *self = state;
 
     complete_tick(self);
-    return write_out(ctx, self);
+    if (self->complete < tick)
+        self->complete = tick;
+    return commit(ctx, self);
+}
+
+static hde_status
+jsonl_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+{
+    *tick = ((struct jsonl *)state)->mark.tick;
+    return HDE_OK;
 }
 
 static void
@@ -258,17 +432,20 @@ jsonl_close(hde_ctx *ctx, void *state)
         hde_text_free(&self->lines[i]);
         projection_free(self->projection[i]);
     }
+    hde_text_free(&self->mark_path);
+    hde_text_free(&self->owner);
 }
 
 static const hde_param params[] = {
-    HDE_PARAM(struct jsonl, path, .fallback = "",
+    HDE_PARAM(struct jsonl, path, .fallback = "", .flags = HDE_PARAM_STORE,
               .help = "the file; left out or - is standard output"),
     HDE_PARAM(struct jsonl, by_type, .fallback = "field", .choices = "field|files|none",
               .help = "tell types by a field \"type\", by one file each (name.Type.jsonl), or not"),
     HDE_PARAM(struct jsonl, fields, .fallback = "",
               .help = "only these fields, as paths: [expiry, metrics.pcr.oi]; messages that have "
                       "none of them are left out"),
-    HDE_PARAM(struct jsonl, append, .fallback = "true", .help = "false: begin with an empty file"),
+    HDE_PARAM(struct jsonl, append, .fallback = "true", 
+              .help = "false: begin with an empty file, where no mark says that it goes on"),
     {0}};
 
 static const hde_port inputs[] = {
@@ -286,7 +463,8 @@ static const hde_operator jsonl = {
     .summary = "messages as JSON lines into a file or standard output",
     .help = "Fields have the names of the schemas, absent ones are left out, unknown entries of\n"
             "columns are null. Whole ticks are written when the input runs empty. A full disk is\n"
-            "tried again and loses nothing.",
+            "tried again and loses nothing. In a graph with checkpoints PATH.mark says how far\n"
+            "the file is whole, and lines come once; not so on standard output.",
     .inputs = inputs,
     .params = params,
     .state_size = sizeof(struct jsonl),
@@ -294,6 +472,7 @@ static const hde_operator jsonl = {
     .batch = jsonl_batch,
     .close = jsonl_close,
     .flush = jsonl_flush,
+    .mark = jsonl_mark,
 };
 
 HDE_PLUGIN(&jsonl);

@@ -11,6 +11,7 @@
 #include "engine/retain.h"
 #include "engine/run.h"
 #include "engine/swap.h"
+#include "graph/delivery.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -160,6 +161,7 @@ fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *
                           .said = arena_alloc(&node->arena, sizeof *node->ctx.said),
                           .node = arena_text(&node->arena, def->name),
                           .graph = arena_text(&node->arena, graph->name),
+                          .recovers = node->engine->options.checkpoint,
                           .watermark_ns = WM_NONE,
                           .log_level = HDE_INFO,
                           .n_outlets = count_ports(op->outputs),
@@ -328,7 +330,7 @@ add_node(struct builder *self, struct actor *actor, struct node *node)
     if (!node->source)
         worker_move(node, actor->worker);
     actor->has_flush |= node->has_flush;
-    actor->is_gated |= actor->engine->options.checkpoint && node->ctx.op->mark;
+    actor->is_gated |= actor->engine->options.checkpoint && delivery_has_mark(node->def);
     actor->n_ended += node->has_ended;
     append(self, &actor->nodes, &actor->n_nodes, node);
 }

@@ -67,6 +67,7 @@ struct hde_ctx {
     const char *graph;
     const char *key; /* of a node with replicas; NULL: it has none */
     uint32_t replica, n_replicas;
+    bool recovers; /* the graph keeps checkpoints */
     void *state;
     hde_status (*batch)(hde_ctx *ctx, void *state, hde_batch *batch); /* op->batch */
     int64_t now_ns;           /* processing time of the current entry */

@@ -205,6 +205,12 @@ hde_graph_name(const hde_ctx *ctx)
     return ctx->graph ? ctx->graph : "";
 }
 
+bool
+hde_recovers(const hde_ctx *ctx)
+{
+    return ctx->recovers;
+}
+
 const char *
 hde_node_name(const hde_ctx *ctx)
 {

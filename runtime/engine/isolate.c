@@ -456,6 +456,8 @@ first_call(struct isolated *self, hde_ctx *ctx, void *state)
     setup.has_replica = setup.has_replicas = ctx->key != NULL;
     setup.replica = ctx->replica;
     setup.replicas = ctx->n_replicas;
+    setup.has_recovers = ctx->recovers;
+    setup.recovers = ctx->recovers;
     call.setup = &setup;
     status = ask_and_emit(self, ctx, &call);
     hde_text_free(&params);

@@ -285,6 +285,7 @@ make_instance(struct child *self, const Hde__IsolatedSetup *setup)
                           .key = setup->key ? arena_text(&self->arena, setup->key) : NULL,
                           .replica = setup->replica,
                           .n_replicas = setup->replicas,
+                          .recovers = setup->recovers,
                           .n_outlets = n,
                           .outlets = outlets};
     return ok;

@@ -9,6 +9,7 @@
  *      segments are joined only if no path leads from one to the other through a third.
  *      [test_placement_is_acyclic_on_random_graphs] */
 #include "engine/run.h"
+#include "graph/delivery.h"
 
 #include <unistd.h>
 
@@ -48,7 +49,7 @@ find(const struct maker *self, uint32_t node)
 static bool
 is_gated(const struct maker *self, const struct graph_node *node)
 {
-    return self->options->checkpoint && node->op->mark;
+    return self->options->checkpoint && delivery_has_mark(node);
 }
 
 /* Whether nothing about this edge alone speaks against a direct call. */

@@ -228,6 +228,7 @@ instance_shell(struct node *node)
                               .key = node->ctx.key,
                               .replica = node->ctx.replica,
                               .n_replicas = node->ctx.n_replicas,
+                              .recovers = node->ctx.recovers,
                               .now_ns = now_ns,
                               .event_ns = now_ns,
                               .watermark_ns = WM_NONE,

@@ -35,6 +35,27 @@ delivery_is_sink(const struct graph_node *node)
            !(node->op->outputs && node->op->outputs[0].name);
 }
 
+bool
+delivery_has_mark(const struct graph_node *node)
+{
+    const hde_param *param = node->op->params;
+
+    if (!node->op->mark)
+        return false;
+    for (; param && param->name && node->params; param++) {
+        const char *name, *slash;
+
+        if (!(param->flags & HDE_PARAM_STORE))
+            continue;
+        /* a text or a path: both begin with the pointer */
+        memcpy(&name, (const char *)node->params + param->offset, sizeof name);
+        slash = name ? strrchr(name, '/') : NULL;
+        if (!name || !*name || strcmp(slash ? slash + 1 : name, "-") == 0)
+            return false;
+    }
+    return true;
+}
+
 /* ---- Hops --------------------------------------------------------------------------------- */
 
 static struct hop
@@ -111,14 +132,17 @@ sink_hop(const struct graph_node *node, struct arena *arena)
 {
     struct hop hop = {.place = node->place};
 
-    if (node->op->mark || !delivery_is_sink(node))
+    if (delivery_has_mark(node) || !delivery_is_sink(node))
         return hop;
     hop.doubles = true;
     hop.why = arena_printf(arena,
-                           "sink '%s' (%s) keeps no mark of what it has: after a crash the end of "
-                           "the log comes again",
-                           node->name, node->op->name);
-    hop.advice = "a sink with a mark such as storage/sqlite, or promise at_least_once";
+                           "sink '%s' (%s) keeps no mark of what it has%s: after a crash the end "
+                           "of the log comes again",
+                           node->name, node->op->name,
+                           node->op->mark ? " on standard output" : "");
+    hop.advice = node->op->mark ? "give it a file, or promise at_least_once"
+                                : "a sink with a mark such as storage/sqlite or storage/jsonl, or "
+                                  "promise at_least_once";
     return hop;
 }
 

@@ -15,6 +15,8 @@ struct delivery_proof {
 
 /* A sink: no outputs, and it does more than show. */
 bool delivery_is_sink(const struct graph_node *node);
+/* Whether it stores a mark with its rows, with the parameters that it has. */
+bool delivery_has_mark(const struct graph_node *node);
 /* From all sources in front of a sink into it. */
 void delivery_prove(const struct graph *graph, size_t sink, struct arena *arena,
                     struct delivery_proof *out);

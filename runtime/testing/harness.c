@@ -765,6 +765,12 @@ hde_harness_reload(hde_harness *h)
     return ok;
 }
 
+void
+hde_harness_keep(hde_harness *h, bool keeps)
+{
+    h->ctx.recovers = keeps;
+}
+
 const char *
 hde_harness_said(const hde_harness *h)
 {

@@ -20,11 +20,13 @@ nodes:
   near: {op: ingestion/synthetic, params: {symbols: [NIFTY], step: 10ms, paced: true, snapshots: $snapshots}}
   far: {op: ingestion/synthetic, params: {symbols: [BANKNIFTY], step: 10ms, paced: true, snapshots: $snapshots}}
   store: {op: storage/sqlite, params: {path: market.db}}
+  lines: {op: storage/jsonl, params: {path: market.jsonl, fields: [feed, expiry, event_ns, spot, underlying]}}
 edges:
   - "[near, far] -> processing.chains"
   - processing.enriched -> analytics.enriched
   - processing.enriched -> store.snapshots
   - analytics.results -> store.results
+  - "[processing.enriched, analytics.results] -> lines"
 YAML
 
 tables() { # DATABASE: every row of every table, sorted
@@ -36,8 +38,13 @@ tables() { # DATABASE: every row of every table, sorted
   done
 }
 
-mkdir calm && sed 's/store: kept/store: calm\/kept/; s/path: market.db/path: calm\/market.db/; s/step: 10ms, paced: true/step: 10ms/' \
+mkdir calm && sed 's/store: kept/store: calm\/kept/; s/path: market.db/path: calm\/market.db/; s/path: market.jsonl/path: calm\/market.jsonl/; s/step: 10ms, paced: true/step: 10ms/' \
   market.yaml >calm.yaml
+expect 0 hde check --delivery market.yaml
+has out "store: effectively_once"
+has out "lines: effectively_once"
+expect 0 hde check --delivery market.yaml --set lines.path=-
+has out "lines: at_least_once"
 expect 0 hde run calm.yaml
 tables calm/market.db >want
 [ "$(grep -c . want)" -gt 1000 ] || fail "the undisturbed run stored next to nothing"
@@ -67,6 +74,9 @@ expect 0 hde run market.yaml
 has err "taken again"
 tables market.db >got
 cmp want got || { diff want got | cut -c1-150 | head -8; fail "tables differ after $kills kills"; }
+sort calm/market.jsonl >want.lines
+sort market.jsonl >got.lines
+cmp want.lines got.lines || fail "lines differ after $kills kills"
 expect 0 hde log verify kept/log
 for place in random "${places[@]}"; do
   [ "${died[$place]:-0}" -gt 0 ] || ((kills < 2 * ${#places[@]})) || fail "nothing was killed at $place"

@@ -183,6 +183,138 @@ test_a_full_disk_is_tried_again_from_where_it_stopped(void **state)
     hde_harness_close(h);
 }
 
+/* ---- Marks --------------------------------------------------------------------------------- */
+
+static hde_harness *
+open_kept(const char *more)
+{
+    hde_harness *h = open_sink(more);
+
+    hde_harness_keep(h, true);
+    assert_true(hde_harness_reload(h));
+    return h;
+}
+
+static uint64_t
+mark_of(hde_harness *h)
+{
+    uint64_t tick = UINT64_MAX;
+
+    assert_int_equal(hde_harness_mark(h, &tick), HDE_OK);
+    return tick;
+}
+
+static void
+append_to(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "a");
+
+    fputs(text, file);
+    fclose(file);
+}
+
+static void
+test_what_is_behind_the_mark_is_cut_off(void **state)
+{
+    hde_harness *h;
+    uint64_t tick;
+
+    append_to(path, "{\"old\":1}\n");
+    h = open_kept(", by_type: none");
+    assert_int_equal(mark_of(h), 0);
+    push(h, "in", sample(h, 1));
+    assert_int_equal(mark_of(h), 0);
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    tick = mark_of(h);
+    assert_int_equal(tick, hde_harness_tick(h));
+    append_to(path, "{\"value\":2}\n{\"val"); /* written, and then it died */
+    assert_true(hde_harness_reload(h));
+    assert_string_equal(text_of(path), "{\"old\":1}\n{\"value\":1}\n");
+    assert_int_equal(mark_of(h), tick);
+    push(h, "in", sample(h, 2));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(text_of(path), "{\"old\":1}\n{\"value\":1}\n{\"value\":2}\n");
+    assert_int_equal(mark_of(h), hde_harness_tick(h));
+    hde_harness_close(h);
+}
+
+static void
+test_every_file_of_a_type_is_cut_to_its_mark(void **state)
+{
+    hde_harness *h = open_kept(", by_type: files");
+    char samples[96], chains[96];
+
+    snprintf(samples, sizeof samples, "%s/%d.Sample.jsonl", folder, n_test);
+    snprintf(chains, sizeof chains, "%s/%d.RawChain.jsonl", folder, n_test);
+    push(h, "in", sample(h, 1));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    append_to(samples, "{\"value\":2}\n");
+    append_to(chains, "{}\n"); /* the first of its type: it was not there at the mark */
+    assert_true(hde_harness_reload(h));
+    assert_string_equal(text_of(samples), "{\"value\":1}\n");
+    assert_string_equal(text_of(chains), "");
+    hde_harness_close(h);
+}
+
+static void
+test_a_mark_whose_file_is_shorter_stops_the_sink(void **state)
+{
+    hde_harness *h = open_kept(", by_type: none");
+
+    push(h, "in", sample(h, 1));
+    push(h, "in", sample(h, 2));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_int_equal(truncate(path, 5), 0);
+    assert_false(hde_harness_reload(h));
+    assert_non_null(strstr(hde_harness_said(h), "jsonl.shorter"));
+    assert_int_equal(truncate(path, 0), 0); /* moved away by hand: that is fine */
+    assert_true(hde_harness_reload(h));
+    hde_harness_close(h);
+}
+
+static void
+test_a_mark_of_another_node_or_a_later_start_stops_the_sink(void **state)
+{
+    hde_harness *h = open_kept("");
+    char name[96];
+
+    snprintf(name, sizeof name, "%s.mark", path);
+    assert_int_equal(unlink(name), 0);
+    append_to(name, "hde mark 1\nof test/other\ntick 7\n");
+    assert_false(hde_harness_reload(h));
+    assert_non_null(strstr(hde_harness_said(h), "jsonl.other-mark"));
+    assert_int_equal(unlink(name), 0);
+    append_to(name, "hde mark 1\nof te");
+    assert_false(hde_harness_reload(h));
+    assert_non_null(strstr(hde_harness_said(h), "jsonl.bad-mark"));
+    assert_int_equal(unlink(name), 0);
+    assert_true(hde_harness_reload(h));
+    push(h, "in", sample(h, 1));
+    assert_int_equal(unlink(name), 0);
+    append_to(name, "hde mark 1\nof test/jsonl\ntick 99999999999999999\n");
+    assert_int_equal(hde_harness_flush(h), HDE_FAIL);
+    assert_non_null(strstr(hde_harness_said(h), "jsonl.fenced"));
+    hde_harness_close(h);
+}
+
+static void
+test_without_checkpoints_nothing_is_cut_off(void **state)
+{
+    hde_harness *h = open_kept(", by_type: none");
+    char name[96];
+
+    push(h, "in", sample(h, 1));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    hde_harness_keep(h, false);
+    append_to(path, "{\"value\":2}\n");
+    assert_true(hde_harness_reload(h));
+    assert_string_equal(text_of(path), "{\"value\":1}\n{\"value\":2}\n");
+    snprintf(name, sizeof name, "%s.mark", path);
+    assert_int_equal(access(name, F_OK), -1);
+    assert_int_equal(mark_of(h), 0);
+    hde_harness_close(h);
+}
+
 static void
 test_a_folder_that_is_absent_is_named(void **state)
 {
@@ -318,6 +450,11 @@ main(void)
         cmocka_unit_test_setup(test_a_file_is_continued_or_begun_anew, setup),
         cmocka_unit_test_setup(test_nothing_is_written_before_its_tick_is_complete, setup),
         cmocka_unit_test_setup(test_a_full_disk_is_tried_again_from_where_it_stopped, setup),
+        cmocka_unit_test_setup(test_what_is_behind_the_mark_is_cut_off, setup),
+        cmocka_unit_test_setup(test_every_file_of_a_type_is_cut_to_its_mark, setup),
+        cmocka_unit_test_setup(test_a_mark_whose_file_is_shorter_stops_the_sink, setup),
+        cmocka_unit_test_setup(test_a_mark_of_another_node_or_a_later_start_stops_the_sink, setup),
+        cmocka_unit_test_setup(test_without_checkpoints_nothing_is_cut_off, setup),
         cmocka_unit_test_setup(test_a_folder_that_is_absent_is_named, setup),
         cmocka_unit_test_setup(test_standard_output_without_a_reader_is_an_error_not_a_signal,
                                setup),

@@ -104,6 +104,8 @@ int64_t hde_now_ns(const hde_ctx *ctx);
 int64_t hde_watermark_ns(const hde_ctx *ctx); /* smallest over the inputs */
 const char *hde_node_name(const hde_ctx *ctx);
 const char *hde_graph_name(const hde_ctx *ctx);
+/* Whether the graph keeps checkpoints: after a crash what is behind mark() comes again. */
+bool hde_recovers(const hde_ctx *ctx);
 void *hde_scratch(hde_ctx *ctx, size_t size); /* until the callback returns; aligned to 64 */
 /* In load(), with HDE_KEYED_STATE: whether messages like this one come to this instance. `like` is
  * a message of an input type in which the fields are set by which the state is kept. False with
@@ -193,6 +195,7 @@ typedef enum hde_param_type {
 
 typedef enum hde_param_flags {
     HDE_PARAM_LIVE = 1, /* may change while the node runs: reconfigure() */
+    HDE_PARAM_STORE = 2, /* text or path of a sink: where it is "" or - there is no mark() */
 } hde_param_flags;
 
 typedef struct hde_param {

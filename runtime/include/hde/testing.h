@@ -44,6 +44,8 @@ bool hde_harness_wait(hde_harness *h, int timeout_ms);
 /* Saves, closes, opens anew with the same parameters and loads: the hot-reload path, through the
  * bytes of the state message. Timers stay. False if a step failed. */
 bool hde_harness_reload(hde_harness *h);
+/* From the next reload on: whether hde_recovers() says that the graph keeps checkpoints (no). */
+void hde_harness_keep(hde_harness *h, bool keeps);
 /* The text of the last reject, retry, fail: "event: text", or "". */
 const char *hde_harness_said(const hde_harness *h);
 uint64_t hde_harness_counter(const hde_harness *h, const char *name);

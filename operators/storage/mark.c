@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mark.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char form[] = "hde mark 1\n";
+
+static bool
+read_lines(FILE *file, struct mark *out)
+{
+    unsigned i;
+    uint64_t length;
+
+    *out = (struct mark){0};
+    if (fscanf(file, "tick %" SCNu64 "\n", &out->tick) != 1)
+        return false;
+    while (fscanf(file, "length %u %" SCNu64 "\n", &i, &length) == 2) {
+        if (i >= MARK_FILES)
+            return false;
+        out->length[i] = length;
+    }
+    return feof(file);
+}
+
+enum mark_state
+mark_read(const char *path, const char *owner, struct mark *out)
+{
+    char line[512], own[512];
+    FILE *file = fopen(path, "re");
+    enum mark_state state = MARK_BAD;
+
+    if (!file)
+        return errno == ENOENT ? MARK_NONE : MARK_BAD;
+    snprintf(own, sizeof own, "of %s\n", owner);
+    if (fgets(line, sizeof line, file) && strcmp(line, form) == 0 &&
+        fgets(line, sizeof line, file)) {
+        if (strcmp(line, own) == 0)
+            state = read_lines(file, out) ? MARK_READ : MARK_BAD;
+        else if (strchr(line, '\n'))
+            state = MARK_OTHERS;
+    }
+    fclose(file);
+    return state;
+}
+
+static int
+write_aside(const char *aside, const hde_text *text)
+{
+    int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), error = 0;
+    size_t done = 0;
+
+    if (fd < 0)
+        return errno;
+    while (!error && done < text->len) {
+        ssize_t n = write(fd, text->data + done, text->len - done);
+
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            error = errno;
+    }
+    if (!error && fsync(fd))
+        error = errno;
+    close(fd);
+    return error;
+}
+
+/* That the file has its name survives a power cut. */
+static int
+sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
+    int fd, error;
+
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    error = fsync(fd) ? errno : 0;
+    close(fd);
+    return error;
+}
+
+int
+mark_write(const char *path, const char *owner, const struct mark *mark)
+{
+    hde_text text = {0}, aside = {0};
+    int error;
+
+    hde_text_printf(&text, "%sof %s\ntick %" PRIu64 "\n", form, owner, mark->tick);
+    for (unsigned i = 0; i < MARK_FILES; i++)
+        if (mark->length[i])
+            hde_text_printf(&text, "length %u %" PRIu64 "\n", i, mark->length[i]);
+    hde_text_printf(&aside, "%s.part", path);
+    error = write_aside(aside.data, &text);
+    if (!error && rename(aside.data, path))
+        error = errno;
+    if (error)
+        unlink(aside.data);
+    else
+        error = sync_folder_of(path);
+    hde_text_free(&text);
+    hde_text_free(&aside);
+    return error;
+}

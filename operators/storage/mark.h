@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * mark - a small file beside text files: up to which tick, and how long, they are whole.
+ *
+ * It is written aside, synced and renamed, so it is the old one or the new one after a crash. What
+ * a file has behind its length was written without its mark, and comes again. */
+#ifndef STORAGE_MARK_H
+#define STORAGE_MARK_H
+
+#include <hde/text.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MARK_FILES = 16 };
+
+struct mark {
+    uint64_t tick; /* 0: none yet */
+    uint64_t length[MARK_FILES];
+};
+
+/* Whose it is: "graph/node". */
+enum mark_state { MARK_NONE, MARK_READ, MARK_OTHERS, MARK_BAD };
+enum mark_state mark_read(const char *path, const char *owner, struct mark *out);
+/* 0, or errno: the old one is still there. */
+int mark_write(const char *path, const char *owner, const struct mark *mark);
+
+#endif
