@@ -39,8 +39,24 @@ sync_parent(const char *path)
     return io_sync_folder(*folder ? folder : "/");
 }
 
+static char *
+draft_of(const char *path)
+{
+    return xprintf("%s.part", path);
+}
+
+/* Errno survives. */
+static void
+remove_draft(const char *draft)
+{
+    int error = errno;
+
+    io.unlink(draft);
+    errno = error;
+}
+
 static bool
-write_draft(const char *draft, const uint8_t *bytes, size_t size)
+write_all(const char *draft, const uint8_t *bytes, size_t size)
 {
     int fd = io.open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), error;
     size_t done;
@@ -56,26 +72,40 @@ write_draft(const char *draft, const uint8_t *bytes, size_t size)
 }
 
 bool
-whole_write(const char *path, const char magic[WHOLE_MAGIC], const void *bytes, size_t size)
+whole_draft(const char *path, const char magic[WHOLE_MAGIC], const void *bytes, size_t size)
 {
     uint8_t *all = xmalloc(HEADER + size);
-    char draft[PATH_MAX + 8];
-    int error;
+    char *draft = draft_of(path);
     bool ok;
 
     memcpy(all, magic, WHOLE_MAGIC);
     put32(all + WHOLE_MAGIC, (uint32_t)size);
     put32(all + WHOLE_MAGIC + 4, crc32c(0, bytes, size));
     memcpy(all + HEADER, bytes, size);
-    snprintf(draft, sizeof draft, "%s.part", path);
-    ok = write_draft(draft, all, HEADER + size) && io.rename(draft, path) == 0 &&
-         sync_parent(path);
-    error = errno;
+    ok = write_all(draft, all, HEADER + size);
     if (!ok)
-        io.unlink(draft);
+        remove_draft(draft);
+    free(draft);
     free(all);
-    errno = error;
     return ok;
+}
+
+bool
+whole_commit(const char *path)
+{
+    char *draft = draft_of(path);
+    bool ok = io.rename(draft, path) == 0;
+
+    if (!ok)
+        remove_draft(draft);
+    free(draft);
+    return ok && sync_parent(path);
+}
+
+bool
+whole_write(const char *path, const char magic[WHOLE_MAGIC], const void *bytes, size_t size)
+{
+    return whole_draft(path, magic, bytes, size) && whole_commit(path);
 }
 
 uint8_t *

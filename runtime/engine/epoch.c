@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * epoch - collects what the actors save at a barrier, and commits it as one file.
  *
- *  (1) An epoch is a file epoch-TICK: magic, size, CRC32C and a packed hde.Epoch. It is written
- *      under another name, synced and renamed: a reader sees it whole or not at all. What is not
- *      whole is passed over. [test_a_damaged_epoch_is_passed_over]
+ *  (1) An epoch is a file epoch-TICK, a packed hde.Epoch (base/whole.h): a reader sees it whole or
+ *      not at all. What is not whole is passed over. [test_a_damaged_epoch_is_passed_over]
  *  (2) It is complete when every actor has confirmed the barrier, and is committed only when the
  *      ingress log is durable up to it (L2).
  *  (3) Saving copies the state in the worker, writing is this file's thread's business: the flow
@@ -15,10 +14,10 @@
 #include "engine/epoch.h"
 
 #include "base/arena.h"
-#include "base/crc32c.h"
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/whole.h"
 #include "engine/dlq.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
@@ -29,16 +28,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { EPOCH_VERSION = 1, HEADER = 16, LOOK_MS = 100 };
-static const char magic[8] = "HDEEPOCH";
+enum { EPOCH_VERSION = 1, LOOK_MS = 100 };
+static const char magic[WHOLE_MAGIC] = "HDEEPOCH";
 
 struct epochs {
     struct engine *engine;
@@ -60,74 +57,29 @@ struct epochs {
 
 /* ---- Files -------------------------------------------------------------------------------- */
 
-static void
-put32(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint32_t
-get32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 static char *
 path_of(const char *folder, uint64_t tick)
 {
     return xprintf("%s/epoch-%020" PRIu64, folder, tick);
 }
 
-/* Under another name, and safe there. */
-static bool
-write_aside(const char *path, const uint8_t *bytes, size_t size)
-{
-    int fd = io.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), error;
-    size_t done;
-    bool ok;
-
-    if (fd < 0)
-        return false;
-    fault_point(FAULT_STATE_WRITE);
-    ok = io_write(fd, bytes, size, 0, &done);
-    fault_point(FAULT_STATE_WRITE);
-    ok = ok && io.fsync(fd) == 0;
-    error = errno;
-    close(fd);
-    if (!ok)
-        io.unlink(path);
-    errno = error;
-    return ok;
-}
-
-/* It gets its name, and keeps it. */
-static bool
-move_in(const char *folder, const char *part, const char *path)
-{
-    bool ok;
-
-    fault_point(FAULT_EPOCH_COMMIT);
-    ok = io.rename(part, path) == 0;
-    fault_point(FAULT_EPOCH_COMMIT);
-    return ok && io_sync_folder(folder);
-}
-
 bool
-epoch_write(const char *folder, const char *path, const Hde__Epoch *epoch)
+epoch_write(const char *path, const Hde__Epoch *epoch)
 {
-    char *part = xprintf("%s.part", path);
     size_t size = hde__epoch__get_packed_size(epoch);
-    uint8_t *bytes = xmalloc(HEADER + size);
+    uint8_t *bytes = xmalloc(size);
     bool ok;
 
-    memcpy(bytes, magic, sizeof magic);
-    hde__epoch__pack(epoch, bytes + HEADER);
-    put32(bytes + 8, (uint32_t)size);
-    put32(bytes + 12, crc32c(0, bytes + HEADER, size));
-    ok = write_aside(part, bytes, HEADER + size) && move_in(folder, part, path);
+    hde__epoch__pack(epoch, bytes);
+    fault_point(FAULT_STATE_WRITE);
+    ok = whole_draft(path, magic, bytes, size);
+    fault_point(FAULT_STATE_WRITE);
     free(bytes);
-    free(part);
+    if (!ok)
+        return false;
+    fault_point(FAULT_EPOCH_COMMIT);
+    ok = whole_commit(path);
+    fault_point(FAULT_EPOCH_COMMIT);
     return ok;
 }
 
@@ -135,7 +87,7 @@ static bool
 write_file(const struct epochs *self, const Hde__Epoch *epoch)
 {
     char *path = path_of(self->folder, epoch->tick);
-    bool ok = epoch_write(self->folder, path, epoch);
+    bool ok = epoch_write(path, epoch);
 
     if (!ok)
         log_line(LEVEL_WARN, self->engine->graph->name, NULL, "checkpoint.not-written",
@@ -147,27 +99,15 @@ write_file(const struct epochs *self, const Hde__Epoch *epoch)
 Hde__Epoch *
 epoch_read(const char *path)
 {
-    struct stat st;
-    int fd = io.open(path, O_RDONLY | O_CLOEXEC, 0);
-    uint8_t *bytes = NULL;
-    Hde__Epoch *epoch = NULL;
-    size_t size = 0;
+    size_t size;
+    uint8_t *bytes = whole_read(path, magic, &size);
+    Hde__Epoch *epoch = bytes ? hde__epoch__unpack(&msg_memory, size, bytes) : NULL;
 
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= HEADER) {
-        size = (size_t)st.st_size;
-        bytes = xmalloc(size);
-    }
-    if (bytes && io_read(fd, bytes, size, 0) == (ssize_t)size && !memcmp(bytes, magic, sizeof magic) &&
-        get32(bytes + 8) == size - HEADER &&
-        get32(bytes + 12) == crc32c(0, bytes + HEADER, size - HEADER))
-        epoch = hde__epoch__unpack(&msg_memory, size - HEADER, bytes + HEADER);
     if (epoch && epoch->version != EPOCH_VERSION) {
         hde__epoch__free_unpacked(epoch, NULL);
         epoch = NULL;
     }
     free(bytes);
-    if (fd >= 0)
-        close(fd);
     return epoch;
 }
 

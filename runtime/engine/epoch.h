@@ -8,9 +8,8 @@
 
 #include <hde/schemas/runtime.pb-c.h>
 
-/* The form of all files with saved state: magic, size, CRC and a packed hde.Epoch. Whole or not at
- * all under that name, in that folder; false with errno. */
-bool epoch_write(const char *folder, const char *path, const Hde__Epoch *epoch);
+/* The form of all files with saved state (base/whole.h). False with errno. */
+bool epoch_write(const char *path, const Hde__Epoch *epoch);
 /* NULL: it is not there, not whole, or not ours. */
 Hde__Epoch *epoch_read(const char *path);
 /* The newest (or oldest) whole epoch in the folder with from <= tick < before; NULL: none. */

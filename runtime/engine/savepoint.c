@@ -86,7 +86,7 @@ bool
 savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err)
 {
     char *folder = folder_of(path);
-    bool ok = io_make_folders(folder) && epoch_write(folder, path, savepoint);
+    bool ok = io_make_folders(folder) && epoch_write(path, savepoint);
 
     if (!ok)
         err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
