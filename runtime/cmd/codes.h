@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * codes - every stable code of hde: graphs (G), plugins (P), running (R), logs on disk (L),
- * command line (C). */
+ * Redis (D), command line (C). */
 #ifndef CMD_CODES_H
 #define CMD_CODES_H
 
 #include "base/code.h"
 
 #include <stddef.h>
+
+extern const struct code redis_codes[]; /* ended by an empty one; given out by connectors */
 
 /* "HDE-P007", "p007", "p7"; NULL if there is no such code. */
 const struct code *cmd_code_find(const char *word);

@@ -112,8 +112,8 @@ const struct command cmd_explain = {
     .group = CMD_GROUP_WRITE,
     .summary = "tell what an error code means",
     .help = "Prints what a code means, why something is refused, and what is right instead: "
-            "graphs (G), plugins (P), running (R), logs on disk (L), the command line (C). Without "
-            "CODE it lists all. Codes keep their meaning for ever.",
+            "graphs (G), plugins (P), running (R), logs on disk (L), Redis (D), the command line "
+            "(C). Without CODE it lists all. Codes keep their meaning for ever.",
     .examples = (const struct cmd_example[]){{"hde explain HDE-G077", "one code"},
                                              {"hde explain g77", "the same in short"},
                                              {"hde explain", "all codes"},

@@ -6,7 +6,7 @@ cd "$HDE_SOURCE"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-grep -rhoE '"HDE-[A-Z][0-9]{3}"' runtime tools --include='*.[ch]' | tr -d '"' | sort -u >"$work/used"
+grep -rhoE '"HDE-[A-Z][0-9]{3}"' runtime tools connectors operators gateway --include='*.[ch]' | tr -d '"' | sort -u >"$work/used"
 "$HDE_BIN/hde" explain | awk '{print $1}' >"$work/listed"
 sort -u "$work/listed" >"$work/explained"
 status=0
