@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * savepoint - take one of a running graph; list, check, restore, move and remove those in a store. */
-#include "engine/savepoint.h"
+#include "engine/across.h"
 #include "base/clock.h"
 #include "cmd/table.h"
 #include "cmd/target.h"
@@ -168,6 +168,16 @@ taken_cell(struct arena *arena, int64_t ns)
     return cell;
 }
 
+static size_t
+nodes_of(const Hde__Epoch *savepoint)
+{
+    size_t n = savepoint->n_nodes;
+
+    for (size_t i = 0; i < savepoint->n_parts; i++)
+        n += savepoint->parts[i]->n_nodes;
+    return n;
+}
+
 static void
 list_one(const struct cmd *cmd, const struct home *home, const char *name, struct table *table,
          hde_text *json)
@@ -181,7 +191,7 @@ list_one(const struct cmd *cmd, const struct home *home, const char *name, struc
     if (savepoint)
         TABLE_ROW(table, name, taken_cell(cmd->arena, savepoint->taken_ns),
                   arena_printf(cmd->arena, "%llu", (unsigned long long)savepoint->tick),
-                  arena_printf(cmd->arena, "%zu", savepoint->n_nodes),
+                  arena_printf(cmd->arena, "%zu", nodes_of(savepoint)),
                   arena_printf(cmd->arena, "%lld", (long long)st.st_size), savepoint->graph);
     else
         TABLE_ROW(table, name, "-", "-", "-",
@@ -192,7 +202,7 @@ list_one(const struct cmd *cmd, const struct home *home, const char *name, struc
                     savepoint ? "true" : "false");
     if (savepoint) {
         hde_text_printf(json, ",\"tick\":%llu,\"nodes\":%zu,\"taken\":",
-                        (unsigned long long)savepoint->tick, savepoint->n_nodes);
+                        (unsigned long long)savepoint->tick, nodes_of(savepoint));
         hde_json_time(json, savepoint->taken_ns);
         hde__epoch__free_unpacked(savepoint, NULL);
     }
@@ -289,7 +299,7 @@ check(const struct cmd *cmd, const struct home *home, const Hde__Epoch *savepoin
     TABLE_ROW(&out->table, "NODE", "STATE", "WHY");
     for (size_t i = 0; i < savepoint->n_files; i++)
         note_file(out, savepoint->files[i]);
-    return savepoint_check(savepoint, home->graph, note, out);
+    return across_check(savepoint, home->graph, note, out);
 }
 
 static int
@@ -453,6 +463,9 @@ const struct command cmd_savepoint = {
             "plugins as they are now. restore, with the graph stopped, makes the next start go on "
             "from the savepoint: sources go back to where they stood, ticks are above all before, "
             "so sinks with natural keys write the rows of the overlap over those that are there."
+            "\n\nA graph that links cut into parts has one savepoint of all of them: it is complete when "
+            "each part has taken what its links held when it was asked for, and goes back into parts "
+            "of the same names."
             "\n\nexport and import copy one to a file and back, on another machine too.",
     .examples =
         (const struct cmd_example[]){

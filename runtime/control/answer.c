@@ -288,17 +288,16 @@ ask_savepoint(struct control *control, const Hde__ControlSavepoint *ask, Hde__Co
     Hde__EngineSavepoint *out = arena_alloc(arena, sizeof *out);
     struct savepoint_report report;
     struct err err = {0};
-    struct engine *engine = parts_with(control->parts, NULL, "a savepoint", &err);
 
     if (!ask->name) {
         *message = "a savepoint has a name";
         return "HDE-C013";
     }
-    if (!engine || (ask->take && !savepoint_ask(engine, ask->name, &err))) {
+    if (ask->take && !parts_savepoint_ask(control->parts, ask->name, &err)) {
         *message = arena_text(arena, err.text);
         return arena_text(arena, err.code);
     }
-    savepoint_report(engine, ask->name, &report);
+    parts_savepoint_report(control->parts, ask->name, &report);
     hde__engine_savepoint__init(out);
     out->name = arena_text(arena, ask->name);
     out->has_waiting = out->has_tick = out->has_bytes = true;

@@ -101,6 +101,15 @@ const struct code engine_codes[] = {
      "The graph has no checkpoint:, is not running, takes another one, or an actor did not pass the "
      "barrier in time ('hde status' tells what waits for what). The graph goes on.",
      NULL, NULL},
+    {"HDE-R120", "a savepoint of other parts",
+     "A savepoint of a graph that links (`full: spill`, `durable: journal`) cut into parts goes back "
+     "into parts of the same names, each called after its first node; one of a graph without links "
+     "into a graph without links. Start the graph as it was, or begin with another store.",
+     NULL, NULL},
+    {"HDE-R121", "a part of the graph is over",
+     "A savepoint of a graph in parts has the state of all of them, and one has ended or failed. "
+     "'hde status' tells which. The others go on.",
+     NULL, NULL},
     {"HDE-R020", "nothing of that name can be reloaded",
      "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "
      "use. 'hde status' lists both.",

@@ -416,6 +416,10 @@ static bool
 read_restored(struct epochs *self, struct err *err)
 {
     self->restored = epoch_read(self->restore_path);
+    if (self->restored && self->restored->n_parts)
+        return err_set(err, "HDE-R120",
+                       "'%s' is a savepoint of a graph in parts, and this graph has no links",
+                       self->restore_path);
     if (self->restored || access(self->restore_path, F_OK))
         return true;
     return err_set(err, "HDE-R084", "'%s' is not whole: restore the savepoint again, or remove it",

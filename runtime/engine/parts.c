@@ -12,6 +12,7 @@
 #include "engine/parts.h"
 
 #include "base/log.h"
+#include "engine/across.h"
 #include "engine/owner.h"
 #include "engine/run.h"
 #include "graph/parts.h"
@@ -43,6 +44,8 @@ struct parts {
     struct owner *owner;      /* of a cut graph's store; NULL: none, or the engine has its own */
     bool takes_log;           /* links lead nowhere: the logs of parts speak for them */
     struct link **link;       /* cut.n_links of them; NULL: takes_log */
+    const char **journal;     /* their folders */
+    struct across *across;    /* of a cut graph that runs; NULL: none */
     struct stats *stats;      /* of all; NULL: the engine's */
     struct stats *link_stats; /* the first segment of the file */
     char *stats_path;
@@ -107,6 +110,8 @@ over(void *arg)
 
     if (!part->engine) /* it could not even be made */
         return;
+    if (self->across)
+        across_over(self->across, part->engine);
     for (size_t i = 0; i < self->cut.n_links; i++)
         if (self->cut.links[i].from == index && !self->takes_log)
             link_sender_is_over(self->link[i]);
@@ -265,7 +270,7 @@ make_link(struct parts *self, size_t i, const struct engine_options *options, st
                                  .stats = make_link_stats(self, i)};
 
     if (!self->takes_log) {
-        config.journal = journal_of(self, edge, options);
+        config.journal = self->journal[i];
         self->link[i] = link_new(&config, err);
         if (!self->link[i])
             return err_wrap(err, "edge '%s'", edge->name);
@@ -310,6 +315,11 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
     if (options->checkpoint && !options->steps &&
         !(self->owner = owner_take(self->graph, options, err)))
         return false;
+    for (size_t i = 0; i < self->cut.n_links; i++)
+        self->journal[i] = journal_of(self, &self->graph->edges[self->cut.links[i].edge], options);
+    if (options->checkpoint &&
+        !across_restore(&self->cut, self->graph->checkpoint.store, self->journal, err))
+        return false;
     if (!make_stats(self, options, err))
         return false;
     for (size_t i = 0; i < self->cut.n_links; i++)
@@ -319,6 +329,8 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
         if (!make_part(self, i, options, err))
             return false;
     self->stats = stats_join(self->stats_path, err);
+    if (self->stats && !self->takes_log)
+        self->across = across_new(self, self->link, self->cut.n_links);
     return self->stats != NULL;
 }
 
@@ -340,6 +352,7 @@ make_all(struct parts *self, const struct engine_options *options, struct err *e
     is_cut = self->cut.n_links && !options->virtual_clock;
     self->part = xcalloc(self->cut.n_parts, sizeof *self->part);
     self->link = xcalloc(self->cut.n_links + 1, sizeof(struct link *));
+    self->journal = xcalloc(self->cut.n_links + 1, sizeof(char *));
     if (options->checkpoint && !check_store(self, &self->cut.arena, err))
         return false;
     if (!is_cut) {
@@ -381,6 +394,7 @@ parts_free(struct parts *self)
             engine_join(self->part[i].engine, INT_MAX);
     for (size_t i = 0; i < self->n; i++)
         engine_free(self->part[i].engine);
+    across_free(self->across);
     for (size_t i = 0; i < self->cut.n_links; i++)
         link_free(self->link[i]);
     owner_release(self->owner);
@@ -394,6 +408,7 @@ parts_free(struct parts *self)
     pthread_mutex_destroy(&self->lock);
     graph_cut_fini(&self->cut);
     free(self->stats_path);
+    free(self->journal);
     free(self->link);
     free(self->part);
     free(self);
@@ -677,6 +692,22 @@ parts_reload_reports(struct parts *self, uint64_t number, struct reload_report *
             out[n].number = out[n].number * self->n + i;
     }
     return n;
+}
+
+bool
+parts_savepoint_ask(struct parts *self, const char *name, struct err *err)
+{
+    return self->across ? across_ask(self->across, name, err)
+                        : savepoint_ask(self->part[0].engine, name, err);
+}
+
+void
+parts_savepoint_report(struct parts *self, const char *name, struct savepoint_report *out)
+{
+    if (self->across)
+        across_report(self->across, name, out);
+    else
+        savepoint_report(self->part[0].engine, name, out);
 }
 
 bool

@@ -56,6 +56,11 @@ uint64_t parts_reload_ask(struct parts *parts, const struct reload_ask *ask, str
 size_t parts_reload_reports(struct parts *parts, uint64_t number, struct reload_report *out,
                             size_t max);
 
+/* As savepoint.h says; over several parts across.h does it. */
+struct savepoint_report;
+bool parts_savepoint_ask(struct parts *parts, const char *name, struct err *err);
+void parts_savepoint_report(struct parts *parts, const char *name, struct savepoint_report *out);
+
 /* Like engine_log_start(), of a folder with the logs of parts too. */
 bool parts_log_start(const char *folder, struct arena *arena, struct log_start *out,
                      struct err *err);

@@ -213,6 +213,10 @@ struct upstream {
     bool (*may_give)(struct upstream *self); /* something is there, or its part still runs */
     /* An epoch has what the source has taken up to that position. */
     void (*covered)(struct upstream *self, const uint8_t *at, size_t size);
+    /* Of a savepoint (savepoint.h): the source has taken all in front of the marker, and gets no
+     * more until it has passed it. */
+    bool (*is_at_marker)(struct upstream *self);
+    void (*pass_marker)(struct upstream *self);
 };
 
 /* What one call of a source has emitted: one entry. */

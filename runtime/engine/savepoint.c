@@ -8,7 +8,9 @@
  *      it into the log, as a part of a fresh start; when that is durable the file goes. A crash
  *      before begins again, a crash after goes on from the log.
  *      [test_a_restored_run_goes_on_from_the_savepoint]
- *  (3) A restored start has ticks above all that the log and the sinks have (S2). */
+ *  (3) A restored start has ticks above all that the log and the sinks have (S2).
+ *  (4) The share of a part begins when each of its links has come to the marker, and all that stood
+ *      in front of it has been sequenced. [test_a_savepoint_over_parts_is_one_cut] */
 #include "engine/savepoint.h"
 
 #include "base/clock.h"
@@ -27,14 +29,20 @@
 
 enum { NAME_BYTES = 100 };
 
+struct share { /* of a part */
+    savepoint_taken *taken;
+    void *arg;
+    uint64_t number;
+};
+
 struct savepoints {
     struct engine *engine;
-    size_t n_files; /* of the graph, as they were at the start */
-    Hde__GraphFile **files;
+    struct savepoint_files files; /* as they were at the start */
     pthread_mutex_t lock; /* all below */
     char name[NAME_BYTES + 1];
     bool is_begun;   /* report.tick is its barrier */
     struct savepoint_report report;
+    struct share share; /* taken NULL: it is written here */
     _Atomic bool is_wanted;
 };
 
@@ -57,13 +65,28 @@ savepoint_path(const char *store, const char *name, struct arena *arena)
     return arena_printf(arena, "%s/savepoints/%s", store, name);
 }
 
+bool
+savepoint_name_is_free(const char *store, const char *name, struct err *err)
+{
+    struct arena arena = {0};
+    struct stat st;
+    bool exists;
+
+    if (!savepoint_is_name(name))
+        return err_set(err, "HDE-R085",
+                       "'%.100s' is no name for a savepoint: letters, digits, '.', '_', '-'", name);
+    exists = stat(savepoint_path(store, name, &arena), &st) == 0;
+    arena_fini(&arena);
+    return !exists || err_set(err, "HDE-R085", "there is a savepoint '%s' already", name);
+}
+
 Hde__Epoch *
 savepoint_read(const char *path, struct err *err)
 {
     Hde__Epoch *epoch = epoch_read(path);
     struct stat st;
 
-    if (epoch && epoch->savepoint && epoch->start)
+    if (epoch && epoch->savepoint && (epoch->start || epoch->n_parts))
         return epoch;
     if (stat(path, &st))
         err_set(err, "HDE-R083", "there is no savepoint %s: %s", path, strerror(errno));
@@ -94,6 +117,73 @@ savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err)
     return ok;
 }
 
+static Hde__GraphFile *
+read_graph_file(const char *path)
+{
+    Hde__GraphFile *out = xmalloc(sizeof *out);
+    FILE *file = fopen(path, "re");
+    hde_text text = {0};
+    char part[4096];
+    size_t n;
+
+    hde__graph_file__init(out);
+    out->path = xstrdup(path);
+    while (file && (n = fread(part, 1, sizeof part, file)))
+        hde_text_put(&text, part, n);
+    if (file)
+        fclose(file);
+    out->text = xstrdup(text.data ? text.data : "");
+    hde_text_free(&text);
+    return out;
+}
+
+static void
+add_file(struct savepoint_files *files, const char *path)
+{
+    for (size_t i = 0; i < files->n && path; i++)
+        if (strcmp(files->item[i]->path, path) == 0)
+            return;
+    if (!path)
+        return;
+    files->item = xrealloc(files->item, (files->n + 1) * sizeof *files->item);
+    files->item[files->n++] = read_graph_file(path);
+}
+
+void
+savepoint_files_read(const struct graph *graph, struct savepoint_files *out)
+{
+    *out = (struct savepoint_files){0};
+    add_file(out, graph->path);
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        add_file(out, graph->nodes[i].place.file);
+}
+
+void
+savepoint_files_fini(struct savepoint_files *files)
+{
+    for (size_t i = 0; i < files->n; i++)
+        hde__graph_file__free_unpacked(files->item[i], NULL);
+    free(files->item);
+}
+
+bool
+savepoint_write_named(const char *path, const char *name, const struct savepoint_files *files,
+                      Hde__Epoch *epoch, struct err *err)
+{
+    bool ok;
+
+    epoch->savepoint = (char *)(uintptr_t)name;
+    epoch->has_taken_ns = true;
+    epoch->taken_ns = clock_real_ns();
+    epoch->n_files = files->n;
+    epoch->files = files->item;
+    ok = savepoint_write(path, epoch, err);
+    epoch->savepoint = NULL;
+    epoch->n_files = 0;
+    epoch->files = NULL;
+    return ok;
+}
+
 bool
 savepoint_remove(const char *path, struct err *err)
 {
@@ -106,18 +196,29 @@ savepoint_remove(const char *path, struct err *err)
     return ok;
 }
 
-bool
-savepoint_restore(const char *store, const char *log, const Hde__Epoch *savepoint, struct err *err)
+/* Whether nobody has that log. */
+static bool
+is_free(const char *log, struct err *err)
 {
     struct seglog *seglog = seglog_open(log, &(struct seglog_options){0}, NULL, err);
-    char path[4096];
-    bool ok;
 
-    if (!seglog) /* an engine runs, or the log is damaged */
-        return false;
-    snprintf(path, sizeof path, "%s/restore", store);
-    ok = savepoint_write(path, savepoint, err);
-    seglog_close(seglog);
+    if (seglog)
+        seglog_close(seglog);
+    return seglog != NULL; /* else an engine runs, or the log is damaged */
+}
+
+bool
+savepoint_restore(const char *store, const char *log, const Hde__Epoch *savepoint,
+                  struct err *err)
+{
+    struct arena arena = {0};
+    bool ok = true;
+
+    for (size_t i = 0; i < savepoint->n_parts && ok; i++)
+        ok = is_free(arena_printf(&arena, "%s/%s", log, savepoint->parts[i]->part), err);
+    ok = ok && (savepoint->n_parts || is_free(log, err)) &&
+         savepoint_write(arena_printf(&arena, "%s/restore", store), savepoint, err);
+    arena_fini(&arena);
     return ok;
 }
 
@@ -246,50 +347,15 @@ savepoint_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoin
 
 /* ---- A running engine --------------------------------------------------------------------- */
 
-static Hde__GraphFile *
-read_graph_file(const char *path)
-{
-    Hde__GraphFile *out = xmalloc(sizeof *out);
-    FILE *file = fopen(path, "re");
-    hde_text text = {0};
-    char part[4096];
-    size_t n;
-
-    hde__graph_file__init(out);
-    out->path = xstrdup(path);
-    while (file && (n = fread(part, 1, sizeof part, file)))
-        hde_text_put(&text, part, n);
-    if (file)
-        fclose(file);
-    out->text = xstrdup(text.data ? text.data : "");
-    hde_text_free(&text);
-    return out;
-}
-
-static void
-add_file(struct savepoints *self, const char *path)
-{
-    for (size_t i = 0; i < self->n_files && path; i++)
-        if (strcmp(self->files[i]->path, path) == 0)
-            return;
-    if (!path)
-        return;
-    self->files = xrealloc(self->files, (self->n_files + 1) * sizeof *self->files);
-    self->files[self->n_files++] = read_graph_file(path);
-}
-
 void
 savepoints_open(struct engine *engine)
 {
     struct savepoints *self = xcalloc(1, sizeof *self);
-    const struct graph *graph = engine->graph;
 
     engine->savepoints = self;
     self->engine = engine;
     pthread_mutex_init(&self->lock, NULL);
-    add_file(self, graph->path);
-    for (size_t i = 0; i < graph->n_nodes; i++)
-        add_file(self, graph->nodes[i].place.file);
+    savepoint_files_read(engine->graph, &self->files);
 }
 
 void
@@ -297,54 +363,87 @@ savepoints_close(struct savepoints *self)
 {
     if (!self)
         return;
-    for (size_t i = 0; i < self->n_files; i++)
-        hde__graph_file__free_unpacked(self->files[i], NULL);
-    free(self->files);
+    savepoint_files_fini(&self->files);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
 
+/* False: another one waits. */
 static bool
-may_ask(struct engine *engine, const char *name, struct err *err)
+begin_waiting(struct savepoints *self, const char *name, const struct share *share)
 {
-    struct arena arena = {0};
-    struct stat st;
-    bool exists;
-
-    if (!savepoint_is_name(name))
-        return err_set(err, "HDE-R085",
-                       "'%.100s' is no name for a savepoint: letters, digits, '.', '_', '-'", name);
-    if (!engine->savepoints)
-        return err_set(err, "HDE-R086", "the graph keeps no state: it has no checkpoint:");
-    if (engine_state(engine) != ENGINE_RUNNING)
-        return err_set(err, "HDE-R086", "the graph is not running");
-    exists = stat(savepoint_path(engine->graph->checkpoint.store, name, &arena), &st) == 0;
-    arena_fini(&arena);
-    return !exists || err_set(err, "HDE-R085", "there is a savepoint '%s' already", name);
-}
-
-bool
-savepoint_ask(struct engine *engine, const char *name, struct err *err)
-{
-    struct savepoints *self = engine->savepoints;
     bool is_free;
 
-    if (!may_ask(engine, name, err))
-        return false;
     pthread_mutex_lock(&self->lock);
     is_free = self->report.state != SAVEPOINT_WAITING;
     if (is_free) {
         snprintf(self->name, sizeof self->name, "%s", name);
         self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
         self->is_begun = false;
+        self->share = *share;
+        atomic_store(&self->is_wanted, true);
     }
     pthread_mutex_unlock(&self->lock);
-    if (!is_free)
+    return is_free;
+}
+
+static bool
+ask(struct engine *engine, const char *name, const struct share *share, struct err *err)
+{
+    if (!begin_waiting(engine->savepoints, name, share))
         return err_set(err, "HDE-R086", "another savepoint is being taken");
-    atomic_store(&self->is_wanted, true);
     full_fence();
-    worker_wake_if_parked(engine->workers[0]);
+    worker_wake_if_parked(engine->first);
     return true;
+}
+
+static bool
+may_ask(struct engine *engine, const char *name, struct err *err)
+{
+    if (!engine->savepoints)
+        return err_set(err, "HDE-R086", "the graph keeps no state: it has no checkpoint:");
+    if (engine_state(engine) != ENGINE_RUNNING)
+        return err_set(err, "HDE-R086", "the graph is not running");
+    return savepoint_name_is_free(engine->graph->checkpoint.store, name, err);
+}
+
+bool
+savepoint_ask(struct engine *engine, const char *name, struct err *err)
+{
+    return may_ask(engine, name, err) && ask(engine, name, &(struct share){0}, err);
+}
+
+bool
+savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint64_t number,
+                   struct err *err)
+{
+    return ask(engine, "", &(struct share){taken, arg, number}, err);
+}
+
+void
+savepoint_cancel(struct engine *engine)
+{
+    struct savepoints *self = engine->savepoints;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->report.state == SAVEPOINT_WAITING)
+        self->report.state = SAVEPOINT_NONE;
+    atomic_store(&self->is_wanted, false);
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg), void *arg)
+{
+    struct savepoints *self = engine->savepoints;
+
+    if (!self)
+        return;
+    pthread_mutex_lock(&self->lock); /* a marker is never put behind a cancel */
+    if (self->report.state == SAVEPOINT_WAITING && self->share.taken && self->is_begun &&
+        self->report.tick == tick)
+        mark(arg);
+    pthread_mutex_unlock(&self->lock);
 }
 
 void
@@ -361,49 +460,76 @@ savepoint_report(struct engine *engine, const char *name, struct savepoint_repor
     pthread_mutex_unlock(&self->lock);
 }
 
+/* (4) */
+static bool
+links_are_at_marker(const struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n_sources; i++) {
+        struct source *source = engine->sources[i];
+
+        if (source->upstream &&
+            (!source->upstream->is_at_marker(source->upstream) || source_has_queued(source)))
+            return false;
+    }
+    return true;
+}
+
 bool
 savepoints_are_wanted(struct savepoints *self)
 {
-    return atomic_load_explicit(&self->is_wanted, memory_order_relaxed);
+    return atomic_load_explicit(&self->is_wanted, memory_order_relaxed) &&
+           links_are_at_marker(self->engine);
+}
+
+/* With the lock held. */
+static void
+begin(struct savepoints *self, uint64_t tick)
+{
+    const struct engine *engine = self->engine;
+
+    self->is_begun = true;
+    self->report.tick = tick;
+    atomic_store(&self->is_wanted, false);
+    for (uint32_t i = 0; i < engine->n_sources; i++)
+        if (engine->sources[i]->upstream)
+            engine->sources[i]->upstream->pass_marker(engine->sources[i]->upstream);
 }
 
 void
 savepoints_begin(struct savepoints *self, uint64_t tick)
 {
+    struct share share = {0};
+    struct err err = {0};
+
     pthread_mutex_lock(&self->lock);
     if (self->report.state == SAVEPOINT_WAITING && self->is_begun) {
         self->report.state = SAVEPOINT_FAILED; /* another barrier came: its epoch was abandoned */
         err_set(&self->report.err, "HDE-R086",
                 "the barrier at tick %llu was not passed within the timeout of checkpoint:",
                 (unsigned long long)self->report.tick);
-    } else if (self->report.state == SAVEPOINT_WAITING) {
-        self->is_begun = true;
-        self->report.tick = tick;
+        share = self->share;
+        err = self->report.err;
+    } else if (self->report.state == SAVEPOINT_WAITING && links_are_at_marker(self->engine)) {
+        begin(self, tick);
     }
-    atomic_store(&self->is_wanted, false);
     pthread_mutex_unlock(&self->lock);
+    if (share.taken)
+        share.taken(share.arg, share.number, self->engine, NULL, &err);
 }
 
-/* Name and graph files are lent to the epoch. */
 static void
 write_named(struct savepoints *self, Hde__Epoch *epoch, struct savepoint_report *report)
 {
     struct arena arena = {0};
     const char *path =
         savepoint_path(self->engine->graph->checkpoint.store, self->name, &arena);
+    bool ok = savepoint_write_named(path, self->name, &self->files, epoch, &report->err);
+    struct stat st = {0};
 
-    epoch->savepoint = self->name;
-    epoch->has_taken_ns = true;
-    epoch->taken_ns = clock_real_ns();
-    epoch->n_files = self->n_files;
-    epoch->files = self->files;
-    report->bytes = hde__epoch__get_packed_size(epoch);
+    stat(path, &st);
+    report->bytes = (uint64_t)st.st_size;
     snprintf(report->path, sizeof report->path, "%s", path);
-    report->state =
-        savepoint_write(path, epoch, &report->err) ? SAVEPOINT_DONE : SAVEPOINT_FAILED;
-    epoch->savepoint = NULL;
-    epoch->n_files = 0;
-    epoch->files = NULL;
+    report->state = ok ? SAVEPOINT_DONE : SAVEPOINT_FAILED;
     arena_fini(&arena);
 }
 
@@ -411,20 +537,26 @@ void
 savepoints_commit(struct savepoints *self, Hde__Epoch *epoch, bool ok)
 {
     struct savepoint_report report;
+    struct share share;
     bool is_it;
 
     pthread_mutex_lock(&self->lock);
     report = self->report;
+    share = self->share;
     is_it = report.state == SAVEPOINT_WAITING && self->is_begun && report.tick == epoch->tick;
     pthread_mutex_unlock(&self->lock);
     if (!is_it)
         return;
-    report.state = SAVEPOINT_FAILED;
-    if (ok)
-        write_named(self, epoch, &report);
-    else
+    report.state = ok ? SAVEPOINT_DONE : SAVEPOINT_FAILED;
+    if (!ok)
         err_set(&report.err, "HDE-R014", "the epoch could not be written");
+    else if (!share.taken)
+        write_named(self, epoch, &report);
     pthread_mutex_lock(&self->lock);
-    self->report = report;
+    is_it = self->report.state == SAVEPOINT_WAITING && self->report.tick == epoch->tick;
+    if (is_it)
+        self->report = report;
     pthread_mutex_unlock(&self->lock);
+    if (is_it && share.taken)
+        share.taken(share.arg, share.number, self->engine, ok ? epoch : NULL, &report.err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * savepoint - epochs with a name: kept until they are removed, whole in one file, restored without
- * the log. */
+ * the log. Of a graph in parts: across.h. */
 #ifndef ENGINE_SAVEPOINT_H
 #define ENGINE_SAVEPOINT_H
 
@@ -14,12 +14,25 @@
 bool savepoint_is_name(const char *name);
 /* STORE/savepoints/NAME; lives in arena. */
 const char *savepoint_path(const char *store, const char *name, struct arena *arena);
+/* Whether one can be called so: HDE-R085. */
+bool savepoint_name_is_free(const char *store, const char *name, struct err *err);
 /* The caller frees it with hde__epoch__free_unpacked(). NULL with err: it is not there, not whole or
  * no savepoint. */
 Hde__Epoch *savepoint_read(const char *path, struct err *err);
 /* Replaces what is there, whole or not at all. */
 bool savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err);
 bool savepoint_remove(const char *path, struct err *err);
+
+/* A savepoint's graph files: the graph's, and those of the places of its nodes, as they are now. */
+struct savepoint_files {
+    size_t n;
+    Hde__GraphFile **item;
+};
+void savepoint_files_read(const struct graph *graph, struct savepoint_files *out);
+void savepoint_files_fini(struct savepoint_files *files);
+/* Lends the epoch what makes a savepoint of it, writes it, and takes that back. */
+bool savepoint_write_named(const char *path, const char *name, const struct savepoint_files *files,
+                           Hde__Epoch *epoch, struct err *err);
 
 /* Says of each node and source what a start of the graph from the savepoint would do; true: it would
  * start. */
@@ -29,7 +42,7 @@ bool savepoint_check(const Hde__Epoch *savepoint, const struct graph *graph, sav
                      void *arg);
 
 /* The next start of a graph with this store goes on from the savepoint. Refused while an engine has
- * the log. */
+ * the log, or that of a part. */
 bool savepoint_restore(const char *store, const char *log, const Hde__Epoch *savepoint,
                        struct err *err);
 
@@ -46,6 +59,17 @@ struct savepoint_report {
 bool savepoint_ask(struct engine *engine, const char *name, struct err *err);
 /* Of the one that was asked for last under this name. Any thread. */
 void savepoint_report(struct engine *engine, const char *name, struct savepoint_report *out);
+
+/* For across.c: the share of one part. taken() is called once at most, on any thread, with its epoch,
+ * or with NULL and err; the number is that of the asking. After savepoint_cancel() it may still come
+ * from a thread that was on its way. */
+typedef void savepoint_taken(void *arg, uint64_t number, const struct engine *engine,
+                             const Hde__Epoch *epoch, const struct err *err);
+bool savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint64_t number,
+                        struct err *err);
+void savepoint_cancel(struct engine *engine);
+/* Calls mark(arg) if the tick is the barrier of a savepoint of a part that is being taken. */
+void savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg), void *arg);
 
 /* For epoch.c and sequencer.c */
 struct savepoints;

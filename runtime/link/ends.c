@@ -5,10 +5,12 @@
  *      else to do: the receiver's time goes on while the edge is quiet. The end of the data is the
  *      watermark WM_END.
  *  (2) A frame becomes one entry of the receiver, and its tick the position of that entry.
- *  (3) The sender's barrier waits until the journal is durable: the saved state speaks of it. */
+ *  (3) The sender's barrier waits until the journal is durable: the saved state speaks of it.
+ *  (4) The barrier of a savepoint over several parts puts a marker behind what it has put. */
 #include "link/ends.h"
 
 #include "engine/ingress.h"
+#include "engine/savepoint.h"
 
 struct end {
     struct link *link;
@@ -114,9 +116,19 @@ out_event(hde_ctx *ctx, void *state, const hde_event *event)
     return HDE_OK;
 }
 
+static void
+put_marker(void *link)
+{
+    link_put_marker(link);
+}
+
+/* At a barrier. */
 static hde_status
 out_save(hde_ctx *ctx, const void *state, hde_msg *out)
 {
+    const struct node *node = node_of(ctx);
+
+    savepoint_mark(node->engine, node->actor->tick, put_marker, ((const struct end *)state)->link);
     link_save(((const struct end *)state)->link, out);
     return HDE_OK;
 }
@@ -162,6 +174,18 @@ covered(struct upstream *upstream, const uint8_t *at, size_t size)
     link_cover(end_of(upstream)->link, tick_at(at, size));
 }
 
+static bool
+is_at_marker(struct upstream *upstream)
+{
+    return link_is_at_marker(end_of(upstream)->link);
+}
+
+static void
+pass_marker(struct upstream *upstream)
+{
+    link_drop_marker(end_of(upstream)->link);
+}
+
 static void
 ask_epoch(void *engine)
 {
@@ -174,7 +198,7 @@ in_open(hde_ctx *ctx, void *state)
     struct end *self = state;
     struct node *node = node_of(ctx);
 
-    self->upstream = (struct upstream){may_give, covered};
+    self->upstream = (struct upstream){may_give, covered, is_at_marker, pass_marker};
     node->source->upstream = &self->upstream;
     link_listen(self->link, LINK_RECEIVER, &(struct link_bell){ring, ctx});
     if (node->engine->options.checkpoint)
@@ -303,4 +327,10 @@ link_ends_make(struct arena *arena, struct link *link,
 {
     make_end(arena, sender, &op_out, make_ports(arena, "in", types), NULL, link);
     make_end(arena, receiver, &op_in, NULL, make_ports(arena, "out", types), link);
+}
+
+bool
+link_is_sender(const char *op)
+{
+    return strcmp(op, op_out.name) == 0;
 }

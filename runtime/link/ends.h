@@ -16,4 +16,7 @@ void link_ends_make(struct arena *arena, struct link *link,
                     const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
                     struct graph_node *receiver);
 
+/* Whether that is the name of the operator at the sending end. */
+bool link_is_sender(const char *op);
+
 #endif

@@ -14,6 +14,8 @@
  *      state. [test_a_link_goes_on_from_its_state]
  *  (5) What a spilling journal has from before this start and no state names is never read: after
  *      the state the sender makes those frames again.
+ *  (6) Nothing from behind a marker is taken before the marker is taken away.
+ *      [test_nothing_behind_a_marker_is_taken]
  *
  *      frame --put--> memory or journal --take--> taken --cover--> gone */
 #include "link/link.h"
@@ -59,6 +61,8 @@ struct link {
     uint64_t have;                     /* tick that the receiver has */
     uint64_t covered;
     bool is_placed, has_asked, is_over;
+    bool has_marker;
+    uint64_t marker; /* it stands behind that tick */
     bool begins_late; /* a journal of everything that has not its first record any more */
     bool is_waiting; /* the sender was told that there is no room */
     bool is_behind;  /* the log says that the receiver is far behind */
@@ -68,7 +72,7 @@ struct link {
     void *ask_arg;
 
     /* the sender's own */
-    uint64_t last, said_key;
+    uint64_t last, said_key; /* last: written with the lock held */
     int64_t watermark_ns; /* of that frame */
     uint64_t mark;
     struct frame written;
@@ -738,6 +742,43 @@ note_taken(struct link *self, const struct record *record)
     return self->ask != NULL;
 }
 
+/* With the lock held. */
+static bool
+is_at_marker(const struct link *self)
+{
+    return self->has_marker && self->have >= self->marker;
+}
+
+void
+link_put_marker(struct link *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->has_marker = true;
+    self->marker = self->last;
+    ring_bell(self, LINK_RECEIVER);
+    pthread_mutex_unlock(&self->lock);
+}
+
+bool
+link_is_at_marker(struct link *self)
+{
+    bool is_there;
+
+    pthread_mutex_lock(&self->lock);
+    is_there = is_at_marker(self);
+    pthread_mutex_unlock(&self->lock);
+    return is_there;
+}
+
+void
+link_drop_marker(struct link *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->has_marker = false;
+    ring_bell(self, LINK_RECEIVER);
+    pthread_mutex_unlock(&self->lock);
+}
+
 enum link_take
 link_take(struct link *self, struct record *record, struct msgvec *to, struct err *err)
 {
@@ -752,7 +793,7 @@ link_take(struct link *self, struct record *record, struct msgvec *to, struct er
     skip_taken(self);
     have = self->have;
     covered = self->covered;
-    if (self->next < self->n) {
+    if (self->next < self->n && !is_at_marker(self)) {
         item = *item_at(self, self->next);
         result = LINK_FRAME;
     }

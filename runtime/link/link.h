@@ -77,6 +77,12 @@ struct link_bell {
 enum link_end { LINK_SENDER, LINK_RECEIVER };
 void link_listen(struct link *link, enum link_end end, const struct link_bell *bell);
 void link_heard(struct link *link, enum link_end end);
+/* A marker (K3) stands behind all that was put so far: the receiver gets nothing from behind it until
+ * it is taken away. It is not kept: what it belongs to ends with the process. Any thread. */
+void link_put_marker(struct link *link);
+bool link_is_at_marker(struct link *link); /* all in front of it was taken */
+void link_drop_marker(struct link *link);
+
 /* Called on the receiver's thread when it has taken half of what is kept in memory and no epoch
  * covers it. */
 void link_ask_with(struct link *link, void (*ask)(void *arg), void *arg);

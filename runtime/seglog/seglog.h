@@ -76,6 +76,9 @@ uint64_t seglog_first(const struct seglog *log);
  * all are; UINT64_MAX: none is. Segments go as a whole, the last one never. */
 void seglog_need(struct seglog *log, uint64_t position);
 
+/* Removes all records of a folder that nobody has open; none there is no error. */
+bool seglog_clear(const char *folder, struct err *err);
+
 /* ---- Reading: any process, also while another appends -------------------------------------- */
 
 struct seglog_reader;

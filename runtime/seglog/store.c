@@ -437,6 +437,26 @@ remove_unnamed(const struct store *store, struct err *err)
     return true;
 }
 
+bool
+seglog_clear(const char *folder, struct err *err)
+{
+    struct segment_list list = {0};
+    char path[PATH_MAX];
+    bool ok = true;
+
+    if (access(folder, F_OK) < 0 && errno == ENOENT)
+        return true;
+    if (!segment_list(&list, folder, err))
+        return false;
+    for (size_t i = list.n; i && ok; i--) /* last first: what a crash leaves is a log */
+        ok = segment_path(path, folder, list.first[i - 1], SEGMENT_SUFFIX) && io.unlink(path) == 0;
+    ok = ok && io_sync_folder(folder);
+    if (!ok)
+        err_set(err, "HDE-L002", "cannot remove the records of %s: %s", folder, strerror(errno));
+    segment_list_fini(&list);
+    return ok;
+}
+
 /* Reads on to the end of what is whole; index (may be NULL) notes it. */
 static enum scan_found
 scan_all(struct scan *scan, struct index *index)

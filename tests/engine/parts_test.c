@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * parts_test - a graph that links cut: order, independence, drain, and parts that are cut off. */
+#include "engine/across.h"
 #include "engine/parts.h"
 #include "engine/stats.h"
 #include "graph/parts.h"
@@ -387,6 +388,8 @@ static hde_operator op_hanging; /* op_vault with that flush() and more state */
 
 /* ---- Cut off ---- */
 
+static int64_t kept_count = COUNT; /* what each source of a kept plan emits */
+
 /* s -> sum -link-> vault.a, y -> sum_y -link-> vault.b: three parts */
 static struct plan *
 kept_plan(struct store *store, bool is_durable, int64_t every_ns)
@@ -394,8 +397,8 @@ kept_plan(struct store *store, bool is_durable, int64_t every_ns)
     struct plan *plan = plan_new("kept");
     struct graph *graph;
 
-    plan_node(plan, "s", &op_steps, &(struct steps){.count = COUNT});
-    plan_node(plan, "y", &op_steps_blocking, &(struct steps){.count = COUNT});
+    plan_node(plan, "s", &op_steps, &(struct steps){.count = kept_count});
+    plan_node(plan, "y", &op_steps_blocking, &(struct steps){.count = kept_count});
     plan_node(plan, "sum_s", &op_sum, NULL);
     plan_node(plan, "sum_y", &op_sum, NULL)->boundary = true;
     plan_node(plan, "vault", &op_vault, &(struct vault){.store = store});
@@ -534,6 +537,23 @@ epochs_in(const char *part)
     return newest;
 }
 
+/* Its flush() waits until the gate opens. */
+static void
+hang_vault(struct plan *plan, struct store *store, struct gate *gate)
+{
+    struct graph *graph = plan_graph(plan);
+
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, "vault")) {
+            graph->nodes[i].op = &op_hanging;
+            graph->nodes[i].params =
+                arena_alloc(&graph->arena, sizeof(struct hanging));
+            *(struct hanging *)(uintptr_t)graph->nodes[i].params =
+                (struct hanging){{.store = store}, gate};
+        }
+    set_gate(gate, true);
+}
+
 /* E2: the store hangs in flush(); the parts in front of it keep their epochs and run to their end. */
 static void
 test_epochs_go_on_while_a_part_hangs(void **state)
@@ -542,19 +562,10 @@ test_epochs_go_on_while_a_part_hangs(void **state)
     struct gate gate = GATE;
     struct plan *plan = kept_plan(&store, false, 5000000);
     struct engine_options options = kept_options(plan);
-    struct graph *graph = plan_graph(plan);
     struct parts *parts;
     uint64_t before;
 
-    for (size_t i = 0; i < graph->n_nodes; i++)
-        if (!strcmp(graph->nodes[i].name, "vault")) {
-            graph->nodes[i].op = &op_hanging;
-            graph->nodes[i].params =
-                arena_alloc(&graph->arena, sizeof(struct hanging));
-            *(struct hanging *)(uintptr_t)graph->nodes[i].params =
-                (struct hanging){{.store = &store}, &gate};
-        }
-    set_gate(&gate, true);
+    hang_vault(plan, &store, &gate);
     parts = start(plan, &options);
     while (!(before = epochs_in("s")))
         assert_false(parts_wait(parts, 1));
@@ -614,6 +625,250 @@ test_the_logs_of_all_parts_give_the_store_again(void **state)
     hde_text_free(&again.lines);
 }
 
+/* ---- Savepoints --------------------------------------------------------------------------- */
+
+static struct parts *
+start_kept(struct store *store, bool is_durable, int64_t every_ns, struct plan **plan)
+{
+    struct engine_options options;
+
+    *plan = kept_plan(store, is_durable, every_ns);
+    options = kept_options(*plan);
+    return start(*plan, &options);
+}
+
+/* Until so many more lines are stored, then as after a crash. */
+static void
+run_on(struct parts *parts, struct plan *plan, struct store *store, uint64_t n)
+{
+    n += atomic_load(&store->n);
+    while (atomic_load(&store->n) < n)
+        assert_false(parts_wait(parts, 1));
+    parts_stop(parts);
+    parts_free(parts);
+    plan_free(plan);
+}
+
+static struct savepoint_report
+wait_for_savepoint(struct parts *parts, const char *name)
+{
+    struct savepoint_report report;
+
+    do {
+        assert_false(parts_wait(parts, 1));
+        parts_savepoint_report(parts, name, &report);
+    } while (report.state == SAVEPOINT_WAITING);
+    return report;
+}
+
+static Hde__Epoch *
+read_savepoint(const char *name)
+{
+    char path[128];
+    struct err err = {0};
+    Hde__Epoch *savepoint;
+
+    snprintf(path, sizeof path, "%s/kept/savepoints/%s", folder, name);
+    savepoint = savepoint_read(path, &err);
+    assert_string_equal(err.text, "");
+    return savepoint;
+}
+
+/* What a source had emitted at the cut. */
+static int64_t
+position_in(const Hde__Epoch *savepoint, const char *source)
+{
+    int64_t at = -1;
+
+    for (size_t p = 0; p < savepoint->n_parts; p++)
+        for (size_t i = 0; i < savepoint->parts[p]->n_sources; i++) {
+            const Hde__SavedSource *saved = savepoint->parts[p]->sources[i];
+
+            if (!strcmp(saved->node, source) && saved->n_positions)
+                memcpy(&at, saved->positions[0]->at.data, sizeof at);
+        }
+    assert_true(at > 0);
+    return at;
+}
+
+/* The lines go on at the cut: what was behind it comes, what was in front of it does not. */
+static void
+assert_goes_on(const char *lines, const Hde__Epoch *savepoint)
+{
+    int64_t next[2] = {position_in(savepoint, "s"), position_in(savepoint, "y")};
+    double sum[2];
+
+    for (unsigned i = 0; i < 2; i++)
+        sum[i] = (double)next[i] * (double)(next[i] - 1) / 2;
+    assert_true(lines && *lines);
+    for (const char *line = lines; *line; line = strchr(line, '\n') + 1) {
+        unsigned port;
+        long long sequence;
+        double value;
+
+        assert_int_equal(sscanf(line, "%u %lld %lf", &port, &sequence, &value), 3);
+        assert_int_equal(sequence, next[port]++);
+        assert_true(value == (sum[port] += (double)sequence));
+    }
+}
+
+static void
+restore_savepoint(const Hde__Epoch *savepoint)
+{
+    char store[128], log[128];
+    struct err err = {0};
+
+    snprintf(store, sizeof store, "%s/kept", folder);
+    snprintf(log, sizeof log, "%s/kept/log", folder);
+    assert_true(savepoint_restore(store, log, savepoint, &err));
+}
+
+static void
+go_back(bool is_durable)
+{
+    struct store store = {{0}};
+    struct plan *plan;
+    struct parts *parts = start_kept(&store, is_durable, 3000000, &plan);
+    struct savepoint_report report;
+    Hde__Epoch *savepoint;
+    struct err err = {0};
+    size_t lines;
+
+    while (atomic_load(&store.n) < 2000)
+        assert_false(parts_wait(parts, 1));
+    assert_true(parts_savepoint_ask(parts, "first", &err));
+    report = wait_for_savepoint(parts, "first");
+    assert_string_equal(report.err.text, "");
+    assert_int_equal(report.state, SAVEPOINT_DONE);
+    assert_false(parts_savepoint_ask(parts, "first", &err));
+    assert_string_equal(err.code, "HDE-R085");
+    run_on(parts, plan, &store, 2000);
+    assert_unbroken(&store);
+
+    savepoint = read_savepoint("first");
+    assert_int_equal(savepoint->n_parts, 3);
+    restore_savepoint(savepoint);
+    lines = store.lines.len;
+    parts = start_kept(&store, is_durable, 1000000000000, &plan);
+    run_on(parts, plan, &store, 3000);
+    assert_goes_on(store.lines.data + lines, savepoint);
+    for (int i = 0; i < 2; i++) { /* crashes after that, before there is another epoch and behind it */
+        parts = start_kept(&store, is_durable, i ? 3000000 : 2000000, &plan);
+        run_on(parts, plan, &store, 3000);
+        assert_goes_on(store.lines.data + lines, savepoint);
+    }
+    hde__epoch__free_unpacked(savepoint, NULL);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_savepoint_over_parts_is_one_cut(void **state)
+{
+    kept_count = INT64_MAX;
+    go_back(false);
+    kept_count = COUNT;
+}
+
+static void
+test_a_restored_graph_in_parts_goes_on_as_one(void **state)
+{
+    kept_count = INT64_MAX;
+    go_back(true); /* what its journals had is of the run that was left */
+    kept_count = COUNT;
+}
+
+static void
+test_a_savepoint_ends_with_a_part_that_is_over(void **state)
+{
+    struct store store = {{0}};
+    struct gate gate = GATE;
+    struct plan *plan = kept_plan(&store, false, 3000000);
+    struct engine_options options = kept_options(plan);
+    struct savepoint_report report;
+    struct parts *parts;
+    struct err err = {0};
+
+    for (size_t i = 0; i < plan_graph(plan)->n_nodes; i++)
+        if (plan_graph(plan)->nodes[i].op->poll) /* they stay */
+            ((struct steps *)(uintptr_t)plan_graph(plan)->nodes[i].params)->count = INT64_MAX;
+    hang_vault(plan, &store, &gate);
+    parts = start(plan, &options);
+    while (!view_link(parts).spilled)
+        assert_false(parts_wait(parts, 1));
+    assert_true(parts_savepoint_ask(parts, "never", &err));
+    assert_false(parts_savepoint_ask(parts, "other", &err)); /* the vault has not come to its cut */
+    assert_string_equal(err.code, "HDE-R086");
+    engine_stop(parts_engine(parts, 0));
+    report = wait_for_savepoint(parts, "never");
+    assert_int_equal(report.state, SAVEPOINT_FAILED);
+    assert_string_equal(report.err.code, "HDE-R121");
+    err = (struct err){0};
+    assert_false(parts_savepoint_ask(parts, "again", &err));
+    assert_string_equal(err.code, "HDE-R121");
+    set_gate(&gate, false);
+    while (atomic_load(&store.n) < 5000) /* no marker is left in its way */
+        assert_false(parts_wait(parts, 1));
+    parts_stop(parts);
+    parts_free(parts);
+    plan_free(plan);
+    assert_unbroken(&store);
+    hde_text_free(&store.lines);
+}
+
+static void
+note_unfit(void *arg, enum savepoint_fit fit, const char *node, const char *text)
+{
+    if (fit == SAVEPOINT_UNFIT)
+        snprintf(arg, 200, "%s %s", node, text);
+}
+
+static void
+test_a_savepoint_of_other_parts_is_refused(void **state)
+{
+    static const char *const why[] = {"kept has 3 parts, and the graph has 1",
+                                      "kept has 3 parts, and the graph has 2", ""};
+    struct store store = {{0}};
+    struct plan *plan;
+    struct parts *parts;
+    Hde__Epoch *savepoint;
+    struct err err = {0};
+    char kept[64], old[64];
+
+    kept_count = INT64_MAX;
+    parts = start_kept(&store, false, 3000000, &plan);
+    assert_true(parts_savepoint_ask(parts, "first", &err));
+    assert_int_equal(wait_for_savepoint(parts, "first").state, SAVEPOINT_DONE);
+    run_on(parts, plan, &store, 1);
+    savepoint = read_savepoint("first");
+    snprintf(kept, sizeof kept, "%s/kept", folder);
+    snprintf(old, sizeof old, "%s/old", folder);
+    assert_int_equal(rename(kept, old), 0);
+    restore_savepoint(savepoint);
+    for (int links = 2; links >= 0; links--) {
+        struct graph *graph;
+        struct engine_options options;
+        char found[200] = "";
+
+        plan = kept_plan(&store, false, 3000000);
+        graph = plan_graph(plan);
+        for (int e = 0, n = 0; e < (int)graph->n_edges; e++)
+            if (graph->edges[e].full == FULL_SPILL && n++ >= links)
+                graph->edges[e].full = FULL_BLOCK;
+        options = kept_options(plan);
+        err = (struct err){0};
+        assert_int_equal(across_check(savepoint, graph, note_unfit, found), links == 2);
+        assert_string_equal(found, why[links]);
+        if (links < 2) {
+            assert_null(parts_new(graph, &options, &err));
+            assert_string_equal(err.code, "HDE-R120");
+        }
+        plan_free(plan);
+    }
+    hde__epoch__free_unpacked(savepoint, NULL);
+    kept_count = COUNT;
+    hde_text_free(&store.lines);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int
@@ -635,6 +890,10 @@ main(void)
         TEST(test_epochs_go_on_while_a_part_hangs),
         TEST(test_the_store_of_other_parts_is_refused),
         TEST(test_the_logs_of_all_parts_give_the_store_again),
+        TEST(test_a_savepoint_over_parts_is_one_cut),
+        TEST(test_a_restored_graph_in_parts_goes_on_as_one),
+        TEST(test_a_savepoint_ends_with_a_part_that_is_over),
+        TEST(test_a_savepoint_of_other_parts_is_refused),
     };
 
     op_hanging = op_vault;

@@ -480,6 +480,38 @@ test_at_half_of_the_capacity_an_epoch_is_asked_for(void **state)
     link_free(link);
 }
 
+static void
+test_nothing_behind_a_marker_is_taken(void **state)
+{
+    struct link_config config = config_of();
+    struct link *link;
+
+    config.capacity_messages = 2; /* the marker stands in the journal */
+    link = open_link(&config);
+    assert_false(link_is_at_marker(link));
+    for (uint64_t tick = 1; tick <= 4; tick++)
+        put(link, tick);
+    link_put_marker(link);
+    for (uint64_t tick = 5; tick <= 6; tick++)
+        put(link, tick);
+    for (uint64_t tick = 1; tick <= 4; tick++) {
+        struct msgvec vec = {0};
+        struct record record;
+        struct err err = {0};
+
+        assert_false(link_is_at_marker(link));
+        assert_int_equal(take(link), tick);
+        assert_int_equal(tick == 4 ? link_take(link, &record, &vec, &err) : LINK_EMPTY, LINK_EMPTY);
+    }
+    assert_true(link_is_at_marker(link));
+    assert_true(link_may_give(link));
+    link_drop_marker(link);
+    assert_false(link_is_at_marker(link));
+    assert_int_equal(take(link), 5);
+    assert_int_equal(take(link), 6);
+    link_free(link);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int
@@ -496,6 +528,7 @@ main(void)
         TEST(test_a_sender_behind_its_receiver_is_an_error),
         TEST(test_a_torn_tail_of_the_journal_is_made_again),
         TEST(test_on_a_full_disk_the_sender_waits_and_goes_on),
+        TEST(test_nothing_behind_a_marker_is_taken),
         TEST(test_at_half_of_the_capacity_an_epoch_is_asked_for),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

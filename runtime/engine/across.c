@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * across - see across.h.
+ *
+ *  (1) A share that is not given ends the savepoint: shares and markers go, the parts go on.
+ *      [test_a_savepoint_ends_with_a_part_that_is_over]
+ *  (2) At the cut everything that was put on a link has been taken: in the shares, ends of links keep
+ *      nothing. [test_a_savepoint_over_parts_is_one_cut]
+ *  (3) STORE/restore goes when every part has its share and all journals are empty, so a start that
+ *      is cut off gives all of them again. Parts that have come up do not take theirs twice.
+ *      [test_a_restored_graph_in_parts_goes_on_as_one]
+ *
+ *  Locks: that of across, then that of a part's savepoints, then that of a link. */
+#include "engine/across.h"
+
+#include "base/io.h"
+#include "engine/epoch.h"
+#include "engine/run.h"
+#include "link/ends.h"
+#include "seglog/seglog.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct across {
+    const struct parts *parts;
+    struct link *const *link;
+    size_t n_links, n;
+    struct savepoint_files files;
+    pthread_mutex_t lock; /* all below */
+    uint64_t number;      /* of askings */
+    char *name;
+    Hde__Epoch **share; /* by part; NULL: not given yet */
+    size_t n_given;
+    struct savepoint_report report;
+};
+
+struct across *
+across_new(const struct parts *parts, struct link *const *link, size_t n_links)
+{
+    struct across *self = xcalloc(1, sizeof *self);
+
+    self->parts = parts;
+    self->link = link;
+    self->n_links = n_links;
+    self->n = parts_count(parts);
+    self->share = xcalloc(self->n + 1, sizeof(Hde__Epoch *));
+    self->name = xstrdup("");
+    savepoint_files_read(parts_graph(parts), &self->files);
+    pthread_mutex_init(&self->lock, NULL);
+    return self;
+}
+
+/* With the lock held. */
+static void
+drop_shares(struct across *self)
+{
+    for (size_t i = 0; i < self->n; i++) {
+        if (self->share[i])
+            hde__epoch__free_unpacked(self->share[i], NULL);
+        self->share[i] = NULL;
+    }
+    self->n_given = 0;
+}
+
+void
+across_free(struct across *self)
+{
+    if (!self)
+        return;
+    drop_shares(self);
+    savepoint_files_fini(&self->files);
+    pthread_mutex_destroy(&self->lock);
+    free(self->share);
+    free(self->name);
+    free(self);
+}
+
+/* ---- Shares ------------------------------------------------------------------------------- */
+
+/* With the lock held. (1) */
+static void
+give_up(struct across *self, const struct err *why)
+{
+    for (size_t i = 0; i < self->n; i++)
+        savepoint_cancel(parts_engine(self->parts, i));
+    for (size_t i = 0; i < self->n_links; i++)
+        link_drop_marker(self->link[i]);
+    drop_shares(self);
+    self->report.state = SAVEPOINT_FAILED;
+    self->report.err = *why;
+}
+
+/* (2) */
+static void
+empty_link(Hde__SavedNode *node)
+{
+    Hde__LinkState *saved = hde__link_state__unpack(NULL, node->state.len, node->state.data);
+    Hde__LinkState state = HDE__LINK_STATE__INIT;
+
+    if (!saved)
+        return;
+    state.has_covered = state.has_last = state.has_watermark_ns = true;
+    state.covered = state.last = saved->last;
+    state.watermark_ns = saved->watermark_ns;
+    hde__link_state__free_unpacked(saved, NULL);
+    free(node->state.data);
+    node->state.len = hde__link_state__get_packed_size(&state);
+    node->state.data = xmalloc(node->state.len + 1);
+    hde__link_state__pack(&state, node->state.data);
+}
+
+/* A copy of what the part keeps for itself. */
+static Hde__Epoch *
+share_of(const Hde__Epoch *epoch, const char *part)
+{
+    size_t size = hde__epoch__get_packed_size(epoch);
+    uint8_t *bytes = xmalloc(size + 1);
+    Hde__Epoch *share;
+
+    hde__epoch__pack(epoch, bytes);
+    share = hde__epoch__unpack(NULL, size, bytes);
+    free(bytes);
+    if (!share)
+        return NULL;
+    share->part = xstrdup(part);
+    for (size_t i = 0; i < share->n_nodes; i++)
+        if (link_is_sender(share->nodes[i]->op) && share->nodes[i]->has_state)
+            empty_link(share->nodes[i]);
+    return share;
+}
+
+static uint64_t
+largest_tick(const struct across *self)
+{
+    uint64_t tick = 0;
+
+    for (size_t i = 0; i < self->n; i++)
+        if (self->share[i]->tick > tick)
+            tick = self->share[i]->tick;
+    return tick;
+}
+
+/* Without the lock: all shares are there, and nobody touches them until the report says more. */
+static void
+write_all(struct across *self, struct savepoint_report *report)
+{
+    const struct graph *graph = parts_graph(self->parts);
+    Hde__Epoch whole = HDE__EPOCH__INIT;
+    struct arena arena = {0};
+    const char *path = savepoint_path(graph->checkpoint.store, self->name, &arena);
+    struct stat st = {0};
+    bool ok;
+
+    whole.has_version = whole.has_tick = whole.has_time_ns = true;
+    whole.version = self->share[0]->version;
+    whole.tick = report->tick = largest_tick(self);
+    whole.time_ns = self->share[0]->time_ns;
+    whole.graph = (char *)(uintptr_t)graph->name;
+    whole.n_parts = self->n;
+    whole.parts = self->share;
+    ok = savepoint_write_named(path, self->name, &self->files, &whole, &report->err);
+    stat(path, &st);
+    report->bytes = (uint64_t)st.st_size;
+    snprintf(report->path, sizeof report->path, "%s", path);
+    report->state = ok ? SAVEPOINT_DONE : SAVEPOINT_FAILED;
+    arena_fini(&arena);
+}
+
+static size_t
+index_of(const struct across *self, const struct engine *engine)
+{
+    size_t i = 0;
+
+    while (i < self->n && parts_engine(self->parts, i) != engine)
+        i++;
+    return i;
+}
+
+/* With the lock held; true: all shares are there. */
+static bool
+keep_share(struct across *self, size_t part, const Hde__Epoch *epoch, const struct err *err)
+{
+    struct err why = *err;
+
+    if (epoch)
+        self->share[part] = share_of(epoch, parts_name(self->parts, part));
+    if (epoch && !self->share[part])
+        err_set(&why, "HDE-R014", "the epoch cannot be read again");
+    if (self->share[part])
+        return ++self->n_given == self->n;
+    err_wrap(&why, "part '%s'", parts_name(self->parts, part));
+    give_up(self, &why);
+    return false;
+}
+
+static void
+taken(void *arg, uint64_t number, const struct engine *engine, const Hde__Epoch *epoch,
+      const struct err *err)
+{
+    struct across *self = arg;
+    struct savepoint_report report;
+    bool is_whole;
+
+    pthread_mutex_lock(&self->lock);
+    is_whole = number == self->number && self->report.state == SAVEPOINT_WAITING &&
+               keep_share(self, index_of(self, engine), epoch, err);
+    report = self->report;
+    pthread_mutex_unlock(&self->lock);
+    if (!is_whole)
+        return;
+    write_all(self, &report);
+    pthread_mutex_lock(&self->lock);
+    drop_shares(self);
+    self->report = report;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+across_over(struct across *self, const struct engine *engine)
+{
+    struct err why = {0};
+    size_t part = index_of(self, engine);
+
+    pthread_mutex_lock(&self->lock);
+    if (self->report.state == SAVEPOINT_WAITING && !self->share[part]) {
+        err_set(&why, "HDE-R121", "part '%s' ended before its share was taken",
+                parts_name(self->parts, part));
+        give_up(self, &why);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* ---- Asked for ---------------------------------------------------------------------------- */
+
+static bool
+may_ask(const struct across *self, const char *name, struct err *err)
+{
+    const struct graph *graph = parts_graph(self->parts);
+
+    if (!graph->checkpoint.store)
+        return err_set(err, "HDE-R086", "the graph keeps no state: it has no checkpoint:");
+    if (!savepoint_name_is_free(graph->checkpoint.store, name, err))
+        return false;
+    for (size_t i = 0; i < self->n; i++)
+        if (engine_state(parts_engine(self->parts, i)) != ENGINE_RUNNING)
+            return err_set(err, "HDE-R121", "part '%s' is not running",
+                           parts_name(self->parts, i));
+    return true;
+}
+
+/* With the lock held. */
+static bool
+ask_all(struct across *self, struct err *err)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (!savepoint_ask_part(parts_engine(self->parts, i), taken, self, self->number, err)) {
+            give_up(self, err);
+            return false;
+        }
+    return true;
+}
+
+bool
+across_ask(struct across *self, const char *name, struct err *err)
+{
+    bool ok = may_ask(self, name, err);
+
+    pthread_mutex_lock(&self->lock);
+    if (ok && self->report.state == SAVEPOINT_WAITING)
+        ok = err_set(err, "HDE-R086", "another savepoint is being taken");
+    if (ok) {
+        free(self->name);
+        self->name = xstrdup(name);
+        self->number++;
+        self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
+        ok = ask_all(self, err);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+void
+across_report(struct across *self, const char *name, struct savepoint_report *out)
+{
+    pthread_mutex_lock(&self->lock);
+    *out = strcmp(self->name, name) == 0 ? self->report
+                                         : (struct savepoint_report){.state = SAVEPOINT_NONE};
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* ---- Restored ----------------------------------------------------------------------------- */
+
+static const struct graph_part *
+part_called(const struct graph_cut *cut, const char *name)
+{
+    for (size_t i = 0; name && i < cut->n_parts; i++)
+        if (!strcmp(cut->parts[i].name, name))
+            return &cut->parts[i];
+    return NULL;
+}
+
+/* NULL: it fits; else why not, in memory of the arena. */
+static const char *
+other_parts(const struct graph_cut *cut, const Hde__Epoch *savepoint, struct arena *arena)
+{
+    size_t n = cut->n_links ? cut->n_parts : 0;
+
+    if (savepoint->n_parts != n)
+        return arena_printf(arena, "has %zu parts, and the graph has %zu",
+                            savepoint->n_parts ? savepoint->n_parts : 1, n ? n : 1);
+    for (size_t i = 0; i < n; i++)
+        if (!part_called(cut, savepoint->parts[i]->part))
+            return arena_printf(arena, "has a part '%s', and the graph has none of that name",
+                                savepoint->parts[i]->part);
+    return NULL;
+}
+
+static bool
+give_shares(const Hde__Epoch *savepoint, const char *store, struct arena *arena, struct err *err)
+{
+    for (size_t i = 0; i < savepoint->n_parts; i++) {
+        const char *path =
+            arena_printf(arena, "%s/parts/%s/restore", store, savepoint->parts[i]->part);
+
+        if (!savepoint_write(path, savepoint->parts[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+restore(const struct graph_cut *cut, const char *store, const char *const *journal,
+        const Hde__Epoch *savepoint, struct arena *arena, struct err *err)
+{
+    const char *why = other_parts(cut, savepoint, arena);
+
+    if (why)
+        return err_set(err, "HDE-R120", "'%s/restore' %s", store, why);
+    if (!give_shares(savepoint, store, arena, err))
+        return false;
+    for (size_t i = 0; i < cut->n_links; i++)
+        if (!seglog_clear(journal[i], err))
+            return false;
+    return savepoint_remove(arena_printf(arena, "%s/restore", store), err);
+}
+
+bool
+across_restore(const struct graph_cut *cut, const char *store, const char *const *journal,
+               struct err *err)
+{
+    struct arena arena = {0};
+    const char *path = arena_printf(&arena, "%s/restore", store);
+    Hde__Epoch *savepoint = epoch_read(path);
+    bool ok = true;
+
+    if (savepoint)
+        ok = restore(cut, store, journal, savepoint, &arena, err);
+    else if (access(path, F_OK) == 0)
+        ok = err_set(err, "HDE-R084", "'%s' is not whole: restore the savepoint again, or remove it",
+                     path);
+    if (savepoint)
+        hde__epoch__free_unpacked(savepoint, NULL);
+    arena_fini(&arena);
+    return ok;
+}
+
+/* ---- Does it fit? ------------------------------------------------------------------------- */
+
+/* The cut's ends, for what a check looks at. */
+static void
+name_ends(const struct graph *graph, struct graph_cut *cut)
+{
+    for (size_t i = 0; i < cut->n_links; i++) {
+        const struct graph_edge *edge = &graph->edges[cut->links[i].edge];
+
+        link_ends_make(&cut->arena, NULL,
+                       graph->nodes[edge->from].op->outputs[edge->from_port].types,
+                       cut->links[i].sender, cut->links[i].receiver);
+    }
+}
+
+bool
+across_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_found *found,
+             void *arg)
+{
+    struct graph_cut cut = {.n_parts = 0};
+    const char *why;
+    bool ok;
+
+    graph_cut(graph, &cut);
+    name_ends(graph, &cut);
+    why = other_parts(&cut, savepoint, &cut.arena);
+    ok = !why;
+    if (why)
+        found(arg, SAVEPOINT_UNFIT, graph->name, why);
+    else if (!savepoint->n_parts)
+        ok = savepoint_check(savepoint, graph, found, arg);
+    for (size_t i = 0; i < savepoint->n_parts && !why; i++)
+        ok &= savepoint_check(savepoint->parts[i],
+                              &part_called(&cut, savepoint->parts[i]->part)->graph, found, arg);
+    graph_cut_fini(&cut);
+    return ok;
+}

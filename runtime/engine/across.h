@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * across - one savepoint over all parts of a graph (K3).
+ *
+ * Every part is asked for its share at once. One that has sources alone cuts there and then; its
+ * barrier puts a marker on each of its links. One that receives takes what stands in front of the
+ * markers, nothing from behind them, and cuts when it has come to all of them: so no link holds
+ * anything at the cut, and the savepoint is the shares in one file, without journals. What is far
+ * behind makes it wait; nobody else does, and only for that long. */
+#ifndef ENGINE_ACROSS_H
+#define ENGINE_ACROSS_H
+
+#include "engine/parts.h"
+#include "engine/savepoint.h"
+#include "graph/parts.h"
+
+struct link;
+struct across;
+
+/* Borrows all, and the parts' engines run until across_free(). */
+struct across *across_new(const struct parts *parts, struct link *const *link, size_t n_links);
+void across_free(struct across *self);
+/* As savepoint_ask() and savepoint_report(); HDE-R121 when a part is over. Any thread. */
+bool across_ask(struct across *self, const char *name, struct err *err);
+void across_report(struct across *self, const char *name, struct savepoint_report *out);
+void across_over(struct across *self, const struct engine *engine); /* it gives nothing any more */
+
+/* The next start goes on from STORE/restore, if that is there: gives each part its share, and
+ * empties the journals. Comes before any of them is opened; a crash in between begins again. */
+bool across_restore(const struct graph_cut *cut, const char *store, const char *const *journal,
+                    struct err *err);
+
+/* savepoint_check() of whatever savepoint. */
+bool across_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_found *found,
+                  void *arg);
+
+#endif
