@@ -10,6 +10,7 @@ static const char *const names[FAULTS] = {
     [FAULT_APPEND] = "append",
     [FAULT_FSYNC] = "fsync",
     [FAULT_ROTATION] = "rotation",
+    [FAULT_RETIREMENT] = "retirement",
     [FAULT_STATE_WRITE] = "state-write",
     [FAULT_EPOCH_COMMIT] = "epoch-commit",
     [FAULT_SINK_COMMIT] = "sink-commit",

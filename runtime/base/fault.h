@@ -15,6 +15,7 @@ enum fault {
     FAULT_APPEND,       /* an entry goes to the ingress log */
     FAULT_FSYNC,        /* the log syncs a group */
     FAULT_ROTATION,     /* the log goes on in another segment */
+    FAULT_RETIREMENT,   /* a segment that nothing needs is deleted */
     FAULT_STATE_WRITE,  /* the bytes of an epoch are written aside */
     FAULT_EPOCH_COMMIT, /* they get their name */
     FAULT_SINK_COMMIT,  /* a sink with a mark makes safe what it has */

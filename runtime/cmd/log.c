@@ -403,6 +403,22 @@ walk_all(struct walk *walk, struct seglog_reader *reader, const struct range *ra
     return exit;
 }
 
+/* Who asks for a record that is gone gets the ones behind it, and hears of it. */
+static void
+note_retired(const struct cmd *cmd, const struct bound *from)
+{
+    struct seglog_segment first;
+    struct seglog_key key;
+
+    if ((from->by != BY_POSITION && from->by != BY_TICK) ||
+        !seglog_segments(cmd->args[1], &first, 1, NULL) || first.first_position == 1)
+        return;
+    key = (struct seglog_key){.position = first.first_position, .tick = first.first_tick};
+    if (compare(&key, from) > 0)
+        cmd_note(cmd, "hde: records before position %llu, tick %llu, were retired",
+                 (unsigned long long)key.position, (unsigned long long)key.tick);
+}
+
 static int
 walk_folder(struct walk *walk, const struct range *range)
 {
@@ -412,6 +428,7 @@ walk_folder(struct walk *walk, const struct range *range)
 
     if (!reader)
         return cmd_error_err(walk->cmd, EX_NOINPUT, &err);
+    note_retired(walk->cmd, &range->from);
     seek(reader, &range->from);
     exit = walk_all(walk, reader, range);
     seglog_reader_close(reader);
@@ -476,9 +493,27 @@ is_torn(const struct walk *walk, const struct seglog_segment *last)
     return last->torn && !walk->damages;
 }
 
+/* What retention has removed is no damage, but who counts records wants to know. */
 static void
-put_result(struct walk *walk, size_t segments, const struct seglog_segment *last)
+put_retired(struct walk *walk, const struct seglog_segment *first)
 {
+    unsigned long long position = first->first_position, tick = first->first_tick;
+    bool any = position > 1;
+
+    if (walk->cmd->json && any)
+        hde_text_printf(&walk->out, ",\"retired\":{\"before_position\":%llu,\"before_tick\":%llu}",
+                        position, tick);
+    else if (walk->cmd->json)
+        hde_text_puts(&walk->out, ",\"retired\":null");
+    else if (any)
+        hde_text_printf(&walk->out, "retired: records before position %llu, tick %llu\n", position,
+                        tick);
+}
+
+static void
+put_result(struct walk *walk, const struct seglog_segment *first, size_t segments)
+{
+    const struct seglog_segment *last = &first[segments - 1];
     unsigned long long records = walk->records, bytes = walk->bytes;
     unsigned long long at = last->whole_bytes, left = last->bytes - last->whole_bytes;
     bool torn = is_torn(walk, last);
@@ -489,8 +524,9 @@ put_result(struct walk *walk, size_t segments, const struct seglog_segment *last
         if (torn)
             hde_text_printf(&walk->out, "{\"file\":\"%s\",\"offset\":%llu,\"bytes\":%llu}",
                             last->name, at, left);
-        hde_text_printf(&walk->out, "%s,\"ok\":%s}\n", torn ? "" : "null",
-                        walk->damages ? "false" : "true");
+        hde_text_puts(&walk->out, torn ? "" : "null");
+        put_retired(walk, first);
+        hde_text_printf(&walk->out, ",\"ok\":%s}\n", walk->damages ? "false" : "true");
         return;
     }
     if (torn)
@@ -498,6 +534,7 @@ put_result(struct walk *walk, size_t segments, const struct seglog_segment *last
                         "torn tail: %s/%s:%llu: %llu bytes that are no whole record; they were "
                         "not durable and go when the log is opened, or are being written\n",
                         walk->cmd->args[1], last->name, at, left);
+    put_retired(walk, first);
     hde_text_printf(&walk->out, "%llu records with %llu bytes in %zu segments: %s\n", records,
                     bytes, segments, walk->damages ? "damaged" : "fine");
 }
@@ -515,7 +552,7 @@ run_verify(const struct cmd *cmd, const struct log_options *options, const struc
         return exit;
     hde_text_puts(&walk.out, cmd->json ? "{\"damage\":[" : "");
     exit = walk_folder(&walk, range);
-    put_result(&walk, n, &list[n - 1]);
+    put_result(&walk, list, n);
     if (!exit)
         exit = cmd_print(cmd, &walk.out, NULL);
     hde_text_free(&walk.out);
@@ -600,7 +637,7 @@ const struct command cmd_log = {
             "segments, cat prints a JSON line a record (of an ingress log with the kind of entry "
             "and its node), verify reads all and names every damage "
             "with file and offset. A torn tail, which a crash leaves, is named but is no "
-            "damage.\n\n"
+            "damage, and neither is what retention (log: {max_size, max_age}) has removed.\n\n"
             "A range is given by positions (1200), ticks (tick:1200) or event times "
             "(2026-08-19T05:57:00Z, 2026-08-19), both ends included.",
     .examples =

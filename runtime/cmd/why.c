@@ -125,6 +125,16 @@ look_for_row(void *arg, const struct engine_emitted *m)
     pthread_mutex_unlock(&self->lock);
 }
 
+/* Of the log's first entry, where those before it were retired; 0: nothing was. */
+static uint64_t
+oldest_tick(const char *log)
+{
+    struct seglog_segment first;
+    struct err err = {0};
+
+    return seglog_segments(log, &first, 1, &err) && first.first_position > 1 ? first.first_tick : 0;
+}
+
 /* The tick that wrote the row last. */
 static int
 find_row(struct taking *taking, const char *key, uint64_t *tick)
@@ -144,6 +154,11 @@ find_row(struct taking *taking, const char *key, uint64_t *tick)
     *tick = search.tick;
     if (*tick)
         return CMD_OK;
+    if (oldest_tick(taking->log))
+        return cmd_error(cmd, EX_DATAERR, "HDE-R100", NULL,
+                         "nothing that is left of this log gives a sink %s; entries before tick "
+                         "%" PRIu64 " were retired",
+                         key, oldest_tick(taking->log));
     return cmd_error(cmd, EX_DATAERR, "HDE-R087",
                      "fields are those of the message that is stored; '--full' of a tick shows them",
                      "nothing that this log gives to a sink has %s", key);
@@ -164,9 +179,14 @@ read_entry(const char *log, uint64_t tick, struct err *err)
         record.key.tick == tick)
         entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
     seglog_reader_close(reader);
-    if (!entry && !err_is_set(err))
+    if (entry || err_is_set(err))
+        return entry;
+    if (oldest_tick(log) > tick)
+        err_set(err, "HDE-R100", "%s: tick %" PRIu64 " was retired, the oldest entry is tick %" PRIu64,
+                log, tick, oldest_tick(log));
+    else
         err_set(err, "HDE-R087", "%s has no entry with tick %" PRIu64, log, tick);
-    return entry;
+    return NULL;
 }
 
 static const char *

@@ -296,5 +296,15 @@ const struct code engine_codes[] = {
      "lost or doubled. If the second start was a mistake, start the first again. 'hde run "
      "--no-takeover' refuses to start instead.",
      NULL, NULL},
+    {"HDE-R100", "what is asked for was retired from the log",
+     "log: {max_size, max_age} under checkpoint: or record: says how much of the ingress log is kept; "
+     "older segments are deleted, never past the oldest epoch that is kept. A run is taken again from "
+     "its start or from an epoch beside the log, so what lies before the oldest epoch cannot be "
+     "computed any more, and without checkpoint: nothing can once the start is gone; 'hde log cat' "
+     "still shows the entries that are left. With record: and checkpoint: together the epochs are in "
+     "the store: copy its folder epochs beside the log. To keep more: a larger max_size, or "
+     "checkpoint: {keep: N}. If a start says so, an epoch was put there that is older than the log: "
+     "take that epoch away.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -8,7 +8,10 @@
  *  (3) When the log has no room nothing gets a tick, so sources are not polled; the log's thread
  *      wakes the sequencing worker when there is room again. A broken log ends the run: what
  *      cannot be kept must not go on.
- *  (4) Every start begins with an entry of its own and ticks above all before.
+ *  (4) Entries that a start may still need are kept: those behind the oldest epoch that is kept.
+ *      What is older goes by size and age (graph->log); without checkpoints nothing is needed.
+ *      Who asks for what is gone hears of it. [tests/graphs/retired.sh]
+ *  (5) Every start begins with an entry of its own and ticks above all before.
  *      [test_the_last_of_several_starts_is_given_again] */
 #include "engine/ingress.h"
 #include "engine/swaps.h"
@@ -190,22 +193,42 @@ write_start(struct ingress *self, bool recovered, const Hde__Epoch *restored)
     return self->start_position != 0;
 }
 
+static struct seglog_options
+log_options(struct ingress *self)
+{
+    const struct log_policy *policy = &self->engine->graph->log;
+    struct seglog_options options = {.segment_bytes = (uint64_t)policy->segment_bytes,
+                                     .sync_ns = policy->sync_ns,
+                                     .sync_bytes = (uint64_t)policy->sync_bytes,
+                                     .keep_bytes = (uint64_t)policy->max_bytes,
+                                     .keep_ns = policy->max_age_ns,
+                                     .reserve_bytes = RESERVE_BYTES,
+                                     .moved = wake,
+                                     .arg = self};
+
+    if (self->engine->options.steps) { /* nothing by itself: steps.c says when */
+        options.sync_ns = INT64_MAX / 4;
+        options.sync_bytes = UINT64_MAX / 4;
+        options.reserve_bytes = 0;
+        if (!options.segment_bytes)
+            options.segment_bytes = SEEDED_SEGMENT_BYTES;
+    }
+    return options;
+}
+
 bool
 ingress_open(struct engine *engine, struct err *err)
 {
     struct ingress *self = xcalloc(1, sizeof *self);
-    struct seglog_options options = {.moved = wake, .arg = self, .reserve_bytes = RESERVE_BYTES};
+    struct seglog_options options;
     struct seglog_report report = {0};
 
-    if (engine->options.steps) { /* nothing by itself: steps.c says when */
-        options.sync_ns = INT64_MAX / 4;
-        options.sync_bytes = UINT64_MAX / 4;
-        options.reserve_bytes = 0;
-        options.segment_bytes = SEEDED_SEGMENT_BYTES;
-    }
     self->engine = engine;
+    options = log_options(self);
     engine->ingress = self;
     self->log = seglog_open(engine->options.record, &options, &report, err);
+    if (self->log && !engine->options.checkpoint)
+        seglog_need(self->log, UINT64_MAX); /* size and age alone say what goes */
     if (self->log && report.cut_bytes)
         log_line(LEVEL_WARN, engine->graph->name, NULL, "ingress.torn-tail",
                  "%llu bytes of a torn record were cut off: %s",
@@ -587,6 +610,39 @@ ingress_handover(struct ingress *self, const struct edge *edge, const struct rec
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
 
+/* The epochs of a store lie beside its log. */
+static Hde__Epoch *
+epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
+{
+    struct arena arena = {0};
+    Hde__Epoch *epoch =
+        epoch_find(arena_printf(&arena, "%s/../epochs", log), from, before, oldest);
+
+    arena_fini(&arena);
+    return epoch;
+}
+
+/* What the run needs to be taken up to that tick is not there any more; sets err. */
+static void
+set_retired(const char *folder, uint64_t until, struct err *err)
+{
+    Hde__Epoch *oldest = epoch_beside(folder, 0, UINT64_MAX, true);
+    struct seglog_segment first;
+
+    if (oldest && until <= oldest->tick)
+        err_set(err, "HDE-R100",
+                "'%s': tick %llu cannot be computed again: the entries before the oldest epoch, "
+                "tick %llu, were retired",
+                folder, (unsigned long long)until, (unsigned long long)oldest->tick);
+    else if (seglog_segments(folder, &first, 1, err))
+        err_set(err, "HDE-R100",
+                "'%s': the start of the run was retired, its oldest entry is tick %llu, and no "
+                "epoch that fits lies beside the log, in %s/../epochs",
+                folder, (unsigned long long)first.first_tick, folder);
+    if (oldest)
+        hde__epoch__free_unpacked(oldest, NULL);
+}
+
 /* Reads the entry of the last fresh start; NULL with err. */
 static const Hde__LogEntry *
 seek_start(struct ingress *self, const char *folder, uint64_t until, struct err *err)
@@ -601,24 +657,11 @@ seek_start(struct ingress *self, const char *folder, uint64_t until, struct err 
         return NULL;
     if (starts.fresh && seglog_seek_tick(self->reader, starts.fresh))
         entry = ingress_next(self, err);
-    if (!entry && !err_is_set(err))
-        err_set(err, "HDE-R012",
-                starts.last ? "'%s': the start of the run is gone, its oldest entries were retired"
-                            : "'%s' holds no entries",
-                folder);
+    if (!entry && !err_is_set(err) && starts.last)
+        set_retired(folder, until, err);
+    else if (!entry && !err_is_set(err))
+        err_set(err, "HDE-R012", "'%s' holds no entries", folder);
     return entry;
-}
-
-/* The epochs of a store lie beside its log. */
-static Hde__Epoch *
-epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
-{
-    struct arena arena = {0};
-    Hde__Epoch *epoch =
-        epoch_find(arena_printf(&arena, "%s/../epochs", log), from, before, oldest);
-
-    arena_fini(&arena);
-    return epoch;
 }
 
 /* Behind the barrier of the epoch. False: it is none of this log, or of a part that was retired. */
@@ -665,6 +708,11 @@ take_from_epoch(struct ingress *self, struct err *err)
         self->began = NULL;
         return false;
     }
+    if (!starts.fresh)
+        log_line(LEVEL_WARN, engine->graph->name, NULL, "log.retired",
+                 "the start of the run and what came after it were retired: it is taken from the "
+                 "epoch of tick %llu on",
+                 (unsigned long long)epoch->tick);
     self->from = self->behind = epoch;
     engine->sequencer.last = engine->sequencer.said = epoch->tick;
     engine->sequencer.now_ns = engine->start_ns = epoch->time_ns;
@@ -738,11 +786,10 @@ ingress_recover_open(struct engine *engine, bool *any, struct err *err)
         return entry != NULL;
     }
     self->from = self->behind = epoch;
-    self->reader = seglog_reader_open(folder, err);
-    if (!self->reader)
-        return false;
-    seglog_seek_position(self->reader, epoch->position + 1);
-    return true;
+    return seek_epoch(self, folder, epoch, err) ||
+           (!err_is_set(err) && err_set(err, "HDE-R100",
+                   "'%s' does not hold the entries behind the epoch of tick %llu any more", folder,
+                   (unsigned long long)epoch->tick));
 }
 
 static bool

@@ -398,6 +398,12 @@ begin_all(struct swaps *self, struct err *err)
     return true;
 }
 
+static bool
+is_in_no_epoch(void *arg, const char *id)
+{
+    return false;
+}
+
 bool
 swaps_open(struct engine *engine, struct err *err)
 {
@@ -415,6 +421,8 @@ swaps_open(struct engine *engine, struct err *err)
     last = engine->is_taking ? 0 : ingress_last(engine->ingress);
     engine->builds = builds_open(
         engine->is_taking ? engine->options.log : engine->options.record, last, err);
+    if (engine->builds && engine->options.record && !engine->epochs) /* else with every epoch */
+        builds_retire(engine->builds, ingress_first(engine->ingress), is_in_no_epoch, NULL);
     return engine->builds && look_back(self, err);
 }
 

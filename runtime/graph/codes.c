@@ -232,6 +232,12 @@ static const struct code codes[] = {
      "delivery: effectively_once\nnodes: {feed: {op: test/live}, out: {op: test/lines}}",
      "checkpoint: {every: 10s, store: kept}\ndelivery: effectively_once\n"
      "nodes: {feed: {op: test/live}, out: {op: storage/sqlite, params: {path: market.db}}}"},
+    {G_LOG_CLASH, "two settings of one log",
+     "record: and checkpoint: together keep one log, in the folder of record:. A setting of it may "
+     "stand under log: of either, and where it stands under both it has to be the same.",
+     "record: {to: day.log, log: {segment: 1MiB}}\n"
+     "checkpoint: {store: kept, log: {segment: 64MiB}}",
+     "record: {to: day.log, log: {segment: 64MiB}}\ncheckpoint: {store: kept}"},
 };
 
 enum { N_CODES = sizeof codes / sizeof *codes };

@@ -77,6 +77,8 @@
 #define G_LINK_ROUND "HDE-G240"
 #define G_LINK_DURABLE "HDE-G241"
 #define G_LINK_SETTINGS "HDE-G242"
+/* the ingress log */
+#define G_LOG_CLASH "HDE-G260"
 /* promises */
 #define G_DELIVERY "HDE-G220"
 

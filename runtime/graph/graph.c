@@ -32,6 +32,8 @@ load_graph_settings(struct loader *loader, struct instance *top)
                  &graph->workers);
         want_record(loader, &top->scope, root_value(top, "record"), graph);
         want_checkpoint(loader, &top->scope, root_value(top, "checkpoint"), &graph->checkpoint);
+        want_log(loader, &top->scope, root_value(top, "record"), root_value(top, "checkpoint"),
+                 graph);
     }
     if (!top->is_chain)
         want_delivery(loader, &top->scope, root_value(top, "delivery"), &graph->delivery);

@@ -94,6 +94,13 @@ struct checkpoint_policy {
     bool hashes;  /* at every barrier */
 };
 
+/* log: of record: or checkpoint:, of the one ingress log that there is. */
+struct log_policy { /* 0: as seglog_open() likes it, and no bound */
+    int64_t segment_bytes;
+    int64_t max_bytes, max_age_ns; /* retention; with checkpoints as far as kept epochs allow */
+    int64_t sync_ns, sync_bytes;   /* fsync at the latest after so long, or when so much waits */
+};
+
 /* dlq: FOLDER, or {path, max_size, max_age}. */
 struct dlq_policy {
     const char *folder; /* NULL: graph_dlq_folder() says where */
@@ -112,6 +119,7 @@ struct graph {
     const char *record;           /* folder of the ingress log, NULL: none */
     int64_t hashes_ns;            /* of record: hashes of all nodes so often; 0: none */
     struct checkpoint_policy checkpoint;
+    struct log_policy log;        /* of record or checkpoint */
     struct error_policy on_error; /* default of all nodes */
     /* Of a part (parts.h): numbers in the whole graph, SIZE_MAX for what only the part has. NULL:
      * this is a whole graph. */

@@ -157,15 +157,18 @@ bool want_word(struct loader *loader, struct scope *scope, const struct yaml *no
                const struct word *words, int *out);
 void want_on_error(struct loader *loader, struct scope *scope, const struct yaml *node,
                    struct error_policy *out);
-/* A folder, or {to: FOLDER, hashes: 10s}; relative to the file. */
+/* A folder, or {to: FOLDER, hashes: 10s, log: {...}}; relative to the file. */
 void want_record(struct loader *loader, struct scope *scope, const struct yaml *node,
                  struct graph *graph);
 /* process, or {memory, timeout, network}; node NULL: not isolated. */
 void want_isolate(struct loader *loader, struct scope *scope, const struct yaml *node,
                   struct isolate_policy *out);
-/* {every, timeout, keep, store, hashes}; store is relative to the file. */
+/* {every, timeout, keep, store, hashes, log}; store is relative to the file. */
 void want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *node,
                      struct checkpoint_policy *out);
+/* log: {segment, max_size, max_age, sync, sync_size} of both blocks, after these were read. */
+void want_log(struct loader *loader, struct scope *scope, const struct yaml *record,
+              const struct yaml *checkpoint, struct graph *graph);
 void want_delivery(struct loader *loader, struct scope *scope, const struct yaml *node,
                    enum delivery *out);
 /* A folder, relative to the file, or {path, max_size, max_age}; node NULL: the default. */

@@ -396,6 +396,44 @@ note_folder(struct planner *self, const char *name, const char *before, const ch
     note_text(self, name, whole_path(self->arena, before), whole_path(self->arena, after));
 }
 
+/* The largest unit that leaves nothing over. */
+static const char *
+size_text(struct arena *arena, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+
+    for (; bytes && !(bytes % 1024) && unit + 1 < sizeof units / sizeof *units; unit++)
+        bytes /= 1024;
+    return bytes ? arena_printf(arena, "%lld%s", (long long)bytes, units[unit]) : NULL;
+}
+
+static const char *
+time_text(struct arena *arena, int64_t ns)
+{
+    return !ns                 ? NULL
+           : ns % 1000000000 ? arena_printf(arena, "%gms", (double)ns / 1e6)
+                             : arena_printf(arena, "%llds", (long long)(ns / 1000000000));
+}
+
+/* They are those of the start. */
+static void
+plan_log(struct planner *self, const struct log_policy *before, const struct log_policy *after)
+{
+    struct arena *arena = self->arena;
+
+    note_text(self, "log.segment", size_text(arena, before->segment_bytes),
+              size_text(arena, after->segment_bytes));
+    note_text(self, "log.max_size", size_text(arena, before->max_bytes),
+              size_text(arena, after->max_bytes));
+    note_text(self, "log.max_age", time_text(arena, before->max_age_ns),
+              time_text(arena, after->max_age_ns));
+    note_text(self, "log.sync", time_text(arena, before->sync_ns),
+              time_text(arena, after->sync_ns));
+    note_text(self, "log.sync_size", size_text(arena, before->sync_bytes),
+              size_text(arena, after->sync_bytes));
+}
+
 static void
 plan_settings(struct planner *self)
 {
@@ -405,6 +443,7 @@ plan_settings(struct planner *self)
     note_folder(self, "dlq", before->dlq.folder, after->dlq.folder);
     note_folder(self, "record", before->record, after->record);
     note_folder(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
+    plan_log(self, &before->log, &after->log);
     self->plan->fixed = take_what(self);
 }
 

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -409,7 +410,7 @@ void
 want_record(struct loader *loader, struct scope *scope, const struct yaml *node,
             struct graph *graph)
 {
-    static const struct known_key keys[] = {{"to", false}, {"hashes", false}, {0}};
+    static const struct known_key keys[] = {{"to", false}, {"hashes", false}, {"log", false}, {0}};
     const int64_t ms = 1000000, day = INT64_C(86400000) * ms;
     const char *folder = NULL;
 
@@ -438,7 +439,8 @@ want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *n
 {
     static const struct known_key keys[] = {{"every", false}, {"timeout", false},
                                             {"keep", false},  {"store", false},
-                                            {"hashes", false}, {0}};
+                                            {"hashes", false}, {"log", false},
+                                            {0}};
     const int64_t ms = 1000000, day = INT64_C(86400000) * ms;
     const struct yaml *map = want_map(loader, scope, node, "checkpoint");
 
@@ -452,6 +454,92 @@ want_checkpoint(struct loader *loader, struct scope *scope, const struct yaml *n
     want_text(loader, scope, yaml_find(map, "store"), "store", &out->store);
     out->store = yaml_path(loader->arena, node, out->store);
     want_bool(loader, scope, yaml_find(map, "hashes"), "hashes", &out->hashes);
+}
+
+/* ---- The ingress log ---------------------------------------------------------------------- */
+
+static const int64_t kib = 1024, second = 1000000000, log_max_bytes = INT64_C(10) << 30;
+
+static void
+log_settings(struct loader *loader, struct scope *scope, const struct yaml *map,
+             struct log_policy *out)
+{
+    static const struct known_key keys[] = {{"segment", false}, {"max_size", false},
+                                            {"max_age", false}, {"sync", false},
+                                            {"sync_size", false}, {0}};
+
+    check_keys(loader, map, keys, "log");
+    want_size(loader, scope, yaml_find(map, "segment"), "segment", 64 * kib, kib * kib * kib,
+              &out->segment_bytes);
+    want_size(loader, scope, yaml_find(map, "max_size"), "max_size", 64 * kib,
+              kib * kib * kib * kib * kib, &out->max_bytes);
+    want_duration(loader, scope, yaml_find(map, "max_age"), "max_age", second / 1000,
+                  3650 * 86400 * second, &out->max_age_ns);
+    want_duration(loader, scope, yaml_find(map, "sync"), "sync", second / 1000, 3600 * second,
+                  &out->sync_ns);
+    want_size(loader, scope, yaml_find(map, "sync_size"), "sync_size", 4 * kib, 32 * kib * kib,
+              &out->sync_bytes);
+}
+
+/* One setting of the one log, given in both blocks. */
+static int64_t
+agreed(struct loader *loader, const char *key, const struct yaml *record, int64_t of_record,
+       const struct yaml *checkpoint, int64_t of_checkpoint)
+{
+    const struct yaml *here = yaml_find(record, key), *there = yaml_find(checkpoint, key);
+
+    if (!of_record || !of_checkpoint || of_record == of_checkpoint)
+        return of_record ? of_record : of_checkpoint;
+    diags_add(loader->diags, SEVERITY_ERROR, G_LOG_CLASH, here->place,
+              "'%s' of the log is %s here and %s under checkpoint:, %s:%u:%u", key,
+              show(&loader->resolver, here), show(&loader->resolver, there),
+              there->place.file ? there->place.file : "", there->place.line, there->place.column);
+    diags_hint(loader->diags, "there is one log: say it in one of the two places");
+    return of_record;
+}
+
+/* log: of a block, NULL: it has none. */
+static const struct yaml *
+log_of(struct loader *loader, struct scope *scope, const struct yaml *block,
+       struct log_policy *out)
+{
+    const struct yaml *map;
+
+    if (block && block->kind == KIND_TEXT)
+        block = resolve(&loader->resolver, scope, block);
+    if (!block || block->kind != KIND_MAP)
+        return NULL;
+    map = want_map(loader, scope, yaml_find(block, "log"), "log");
+    if (map)
+        log_settings(loader, scope, map, out);
+    return map;
+}
+
+void
+want_log(struct loader *loader, struct scope *scope, const struct yaml *record,
+         const struct yaml *checkpoint, struct graph *graph)
+{
+    static const struct {
+        const char *key;
+        size_t at;
+    } settings[] = {{"segment", offsetof(struct log_policy, segment_bytes)},
+                    {"max_size", offsetof(struct log_policy, max_bytes)},
+                    {"max_age", offsetof(struct log_policy, max_age_ns)},
+                    {"sync", offsetof(struct log_policy, sync_ns)},
+                    {"sync_size", offsetof(struct log_policy, sync_bytes)}};
+    struct log_policy of_record = {0}, of_checkpoint = {0};
+    const struct yaml *here = log_of(loader, scope, record, &of_record);
+    const struct yaml *there = log_of(loader, scope, checkpoint, &of_checkpoint);
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        const size_t at = settings[i].at;
+
+        *(int64_t *)((char *)&graph->log + at) =
+            agreed(loader, settings[i].key, here, *(int64_t *)((char *)&of_record + at), there,
+                   *(int64_t *)((char *)&of_checkpoint + at));
+    }
+    if (graph->checkpoint.store && !graph->log.max_bytes && !graph->log.max_age_ns)
+        graph->log.max_bytes = log_max_bytes;
 }
 
 void

@@ -370,9 +370,11 @@ store_retain(struct store *store, uint64_t need, struct err *err)
     while (is_to_go(store, need)) {
         char path[PATH_MAX];
 
+        fault_point(FAULT_RETIREMENT);
         if (!segment_path(path, store->folder, store->segments[0].first, SEGMENT_SUFFIX) ||
             (io.unlink(path) < 0 && errno != ENOENT))
             return STORE_DONE; /* it is tried again the next time */
+        fault_point(FAULT_RETIREMENT);
         if (io.fsync(store->folder_fd) < 0) /* else a later one might go before it: a gap */
             return sync_failed(store, err);
         memmove(store->segments, store->segments + 1, --store->n * sizeof *store->segments);

@@ -367,6 +367,14 @@ const struct bad_graph bad_graphs[] = {
           "edges:\n  - {path: a -> @b, full: latest, durable: journal}\n"
           "  - {path: a -> @c, full: spill, transport: zmq}\n"
           "  - {path: a -> @d, journal: {folder: x}}\n"},
+    {"two settings of one log", "G260 G260",
+     HEAD "record: {to: a.log, log: {segment: @1MiB, max_age: @2h, sync: 5ms}}\n"
+          "checkpoint: {store: s, log: {segment: 2MiB, max_age: 1h, sync: 5ms}}\n"
+          "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n",
+     .says = "under checkpoint:, "},
+    {"settings of the log", "G020 G028 G028 G021",
+     HEAD "record: {to: a.log, log: {@segments: 1MiB, segment: @1KiB, max_age: @1us, sync_size: @x}}\n"
+          "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n"},
     {"a journal that is too small", "G028",
      PAIR "edges: [{path: a -> b, full: spill, journal: {limit: @5}}]\n"},
     /* several at once */

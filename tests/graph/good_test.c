@@ -177,6 +177,35 @@ test_paths_may_name_ports_and_span_lines(void **unused)
 }
 
 static void
+test_settings_of_the_log_come_from_record_and_checkpoint(void **unused)
+{
+    static const char nodes[] = "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n";
+    char text[600];
+    struct graph *graph;
+
+    snprintf(text, sizeof text,
+             HEAD "record: {to: day.log, log: {segment: 1MiB, sync: 2ms}}\n"
+                  "checkpoint: {store: s, log: {segment: 1024KiB, max_age: 2d, sync_size: 64KiB}}\n%s",
+             nodes);
+    graph = load(text);
+    assert_int_equal(diags.n, 0);
+    assert_int_equal(graph->log.segment_bytes, 1 << 20);
+    assert_int_equal(graph->log.max_bytes, 0);
+    assert_int_equal(graph->log.max_age_ns, 48 * 3600 * 1000000000LL);
+    assert_int_equal(graph->log.sync_ns, 2000000);
+    assert_int_equal(graph->log.sync_bytes, 64 << 10);
+    graph_free(graph);
+    snprintf(text, sizeof text, HEAD "checkpoint: {store: s}\n%s", nodes);
+    graph = load(text);
+    assert_int_equal(graph->log.max_bytes, 10LL << 30); /* and not for ever */
+    graph_free(graph);
+    snprintf(text, sizeof text, HEAD "record: day.log\n%s", nodes);
+    graph = load(text);
+    assert_int_equal(graph->log.max_bytes, 0);
+    graph_free(graph);
+}
+
+static void
 test_settings_of_nodes_and_edges_are_read(void **unused)
 {
     struct graph *graph =
@@ -621,6 +650,7 @@ main(void)
         cmocka_unit_test(test_a_plain_graph_has_defaults_everywhere),
         cmocka_unit_test(test_nodes_come_in_topological_order_with_ties_as_in_the_file),
         cmocka_unit_test(test_paths_may_name_ports_and_span_lines),
+        cmocka_unit_test(test_settings_of_the_log_come_from_record_and_checkpoint),
         cmocka_unit_test(test_settings_of_nodes_and_edges_are_read),
         cmocka_unit_test(test_chains_are_flattened_and_connected_by_name),
         cmocka_unit_test(test_a_chain_checks_clean_alone),

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# kill -9 inside a reload, inside an apply, and while the log goes on in another segment: afterwards
-# the old or the new state, never one between, and the tables of a run that nobody disturbed.
-#   HDE_KILLS=N   kills at each of the places (3); HDE_SEED=N
+# kill -9 inside a reload, inside an apply, while the log goes on in another segment and while one is
+# deleted: afterwards the old or the new state, never one between, and the tables of a run that nobody
+# disturbed.
+#   HDE_KILLS=N   a tenth of it are kills at each of the four places (1); HDE_SEED=N
 . "$HDE_SOURCE/tests/support/cli.sh"
 
-kills=${HDE_KILLS:-3}
+kills=$((${HDE_KILLS:-10} / 10))
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 cp -r "$HDE_SOURCE/graphs" graphs
-snapshots=$((kills * 3 * 60))
+snapshots=$((kills * 4 * 100))
 cat >market.yaml <<YAML
 hde: 1
 graph: killed-$$
-checkpoint: {every: 50ms, store: kept}
+checkpoint: {every: 50ms, store: kept, log: {segment: 64KiB, max_size: 64KiB}}
 include:
   processing: {chain: graphs/processing.yaml}
 nodes:
@@ -62,16 +63,17 @@ asks_until_it_dies() {
   ! kill -0 "$child" 2>/dev/null
 }
 declare -A died
-for ((i = 0; i < 2 * kills; i++)); do
-  case $((i % 2)) in
+for ((i = 0; i < 4 * kills; i++)); do
+  case $((i % 4)) in
   0) place=swap n=$((1 + RANDOM % 2)) ;;
   1) place=apply n=$((1 + RANDOM % 4)) ;;
-  2) place=rotation n=$((1 + RANDOM % 4)) ;;
+  2) place=rotation n=$((1 + RANDOM % 8)) ;;
+  3) place=retirement n=$((1 + RANDOM % 8)) ;;
   esac
   HDE_FAULT="$place:$n" hde run market.yaml >out 2>err &
   child=$!
   CHILDREN=("$child")
-  if [ $place != rotation ]; then
+  if [ $place = swap ] || [ $place = apply ]; then
     until_true 20 is_running || fail "no answer from the run"
     if [ $place = swap ]; then
       hde reload velocity --so "$(build $((i + 1)))" --no-trial --probation 0s >asked 2>&1
@@ -89,7 +91,9 @@ expect 0 hde run market.yaml
 tables market.db >got
 cmp want got || { diff want got | cut -c1-150 | head -8; fail "tables differ"; }
 expect 0 hde log verify kept/log
-for place in swap apply rotation; do
-  echo "killed at $place: ${died[$place]:-0}"
+has out "retired: "
+for place in swap apply rotation retirement; do
+  [ "${died[$place]:-0}" = "$kills" ] || fail "${died[$place]:-0} kills at $place"
+  echo "killed at $place: ${died[$place]}"
 done
-echo "$((3 * kills)) kills, $(grep -vc '^==' got) rows, 0 differ"
+echo "$((4 * kills)) kills, $(grep -vc '^==' got) rows, 0 differ"
