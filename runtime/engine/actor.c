@@ -76,13 +76,8 @@ put_drop(struct edge *edge, const struct worker *worker, const struct record *re
 {
     struct worker *reader = edge->reader->worker;
 
-    if (!(edge->to->def->op->flags & HDE_VIEW)) {
-        if (edge->engine->is_taking) { /* the log says what was handed over */
-            msgvec_drop_all(&edge->pending);
-            return;
-        }
+    if (edge->out) /* handed over by the sequencer */
         reader = edge->engine->first;
-    }
     if (drop_put(edge->drop, record, &edge->pending) && reader != worker) {
         full_fence();
         worker_wake_if_parked(reader);

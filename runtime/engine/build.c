@@ -610,18 +610,6 @@ add_split(struct builder *self, uint32_t first_edge, uint32_t n)
     add_target(self, edge->from, edge->from_port, &split->pending);
 }
 
-/* What an edge that drops holds stays on it. */
-static void
-move_held(const struct edge *before, struct edge *edge)
-{
-    struct msgvec vec = {0};
-    struct record record;
-
-    while (drop_get(before->drop, &record, &vec, VIEW_MESSAGES))
-        drop_put(edge->drop, &record, &vec);
-    msgvec_fini(&vec);
-}
-
 static bool
 wire_edges(struct builder *self)
 {
@@ -636,7 +624,7 @@ wire_edges(struct builder *self)
             (edge->kind != EDGE_FUSED && !join_actors(self, edge, self->err)))
             return false;
         if (before && before->drop && edge->drop)
-            move_held(before, edge);
+            drop_move(before->drop, edge->drop); /* what it holds stays on it */
         add_inlet(self, edge);
         if (replicas == 1)
             add_target(self, edge->from, edge->from_port, &edge->pending);

@@ -58,8 +58,13 @@ const struct code engine_codes[] = {
      "--accept-changed-source.",
      NULL, NULL},
     {"HDE-R017", "the graph cannot be checkpointed",
-     "Edges that drop may only lead to views, and operators whose answers come from outside (impure) "
-     "are not kept: set full: block, or leave checkpoint: out.",
+     "What operators whose answers come from outside (impure) were asked is not kept: leave "
+     "checkpoint: out.",
+     NULL, NULL},
+    {"HDE-R110", "what an edge that drops held cannot be given back",
+     "A checkpoint or savepoint holds messages of an edge with full: latest or drop_oldest in front "
+     "of a node that is no view, and this graph has no such edge, or its output has another message "
+     "type. Start with the graph that it was made with, and change that by hde apply.",
      NULL, NULL},
     {"HDE-R010", "a node failed",
      "The operator said that its instance is broken, and on_error says stop (the default). The "

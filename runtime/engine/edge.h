@@ -200,6 +200,28 @@ bool drop_put(struct drop_store *store, const struct record *record, struct msgv
 bool drop_get(struct drop_store *store, struct record *record, struct msgvec *to, uint32_t max);
 bool drop_is_empty(struct drop_store *store);
 
+/* A hand-over is an entry: it gets `tick`. *cause is the tick of what was put last before it.
+ * False: as drop_get(), or the store is not yet what it was (drop_expect()). */
+bool drop_hand_over(struct drop_store *store, uint64_t tick, struct record *record,
+                    struct msgvec *to, uint32_t max, uint64_t *cause);
+/* Before a log is taken, for each of its hand-overs in order: n messages leave when what was put in
+ * tick `cause` is here, before anything that comes later. */
+void drop_expect(struct drop_store *store, uint64_t tick, uint64_t cause, uint32_t n);
+/* All that it holds and expects goes to another store. */
+void drop_move(struct drop_store *from, struct drop_store *to);
+
+/* What belongs to an epoch: its references are the caller's. */
+struct drop_state {
+    uint64_t newest, handed; /* ticks of the last put and of the last hand-over */
+    int64_t watermark_ns, given_wm;
+    uint32_t n;
+    hde_msg **msg;
+    uint64_t *tick; /* in which each was put */
+};
+void drop_save(struct drop_store *store, struct drop_state *out);
+void drop_load(struct drop_store *store, const struct drop_state *state); /* takes the messages */
+void drop_state_fini(struct drop_state *state);
+
 /* ---- ZeroMQ (edge_zmq.c) ------------------------------------------------------------------ */
 
 /* Joins edge->out and edge->in, two rings, by a pair of inproc sockets. types are those of the

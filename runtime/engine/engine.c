@@ -9,6 +9,7 @@
 #include "engine/dlq.h"
 #include "engine/epoch.h"
 #include "engine/hash.h"
+#include "engine/held.h"
 #include "engine/ingress.h"
 #include "engine/owner.h"
 #include "engine/probe.h"
@@ -316,13 +317,6 @@ check_checkpoint(const struct graph *graph, struct err *err)
                            "node '%s' (%s): checkpoint: does not keep questions that an impure "
                            "operator has not answered yet",
                            graph->nodes[i].name, graph->nodes[i].op->name);
-    for (size_t i = 0; i < graph->n_edges; i++)
-        if (graph->edges[i].full != FULL_BLOCK &&
-            !(graph->nodes[graph->edges[i].to].op->flags & HDE_VIEW))
-            return err_set(err, "HDE-R017",
-                           "edge '%s': checkpoint: does not keep what an edge that drops holds; "
-                           "such edges may only lead to views (gateway, console)",
-                           graph->edges[i].name);
     return true;
 }
 
@@ -354,7 +348,7 @@ place_taking(struct engine *engine, struct err *err)
     if (from && !epochs_restore(engine, from, err))
         return false;
     engine->sequencer.last = engine->sequencer.said = tick;
-    return true;
+    return held_read_log(engine, err);
 }
 
 /* Recovery begins with the graph that ran (E3). What the file says by now is a change after it. */
@@ -402,7 +396,7 @@ place_start(struct engine *engine, struct err *err)
         return place_taking(engine, err);
     if (!read_marks(engine, &engine->largest_mark, err))
         return false;
-    if (from && !epochs_restore(engine, from, err))
+    if ((from && !epochs_restore(engine, from, err)) || !held_read_log(engine, err))
         return false;
     if (engine->ingress && !swaps_keep(engine, err))
         return false;

@@ -20,6 +20,7 @@
 #include "base/whole.h"
 #include "engine/dlq.h"
 #include "engine/hash.h"
+#include "engine/held.h"
 #include "engine/ingress.h"
 #include "engine/owner.h"
 #include "engine/retain.h"
@@ -621,6 +622,7 @@ epochs_begin(struct epochs *self, uint64_t position)
     memcpy(epoch->resolved.data, resolved, epoch->resolved.len);
     epoch->nodes = xcalloc(engine->n_nodes + 1, sizeof *epoch->nodes);
     epoch->sources = xcalloc(engine->n_sources + 1, sizeof *epoch->sources);
+    epoch->edges = xcalloc(2 * sequencer->n_handovers + 1, sizeof *epoch->edges);
     for (uint32_t i = 0; i < engine->n_sources; i++)
         epoch->sources[epoch->n_sources++] = saved_source(engine->sources[i]);
     pthread_mutex_lock(&self->lock);
@@ -716,18 +718,27 @@ epochs_saved_node(struct node *node)
     return NULL;
 }
 
+/* What an actor saves at a barrier. */
+struct saving {
+    Hde__SavedNode **nodes; /* of all its nodes */
+    Hde__SavedEdge **ends;
+    size_t n_ends;
+};
+
 /* True: the epoch is open, and has what was saved. */
 static bool
-confirm(struct epochs *self, const struct actor *actor, Hde__SavedNode **saved)
+confirm(struct epochs *self, const struct actor *actor, struct saving *saving)
 {
     bool is_taken;
 
     pthread_mutex_lock(&self->lock);
     is_taken = self->open && self->open->tick == actor->tick;
     for (uint32_t i = 0; i < actor->n_nodes && is_taken; i++) {
-        saved[i]->build_id = xstrdup(node_build(actor->nodes[i]));
-        self->open->nodes[self->open->n_nodes++] = saved[i];
+        saving->nodes[i]->build_id = xstrdup(node_build(actor->nodes[i]));
+        self->open->nodes[self->open->n_nodes++] = saving->nodes[i];
     }
+    for (size_t i = 0; i < saving->n_ends && is_taken; i++)
+        self->open->edges[self->open->n_edges++] = saving->ends[i];
     if (is_taken && !--self->waits) {
         self->ready = self->open;
         self->open = NULL;
@@ -750,30 +761,44 @@ is_wanted(struct epochs *self, uint64_t tick)
     return wanted;
 }
 
+static void
+forget(const struct actor *actor, struct saving *saving)
+{
+    for (uint32_t i = 0; i < actor->n_nodes; i++)
+        if (saving->nodes[i])
+            hde__saved_node__free_unpacked(saving->nodes[i], NULL);
+    for (size_t i = 0; i < saving->n_ends; i++)
+        hde__saved_edge__free_unpacked(saving->ends[i], NULL);
+}
+
 void
 epochs_save(struct actor *actor)
 {
     struct engine *engine = actor->engine;
-    Hde__SavedNode **saved;
+    struct saving saving;
     bool ok = true, is_taken = false;
 
     if (!engine->hashes && !(engine->epochs && is_wanted(engine->epochs, actor->tick)))
         return;
-    saved = xcalloc(actor->n_nodes + 1, sizeof *saved);
+    saving = (struct saving){
+        .nodes = xcalloc(actor->n_nodes + 1, sizeof *saving.nodes),
+        .ends = xcalloc(actor->n_in + actor->n_out + 1, sizeof *saving.ends)};
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         if (!engine->epochs && !actor->nodes[i]->probe)
             continue;
-        saved[i] = epochs_saved_node(actor->nodes[i]);
-        ok &= saved[i] != NULL;
+        saving.nodes[i] = epochs_saved_node(actor->nodes[i]);
+        ok &= saving.nodes[i] != NULL;
     }
+    if (engine->epochs)
+        held_save(actor, saving.ends, &saving.n_ends);
     if (engine->hashes)
-        hashes_pass(actor, saved);
+        hashes_pass(actor, saving.nodes);
     if (engine->epochs && ok)
-        is_taken = confirm(engine->epochs, actor, saved);
-    for (uint32_t i = 0; i < actor->n_nodes && !is_taken; i++)
-        if (saved[i])
-            hde__saved_node__free_unpacked(saved[i], NULL);
-    free(saved);
+        is_taken = confirm(engine->epochs, actor, &saving);
+    if (!is_taken)
+        forget(actor, &saving);
+    free(saving.nodes);
+    free(saving.ends);
 }
 
 /* ---- Restoring ---------------------------------------------------------------------------- */
@@ -883,6 +908,9 @@ epochs_restore(struct engine *engine, const Hde__Epoch *epoch, struct err *err)
 
         edge->put_wm = edge->in_wm = edge->from->out_wm;
     }
+    for (size_t i = 0; i < epoch->n_edges; i++)
+        if (!held_restore(engine, epoch->edges[i], err))
+            return false;
     engine->sequencer.last = engine->sequencer.said = epoch->tick;
     engine->sequencer.now_ns = epoch->time_ns;
     engine_set_alarms(engine);

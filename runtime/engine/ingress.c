@@ -597,13 +597,14 @@ ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uin
 
 void
 ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
-                 const struct msgvec *vec)
+                 uint64_t cause, const struct msgvec *vec)
 {
     Hde__LogEntry out =
         entry_of(self, HDE__LOG_KIND__LOG_KIND_HANDOVER, edge->name, edge->instance);
 
-    out.has_watermark_ns = true;
+    out.has_watermark_ns = out.has_cause = true;
     out.watermark_ns = record->watermark_ns;
+    out.cause = cause;
     add_messages(self, 0, vec);
     append_entry(self, &out);
 }

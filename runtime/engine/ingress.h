@@ -52,7 +52,7 @@ void ingress_direct(struct ingress *self, const struct direct *direct);
 void ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uint64_t id,
                     hde_msg *msg);
 void ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
-                      const struct msgvec *vec);
+                      uint64_t cause, const struct msgvec *vec);
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
 

@@ -354,14 +354,16 @@ live_handovers(struct worker *worker)
     for (uint32_t i = 0; i < self->n_handovers; i++) {
         struct edge *edge = self->handovers[i];
         struct record record;
+        uint64_t cause;
 
         if (!handover_has_credit(worker, edge) ||
-            !drop_get(edge->drop, &record, &self->handed, VIEW_MESSAGES))
+            !drop_hand_over(edge->drop, self->last + 1, &record, &self->handed, VIEW_MESSAGES,
+                            &cause))
             continue;
-        record.now_ns = worker_real_ns(worker);
+        record.now_ns = worker->engine->is_taking ? self->now_ns : worker_real_ns(worker);
         record.tick = give_tick(worker, record.now_ns);
         if (worker->engine->is_recording)
-            ingress_handover(worker->engine->ingress, edge, &record, &self->handed);
+            ingress_handover(worker->engine->ingress, edge, &record, cause, &self->handed);
         ring_put(edge->out, &record, self->handed.item);
         self->handed.n = 0;
         moved = true;
@@ -916,7 +918,8 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     }
 }
 
-/* Behind the last entry every source that has not ended does, and there are no more answers. */
+/* Behind the last entry every source that has not ended does, there are no more answers, and edges
+ * that drop hand over what they hold. */
 static bool
 end_log(struct worker *worker)
 {
@@ -953,7 +956,7 @@ end_log(struct worker *worker)
         actor_run(source->node->actor);
         moved = true;
     }
-    return moved;
+    return live_handovers(worker) || moved;
 }
 
 /* The log has been taken: from here on new entries, in a start of their own. */

@@ -236,6 +236,20 @@ vault_close(hde_ctx *ctx, void *state)
     hde_text_free(&((struct vault *)state)->waiting); /* what was not committed is lost */
 }
 
+static hde_status
+pass_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    for (; batch->done < batch->n; batch->done++)
+        hde_emit(ctx, 0, hde_take(batch, batch->done));
+    return HDE_OK;
+}
+
+static const hde_operator op_pass = {.size = sizeof(hde_operator),
+                                     .name = "test/pass",
+                                     .inputs = in2,
+                                     .outputs = out1,
+                                     .batch = pass_batch};
+
 #define VAULT(op_name, op_flags)                                                                   \
     {                                                                                              \
         .size = sizeof(hde_operator), .flags = op_flags, .name = op_name, .inputs = in2,           \
@@ -259,7 +273,7 @@ spec_make(struct spec *spec, struct steps *random)
     memset(spec, 0, sizeof *spec);
     spec->n_sources = 1 + (uint32_t)below(random, SOURCES);
     spec->n_folds = 1 + (uint32_t)below(random, FOLDS);
-    spec->n_sinks = 1 + (uint32_t)below(random, SINKS - 1);
+    spec->n_sinks = 1 + (uint32_t)below(random, SEEN);
     spec->workers = 1 + (int64_t)below(random, 3);
     spec->every_ns = 10000 + (int64_t)below(random, 300000);
     for (uint32_t i = 0; i < spec->n_sources; i++) {
@@ -290,6 +304,8 @@ spec_make(struct spec *spec, struct steps *random)
     }
     for (int i = 0; i < 32; i++)
         spec->capacity[i] = 1 + (int64_t)below(random, 4);
+    spec->drops = below(random, 2) ? DROPS_NONE : 1 + (int)below(random, 2);
+    spec->is_cut = below(random, 2);
 }
 
 static const char *
@@ -304,6 +320,32 @@ name_of(const struct spec *spec, uint32_t node)
     else
         snprintf(name, sizeof names[0], "f%u", node - spec->n_sources);
     return name;
+}
+
+static void
+name_build(const struct spec *spec, struct graph_node *node)
+{
+    if (!spec->reloads)
+        return;
+    node->plugin_path = seeded_build(1);
+    node->build_id = folds.elf.build_id;
+}
+
+/* A source, an edge that drops, an operator with timers, a sink. */
+static void
+plan_drops(const struct spec *spec, struct plan *plan, struct store *store)
+{
+    struct graph_node *late;
+
+    plan_node(plan, "newest", &op_pass, NULL)->boundary = spec->is_cut;
+    late = plan_node(plan, "late", folds.table->operators[0], &(struct fold){0});
+    late->boundary = true;
+    name_build(spec, late);
+    plan_node(plan, "seen", &op_vault, &(struct vault){.store = store});
+    plan_edge(plan, name_of(spec, 0), 0, "newest", 0);
+    plan_edge(plan, "newest", 0, "late", 0)->full =
+        spec->drops == DROPS_LATEST ? FULL_LATEST : FULL_DROP_OLDEST;
+    plan_edge(plan, "late", 0, "seen", 0);
 }
 
 struct plan *
@@ -323,10 +365,7 @@ spec_plan(const struct spec *spec, struct store *store)
                                             folds.table->operators[op], &spec->fold[i].fold);
 
         node->boundary = spec->fold[i].boundary;
-        if (spec->reloads) {
-            node->plugin_path = seeded_build(1);
-            node->build_id = folds.elf.build_id;
-        }
+        name_build(spec, node);
     }
     for (uint32_t i = 0; i < spec->n_sinks; i++) {
         struct vault vault = {.store = &store[i], .busy_every = spec->sink[i].busy_every};
@@ -347,6 +386,8 @@ spec_plan(const struct spec *spec, struct store *store)
         }
     for (uint32_t i = 0; i < spec->n_sources; i++)
         plan_edge(plan, name_of(spec, i), 0, "witness", 0);
+    if (spec->drops)
+        plan_drops(spec, plan, &store[SEEN]);
     graph = plan_graph(plan);
     for (size_t i = 0; i < graph->n_edges; i++)
         graph->edges[i].capacity_messages = spec->capacity[edges++ % 32];
@@ -403,6 +444,25 @@ assert_witness(const struct spec *spec, const struct store *store)
     }
     for (uint32_t i = 0; i < spec->n_sources; i++)
         assert_int_equal(next[i], spec->feed[i].count);
+}
+
+void
+assert_seen(const struct spec *spec, const struct store *store)
+{
+    int64_t last = -1;
+
+    for (const char *line = store->lines.data; line && *line; line = strchr(line, '\n') + 1) {
+        unsigned long long tick;
+        unsigned port;
+        long long sequence;
+
+        assert_int_equal(sscanf(line, "%llu %u %lld", &tick, &port, &sequence), 3);
+        if (sequence < 0)
+            continue; /* of a timer */
+        assert_true(sequence > last);
+        last = sequence;
+    }
+    assert_int_equal(last, spec->drops ? spec->feed[0].count - 1 : -1);
 }
 
 void
