@@ -83,7 +83,7 @@ connect_store(struct store *store)
     store->db = sqlite_open(store->path, &options, &store->trouble);
     if (!store->db)
         return false;
-    if (sqlite_migrate(store->db, market_migrations, &store->trouble) && prepare(store))
+    if (sqlite_migrate(store->db, sqlite_migrations, &store->trouble) && prepare(store))
         return true;
     sqlite_close(store->db);
     store->db = NULL;

@@ -285,17 +285,6 @@ sqlite_real(sqlite3_stmt *stmt, int column)
 
 /* ---- Schema versions ----------------------------------------------------------------------- */
 
-/* FNV-1a: tells an edited migration from ours, guards against nobody. */
-static void
-checksum(const char *text, char out[17])
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    snprintf(out, 17, "%016llx", (unsigned long long)hash);
-}
-
 static bool
 has_schema_table(struct sqlite *db, bool *has, struct sqlite_error *error)
 {
@@ -310,7 +299,7 @@ has_schema_table(struct sqlite *db, bool *has, struct sqlite_error *error)
 
 /* Compares the migrations in the file with ours; *applied is how many it has. */
 static bool
-compare(struct sqlite *db, const struct sqlite_migration *migrations, size_t n, size_t *applied,
+compare(struct sqlite *db, const struct migration *migrations, size_t n, size_t *applied,
         struct sqlite_error *error)
 {
     sqlite3_stmt *stmt = sqlite_prepare(
@@ -332,7 +321,7 @@ compare(struct sqlite *db, const struct sqlite_migration *migrations, size_t n, 
                  db->path, (long long)sqlite3_column_int64(stmt, 0), name, n);
             break;
         }
-        checksum(migrations[*applied].sql, sum);
+        migration_sum(&migrations[*applied], sum);
         if (strcmp(name, migrations[*applied].name) != 0 ||
             strcmp(sum_there, sum) != 0) {
             fail(error, SQLITE_TROUBLE_OTHER,
@@ -348,7 +337,7 @@ compare(struct sqlite *db, const struct sqlite_migration *migrations, size_t n, 
 }
 
 static bool
-apply(struct sqlite *db, size_t version, const struct sqlite_migration *migration,
+apply(struct sqlite *db, size_t version, const struct migration *migration,
       struct sqlite_error *error)
 {
     sqlite3_stmt *stmt = sqlite_prepare(
@@ -358,7 +347,7 @@ apply(struct sqlite *db, size_t version, const struct sqlite_migration *migratio
 
     if (!stmt)
         return false;
-    checksum(migration->sql, sum);
+    migration_sum(migration, sum);
     sqlite_bind_integer(stmt, 1, (int64_t)version);
     sqlite_bind_text(stmt, 2, migration->name);
     sqlite_bind_text(stmt, 3, sum);
@@ -369,7 +358,7 @@ apply(struct sqlite *db, size_t version, const struct sqlite_migration *migratio
 
 /* Under the write lock, so two programs that open a new file at once do not collide. */
 static bool
-migrate_next(struct sqlite *db, const struct sqlite_migration *migrations, size_t n, size_t *done,
+migrate_next(struct sqlite *db, const struct migration *migrations, size_t n, size_t *done,
              struct sqlite_error *error)
 {
     if (!sqlite_begin(db, error))
@@ -386,14 +375,12 @@ migrate_next(struct sqlite *db, const struct sqlite_migration *migrations, size_
 }
 
 bool
-sqlite_migrate(struct sqlite *db, const struct sqlite_migration *migrations,
+sqlite_migrate(struct sqlite *db, const struct migration *migrations,
                struct sqlite_error *error)
 {
-    size_t n = 0, done = 0;
+    size_t n = migration_count(migrations), done = 0;
     bool has = false;
 
-    while (migrations[n].name)
-        n++;
     if (!has_schema_table(db, &has, error) || (has && !compare(db, migrations, n, &done, error)))
         return false;
     if (db->read_only && done < n)

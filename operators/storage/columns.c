@@ -2,7 +2,7 @@
  * columns - protobuf messages as rows of SQL tables. */
 #include "columns.h"
 
-#include <math.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,72 +49,59 @@ name_column(struct column *column, const char *prefix, const char *name)
              len && !has_it ? "_" : "", name);
 }
 
-static bool
-lay_out(struct table *table, struct sqlite_error *error)
+void
+table_open(struct table *table, const struct table_spec *spec)
 {
-    for (const struct column_source *source = table->spec->sources; source->type; source++)
+    *table = (struct table){.spec = spec};
+    while (spec->keys[table->n_keys])
+        table->n_keys++;
+    for (const struct column_source *source = spec->sources; source->type; source++)
         for (unsigned i = 0; i < source->type->n_fields; i++) {
             const ProtobufCFieldDescriptor *field = &source->type->fields[i];
             struct column *column = &table->column[table->n_columns];
 
-            if (!is_wanted(table->spec, source, field))
+            if (!is_wanted(spec, source, field))
                 continue;
-            if (table->n_columns == TABLE_COLUMNS_MAX) {
-                error->kind = SQLITE_TROUBLE_OTHER;
-                snprintf(error->text, sizeof error->text, "table %s: more than %d columns",
-                         table->spec->name, TABLE_COLUMNS_MAX);
-                return false;
-            }
+            assert(table->n_columns < TABLE_COLUMNS_MAX);
             column->kind = source->kind;
             column->part = source->part;
             column->field = field;
             name_column(column, source->prefix, field->name);
             table->n_columns++;
         }
-    return true;
 }
 
-static void
-put_names(hde_text *sql, const struct table *table)
+void
+table_close(struct table *table)
+{
+    for (unsigned i = 0; i < table->n_columns; i++)
+        hde_text_free(&table->column[i].json);
+}
+
+void
+table_put_keys(hde_text *sql, const struct table *table)
 {
     for (unsigned i = 0; i < table->n_keys; i++)
         hde_text_printf(sql, "%s\"%s\"", i ? ", " : "", table->spec->keys[i]);
+}
+
+void
+table_put_names(hde_text *sql, const struct table *table)
+{
+    table_put_keys(sql, table);
     for (unsigned i = 0; i < table->n_columns; i++)
         hde_text_printf(sql, ", \"%s\"", table->column[i].name);
 }
 
-static void
-put_upsert(hde_text *sql, const struct table *table)
+void
+table_put_conflict(hde_text *sql, const struct table *table)
 {
-    hde_text_printf(sql, "INSERT INTO %s (", table->spec->name);
-    put_names(sql, table);
-    hde_text_puts(sql, ") VALUES (");
-    for (unsigned i = 0; i < table->n_keys + table->n_columns; i++)
-        hde_text_puts(sql, i ? ", ?" : "?");
-    hde_text_puts(sql, ") ON CONFLICT (");
-    for (unsigned i = 0; i < table->n_keys; i++)
-        hde_text_printf(sql, "%s\"%s\"", i ? ", " : "", table->spec->keys[i]);
+    hde_text_puts(sql, " ON CONFLICT (");
+    table_put_keys(sql, table);
     hde_text_puts(sql, ") DO UPDATE SET ");
     for (unsigned i = 0; i < table->n_columns; i++)
         hde_text_printf(sql, "%s\"%s\" = excluded.\"%s\"", i ? ", " : "", table->column[i].name,
                         table->column[i].name);
-}
-
-bool
-table_open(struct table *table, const struct table_spec *spec, struct sqlite *db,
-           struct sqlite_error *error)
-{
-    hde_text sql = {0};
-
-    *table = (struct table){.spec = spec};
-    while (spec->keys[table->n_keys])
-        table->n_keys++;
-    if (!lay_out(table, error))
-        return false;
-    put_upsert(&sql, table);
-    table->upsert = sqlite_prepare(db, sql.data, error);
-    hde_text_free(&sql);
-    return table->upsert != NULL;
 }
 
 /* ---- Values -------------------------------------------------------------------------------- */
@@ -144,121 +131,104 @@ is_present(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *fiel
     return *(const protobuf_c_boolean *)field_at(message, field->quantifier_offset);
 }
 
-static void
-bind_scalar(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
-            const ProtobufCFieldDescriptor *field)
+static struct value
+scalar(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     const void *value = field_at(message, field->offset);
 
-    if (!is_present(message, field)) {
-        sqlite_bind_null(stmt, at);
-        return;
-    }
+    if (!is_present(message, field))
+        return (struct value){VALUE_NULL};
     switch (field->type) {
     case PROTOBUF_C_TYPE_DOUBLE:
-        sqlite_bind_real(stmt, at, *(const double *)value);
-        break;
+        return value_real(*(const double *)value);
     case PROTOBUF_C_TYPE_STRING:
-        sqlite_bind_text(stmt, at, *(char *const *)value);
-        break;
+        return value_text(*(char *const *)value);
     case PROTOBUF_C_TYPE_ENUM:
-        sqlite_bind_text(stmt, at, enum_text(field->descriptor, *(const int *)value));
-        break;
+        return value_text(enum_text(field->descriptor, *(const int *)value));
     case PROTOBUF_C_TYPE_BOOL:
-        sqlite_bind_integer(stmt, at, *(const protobuf_c_boolean *)value != 0);
-        break;
+        return value_integer(*(const protobuf_c_boolean *)value != 0);
     case PROTOBUF_C_TYPE_UINT32:
     case PROTOBUF_C_TYPE_FIXED32:
-        sqlite_bind_integer(stmt, at, *(const uint32_t *)value);
-        break;
+        return value_integer(*(const uint32_t *)value);
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_SFIXED32:
-        sqlite_bind_integer(stmt, at, *(const int32_t *)value);
-        break;
+        return value_integer(*(const int32_t *)value);
     default: /* every other scalar of the schemas has 64 bits */
-        sqlite_bind_integer(stmt, at, *(const int64_t *)value);
+        return value_integer(*(const int64_t *)value);
     }
 }
 
-/* True where a value was bound that makes the row worth having: a lone false does not. */
-static bool
-bind_entry(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
-           const ProtobufCFieldDescriptor *field, size_t i, size_t n)
+/* *known becomes true where the value makes the row worth having: a lone false does not. */
+static struct value
+entry(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, size_t i, size_t n,
+      bool *known)
 {
     const void *values = *(void *const *)field_at(message, field->offset);
-    const char *text;
+    struct value value = {VALUE_NULL};
 
-    if (*(const size_t *)field_at(message, field->quantifier_offset) != n) {
-        sqlite_bind_null(stmt, at);
-        return false;
-    }
+    if (*(const size_t *)field_at(message, field->quantifier_offset) != n)
+        return value;
     switch (field->type) {
     case PROTOBUF_C_TYPE_DOUBLE:
-        sqlite_bind_real(stmt, at, ((const double *)values)[i]);
-        return !isnan(((const double *)values)[i]);
+        value = value_real(((const double *)values)[i]);
+        break;
     case PROTOBUF_C_TYPE_ENUM:
-        text = enum_text(field->descriptor, ((const int *)values)[i]);
-        sqlite_bind_text(stmt, at, text);
-        return text != NULL;
+        value = value_text(enum_text(field->descriptor, ((const int *)values)[i]));
+        break;
     case PROTOBUF_C_TYPE_BOOL:
-        sqlite_bind_integer(stmt, at, ((const protobuf_c_boolean *)values)[i] != 0);
-        return ((const protobuf_c_boolean *)values)[i];
+        *known |= ((const protobuf_c_boolean *)values)[i];
+        return value_integer(((const protobuf_c_boolean *)values)[i] != 0);
     case PROTOBUF_C_TYPE_SFIXED64: /* numbers that a feed gives away: 0 is absent */
         if (((const int64_t *)values)[i])
-            sqlite_bind_integer(stmt, at, ((const int64_t *)values)[i]);
-        else
-            sqlite_bind_null(stmt, at);
-        return ((const int64_t *)values)[i] != 0;
+            value = value_integer(((const int64_t *)values)[i]);
+        break;
     default:
-        sqlite_bind_null(stmt, at);
-        return false;
+        break;
     }
+    *known |= value.kind != VALUE_NULL;
+    return value;
 }
 
-static void
-bind_list(sqlite3_stmt *stmt, int at, const ProtobufCMessage *message,
-          const ProtobufCFieldDescriptor *field)
+static struct value
+list(hde_text *json, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     const void *values = *(void *const *)field_at(message, field->offset);
     size_t n = *(const size_t *)field_at(message, field->quantifier_offset);
-    hde_text json = {0};
 
-    if (!n) {
-        sqlite_bind_null(stmt, at);
-        return;
-    }
+    if (!n)
+        return (struct value){VALUE_NULL};
+    hde_text_clear(json);
     for (size_t i = 0; i < n; i++) {
-        hde_text_puts(&json, i ? "," : "[");
+        hde_text_puts(json, i ? "," : "[");
         if (field->type == PROTOBUF_C_TYPE_ENUM)
-            hde_json_string(&json, enum_text(field->descriptor, ((const int *)values)[i]));
+            hde_json_string(json, enum_text(field->descriptor, ((const int *)values)[i]));
         else
-            hde_json_number(&json, ((const double *)values)[i]);
+            hde_json_number(json, ((const double *)values)[i]);
     }
-    hde_text_puts(&json, "]");
-    sqlite_bind_copy(stmt, at, json.data, json.len);
-    hde_text_free(&json);
+    hde_text_puts(json, "]");
+    return value_text(json->data);
 }
 
 bool
-table_bind(const struct table *table, const ProtobufCMessage *const *parts, size_t i, size_t n)
+table_fill(struct table *table, const ProtobufCMessage *const *parts, size_t i, size_t n)
 {
     bool has_series = false, known = false;
 
     for (unsigned c = 0; c < table->n_columns; c++) {
-        const struct column *column = &table->column[c];
+        struct column *column = &table->column[c];
         const ProtobufCMessage *part = parts[column->part];
-        int at = (int)(table->n_keys + c + 1);
+        struct value *value = &table->value[table->n_keys + c];
 
         has_series |= column->kind == COLUMN_SERIES;
         if (!part)
-            sqlite_bind_null(table->upsert, at);
+            value->kind = VALUE_NULL;
         else if (column->kind == COLUMN_SCALAR)
-            bind_scalar(table->upsert, at, part, column->field);
+            *value = scalar(part, column->field);
         else if (column->kind == COLUMN_LIST)
-            bind_list(table->upsert, at, part, column->field);
+            *value = list(&column->json, part, column->field);
         else
-            known |= bind_entry(table->upsert, at, part, column->field, i, n);
+            *value = entry(part, column->field, i, n, &known);
     }
     return known || !has_series;
 }

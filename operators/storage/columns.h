@@ -2,12 +2,11 @@
  * columns - protobuf messages as rows of SQL tables, by the fields' own names.
  *
  * A table is described by the messages that its rows are made of (its parts); columns, the upsert
- * statement and the binding follow from their descriptors, so a field that is added to a schema
- * needs a migration with a column of its name and nothing here. */
+ * statement and the values follow from their descriptors, so a field that is added to a schema
+ * needs a migration with a column of its name and nothing here. Nothing here knows a database. */
 #ifndef STORAGE_COLUMNS_H
 #define STORAGE_COLUMNS_H
 
-#include <connectors/sqlite.h>
 #include <hde/text.h>
 #include <protobuf-c/protobuf-c.h>
 
@@ -39,24 +38,58 @@ struct column {
     enum column_kind kind;
     unsigned part;
     const ProtobufCFieldDescriptor *field;
+    hde_text json; /* of a list, in the row that was filled last */
+};
+
+/* What a cell holds; text is lent by the message or by the table until the next row. */
+struct value {
+    enum { VALUE_NULL, VALUE_REAL, VALUE_INTEGER, VALUE_TEXT } kind;
+    union {
+        double real;
+        int64_t integer;
+        const char *text;
+    };
 };
 
 struct table {
     const struct table_spec *spec;
     unsigned n_keys, n_columns;
     struct column column[TABLE_COLUMNS_MAX];
-    sqlite3_stmt *upsert; /* of the connection */
+    struct value value[TABLE_KEYS_MAX + TABLE_COLUMNS_MAX]; /* the row: keys, then columns */
 };
 
-/* Lays out the columns and prepares the upsert; false with the table's name in the text. */
-bool table_open(struct table *table, const struct table_spec *spec, struct sqlite *db,
-                struct sqlite_error *error);
+/* Lays out the columns. */
+void table_open(struct table *table, const struct table_spec *spec);
+void table_close(struct table *table);
 
-/* Binds the columns from the parts (NULL: all absent) for entry i of n. Keys, the parameters
- * 1..n_keys, are the caller's. False where no series has a value: there is no such row. Tables
- * without series always have one. */
-bool table_bind(const struct table *table, const ProtobufCMessage *const *parts, size_t i,
-                size_t n);
+/* SQL that SQLite and PostgreSQL share. names: "feed", "expiry", ... of keys and columns. */
+void table_put_names(hde_text *sql, const struct table *table);
+void table_put_keys(hde_text *sql, const struct table *table);
+/* " ON CONFLICT (keys) DO UPDATE SET ..." */
+void table_put_conflict(hde_text *sql, const struct table *table);
+
+/* Fills the columns from the parts (NULL: all absent) for entry i of n; keys are the caller's.
+ * False where no series has a value: there is no such row. Tables without series always have
+ * one. */
+bool table_fill(struct table *table, const ProtobufCMessage *const *parts, size_t i, size_t n);
+
+static inline struct value
+value_real(double x)
+{
+    return x == x ? (struct value){VALUE_REAL, .real = x} : (struct value){VALUE_NULL};
+}
+
+static inline struct value
+value_integer(int64_t x)
+{
+    return (struct value){VALUE_INTEGER, .integer = x};
+}
+
+static inline struct value
+value_text(const char *text)
+{
+    return text ? (struct value){VALUE_TEXT, .text = text} : (struct value){VALUE_NULL};
+}
 
 /* An enum's value as text without the type's prefix; NULL for 0 and for numbers without a name. */
 const char *enum_text(const ProtobufCEnumDescriptor *type, int value);

@@ -2,8 +2,8 @@
  * market - chains and results as rows of the market store. */
 #include "market.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <math.h>
+#include <stdbool.h>
 
 #define TYPE(name) (&hde__##name##__descriptor)
 #define BASE(message) ((message) ? &(message)->base : NULL)
@@ -75,75 +75,49 @@ static const struct column_source zone_events[] = {
 };
 
 #define CHAIN_KEYS "feed", "expiry", "event_ns"
-enum {
-    RAW_LEGS,
-    LEGS,
-    RAW_METRICS,
-    METRICS,
-    STRIKES,
-    CUMULATIVE_OI,
-    VELOCITY,
-    BUILDUP,
-    PATTERNS,
-    ZONES,
-    ZONE_EVENTS,
-    TABLES
-};
-static const struct table_spec specs[TABLES] = {
-    [RAW_LEGS] = {"option_chain_snapshots", {CHAIN_KEYS, "strike", "type"}, raw_legs},
-    [LEGS] = {"option_chain_snapshots", {CHAIN_KEYS, "strike", "type"}, legs},
-    [RAW_METRICS] = {"chain_metrics", {CHAIN_KEYS}, raw_metrics},
-    [METRICS] = {"chain_metrics", {CHAIN_KEYS}, metrics},
-    [STRIKES] = {"chain_strike_metrics", {CHAIN_KEYS, "strike"}, strikes},
-    [CUMULATIVE_OI] = {"analytics_cumulative_oi", {CHAIN_KEYS, "strike", "type"}, cumulative_oi},
-    [VELOCITY] = {"analytics_velocity", {CHAIN_KEYS, "strike", "type", "window_s"}, velocity},
-    [BUILDUP] = {"analytics_buildup", {CHAIN_KEYS}, buildup},
-    [PATTERNS] = {"analytics_buildup_patterns", {CHAIN_KEYS, "type", "side"}, patterns},
-    [ZONES] = {"analytics_zones", {CHAIN_KEYS, "id"}, zones},
-    [ZONE_EVENTS] = {"analytics_zone_events", {CHAIN_KEYS, "id", "type"}, zone_events},
+static const struct table_spec specs[MARKET_TABLES] = {
+    [MARKET_RAW_LEGS] = {"option_chain_snapshots", {CHAIN_KEYS, "strike", "type"}, raw_legs},
+    [MARKET_LEGS] = {"option_chain_snapshots", {CHAIN_KEYS, "strike", "type"}, legs},
+    [MARKET_RAW_METRICS] = {"chain_metrics", {CHAIN_KEYS}, raw_metrics},
+    [MARKET_METRICS] = {"chain_metrics", {CHAIN_KEYS}, metrics},
+    [MARKET_STRIKES] = {"chain_strike_metrics", {CHAIN_KEYS, "strike"}, strikes},
+    [MARKET_CUMULATIVE_OI] = {"analytics_cumulative_oi", {CHAIN_KEYS, "strike", "type"}, cumulative_oi},
+    [MARKET_VELOCITY] = {"analytics_velocity", {CHAIN_KEYS, "strike", "type", "window_s"}, velocity},
+    [MARKET_BUILDUP] = {"analytics_buildup", {CHAIN_KEYS}, buildup},
+    [MARKET_PATTERNS] = {"analytics_buildup_patterns", {CHAIN_KEYS, "type", "side"}, patterns},
+    [MARKET_ZONES] = {"analytics_zones", {CHAIN_KEYS, "id"}, zones},
+    [MARKET_ZONE_EVENTS] = {"analytics_zone_events", {CHAIN_KEYS, "id", "type"}, zone_events},
 };
 
-static const char upsert_chain[] =
+/* A value that a chain does not give leaves what is there. */
+const char market_upsert_chain[] =
     "INSERT INTO chains (feed, expiry, venue, underlying, source, expiry_ns, lot_size, oi_unit, "
-    "volume_unit, first_ns, last_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) "
-    "ON CONFLICT (feed, expiry) DO UPDATE SET venue = coalesce(excluded.venue, venue), "
-    "underlying = coalesce(excluded.underlying, underlying), "
-    "source = coalesce(excluded.source, source), "
-    "expiry_ns = coalesce(excluded.expiry_ns, expiry_ns), "
-    "lot_size = coalesce(excluded.lot_size, lot_size), "
-    "oi_unit = coalesce(excluded.oi_unit, oi_unit), "
-    "volume_unit = coalesce(excluded.volume_unit, volume_unit), "
-    "first_ns = min(first_ns, excluded.first_ns), last_ns = max(last_ns, excluded.last_ns)";
+    "volume_unit, first_ns, last_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+    "ON CONFLICT (feed, expiry) DO UPDATE SET "
+    "venue = coalesce(excluded.venue, chains.venue), "
+    "underlying = coalesce(excluded.underlying, chains.underlying), "
+    "source = coalesce(excluded.source, chains.source), "
+    "expiry_ns = coalesce(excluded.expiry_ns, chains.expiry_ns), "
+    "lot_size = coalesce(excluded.lot_size, chains.lot_size), "
+    "oi_unit = coalesce(excluded.oi_unit, chains.oi_unit), "
+    "volume_unit = coalesce(excluded.volume_unit, chains.volume_unit), "
+    "first_ns = CASE WHEN excluded.first_ns < chains.first_ns THEN excluded.first_ns "
+    "ELSE chains.first_ns END, "
+    "last_ns = CASE WHEN excluded.last_ns > chains.last_ns THEN excluded.last_ns "
+    "ELSE chains.last_ns END";
 
-struct market {
-    struct sqlite *db;
-    struct table table[TABLES];
-    sqlite3_stmt *chain;
-};
-
-struct market *
-market_open(struct sqlite *db, struct sqlite_error *error)
+void
+market_open(struct market *market)
 {
-    struct market *market = calloc(1, sizeof *market);
-
-    if (!market) {
-        *error = (struct sqlite_error){SQLITE_TROUBLE_OTHER, "out of memory"};
-        return NULL;
-    }
-    market->db = db;
-    market->chain = sqlite_prepare(db, upsert_chain, error);
-    for (int i = 0; market->chain && i < TABLES; i++)
-        if (!table_open(&market->table[i], &specs[i], db, error))
-            return free(market), NULL;
-    if (!market->chain)
-        return free(market), NULL;
-    return market;
+    for (int i = 0; i < MARKET_TABLES; i++)
+        table_open(&market->table[i], &specs[i]);
 }
 
 void
 market_close(struct market *market)
 {
-    free(market); /* statements go with their connection */
+    for (int i = 0; i < MARKET_TABLES; i++)
+        table_close(&market->table[i]);
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
@@ -151,29 +125,26 @@ market_close(struct market *market)
 /* One message being written. */
 struct writing {
     struct market *market;
-    const char *feed, *expiry;
-    int64_t event_ns;
-    uint64_t *rows;
-    struct sqlite_error *error;
+    const struct market_writer *writer;
+    struct market_key key;
 };
 
 static bool
-run(const struct writing *writing, const struct table *table)
+put(const struct writing *writing, int which)
 {
-    sqlite_bind_text(table->upsert, 1, writing->feed);
-    sqlite_bind_text(table->upsert, 2, writing->expiry);
-    sqlite_bind_integer(table->upsert, 3, writing->event_ns);
-    ++*writing->rows;
-    return sqlite_run(writing->market->db, table->upsert, writing->error);
+    struct value *value = writing->market->table[which].value;
+
+    value[0] = value_text(writing->key.feed);
+    value[1] = value_text(writing->key.expiry);
+    value[2] = value_integer(writing->key.event_ns);
+    return writing->writer->row(writing->writer->to, which, &writing->key, value);
 }
 
 static bool
 write_row(const struct writing *writing, int which, const ProtobufCMessage *const *parts)
 {
-    const struct table *table = &writing->market->table[which];
-
-    table_bind(table, parts, 0, 0);
-    return run(writing, table);
+    table_fill(&writing->market->table[which], parts, 0, 0);
+    return put(writing, which);
 }
 
 /* One row a strike and side. The parts of a side are part 0 (of the chain, or NULL) and what
@@ -182,15 +153,15 @@ static bool
 write_legs(const struct writing *writing, int which, const double *strike, size_t n,
            const ProtobufCMessage *const sides[2][2])
 {
-    const struct table *table = &writing->market->table[which];
+    struct table *table = &writing->market->table[which];
 
     for (size_t i = 0; i < n; i++)
         for (int s = 0; s < 2; s++) {
-            if (!table_bind(table, sides[s], i, n))
+            if (!table_fill(table, sides[s], i, n))
                 continue;
-            sqlite_bind_real(table->upsert, 4, strike[i]);
-            sqlite_bind_text(table->upsert, 5, s ? "PE" : "CE");
-            if (!run(writing, table))
+            table->value[3] = value_real(strike[i]);
+            table->value[4] = value_text(s ? "PE" : "CE");
+            if (!put(writing, which))
                 return false;
         }
     return true;
@@ -200,13 +171,13 @@ static bool
 write_strikes(const struct writing *writing, const double *strike, size_t n,
               const ProtobufCMessage *const *parts)
 {
-    const struct table *table = &writing->market->table[STRIKES];
+    struct table *table = &writing->market->table[MARKET_STRIKES];
 
     for (size_t i = 0; i < n; i++) {
-        if (!table_bind(table, parts, i, n))
+        if (!table_fill(table, parts, i, n))
             continue;
-        sqlite_bind_real(table->upsert, 4, strike[i]);
-        if (!run(writing, table))
+        table->value[3] = value_real(strike[i]);
+        if (!put(writing, MARKET_STRIKES))
             return false;
     }
     return true;
@@ -215,24 +186,22 @@ write_strikes(const struct writing *writing, const double *strike, size_t n,
 static bool
 write_chain(const struct writing *writing, const Hde__RawChain *raw)
 {
-    sqlite3_stmt *stmt = writing->market->chain;
+    const struct value unknown = {VALUE_NULL};
+    const struct value values[MARKET_CHAIN_VALUES] = {
+        value_text(writing->key.feed),
+        value_text(writing->key.expiry),
+        value_text(raw->venue),
+        value_text(raw->underlying),
+        value_text(raw->source),
+        raw->has_expiry_ns ? value_integer(raw->expiry_ns) : unknown,
+        raw->has_lot_size ? value_real(raw->lot_size) : unknown,
+        value_text(enum_text(&hde__quantity_unit__descriptor, (int)raw->oi_unit)),
+        value_text(enum_text(&hde__quantity_unit__descriptor, (int)raw->volume_unit)),
+        value_integer(writing->key.event_ns),
+        value_integer(writing->key.event_ns),
+    };
 
-    sqlite_bind_text(stmt, 1, writing->feed);
-    sqlite_bind_text(stmt, 2, writing->expiry);
-    sqlite_bind_text(stmt, 3, raw->venue);
-    sqlite_bind_text(stmt, 4, raw->underlying);
-    sqlite_bind_text(stmt, 5, raw->source);
-    sqlite_bind_null(stmt, 6);
-    if (raw->has_expiry_ns)
-        sqlite_bind_integer(stmt, 6, raw->expiry_ns);
-    sqlite_bind_null(stmt, 7);
-    if (raw->has_lot_size)
-        sqlite_bind_real(stmt, 7, raw->lot_size);
-    sqlite_bind_text(stmt, 8, enum_text(&hde__quantity_unit__descriptor, (int)raw->oi_unit));
-    sqlite_bind_text(stmt, 9, enum_text(&hde__quantity_unit__descriptor, (int)raw->volume_unit));
-    sqlite_bind_integer(stmt, 10, writing->event_ns);
-    ++*writing->rows;
-    return sqlite_run(writing->market->db, stmt, writing->error);
+    return writing->writer->chain(writing->writer->to, values);
 }
 
 static bool
@@ -241,8 +210,8 @@ write_raw(const struct writing *writing, const Hde__RawChain *raw)
     const ProtobufCMessage *const parts[] = {&raw->base};
     const ProtobufCMessage *const sides[2][2] = {{BASE(raw->calls)}, {BASE(raw->puts)}};
 
-    return write_chain(writing, raw) && write_row(writing, RAW_METRICS, parts) &&
-           write_legs(writing, RAW_LEGS, raw->strike, raw->n_strike, sides);
+    return write_chain(writing, raw) && write_row(writing, MARKET_RAW_METRICS, parts) &&
+           write_legs(writing, MARKET_RAW_LEGS, raw->strike, raw->n_strike, sides);
 }
 
 static bool
@@ -273,10 +242,10 @@ write_enriched(const struct writing *writing, const Hde__EnrichedChain *chain)
         {raw ? BASE(raw->puts) : NULL, BASE(chain->puts)},
     };
 
-    if (!write_row(writing, METRICS, parts))
+    if (!write_row(writing, MARKET_METRICS, parts))
         return false;
     return !raw || (write_chain(writing, raw) &&
-                    write_legs(writing, LEGS, raw->strike, raw->n_strike, sides) &&
+                    write_legs(writing, MARKET_LEGS, raw->strike, raw->n_strike, sides) &&
                     write_strikes(writing, raw->strike, raw->n_strike, by_strike));
 }
 
@@ -285,20 +254,17 @@ write_buildup(const struct writing *writing, const Hde__Buildup *result)
 {
     const ProtobufCMessage *const parts[] = {&result->base, BASE(result->counts),
                                              BASE(result->call_counts), BASE(result->put_counts)};
-    const struct table *table = &writing->market->table[PATTERNS];
+    struct table *table = &writing->market->table[MARKET_PATTERNS];
 
-    if (!write_row(writing, BUILDUP, parts))
+    if (!write_row(writing, MARKET_BUILDUP, parts))
         return false;
     for (size_t i = 0; i < result->n_patterns; i++) {
         const Hde__BuildupPattern *pattern = result->patterns[i];
         const ProtobufCMessage *const row[] = {&pattern->base};
 
-        table_bind(table, row, 0, 0);
-        sqlite_bind_text(table->upsert, 4,
-                         enum_text(&hde__buildup_type__descriptor, (int)pattern->type));
-        sqlite_bind_text(table->upsert, 5,
-                         enum_text(&hde__option_type__descriptor, (int)pattern->side));
-        if (!run(writing, table))
+        table->value[3] = value_text(enum_text(&hde__buildup_type__descriptor, (int)pattern->type));
+        table->value[4] = value_text(enum_text(&hde__option_type__descriptor, (int)pattern->side));
+        if (!write_row(writing, MARKET_PATTERNS, row))
             return false;
     }
     return true;
@@ -307,26 +273,24 @@ write_buildup(const struct writing *writing, const Hde__Buildup *result)
 static bool
 write_zones(const struct writing *writing, const Hde__Zones *result)
 {
-    const struct table *table = &writing->market->table[ZONES];
-    const struct table *events = &writing->market->table[ZONE_EVENTS];
+    struct table *zones_table = &writing->market->table[MARKET_ZONES];
+    struct table *events = &writing->market->table[MARKET_ZONE_EVENTS];
 
     for (size_t i = 0; i < result->n_zones; i++) {
         const ProtobufCMessage *const row[] = {&result->zones[i]->base};
 
-        table_bind(table, row, 0, 0);
-        sqlite_bind_integer(table->upsert, 4, (int64_t)result->zones[i]->id);
-        if (!run(writing, table))
+        zones_table->value[3] = value_integer((int64_t)result->zones[i]->id);
+        if (!write_row(writing, MARKET_ZONES, row))
             return false;
     }
     for (size_t i = 0; i < result->n_events; i++) {
         const Hde__ZoneEvent *event = result->events[i];
         const ProtobufCMessage *const row[] = {&event->base};
 
-        table_bind(events, row, 0, 0);
-        sqlite_bind_integer(events->upsert, 4, (int64_t)event->id);
-        sqlite_bind_text(events->upsert, 5,
-                         enum_text(&hde__zone_event_type__descriptor, (int)event->type));
-        if (!run(writing, events))
+        events->value[3] = value_integer((int64_t)event->id);
+        events->value[4] =
+            value_text(enum_text(&hde__zone_event_type__descriptor, (int)event->type));
+        if (!write_row(writing, MARKET_ZONE_EVENTS, row))
             return false;
     }
     return true;
@@ -335,8 +299,8 @@ write_zones(const struct writing *writing, const Hde__Zones *result)
 /* ---- Messages ------------------------------------------------------------------------------ */
 
 /* Every type with tables has feed, expiry and event_ns under these names. */
-static bool
-find_key(const ProtobufCMessage *message, struct writing *writing)
+bool
+market_find_key(const ProtobufCMessage *message, struct market_key *key)
 {
     const ProtobufCFieldDescriptor *feed, *expiry, *stamp;
     const char *at = (const char *)message;
@@ -346,16 +310,92 @@ find_key(const ProtobufCMessage *message, struct writing *writing)
     stamp = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "event_ns");
     if (!feed || !expiry || !stamp || !*(const protobuf_c_boolean *)(at + stamp->quantifier_offset))
         return false;
-    writing->feed = *(char *const *)(at + feed->offset);
-    writing->expiry = *(char *const *)(at + expiry->offset);
-    writing->event_ns = *(const int64_t *)(at + stamp->offset);
-    return writing->feed && writing->expiry;
+    key->feed = *(char *const *)(at + feed->offset);
+    key->expiry = *(char *const *)(at + expiry->offset);
+    key->event_ns = *(const int64_t *)(at + stamp->offset);
+    return key->feed && key->expiry;
 }
 
 bool
-market_has_key(const ProtobufCMessage *message)
+market_is_chain(const ProtobufCMessage *message)
 {
-    return find_key(message, &(struct writing){0});
+    return message->descriptor == TYPE(raw_chain) || message->descriptor == TYPE(enriched_chain);
+}
+
+/* Strict: no overlong forms, surrogates or numbers past U+10FFFF. */
+static bool
+is_utf8(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        unsigned n = *at < 0x80 ? 0 : *at < 0xc2 ? 9 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : 3;
+        unsigned least = *at == 0xe0 ? 0xa0 : *at == 0xf0 ? 0x90 : 0x80;
+        unsigned most = *at == 0xed ? 0x9f : *at == 0xf4 ? 0x8f : 0xbf;
+
+        if (n == 9 || *at > 0xf4)
+            return false;
+        if (n && (at[1] < least || at[1] > most))
+            return false;
+        for (unsigned i = 2; i <= n; i++)
+            if ((at[i] & 0xc0) != 0x80)
+                return false;
+        at += n + 1;
+    }
+    return true;
+}
+
+/* The message's own texts; those of its parts are names of enums or written by operators. */
+static bool
+has_bad_text(const ProtobufCMessage *message)
+{
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        const char *text;
+
+        if (field->type != PROTOBUF_C_TYPE_STRING || field->label == PROTOBUF_C_LABEL_REPEATED)
+            continue;
+        text = *(char *const *)((const char *)message + field->offset);
+        if (text && !is_utf8(text))
+            return true;
+    }
+    return false;
+}
+
+/* A strike that is not a number is no key. */
+static bool
+has_bad_strike(const ProtobufCMessage *message)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "strike");
+    const char *at = (const char *)message;
+    const double *strike;
+    size_t n;
+
+    if (!field || field->label != PROTOBUF_C_LABEL_REPEATED)
+        return false;
+    n = *(const size_t *)(at + field->quantifier_offset);
+    strike = *(double *const *)(at + field->offset);
+    for (size_t i = 0; i < n; i++)
+        if (isnan(strike[i]))
+            return true;
+    return false;
+}
+
+const char *
+market_fault(const ProtobufCMessage *message)
+{
+    const ProtobufCMessage *raw = NULL;
+
+    if (message->descriptor == TYPE(enriched_chain))
+        raw = BASE(((const Hde__EnrichedChain *)message)->raw);
+    if (!market_find_key(message, &(struct market_key){0}))
+        return "without feed, expiry or stamp";
+    if (has_bad_text(message) || (raw && has_bad_text(raw)))
+        return "with text that is not UTF-8";
+    if (has_bad_strike(message) || (raw && has_bad_strike(raw)))
+        return "with a strike that is not a number";
+    if (message->descriptor == TYPE(velocity) && !((const Hde__Velocity *)message)->has_window_s)
+        return "without its window";
+    return NULL;
 }
 
 size_t
@@ -375,13 +415,13 @@ market_rows(const ProtobufCMessage *message)
 }
 
 bool
-market_write(struct market *market, const ProtobufCMessage *message, uint64_t *rows,
-             struct sqlite_error *error)
+market_write(struct market *market, const ProtobufCMessage *message,
+             const struct market_writer *writer)
 {
     const ProtobufCMessageDescriptor *type = message->descriptor;
-    struct writing writing = {.market = market, .rows = rows, .error = error};
+    struct writing writing = {.market = market, .writer = writer};
 
-    find_key(message, &writing);
+    market_find_key(message, &writing.key);
     if (type == TYPE(enriched_chain))
         return write_enriched(&writing, (const Hde__EnrichedChain *)message);
     if (type == TYPE(raw_chain))
@@ -395,15 +435,15 @@ market_write(struct market *market, const ProtobufCMessage *message, uint64_t *r
         const ProtobufCMessage *const sides[2][2] = {{message, BASE(result->calls)},
                                                      {message, BASE(result->puts)}};
 
-        return write_legs(&writing, CUMULATIVE_OI, result->strike, result->n_strike, sides);
+        return write_legs(&writing, MARKET_CUMULATIVE_OI, result->strike, result->n_strike, sides);
     }
     if (type == TYPE(velocity)) {
         const Hde__Velocity *result = (const Hde__Velocity *)message;
         const ProtobufCMessage *const sides[2][2] = {{message, BASE(result->calls)},
                                                      {message, BASE(result->puts)}};
 
-        sqlite_bind_real(market->table[VELOCITY].upsert, 6, result->window_s);
-        return write_legs(&writing, VELOCITY, result->strike, result->n_strike, sides);
+        market->table[MARKET_VELOCITY].value[5] = value_real(result->window_s);
+        return write_legs(&writing, MARKET_VELOCITY, result->strike, result->n_strike, sides);
     }
     return true;
 }

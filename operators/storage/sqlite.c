@@ -7,28 +7,33 @@
  *      a tick, and the mark never runs ahead of the rows.
  *  (3) Rows are upserts under natural keys: writing a tick again changes nothing. */
 #include "market.h"
+#include "waiting.h"
 
+#include <connectors/sqlite.h>
 #include <hde/operator.h>
 #include <hde/text.h>
 
-#include <stdlib.h>
 #include <string.h>
+
+enum { FOLD_TIMER = 1, FOLD_MOST = 64, FOLD_STEPS = 5 };
 
 struct sink {
     hde_path path;
     int64_t batch_rows;
-    hde_duration busy_timeout;
+    hde_duration batch_time, busy_timeout, fold_every;
     const char *sync;
     hde_size max_size;
 
     struct sqlite *db;
-    struct market *market;
+    struct market market;
+    sqlite3_stmt *upsert[MARKET_TABLES], *chain, *dirty;
     sqlite3_stmt *read_mark, *write_mark;
-    hde_msg **waiting; /* not committed yet, in order */
-    size_t n, cap, rows;
-    uint64_t last_tick; /* of the newest one waiting */
+    sqlite3_stmt *past, *fold[FOLD_STEPS];
+    struct waiting waiting;
     uint64_t mark;
-    hde_counter *written, *commits;
+    uint64_t rows;              /* of the transaction that is being made */
+    struct sqlite_error *error; /* of it */
+    hde_counter *written, *commits, *folded;
 };
 
 /* ---- The world ----------------------------------------------------------------------------- */
@@ -53,8 +58,51 @@ say(hde_ctx *ctx, const struct sqlite_error *error)
     }
 }
 
+static sqlite3_stmt *
+prepare_upsert(struct sqlite *db, const struct table *table, struct sqlite_error *error)
+{
+    hde_text sql = {0};
+    sqlite3_stmt *stmt;
+
+    hde_text_printf(&sql, "INSERT INTO %s (", table->spec->name);
+    table_put_names(&sql, table);
+    hde_text_puts(&sql, ") VALUES (");
+    for (unsigned i = 0; i < table->n_keys + table->n_columns; i++)
+        hde_text_puts(&sql, i ? ", ?" : "?");
+    hde_text_puts(&sql, ")");
+    table_put_conflict(&sql, table);
+    stmt = sqlite_prepare(db, sql.data, error);
+    hde_text_free(&sql);
+    return stmt;
+}
+
+/* What folding one bucket is, in order; of the feed, expiry and bucket that `past` finds. */
 static bool
-connect(hde_ctx *ctx, struct sink *self, struct sqlite_error *error)
+prepare_fold(struct sink *self, struct sqlite_error *error)
+{
+    static const char past[] =
+        "SELECT d.feed, d.expiry, d.bucket_ns FROM hde_dirty d JOIN chains c ON c.feed = d.feed "
+        "AND c.expiry = d.expiry WHERE d.bucket_ns + 300000000000 <= c.last_ns "
+        "ORDER BY d.bucket_ns LIMIT 1";
+#define OF_BUCKET " WHERE feed = ?1 AND expiry = ?2 AND bucket_ns = ?3"
+    static const char *const steps[FOLD_STEPS] = {
+        "DELETE FROM option_chain_5m_kept" OF_BUCKET,
+        "DELETE FROM chain_metrics_5m_kept" OF_BUCKET,
+        "INSERT INTO option_chain_5m_kept SELECT * FROM option_chain_5m_live" OF_BUCKET,
+        "INSERT INTO chain_metrics_5m_kept SELECT * FROM chain_metrics_5m_live" OF_BUCKET,
+        "DELETE FROM hde_dirty" OF_BUCKET,
+    };
+#undef OF_BUCKET
+
+    self->past = sqlite_prepare(self->db, past, error);
+    for (int i = 0; self->past && i < FOLD_STEPS; i++)
+        if (!(self->fold[i] = sqlite_prepare(self->db, steps[i], error)))
+            return false;
+    return self->past != NULL;
+}
+
+static bool
+connect(struct sink *self, struct sqlite_error *error)
 {
     const struct sqlite_options options = {
         .sync_normal = strcmp(self->sync, "normal") == 0,
@@ -63,9 +111,19 @@ connect(hde_ctx *ctx, struct sink *self, struct sqlite_error *error)
     };
 
     self->db = sqlite_open(self->path.path, &options, error);
-    if (!self->db || !sqlite_migrate(self->db, market_migrations, error))
+    if (!self->db || !sqlite_migrate(self->db, sqlite_migrations, error))
         return false;
-    self->market = market_open(self->db, error);
+    for (int i = 0; i < MARKET_TABLES; i++) {
+        self->upsert[i] = prepare_upsert(self->db, &self->market.table[i], error);
+        if (!self->upsert[i])
+            return false;
+    }
+    self->chain = sqlite_prepare(self->db, market_upsert_chain, error);
+    self->dirty = sqlite_prepare(
+        self->db,
+        "INSERT INTO hde_dirty (feed, expiry, bucket_ns, writes) VALUES (?, ?, ?, 1) "
+        "ON CONFLICT (feed, expiry, bucket_ns) DO UPDATE SET writes = writes + 1",
+        error);
     self->read_mark = sqlite_prepare(
         self->db, "SELECT tick, incarnation FROM hde_marks WHERE graph = ? AND node = ?", error);
     self->write_mark = sqlite_prepare(
@@ -73,7 +131,52 @@ connect(hde_ctx *ctx, struct sink *self, struct sqlite_error *error)
         "INSERT INTO hde_marks (graph, node, tick, incarnation) VALUES (?, ?, ?, ?) ON CONFLICT "
         "(graph, node) DO UPDATE SET tick = excluded.tick, incarnation = excluded.incarnation",
         error);
-    return self->market && self->read_mark && self->write_mark;
+    return self->chain && self->dirty && self->read_mark && self->write_mark &&
+           prepare_fold(self, error);
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------- */
+
+static bool
+run(struct sink *self, sqlite3_stmt *stmt, const struct value *value, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        int at = (int)i + 1;
+
+        switch (value[i].kind) {
+        case VALUE_NULL:
+            sqlite_bind_null(stmt, at);
+            break;
+        case VALUE_REAL:
+            sqlite_bind_real(stmt, at, value[i].real);
+            break;
+        case VALUE_INTEGER:
+            sqlite_bind_integer(stmt, at, value[i].integer);
+            break;
+        case VALUE_TEXT:
+            sqlite_bind_text(stmt, at, value[i].text);
+            break;
+        }
+    }
+    self->rows++;
+    return sqlite_run(self->db, stmt, self->error);
+}
+
+static bool
+put_row(void *to, int which, const struct market_key *key, const struct value *values)
+{
+    struct sink *self = to;
+    const struct table *table = &self->market.table[which];
+
+    return run(self, self->upsert[which], values, table->n_keys + table->n_columns);
+}
+
+static bool
+put_chain(void *to, const struct value values[MARKET_CHAIN_VALUES])
+{
+    struct sink *self = to;
+
+    return run(self, self->chain, values, MARKET_CHAIN_VALUES);
 }
 
 /* ---- Marks --------------------------------------------------------------------------------- */
@@ -106,21 +209,43 @@ store_mark(hde_ctx *ctx, struct sink *self, uint64_t tick, struct sqlite_error *
 
 /* ---- Transactions -------------------------------------------------------------------------- */
 
+/* The bucket of a chain is to be folded anew. */
 static bool
-write_all(struct sink *self, uint64_t *rows, struct sqlite_error *error)
+note_dirty(struct sink *self, const ProtobufCMessage *chain)
 {
-    for (size_t i = 0; i < self->n; i++)
-        if (!market_write(self->market, self->waiting[i]->body, rows, error))
+    struct market_key key;
+
+    market_find_key(chain, &key);
+    sqlite_bind_text(self->dirty, 1, key.feed);
+    sqlite_bind_text(self->dirty, 2, key.expiry);
+    sqlite_bind_integer(self->dirty, 3, key.event_ns - key.event_ns % MARKET_BUCKET_NS);
+    return sqlite_run(self->db, self->dirty, self->error);
+}
+
+static bool
+write_all(struct sink *self, struct sqlite_error *error)
+{
+    const struct market_writer writer = {self, put_row, put_chain};
+
+    self->rows = 0;
+    self->error = error;
+    for (size_t i = 0; i < self->waiting.n; i++) {
+        const ProtobufCMessage *message = self->waiting.msg[i]->body;
+
+        if (!market_write(&self->market, message, &writer) ||
+            (market_is_chain(message) && !note_dirty(self, message)))
             return false;
+    }
     return true;
 }
 
 /* Commits everything that waits, whole up to tick. */
 static hde_status
-commit(hde_ctx *ctx, struct sink *self, uint64_t tick)
+commit(hde_ctx *ctx, void *state, uint64_t tick)
 {
+    struct sink *self = state;
     struct sqlite_error error = {0};
-    uint64_t stored, incarnation, rows = 0;
+    uint64_t stored, incarnation;
     bool ok = sqlite_begin(self->db, &error) && load_mark(ctx, self, &stored, &incarnation, &error);
 
     if (ok && incarnation > HDE_TICK_INCARNATION(tick)) {
@@ -129,31 +254,16 @@ commit(hde_ctx *ctx, struct sink *self, uint64_t tick)
                         "%s: a later start of node '%s' writes to this file: this one stops",
                         self->path.path, hde_node_name(ctx));
     }
-    if (!ok || !write_all(self, &rows, &error) || !store_mark(ctx, self, tick, &error) ||
+    if (!ok || !write_all(self, &error) || !store_mark(ctx, self, tick, &error) ||
         !sqlite_commit(self->db, &error)) {
         sqlite_rollback(self->db);
         return say(ctx, &error);
     }
-    for (size_t i = 0; i < self->n; i++)
-        hde_msg_drop(self->waiting[i]);
-    self->n = self->rows = 0;
+    waiting_done(&self->waiting, tick);
     self->mark = tick;
-    hde_count(self->written, rows);
+    hde_count(self->written, self->rows);
     hde_count(self->commits, 1);
     return HDE_OK;
-}
-
-static void
-wait_for_commit(struct sink *self, const hde_msg *msg)
-{
-    if (self->n == self->cap) {
-        self->cap = self->cap ? 2 * self->cap : 64;
-        self->waiting = reallocarray(self->waiting, self->cap, sizeof *self->waiting);
-        if (!self->waiting)
-            hde_no_memory();
-    }
-    self->waiting[self->n++] = hde_msg_keep(msg);
-    self->rows += market_rows(msg->body);
 }
 
 /* ---- The operator -------------------------------------------------------------------------- */
@@ -167,11 +277,14 @@ sink_open(hde_ctx *ctx, void *state)
 
     self->written = hde_counter_open(ctx, "rows", "rows written");
     self->commits = hde_counter_open(ctx, "commits", "transactions committed");
-    if (!connect(ctx, self, &error) || !load_mark(ctx, self, &self->mark, &incarnation, &error)) {
+    self->folded = hde_counter_open(ctx, "folded", "buckets folded into rollups");
+    market_open(&self->market);
+    if (!connect(self, &error) || !load_mark(ctx, self, &self->mark, &incarnation, &error)) {
         if (error.kind == SQLITE_TROUBLE_BUSY || error.kind == SQLITE_TROUBLE_FULL)
             return hde_fail(ctx, "sqlite.cannot-open", "%s", error.text);
         return say(ctx, &error);
     }
+    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
     return HDE_OK;
 }
 
@@ -179,23 +292,9 @@ static hde_status
 sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 {
     struct sink *self = state;
+    const struct waiting_limits limits = {self->batch_rows, self->batch_time.ns};
 
-    if (self->rows >= (size_t)self->batch_rows && batch->tick != self->last_tick) {
-        hde_status status = commit(ctx, self, self->last_tick);
-
-        if (status != HDE_OK)
-            return status;
-    }
-    for (; batch->done < batch->n; batch->done++) {
-        const hde_msg *msg = batch->msg[batch->done];
-
-        self->last_tick = batch->tick;
-        if (!market_has_key(msg->body))
-            return hde_reject(ctx, "sqlite.no-key", "%s without feed, expiry or stamp",
-                              msg->body->descriptor->short_name);
-        wait_for_commit(self, msg);
-    }
-    return HDE_OK;
+    return waiting_batch(&self->waiting, &limits, commit, ctx, state, batch);
 }
 
 static hde_status
@@ -203,7 +302,46 @@ sink_flush(hde_ctx *ctx, void *state, uint64_t tick)
 {
     struct sink *self = state;
 
-    return self->n ? commit(ctx, self, tick) : HDE_OK;
+    return self->waiting.n ? commit(ctx, self, tick) : HDE_OK;
+}
+
+/* One bucket; *found: there was one. */
+static bool
+fold_next(struct sink *self, bool *found, struct sqlite_error *error)
+{
+    int got = sqlite_step(self->db, self->past, error);
+    bool good = got >= 0;
+
+    *found = got == 1;
+    for (int i = 0; *found && good && i < FOLD_STEPS; i++) {
+        for (int at = 0; at < 3; at++)
+            sqlite3_bind_value(self->fold[i], at + 1, sqlite3_column_value(self->past, at));
+        good = sqlite_run(self->db, self->fold[i], error);
+    }
+    sqlite3_reset(self->past);
+    return good;
+}
+
+/* Rollups. A failure is nothing to stop for: buckets stay dirty, and readers see them all the
+ * same. */
+static hde_status
+sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
+{
+    struct sink *self = state;
+    struct sqlite_error error = {0};
+    uint64_t folded = 0;
+    bool found = true, good = sqlite_begin(self->db, &error);
+
+    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
+    for (; good && found && folded < FOLD_MOST; folded += found)
+        good = fold_next(self, &found, &error);
+    if (good && sqlite_commit(self->db, &error)) {
+        hde_count(self->folded, folded);
+        return HDE_OK;
+    }
+    sqlite_rollback(self->db);
+    hde_log(ctx, HDE_WARN, "sqlite.fold", "%s", error.text);
+    return HDE_OK;
 }
 
 static hde_status
@@ -218,14 +356,12 @@ sink_close(hde_ctx *ctx, void *state)
 {
     struct sink *self = state;
 
-    if (self->n)
+    if (self->waiting.n)
         hde_log(ctx, HDE_WARN, "sqlite.not-committed",
                 "%s: closed with %zu messages that were not committed; the mark is tick %llu",
-                self->path.path, self->n, (unsigned long long)self->mark);
-    for (size_t i = 0; i < self->n; i++)
-        hde_msg_drop(self->waiting[i]);
-    free(self->waiting);
-    market_close(self->market);
+                self->path.path, self->waiting.n, (unsigned long long)self->mark);
+    waiting_free(&self->waiting);
+    market_close(&self->market);
     sqlite_close(self->db);
 }
 
@@ -234,12 +370,16 @@ static const hde_param params[] = {
     HDE_PARAM(struct sink, batch_rows, .fallback = "20000", .unit = "rows", .min = 1, .max = 1e7,
               .help = "commit at the end of a tick when so many rows wait; always when the input "
                       "runs empty"),
+    HDE_PARAM(struct sink, batch_time, .fallback = "1s", .min = 0, .max = 3600,
+              .help = "or when the oldest of them waits so long"),
     HDE_PARAM(struct sink, busy_timeout, .fallback = "5s", .min = 0.001, .max = 3600,
               .help = "wait for a lock of another program, then try again later"),
     HDE_PARAM(struct sink, sync, .fallback = "full", .choices = "full|normal",
               .help = "full: a commit survives a power cut; normal: the last ones may not"),
     HDE_PARAM(struct sink, max_size, .fallback = "0", .min = 0, .max = 1e15,
               .help = "the file grows no further, messages wait instead; 0: no bound"),
+    HDE_PARAM(struct sink, fold_every, .fallback = "5s", .min = 0.01, .max = 86400,
+              .help = "how often past buckets are folded into the rollups"),
     {0}};
 
 static const hde_port inputs[] = {
@@ -259,12 +399,13 @@ static const hde_operator sqlite_sink = {
     .summary = "chains and results into a SQLite file",
     .help = "Rows of whole ticks and the node's mark are committed together; rows are upserts\n"
             "under natural keys. A locked or full file is tried again and loses nothing. The\n"
-            "tables are documented in share/hde/sql, connectors/sqlite/migrations in the source.",
+            "tables are documented in share/hde/sql, connectors/tables/sql in the source.",
     .inputs = inputs,
     .params = params,
     .state_size = sizeof(struct sink),
     .open = sink_open,
     .batch = sink_batch,
+    .timer = sink_timer,
     .close = sink_close,
     .flush = sink_flush,
     .mark = sink_mark,

@@ -124,6 +124,8 @@ cmd_code_at(size_t i)
         code = in_list(seglog_codes, &i);
     if (!code)
         code = in_list(redis_codes, &i);
+    if (!code)
+        code = in_list(store_codes, &i);
     if (!code && i < N_COMMAND_CODES)
         code = &command_codes[i];
     return code;

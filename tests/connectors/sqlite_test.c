@@ -12,20 +12,20 @@
 
 #include <cmocka.h>
 
-static const struct sqlite_migration ONE[] = {
+static const struct migration ONE[] = {
     {"001_first", "CREATE TABLE t (k INTEGER PRIMARY KEY, x REAL, s TEXT);"},
     {0},
 };
-static const struct sqlite_migration TWO[] = {
+static const struct migration TWO[] = {
     {"001_first", "CREATE TABLE t (k INTEGER PRIMARY KEY, x REAL, s TEXT);"},
     {"002_second", "CREATE TABLE u (k INTEGER PRIMARY KEY); INSERT INTO u VALUES (7);"},
     {0},
 };
-static const struct sqlite_migration OTHER[] = {
+static const struct migration OTHER[] = {
     {"001_first", "CREATE TABLE t (k TEXT);"},
     {0},
 };
-static const struct sqlite_migration BROKEN[] = {
+static const struct migration BROKEN[] = {
     {"001_first", "CREATE TABLE t (k INTEGER PRIMARY KEY, x REAL, s TEXT);"},
     {"002_broken", "CREATE TABLE v (k); CREATE TABLE t (k);"},
     {0},
@@ -234,7 +234,7 @@ test_the_market_tables_are_made_without_rowid(void **state)
     struct sqlite_error error = {0};
     struct sqlite *db = open_or_die(NULL);
 
-    assert_true(sqlite_migrate(db, market_migrations, &error));
+    assert_true(sqlite_migrate(db, sqlite_migrations, &error));
     assert_int_equal(number(db, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND "
                                 "wr = 1 AND name IN ('option_chain_snapshots', 'chain_metrics', "
                                 "'analytics_cumulative_oi', 'analytics_velocity', "

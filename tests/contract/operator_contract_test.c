@@ -27,6 +27,7 @@ static const struct {
     {"gateway/rest", "listen: 127.0.0.1:0", false},
     {"ingestion/simulator", "listen: 127.0.0.1:0", false},
     {"storage/sqlite", "path: contract.db", false},
+    {"storage/postgres", NULL, true}, /* a server: storage_suite_test, storage_postgres_test */
     {"storage/jsonl", "path: contract.jsonl", false},
     {"storage/console", NULL, true}, /* writes for people */
 };

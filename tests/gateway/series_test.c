@@ -49,7 +49,7 @@ write_store(int n)
     sqlite3_stmt *stmt;
 
     assert_non_null(db);
-    assert_true(sqlite_migrate(db, market_migrations, &error));
+    assert_true(sqlite_migrate(db, sqlite_migrations, &error));
     stmt = sqlite_prepare(db,
                           "INSERT OR REPLACE INTO chain_metrics (feed, expiry, event_ns, spot, "
                           "pcr_oi) VALUES ('" RIG_FEED "', '" RIG_NEAR "', ?1, 25000, ?2)",

@@ -7,6 +7,7 @@
 #ifndef CONNECTORS_SQLITE_H
 #define CONNECTORS_SQLITE_H
 
+#include <connectors/tables.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,20 +69,11 @@ void sqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text);
 void sqlite_bind_copy(sqlite3_stmt *stmt, int index, const char *text, size_t size);
 double sqlite_real(sqlite3_stmt *stmt, int column); /* NaN where the value is NULL */
 
-/* ---- Schema versions ----------------------------------------------------------------------
- * A table hde_schema holds one row for each migration that was applied, with its checksum. */
-struct sqlite_migration {
-    const char *name; /* NNN_word, ascending; NULL ends the table */
-    const char *sql;
-};
+/* ---- Schema versions (connectors/tables.h) ------------------------------------------------- */
 
 /* Brings the file to the last migration, each in a transaction of its own. A file that has more,
  * or one whose text differs from ours, is refused. On a read-only connection it only checks. */
-bool sqlite_migrate(struct sqlite *db, const struct sqlite_migration *migrations,
+bool sqlite_migrate(struct sqlite *db, const struct migration *migrations,
                     struct sqlite_error *error);
-
-/* The tables of the market store: connectors/sqlite/migrations. The sink writes them and the
- * gateway reads them. */
-extern const struct sqlite_migration market_migrations[];
 
 #endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/codes.h"
+
+const struct code store_codes[] = {
+    {"HDE-S001", "a database does not answer",
+     "The server is not there, refuses connections, or has ended the session; nothing of the "
+     "transaction was committed. A sink that was open tries again (on_error in its node says how "
+     "often) and loses nothing; `full: spill` on the edge in front of it keeps the graph going "
+     "meanwhile. At the start it is an error: see the address and whether the server runs.",
+     NULL, NULL},
+    {"HDE-S002", "it is not known whether a transaction was committed",
+     "The session ended between COMMIT and its answer. The next session reads the sink's mark, "
+     "which is part of the transaction: what it covers is done, the rest is written again.",
+     NULL, NULL},
+    {"HDE-S003", "a database has no room",
+     "Its disk is full or its memory is short. The sink waits and goes on by itself when there is "
+     "room. 'hde db retention' says what could go.",
+     NULL, NULL},
+    {"HDE-S004", "a statement or a lock took too long",
+     "It was given up after statement_timeout or lock_timeout and is tried again. Look for other "
+     "sessions that hold locks (pg_stat_activity), or allow more.",
+     NULL, NULL},
+    {"HDE-S005", "another transaction was in the way",
+     "A deadlock or a serialization failure: the database has chosen this one to be tried again.",
+     NULL, NULL},
+    {"HDE-S006", "a database has no connection free",
+     "max_connections, or the limit of the role or the database, is reached. It is tried again.",
+     NULL, NULL},
+    {"HDE-S007", "a database refuses the user",
+     "User, password and pg_hba.conf do not agree. Passwords are better given as `password`, "
+     "PGPASSWORD or ~/.pgpass than in the address.",
+     NULL, NULL},
+    {"HDE-S008", "a database does not exist or does not allow this",
+     "The text names it. The user needs the right to make tables for the first start, and to read "
+     "and write them afterwards.",
+     NULL, NULL},
+    {"HDE-S009", "a store was written by a newer version",
+     "It has migrations that this program does not know. Use the program that wrote it.", NULL,
+     NULL},
+    {"HDE-S010", "a store is not up to date",
+     "Who only reads does not change tables. The sink migrates when it opens the store, or 'hde db "
+     "migrate' does.",
+     NULL, NULL},
+    {"HDE-S011", "a store was made by another build",
+     "The text of a migration there is not the text of this program's. Nothing was changed.", NULL,
+     NULL},
+    {"HDE-S012", "a table does not take a value",
+     "What no store can hold is rejected and goes to the dead-letter queue before it is written; "
+     "this is a rule of this database alone (a constraint or a trigger that somebody added). The "
+     "transaction was rolled back and the node stops: take the rule away, or the message.",
+     NULL, NULL},
+    {"HDE-S013", "a row is there already",
+     "Somebody else writes under the same keys. The sink replaces such rows; elsewhere it is an "
+     "error.",
+     NULL, NULL},
+    {"HDE-S014", "the address of a store is not understood", "Write it as the examples do.",
+     "address: localhost/hde", "address: postgresql://hde@localhost/hde"},
+    {"HDE-S015", "a database refuses a statement", "The text has its own words.", NULL, NULL},
+    {"HDE-S016", "a later start of the same node writes to the store",
+     "Its mark has a higher incarnation, so this process was replaced while it did not know: it "
+     "stops, and has not written.",
+     NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * postgres - a server of the test's own (postgres.sh), and questions to it. */
+#ifndef SUPPORT_POSTGRES_H
+#define SUPPORT_POSTGRES_H
+
+#include "check.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+    FILE *to, *from;
+    pid_t pid;
+    char address[256]; /* of the database hde */
+} server;
+
+/* False: there is no PostgreSQL here, and the test is skipped. settings: "name=value name=value" or "". */
+static bool
+server_start(const char *settings)
+{
+    int in[2], out[2], status;
+    char line[300];
+
+    assert_int_equal(pipe(in) | pipe(out), 0);
+    server.pid = fork();
+    assert_true(server.pid >= 0);
+    if (server.pid == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        for (int fd = 3; fd < 256; fd++)
+            close(fd);
+        execlp("bash", "bash", HDE_SOURCE_DIR "/tests/support/postgres.sh", "hold", settings,
+               (char *)NULL);
+        _exit(1);
+    }
+    close(in[0]);
+    close(out[1]);
+    server.to = fdopen(in[1], "w");
+    server.from = fdopen(out[0], "r");
+    if (fgets(line, sizeof line, server.from) && strncmp(line, "ready ", 6) == 0) {
+        snprintf(server.address, sizeof server.address, "%.*s", (int)strcspn(line + 6, "\n"),
+                 line + 6);
+        return true;
+    }
+    waitpid(server.pid, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        return false;
+    fail_msg("the server did not start");
+    return false;
+}
+
+/* "kill", "stop", "start" */
+static inline void
+server_do(const char *word)
+{
+    char line[16];
+
+    fprintf(server.to, "%s\n", word);
+    fflush(server.to);
+    assert_non_null(fgets(line, sizeof line, server.from));
+    assert_string_equal(line, "ok\n");
+}
+
+static void
+server_end(void)
+{
+    fclose(server.to);
+    fclose(server.from);
+    waitpid(server.pid, NULL, 0);
+}
+
+/* All values of a result between blanks, with a connection of its own; "address" as above with
+ * another database. */
+static char *
+ask(const char *address, const char *sql)
+{
+    static char answer[4096];
+    PGconn *conn = PQconnectdb(address);
+    PGresult *result = PQexec(conn, sql);
+    size_t len = 0;
+
+    answer[0] = '\0';
+    if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(conn));
+    for (int row = 0; row < PQntuples(result); row++)
+        for (int i = 0; i < PQnfields(result); i++) {
+            len += (size_t)snprintf(answer + len, sizeof answer - len, "%s%s", len ? " " : "",
+                                    PQgetisnull(result, row, i) ? "null"
+                                                                : PQgetvalue(result, row, i));
+            assert_true(len < sizeof answer);
+        }
+    PQclear(result);
+    PQfinish(conn);
+    return answer;
+}
+
+/* A database of its own for a test; its address. */
+static inline const char *
+database_new(void)
+{
+    static char address[256];
+    static int n;
+    char sql[64];
+
+    snprintf(sql, sizeof sql, "CREATE DATABASE t%d", ++n);
+    ask(server.address, sql);
+    snprintf(address, sizeof address, "%.*s dbname=t%d",
+             (int)(strstr(server.address, " dbname") - server.address), server.address, n);
+    return address;
+}
+
+#endif
