@@ -41,6 +41,8 @@ if [ -n "$bench" ]; then
   exec build/bin/hde bench quant
 fi
 install_packages "${build_packages[@]}" "${test_packages[@]}"
+. tests/support/kafka.sh
+kafka_fetch || echo "test.sh: Kafka cannot be fetched now: its tests are skipped" >&2
 
 build() { # PRESET
   local log=build-$1/build.log

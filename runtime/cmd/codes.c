@@ -126,6 +126,8 @@ cmd_code_at(size_t i)
         code = in_list(redis_codes, &i);
     if (!code)
         code = in_list(store_codes, &i);
+    if (!code)
+        code = in_list(kafka_codes, &i);
     if (!code && i < N_COMMAND_CODES)
         code = &command_codes[i];
     return code;

@@ -22,7 +22,8 @@ operators/processing | common/ quant/ hde/ protobuf-c/
 operators/analytics  | common/ quant/ hde/ protobuf-c/
 operators/ingestion  | common/ quant/ connectors/ hde/ protobuf-c/
 operators/storage    | common/ connectors/ hde/ protobuf-c/
-connectors           | connectors/ hde/ protobuf-c/
+operators/kafka      | connectors/ librdkafka/ hde/ protobuf-c/
+connectors           | connectors/ librdkafka/ hde/ protobuf-c/
 gateway              | connectors/ hde/ protobuf-c/
 tools                | base/ engine/ cmd/ quant/ hde/ protobuf-c/
 examples             | quant/ hde/ protobuf-c/

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common.h"
+
+#include <hde/text.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kafka *
+cluster_open(const struct cluster *cluster, enum kafka_role role,
+             const struct kafka_setting *fixed, struct kafka_error *error)
+{
+    size_t n = cluster->config.n;
+    const char **name = calloc(2 * (n + 1), sizeof *name), **value = name + n + 1;
+    struct kafka_settings settings = {cluster->brokers, n, name, value};
+    struct kafka *kafka;
+
+    if (!name)
+        hde_no_memory();
+    for (size_t i = 0; i < n; i++) {
+        name[i] = cluster->config.key[i];
+        value[i] = cluster->config.value[i];
+    }
+    if (cluster->password.text && cluster->password.text[0]) {
+        name[n] = "sasl.password";
+        value[n] = cluster->password.text;
+        settings.n++;
+    }
+    kafka = kafka_open(role, &settings, fixed, error);
+    free(name);
+    return kafka;
+}
+
+int
+cluster_timeout_ms(const struct cluster *cluster)
+{
+    return (int)(cluster->timeout.ns / 1000000);
+}
+
+int
+cluster_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_error *error)
+{
+    struct kafka_topic topic = {.name = cluster->topic,
+                                .partitions = (int)cluster->partitions,
+                                .replication = (int)cluster->replication,
+                                .retention_ms = cluster->retention.ns / 1000000,
+                                .max_message_bytes = cluster->max_message.bytes};
+
+    return kafka_topic_make(kafka, &topic, cluster_timeout_ms(cluster), error);
+}
+
+hde_status
+cluster_status(hde_ctx *ctx, const struct kafka_error *error)
+{
+    switch (error->kind) {
+    case KAFKA_TROUBLE_AWAY:
+        return hde_retry(ctx, "kafka.away", "%s", error->text);
+    case KAFKA_TROUBLE_ABORT:
+        return hde_retry(ctx, "kafka.aborted", "%s", error->text);
+    case KAFKA_TROUBLE_FENCED:
+        return hde_fail(ctx, "kafka.fenced", "%s", error->text);
+    case KAFKA_TROUBLE_SETTING:
+        return hde_fail(ctx, "kafka.setting", "%s", error->text);
+    case KAFKA_TROUBLE_DENIED:
+        return hde_fail(ctx, "kafka.denied", "%s", error->text);
+    case KAFKA_TROUBLE_TOPIC:
+        return hde_fail(ctx, "kafka.topic", "%s", error->text);
+    case KAFKA_TROUBLE_SIZE:
+        return hde_fail(ctx, "kafka.too-large", "%s", error->text);
+    default:
+        return hde_fail(ctx, "kafka.error", "%s", error->text);
+    }
+}

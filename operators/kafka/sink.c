@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * sink - messages into a topic, each tick once.
+ *
+ *  (1) Messages wait, kept by reference, until their transaction is committed; one that is aborted
+ *      is made again from them. [tests/kafka/kill.sh]
+ *  (2) A transaction holds whole ticks and the mark of the last one: the mark is the metadata of an
+ *      offset that is committed in it, for a group that is called like the transactional id and has
+ *      no members. So readers of committed records see each tick whole, and once.
+ *      [tests/kafka/kill.sh]
+ *  (3) A producer that the cluster has fenced opens another one and reads the mark: a later start
+ *      has written there (it stops), or the cluster has given up a transaction that took too long
+ *      (what is behind the mark is made again).
+ *  (4) Without transactions a record may come twice after a crash; it says where it is from, and
+ *      kafka/source drops repeats. The mark is then committed behind the records.
+ *
+ *      waiting: | produced (n_sent) | not yet |   --commit--> nothing waits, mark */
+#include "common.h"
+#include "record.h"
+
+#include <hde/schemas/analytics.pb-c.h>
+#include <hde/schemas/market.pb-c.h>
+#include <hde/schemas/runtime.pb-c.h>
+#include <hde/text.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { CALL_MS = 10000, TYPES_MAX = 64 };
+
+struct item {
+    hde_msg *msg;
+    uint64_t tick;
+    uint32_t index;
+};
+
+struct known { /* a type that was sent */
+    const ProtobufCMessageDescriptor *type;
+    const ProtobufCFieldDescriptor *key; /* NULL: it has no such field */
+    uint64_t schema;
+};
+
+struct sink {
+    struct cluster cluster;
+    const char *key;
+    bool transactional;
+    int64_t batch_messages;
+    hde_size batch_size;
+
+    struct kafka *producer;
+    struct kafka *reader; /* of the mark */
+    rd_kafka_consumer_group_metadata_t *group;
+    char name[250]; /* of producer and group */
+    uint64_t writer, mark;
+    char birth[20];
+    rd_kafka_topic_t *topic;
+
+    struct item *item; /* waiting, in order */
+    size_t n, cap, n_sent, bytes;
+    uint64_t tick; /* of the newest one */
+    uint32_t index;
+    bool in_transaction, must_abort, must_reopen, has_mark;
+    struct known known[TYPES_MAX];
+    unsigned n_known;
+    hde_counter *records, *commits, *aborts;
+};
+
+/* ---- Records ------------------------------------------------------------------------------ */
+
+static const struct known *
+known_type(struct sink *self, const ProtobufCMessageDescriptor *type)
+{
+    for (unsigned i = 0; i < self->n_known; i++)
+        if (self->known[i].type == type)
+            return &self->known[i];
+    if (self->n_known == TYPES_MAX)
+        return NULL;
+    self->known[self->n_known] = (struct known){
+        .type = type,
+        .key = self->key ? protobuf_c_message_descriptor_get_field_by_name(type, self->key) : NULL,
+        .schema = record_schema(type)};
+    return &self->known[self->n_known++];
+}
+
+/* Text of the key field; NULL: it has none. */
+static const char *
+key_of(const struct known *known, const hde_msg *msg)
+{
+    if (!known->key || known->key->type != PROTOBUF_C_TYPE_STRING ||
+        known->key->label == PROTOBUF_C_LABEL_REPEATED)
+        return NULL;
+    return *(const char *const *)((const char *)msg->body + known->key->offset);
+}
+
+/* The record is the client's when it is taken: no copy of the payload is made. */
+static rd_kafka_resp_err_t
+produce(struct sink *self, const struct item *item)
+{
+    const struct known *known = known_type(self, item->msg->body->descriptor);
+    size_t size = protobuf_c_message_get_packed_size(item->msg->body);
+    struct record record = {.schema = known->schema,
+                            .writer = self->writer,
+                            .tick = item->tick,
+                            .index = item->index,
+                            .event_ns = item->msg->event_ns};
+    const char *key = key_of(known, item->msg);
+    rd_kafka_headers_t *headers;
+    rd_kafka_resp_err_t code;
+    uint8_t *bytes = malloc(size + 1);
+
+    if (!bytes)
+        hde_no_memory();
+    snprintf(record.type, sizeof record.type, "%s", known->type->name);
+    headers = record_headers(&record);
+    protobuf_c_message_pack(item->msg->body, bytes);
+    code = rd_kafka_producev(
+        kafka_handle(self->producer), RD_KAFKA_V_RKT(self->topic),
+        RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_FREE),
+        RD_KAFKA_V_KEY(key, key ? strlen(key) : 0), RD_KAFKA_V_VALUE(bytes, size),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (code) {
+        rd_kafka_headers_destroy(headers);
+        free(bytes);
+    }
+    return code;
+}
+
+/* ---- The mark ----------------------------------------------------------------------------- */
+
+static rd_kafka_topic_partition_list_t *
+mark_offset(const struct sink *self, uint64_t tick)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, self->cluster.topic, 0);
+    char text[KAFKA_METADATA_MAX];
+    int n = snprintf(text, sizeof text, "tick %" PRIu64 " of %s", tick, self->birth);
+
+    at->offset = 0;
+    at->metadata = malloc((size_t)n + 1);
+    if (!at->metadata)
+        hde_no_memory();
+    memcpy(at->metadata, text, (size_t)n + 1);
+    at->metadata_size = (size_t)n;
+    return list;
+}
+
+/* The birth goes with the mark: where the mark is lost, ticks may begin again, and what comes is no
+ * repeat of what came before. */
+static bool
+read_mark(struct sink *self, struct kafka_error *error)
+{
+    char text[KAFKA_METADATA_MAX], hex[40];
+    uint64_t random;
+    int64_t offset;
+
+    if (!kafka_committed(self->reader, self->cluster.topic, 0, cluster_timeout_ms(&self->cluster),
+                         &offset, text, error))
+        return false;
+    if (offset < 0 || sscanf(text, "tick %" SCNu64 " of %19s", &self->mark, self->birth) != 2) {
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+            random = (uint64_t)(uintptr_t)self;
+        snprintf(self->birth, sizeof self->birth, "%016" PRIx64, random);
+        self->mark = 0;
+    }
+    snprintf(hex, sizeof hex, "/%s", self->birth);
+    self->writer = record_hash(record_hash(HASH_START, self->name), hex);
+    return true;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------ */
+
+static void
+close_producer(struct sink *self)
+{
+    if (self->topic)
+        rd_kafka_topic_destroy(self->topic);
+    self->topic = NULL;
+    kafka_close(self->producer);
+    self->producer = NULL;
+    self->in_transaction = self->must_abort = self->has_mark = false;
+    self->n_sent = 0;
+}
+
+static bool
+open_producer(struct sink *self, struct kafka_error *error)
+{
+    char size[24];
+    struct kafka_setting fixed[] = {{"enable.idempotence", "true"},
+                                    {"message.max.bytes", size},
+                                    {"partitioner", "murmur2_random"},
+                                    {self->transactional ? "transactional.id" : "message.timeout.ms",
+                                     self->transactional ? self->name : "0"},
+                                    {0}};
+
+    snprintf(size, sizeof size, "%lld", (long long)self->cluster.max_message.bytes);
+    self->producer = cluster_open(&self->cluster, KAFKA_PRODUCER, fixed, error);
+    if (!self->producer || cluster_topic(&self->cluster, self->producer, error) < 0)
+        return false;
+    self->topic = rd_kafka_topic_new(kafka_handle(self->producer), self->cluster.topic, NULL);
+    return !self->transactional ||
+           kafka_check(self->producer,
+                       rd_kafka_init_transactions(kafka_handle(self->producer),
+                                                  cluster_timeout_ms(&self->cluster)),
+                       "opening a transactional producer", error);
+}
+
+static bool
+open_reader(struct sink *self, struct kafka_error *error)
+{
+    const struct kafka_setting fixed[] = {
+        {"group.id", self->name}, {"enable.auto.commit", "false"}, {0}};
+
+    self->reader = cluster_open(&self->cluster, KAFKA_CONSUMER, fixed, error);
+    self->group = rd_kafka_consumer_group_metadata_new(self->name);
+    return self->reader != NULL;
+}
+
+static hde_status
+sink_open(hde_ctx *ctx, void *state)
+{
+    struct sink *self = state;
+    struct kafka_error error = {0};
+
+    self->records = hde_counter_open(ctx, "records", "records committed");
+    self->commits = hde_counter_open(ctx, "commits", "transactions committed");
+    self->aborts = hde_counter_open(ctx, "aborts", "transactions that were made again");
+    snprintf(self->name, sizeof self->name, "hde.%.100s.%.120s", hde_graph_name(ctx),
+             hde_node_name(ctx));
+    if (open_producer(self, &error) && open_reader(self, &error) && read_mark(self, &error))
+        return HDE_OK;
+    return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
+}
+
+static void
+forget(struct sink *self, uint64_t up_to)
+{
+    size_t gone = 0;
+
+    while (gone < self->n && self->item[gone].tick <= up_to)
+        hde_msg_drop(self->item[gone++].msg);
+    self->n -= gone;
+    memmove(self->item, self->item + gone, self->n * sizeof *self->item);
+    if (!self->n)
+        self->bytes = 0;
+}
+
+/* (3) */
+static hde_status
+reopen(hde_ctx *ctx, struct sink *self)
+{
+    struct kafka_error error = {0};
+
+    close_producer(self);
+    if (!open_producer(self, &error) || !read_mark(self, &error)) {
+        if (error.kind == KAFKA_TROUBLE_FENCED)
+            error.kind = KAFKA_TROUBLE_AWAY; /* yet another one: who is last wins */
+        return cluster_status(ctx, &error);
+    }
+    if (HDE_TICK_INCARNATION(self->mark) > HDE_TICK_INCARNATION(self->tick))
+        return hde_fail(ctx, "kafka.fenced",
+                        "topic '%s': a later start of node '%s' writes to it: this one stops "
+                        "(HDE-K005)",
+                        self->cluster.topic, hde_node_name(ctx));
+    forget(self, self->mark);
+    self->must_reopen = false;
+    return HDE_OK;
+}
+
+/* ---- Transactions ------------------------------------------------------------------------- */
+
+/* What comes next after a call that failed: the transaction is taken back or the producer. */
+static hde_status
+recover(hde_ctx *ctx, struct sink *self, struct kafka_error *error)
+{
+    self->must_reopen |= error->kind == KAFKA_TROUBLE_FENCED;
+    self->must_abort |= error->kind == KAFKA_TROUBLE_ABORT;
+    if (self->must_reopen)
+        error->kind = KAFKA_TROUBLE_ABORT;
+    return cluster_status(ctx, error);
+}
+
+static hde_status
+abort_transaction(hde_ctx *ctx, struct sink *self)
+{
+    struct kafka_error error = {0};
+
+    if (!kafka_check(self->producer,
+                     rd_kafka_abort_transaction(kafka_handle(self->producer), CALL_MS),
+                     "aborting a transaction", &error))
+        return recover(ctx, self, &error);
+    kafka_failed(self->producer);
+    hde_count(self->aborts, 1);
+    self->in_transaction = self->must_abort = self->has_mark = false;
+    self->n_sent = 0;
+    return HDE_OK;
+}
+
+/* Makes good what the last call has left, and produces what waits, as far as there is room. */
+static hde_status
+send_waiting(hde_ctx *ctx, struct sink *self)
+{
+    struct kafka_error error = {0};
+    hde_status status = HDE_OK;
+    rd_kafka_resp_err_t code;
+
+    if (self->must_reopen)
+        status = reopen(ctx, self);
+    else if (self->must_abort)
+        status = abort_transaction(ctx, self);
+    if (status != HDE_OK)
+        return status;
+    if (self->transactional && self->n && !self->in_transaction) {
+        if (!kafka_check(self->producer, rd_kafka_begin_transaction(kafka_handle(self->producer)),
+                         "beginning a transaction", &error))
+            return recover(ctx, self, &error);
+        self->in_transaction = true;
+    }
+    while (self->n_sent < self->n) {
+        code = produce(self, &self->item[self->n_sent]);
+        if (code) {
+            rd_kafka_poll(kafka_handle(self->producer), 10);
+            kafka_say(self->producer, code, "producing", &error);
+            self->must_abort |= self->transactional && code == RD_KAFKA_RESP_ERR__STATE;
+            return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? HDE_RETRY : recover(ctx, self, &error);
+        }
+        self->n_sent++;
+    }
+    rd_kafka_poll(kafka_handle(self->producer), 0);
+    return HDE_OK;
+}
+
+static hde_status
+commit_transaction(hde_ctx *ctx, struct sink *self, uint64_t tick)
+{
+    rd_kafka_t *rk = kafka_handle(self->producer);
+    struct kafka_error error = {0};
+    rd_kafka_topic_partition_list_t *mark;
+
+    if (!self->has_mark) {
+        mark = mark_offset(self, tick);
+        self->has_mark = kafka_check(
+            self->producer, rd_kafka_send_offsets_to_transaction(rk, mark, self->group, CALL_MS),
+            "adding the mark to a transaction", &error);
+        rd_kafka_topic_partition_list_destroy(mark);
+    }
+    if (!self->has_mark || !kafka_check(self->producer, rd_kafka_commit_transaction(rk, CALL_MS),
+                                        "committing a transaction", &error))
+        return recover(ctx, self, &error);
+    self->in_transaction = self->has_mark = false;
+    return HDE_OK;
+}
+
+/* (4): the records are there, then the mark says so. */
+static hde_status
+commit_plain(hde_ctx *ctx, struct sink *self, uint64_t tick)
+{
+    rd_kafka_topic_partition_list_t *mark = mark_offset(self, tick);
+    struct kafka_error error = {0};
+    rd_kafka_resp_err_t code = rd_kafka_flush(kafka_handle(self->producer), CALL_MS);
+
+    if (!code)
+        code = kafka_failed(self->producer);
+    if (!code)
+        code = rd_kafka_commit(kafka_handle(self->reader), mark, 0);
+    rd_kafka_topic_partition_list_destroy(mark);
+    if (!code)
+        return HDE_OK;
+    kafka_say(self->producer, code, "writing to the topic", &error);
+    return recover(ctx, self, &error);
+}
+
+/* Everything that waits, whole up to tick. */
+static hde_status
+commit(hde_ctx *ctx, struct sink *self, uint64_t tick)
+{
+    hde_status status = send_waiting(ctx, self);
+    size_t n = self->n;
+
+    if (status != HDE_OK || !n)
+        return status;
+    status = self->transactional ? commit_transaction(ctx, self, tick)
+                                 : commit_plain(ctx, self, tick);
+    if (status != HDE_OK)
+        return status;
+    self->mark = tick;
+    self->n_sent = 0;
+    forget(self, tick);
+    hde_count(self->records, n);
+    hde_count(self->commits, 1);
+    return HDE_OK;
+}
+
+/* ---- The operator ------------------------------------------------------------------------- */
+
+static void
+wait_for_commit(struct sink *self, const hde_msg *msg, size_t size, uint64_t tick)
+{
+    if (self->n == self->cap) {
+        self->cap = self->cap ? 2 * self->cap : 256;
+        self->item = reallocarray(self->item, self->cap, sizeof *self->item);
+        if (!self->item)
+            hde_no_memory();
+    }
+    self->index = tick == self->tick ? self->index + 1 : 0;
+    self->tick = tick;
+    self->item[self->n++] = (struct item){hde_msg_keep(msg), tick, self->index};
+    self->bytes += size;
+}
+
+static hde_status
+sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct sink *self = state;
+    bool is_full = self->n >= (size_t)self->batch_messages ||
+                   self->bytes >= (size_t)self->batch_size.bytes;
+    hde_status status = is_full && batch->tick != self->tick ? commit(ctx, self, self->tick)
+                                                             : send_waiting(ctx, self);
+
+    if (status != HDE_OK)
+        return status;
+    for (; batch->done < batch->n; batch->done++) {
+        const hde_msg *msg = batch->msg[batch->done];
+        size_t size = protobuf_c_message_get_packed_size(msg->body);
+
+        if (size + 1024 > (size_t)self->cluster.max_message.bytes)
+            return hde_reject(ctx, "kafka.too-large",
+                              "%s of %zu bytes: raise max_message (HDE-K007)",
+                              msg->body->descriptor->name, size);
+        if (!known_type(self, msg->body->descriptor))
+            return hde_reject(ctx, "kafka.types", "more than %d message types", TYPES_MAX);
+        wait_for_commit(self, msg, size, batch->tick);
+    }
+    status = send_waiting(ctx, self);
+    return status == HDE_RETRY ? HDE_OK : status; /* they wait */
+}
+
+static hde_status
+sink_flush(hde_ctx *ctx, void *state, uint64_t tick)
+{
+    return commit(ctx, state, tick);
+}
+
+static hde_status
+sink_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+{
+    *tick = ((struct sink *)state)->mark;
+    return HDE_OK;
+}
+
+static void
+sink_close(hde_ctx *ctx, void *state)
+{
+    struct sink *self = state;
+
+    if (self->n)
+        hde_log(ctx, HDE_WARN, "kafka.not-committed",
+                "topic '%s': closed with %zu messages that were not committed; the mark is tick %llu",
+                self->cluster.topic, self->n, (unsigned long long)self->mark);
+    close_producer(self);
+    if (self->group)
+        rd_kafka_consumer_group_metadata_destroy(self->group);
+    kafka_close(self->reader);
+    forget(self, UINT64_MAX);
+    free(self->item);
+}
+
+static const hde_param params[] = {
+    CLUSTER_PARAMS(struct sink),
+    HDE_PARAM(struct sink, key, .fallback = "feed",
+              .help = "text field of the messages: equal keys go to one partition, in order"),
+    HDE_PARAM(struct sink, transactional, .fallback = "true",
+              .help = "false: sooner there, but readers that are not kafka/source may see a record "
+                      "twice after a crash"),
+    HDE_PARAM(struct sink, batch_messages, .fallback = "5000", .unit = "messages", .min = 1,
+              .max = 1e6,
+              .help = "commit at the end of a tick when so many wait; always when the input runs "
+                      "empty"),
+    HDE_PARAM(struct sink, batch_size, .fallback = "8MiB", .min = 1, .max = 1e9,
+              .help = "the same in bytes"),
+    {0}};
+
+static const hde_port inputs[] = {
+    {"in",
+     HDE_TYPES(&hde__raw_chain__descriptor, &hde__enriched_chain__descriptor,
+               &hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
+               &hde__buildup__descriptor, &hde__zones__descriptor, &hde__sample__descriptor),
+     0, "one record a message"},
+    {0}};
+
+static const hde_operator kafka_sink = {
+    .size = sizeof(hde_operator),
+    .flags = HDE_BLOCKING | HDE_EXCLUSIVE,
+    .name = "kafka/sink",
+    .summary = "messages into a Kafka topic",
+    .help = "A record is the packed message; type, schema, writer, tick and event time are headers.\n"
+            "Whole ticks and the node's mark are one transaction, so readers of committed records\n"
+            "get each once, also after a crash of a graph with checkpoint:.",
+    .inputs = inputs,
+    .params = params,
+    .state_size = sizeof(struct sink),
+    .open = sink_open,
+    .batch = sink_batch,
+    .close = sink_close,
+    .flush = sink_flush,
+    .mark = sink_mark,
+};
+
+HDE_PLUGIN(&kafka_sink);

@@ -1,0 +1,14 @@
+# Sourced by script tests behind cli.sh: brokers that end with the test.
+. "$HDE_SOURCE/tests/support/kafka.sh"
+leave() {
+  local status=$?
+  kafka_stop
+  (exit $status)
+  finish
+}
+trap leave EXIT
+brokers() { # N: as many, and KAFKA_BROKERS for graphs
+  kafka_fetch || { echo "SKIP: the broker could not be fetched"; exit 77; }
+  kafka_start "$TMP/brokers" "$1" || fail "no brokers"
+  export KAFKA_BROKERS KAFKA_REPLICATION=$1
+}
