@@ -9,8 +9,8 @@ const struct code redis_codes[] = {
      "spoken: reach such a server through a local TLS proxy, stunnel for example.",
      "redis: localhost:6379", "redis: redis://localhost:6379"},
     {"HDE-D002", "Redis is away",
-     "Nobody listens there, the connection was cut, or a try shortly before has failed: it is tried "
-     "again after a pause that doubles from 0.1 to 5 seconds, without a restart. What was under "
+     "Nobody listens there, the connection was cut, or a try shortly before has failed: it is "
+     "tried again after a pause that doubles from 0.1 to 5 seconds, without a restart. What was under "
      "way when it was cut may or may not have been done.",
      NULL, NULL},
     {"HDE-D003", "Redis does not answer in time",
