@@ -101,7 +101,7 @@ forget(struct page *page)
 }
 
 /* The shared responses hold references to the page and the page to them: they are let go here when
- * their age is no longer true, and by the cache when it lets the page go. */
+ * their age is no longer true, and by the table when it lets the page go. */
 struct MHD_Response *
 page_response(struct page *page, bool is_unchanged, const char *trace_id, int64_t now_ns)
 {
@@ -126,14 +126,14 @@ page_response_done(const struct page *page, struct MHD_Response *response)
         MHD_destroy_response(response);
 }
 
-/* ---- Cache -------------------------------------------------------------------------------- */
+/* ---- Finished pages ----------------------------------------------------------------------- */
 
 static struct page **
-place(struct cache *cache, const char *key)
+place(struct pages *pages, const char *key)
 {
     uint64_t hash = ask_hash(ASK_HASH_SEED, key, strlen(key));
 
-    return &cache->page[(hash ^ hash >> 32) % LIMIT_PAGES];
+    return &pages->page[(hash ^ hash >> 32) % LIMIT_PAGES];
 }
 
 static void
@@ -149,23 +149,23 @@ let_go(struct page **place)
 }
 
 struct page *
-cache_find(struct cache *cache, const char *key, uint64_t version)
+pages_find(struct pages *pages, const char *key, uint64_t version)
 {
-    struct page *page = *place(cache, key);
+    struct page *page = *place(pages, key);
 
     if (!page || page->version != version || strcmp(page->key, key) != 0) {
-        cache->misses++;
+        pages->misses++;
         return NULL;
     }
-    cache->hits++;
+    pages->hits++;
     return page_keep(page);
 }
 
 /* Two keys that fall into one place take turns: the younger answer stays. */
 void
-cache_put(struct cache *cache, const char *key, uint64_t version, struct page *page)
+pages_put(struct pages *pages, const char *key, uint64_t version, struct page *page)
 {
-    struct page **at = place(cache, key);
+    struct page **at = place(pages, key);
 
     let_go(at);
     page->key = strdup(key);
@@ -176,8 +176,8 @@ cache_put(struct cache *cache, const char *key, uint64_t version, struct page *p
 }
 
 void
-cache_fini(struct cache *cache)
+pages_fini(struct pages *pages)
 {
     for (size_t i = 0; i < LIMIT_PAGES; i++)
-        let_go(&cache->page[i]);
+        let_go(&pages->page[i]);
 }

@@ -2,7 +2,7 @@
  * page - one finished answer, built once and sent to everybody who asks for it.
  *
  * Counted references; only the HTTP thread touches pages. The body stays where it is while a slow
- * client still reads it, even when the cache has let the page go. */
+ * client still reads it, even when the table has let the page go. */
 #ifndef GATEWAY_PAGE_H
 #define GATEWAY_PAGE_H
 
@@ -23,7 +23,7 @@ struct page {
     bool hang_up;              /* close the connection after it */
     int64_t built_ns;          /* monotonic */
 
-    /* The rest belongs to page.c and cache.c. */
+    /* The rest belongs to page.c. */
     unsigned references;
     int64_t age_s; /* that `full` and `unchanged` state */
     struct MHD_Response *full, *unchanged;
@@ -43,14 +43,14 @@ void page_response_done(const struct page *page, struct MHD_Response *response);
 
 /* Finished pages by their canonical link; a page counts while the version of its data is that of
  * the question. Starts zeroed. */
-struct cache {
+struct pages {
     struct page *page[LIMIT_PAGES];
     uint64_t hits, misses;
 };
 
 /* A reference, or NULL. */
-struct page *cache_find(struct cache *cache, const char *key, uint64_t version);
-void cache_put(struct cache *cache, const char *key, uint64_t version, struct page *page);
-void cache_fini(struct cache *cache);
+struct page *pages_find(struct pages *pages, const char *key, uint64_t version);
+void pages_put(struct pages *pages, const char *key, uint64_t version, struct page *page);
+void pages_fini(struct pages *pages);
 
 #endif

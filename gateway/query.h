@@ -8,11 +8,14 @@
 
 #include "live.h"
 
+#include <connectors/cache.h>
+
 struct store; /* read-only connection, see query.c */
 
 struct query {
     struct live *live;
     struct store *store; /* NULL: no history */
+    struct cache *cache; /* of what was read from the store, shared with others; NULL: none */
 };
 
 /* One stored chain's put/call ratios; NaN where absent. */

@@ -9,6 +9,7 @@
 struct rest {
     /* parameters */
     const char *listen, *store;
+    hde_secret redis;
     bool insecure;
     int64_t connections, connections_per_ip;
     hde_duration request_timeout;
@@ -17,6 +18,22 @@ struct rest {
     struct server *server;
     hde_counter *shown;
 };
+
+/* Lets the HTTP thread wait for Redis only as long as a client does not mind. */
+enum { CACHE_TIMEOUT_MS = 50, CACHE_WAIT_MS = 100 };
+
+static bool
+open_cache(struct rest *self, char why[256])
+{
+    struct cache_options options = {.redis = self->redis.text,
+                                    .timeout_ms = CACHE_TIMEOUT_MS,
+                                    .wait_ms = CACHE_WAIT_MS};
+
+    if (!self->redis.text || !*self->redis.text)
+        return true;
+    self->gateway->query.cache = cache_new(&options, why);
+    return self->gateway->query.cache != NULL;
+}
 
 static hde_status
 rest_open(hde_ctx *ctx, void *state)
@@ -30,6 +47,7 @@ rest_open(hde_ctx *ctx, void *state)
         .request_timeout_ns = self->request_timeout.ns,
     };
     struct server_error error;
+    char why[256];
 
     self->gateway = calloc(1, sizeof *self->gateway);
     if (!self->gateway)
@@ -41,6 +59,8 @@ rest_open(hde_ctx *ctx, void *state)
     if (self->store && *self->store)
         query_open_store(&self->gateway->query,
                          strncmp(self->store, "sqlite:", 7) == 0 ? self->store + 7 : self->store);
+    if (!open_cache(self, why))
+        return hde_fail(ctx, "gateway.cache", "redis: %s", why);
     self->shown = hde_counter_open(ctx, "shown", "messages that replaced an older one");
     self->server = server_start(&config, self->gateway, &error);
     if (!self->server)
@@ -74,8 +94,9 @@ rest_close(hde_ctx *ctx, void *state)
     if (!gateway)
         return;
     server_stop(self->server);
-    cache_fini(&gateway->cache);
+    pages_fini(&gateway->pages);
     query_close_store(&gateway->query);
+    cache_free(gateway->query.cache);
     live_free(gateway->query.live);
     hde_text_free(&gateway->self);
     free(gateway);
@@ -96,6 +117,9 @@ static const hde_param params[] = {
     HDE_PARAM(struct rest, store, .fallback = "",
               .help =
                   "SQLite file that the graph writes, as PATH or sqlite:PATH; empty: no history"),
+    HDE_PARAM(struct rest, redis, .fallback = "",
+              .help = "URL of a Redis, as redis://HOST:PORT, that gateways share what they read "
+                      "from the store through; they serve without it too. Empty: none"),
     HDE_PARAM(struct rest, insecure, .fallback = "false",
               .help = "listen on addresses that other hosts reach, without keys and encryption"),
     HDE_PARAM(struct rest, connections, .fallback = "1000", .min = 1, .max = 100000,

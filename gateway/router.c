@@ -288,7 +288,7 @@ render_page(struct gateway *gateway, const struct route *route, const struct tar
     hash = ask_hash(hash, &version, sizeof version);
     snprintf(page->etag, sizeof page->etag, "\"%016" PRIx64 "\"", hash);
     page->built_ns = clock_ns(CLOCK_MONOTONIC);
-    cache_put(&gateway->cache, gateway->self.data, version, page);
+    pages_put(&gateway->pages, gateway->self.data, version, page);
     return page;
 }
 
@@ -317,7 +317,7 @@ answer_data(struct gateway *gateway, const struct route *route, const struct tar
     if (route->scope == SCOPE_SERIES)
         chosen.version += query_store_version(&gateway->query) << 32;
     print_self(target, &gateway->self);
-    page = cache_find(&gateway->cache, gateway->self.data, chosen.version);
+    page = pages_find(&gateway->pages, gateway->self.data, chosen.version);
     if (!page)
         page = render_page(gateway, route, target, &view, &chosen, chosen.version);
     chosen_fini(&chosen);

@@ -37,7 +37,7 @@ extern const size_t n_routes;
 struct gateway {
     const hde_ctx *ctx; /* for hde_get_health() and hde_metrics() */
     struct query query;
-    struct cache cache;
+    struct pages pages;
     struct http_metrics metrics;
     uint64_t boot; /* random: ETags of another run never match */
     /* Scratch of the one request that is being answered. */

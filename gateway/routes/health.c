@@ -24,6 +24,20 @@ health_livez(struct gateway *gateway)
     return page;
 }
 
+/* What helps, and does not keep the process from being ready. */
+static void
+put_cache(struct json *json, struct cache *cache)
+{
+    char why[256];
+
+    if (!cache)
+        return;
+    json_open_key(json, "cache", '{');
+    json_field_text(json, "state", cache_state_name(cache_look(cache, why)));
+    json_field_text(json, "reason", why[0] ? why : NULL);
+    json_close(json, '}');
+}
+
 /* Ready: every node is open, none is stopped, and the process is not going away. */
 struct page *
 health_readyz(struct gateway *gateway)
@@ -42,6 +56,7 @@ health_readyz(struct gateway *gateway)
     json_field_bool(&json, "live", true, health.live);
     json_field_bool(&json, "draining", true, health.draining);
     json_field_text(&json, "reason", health.reason[0] ? health.reason : NULL);
+    put_cache(&json, gateway->query.cache);
     json_field_integer(&json, "messages_shown", (int64_t)live_version(gateway->query.live));
     json_close(&json, '}');
     hde_text_puts(&page->body, "\n");
@@ -57,6 +72,8 @@ health_metrics(struct gateway *gateway)
     for (size_t i = 0; i < n_routes; i++)
         names[i] = routes[i].pattern;
     hde_metrics(gateway->ctx, &page->body);
+    if (gateway->query.cache)
+        cache_print_metrics(gateway->query.cache, &page->body);
     http_metrics_print(&gateway->metrics, names, n_routes, &page->body);
     return page;
 }

@@ -3,8 +3,8 @@
 
 const struct code redis_codes[] = {
     {"HDE-D001", "the address of Redis cannot be used",
-     "redis://[[USER:]PASSWORD@]HOST[:PORT][,HOST[:PORT]...][/DATABASE] for TCP, several hosts "
-     "of one cluster; unix://[[USER:]PASSWORD@]/PATH[?db=DATABASE] for a socket of this machine. "
+     "redis://[[USER:]PASSWORD@]HOST[:PORT][,HOST[:PORT]...][/DATABASE] for TCP, several "
+     "hosts of one cluster; unix://[[USER:]PASSWORD@]/PATH[?db=DATABASE] for a socket of this machine. "
      "Special characters in user, password and path are written %XX. TLS (rediss://) is not "
      "spoken: reach such a server through a local TLS proxy, stunnel for example.",
      "redis: localhost:6379", "redis: redis://localhost:6379"},

@@ -86,6 +86,7 @@ test_addresses_are_refused_by_name(void **state)
         {"listen: '127.0.0.1:-1'", "gateway.listen"},
         {"listen: '127.0.0.1:80x'", "gateway.listen"},
         {"listen: 'example.org:8000'", "gateway.listen"},
+        {"{listen: '127.0.0.1:0', redis: 'localhost:6379'}", "gateway.cache"},
     };
     char error[512];
 

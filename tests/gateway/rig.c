@@ -58,7 +58,7 @@ void
 rig_close(struct rig *rig)
 {
     server_stop(rig->server);
-    cache_fini(&rig->gateway.cache);
+    pages_fini(&rig->gateway.pages);
     query_close_store(&rig->gateway.query);
     live_free(rig->gateway.query.live);
     hde_text_free(&rig->gateway.self);

@@ -436,7 +436,7 @@ test_an_unchanged_answer_is_304_until_the_data_changes(void **state)
 static void
 test_an_answer_is_built_once_for_all_who_ask(void **state)
 {
-    uint64_t hits = rig.gateway.cache.hits;
+    uint64_t hits = rig.gateway.pages.hits;
 
     for (int i = 0; i < 5; i++) {
         struct answer answer = rig_data(&rig, "/v1/charts/oi/NIFTY");
@@ -448,7 +448,7 @@ test_an_answer_is_built_once_for_all_who_ask(void **state)
         answer_free(&answer);
     }
     rig_close(&rig); /* the HTTP thread has ended: its counters can be read */
-    assert_int_equal(rig.gateway.cache.hits - hits, 4);
+    assert_int_equal(rig.gateway.pages.hits - hits, 4);
     open_filled(state);
 }
 
