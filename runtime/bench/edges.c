@@ -316,7 +316,7 @@ static void *
 read_edge(void *arg)
 {
     struct edge_run *run = arg;
-    struct msgvec taken = {0};
+    struct hde_msgvec taken = {0};
     struct record front;
     long seen = 0;
     double start = 0;

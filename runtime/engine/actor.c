@@ -32,7 +32,7 @@ static const int64_t look_again_ns = NS_PER_MS; /* whether a decision is durable
 /* ---- Outputs ------------------------------------------------------------------------------ */
 
 static void
-give_all(const struct outlet *outlet, hde_msg *msg)
+give_all(const struct hde_outlet *outlet, hde_msg *msg)
 {
     if (!outlet->n_targets) {
         hde_msg_drop(msg);
@@ -44,24 +44,15 @@ give_all(const struct outlet *outlet, hde_msg *msg)
 }
 
 void
-node_dispatch(struct node *node, unsigned port, struct msgvec *vec)
+node_give_each(struct node *node, unsigned port, struct hde_msgvec *vec)
 {
-    const struct outlet *outlet = &node->outlets[port];
-
-    if (outlet->n_targets == 1 && !outlet->targets[0]->n) {
-        struct msgvec kept = *outlet->targets[0];
-
-        *outlet->targets[0] = *vec;
-        *vec = kept;
-        return;
-    }
     for (uint32_t i = 0; i < vec->n; i++)
-        give_all(outlet, vec->item[i]);
+        give_all(&node->outlets[port], vec->item[i]);
     vec->n = 0;
 }
 
 uint32_t
-msgvec_lines(const struct msgvec *vec)
+msgvec_lines(const struct hde_msgvec *vec)
 {
     uint64_t bytes = 0;
 
@@ -87,7 +78,7 @@ put_drop(struct edge *edge, const struct worker *worker, const struct record *re
 void
 edge_put(struct edge *edge, const struct worker *worker, uint64_t tick, int64_t now_ns)
 {
-    struct msgvec *vec = &edge->pending;
+    struct hde_msgvec *vec = &edge->pending;
     struct record record = {.tick = tick, .now_ns = now_ns, .put_ns = worker->mono_ns};
 
     record.watermark_ns = *edge->out_wm;
@@ -164,10 +155,8 @@ edge_has_credit(struct edge *edge, struct worker *worker)
 }
 
 bool
-actor_can_start(struct actor *actor)
+actor_has_credit(struct actor *actor)
 {
-    if (actor->state != ACTOR_READY || actor->is_flushing)
-        return false;
     for (uint32_t i = 0; i < actor->n_out; i++)
         if (unlikely(!edge_has_credit(actor->out[i], actor->worker))) {
             note_wait(actor, actor->out[i]);
@@ -192,8 +181,11 @@ actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns)
     actor->now_ns = now_ns;
     actor->is_ordered = true;
     actor->is_barrier = false;
-    actor->is_sampled = ++actor->ticks % STATS_SAMPLE == 0;
+    actor->ticks++;
+    actor->is_sampled =
+        actor->ticks % (actor->ticks < STATS_MANY ? STATS_SAMPLE : STATS_SELDOM) == 0;
     actor->is_slow = actor->is_sampled || STAT_GET(actor->engine->taps);
+    actor->is_counting = true;
     actor->state = ACTOR_IN_TICK;
 }
 
@@ -218,22 +210,31 @@ static void
 note_end(struct actor *actor)
 {
     actor->has_ended = true;
+    exec_account(actor); /* whoever waits for the end may look at once */
     engine_actor_ended(actor->engine);
 }
 
 static void
-finish(struct actor *actor)
+finish_edges(struct actor *actor)
 {
     for (uint32_t i = 0; i < actor->n_splits; i++)
         split_pending(actor->splits[i]);
     for (uint32_t i = 0; i < actor->n_out; i++)
         edge_put(actor->out[i], actor->worker, actor->tick, actor->now_ns);
     finish_inputs(actor);
+}
+
+static void
+finish(struct actor *actor)
+{
+    if (actor->n_splits | actor->n_out | actor->n_in)
+        finish_edges(actor);
     if (actor->is_ordered)
         actor->done = actor->tick;
     actor->state = ACTOR_READY;
     actor->is_dirty = true;
-    note_progress(actor);
+    if (unlikely(STAT_GET(actor->stuck_since_ns)))
+        note_progress(actor);
     actor->wants_flush = actor->has_flush;
     if (unlikely(actor->direct)) { /* its node has gone: nobody met it */
         free(actor->direct);

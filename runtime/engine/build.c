@@ -164,8 +164,8 @@ fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *
                           .recovers = node->engine->options.checkpoint,
                           .watermark_ns = WM_NONE,
                           .log_level = HDE_INFO,
-                          .n_outlets = count_ports(op->outputs),
-                          .outlets = captures ? node->capture.outlets : node->outlets};
+                          .outlets = {count_ports(op->outputs),
+                                      captures ? node->capture.outlets : node->outlets}};
     if (def->replicas > 1 && def->key) {
         node->ctx.key = arena_text(&node->arena, def->key);
         node->ctx.replica = node->replica;
@@ -202,6 +202,7 @@ node_new(struct engine *engine, const struct graph *graph, size_t graph_node, ui
     node->worker = lobby;
     node->graph_node = (uint32_t)graph_node;
     node->replica = replica;
+    node->label = id + 1;
     node->wm = node->out_wm = WM_NONE;
     node->event_timers = node->clock_timers = TIMERS_NONE;
     node->has_flush = op->flush != NULL;
@@ -214,7 +215,7 @@ node_new(struct engine *engine, const struct graph *graph, size_t graph_node, ui
     node->counters = arena_alloc(&node->arena, STATS_COUNTERS * sizeof *node->counters);
     if (n_outlets && (op->poll || node->is_impure || op->event))
         make_capture(node, n_outlets);
-    node->in.batch.size = sizeof(hde_batch);
+    node->in.size = sizeof(hde_batch);
     fill_ctx(node, graph, def);
     if (op->poll) {
         make_source(node);
@@ -418,9 +419,9 @@ add_inlet(struct builder *self, struct edge *edge)
 }
 
 static void
-add_target(struct builder *self, struct node *node, unsigned port, struct msgvec *vec)
+add_target(struct builder *self, struct node *node, unsigned port, struct hde_msgvec *vec)
 {
-    struct outlet *outlet = &node->outlets[port];
+    struct hde_outlet *outlet = &node->outlets[port];
 
     append(self, &outlet->targets, &outlet->n_targets, vec);
     outlet_set(outlet, outlet->n_targets, outlet->targets);
@@ -645,12 +646,13 @@ only_inlet(const struct node *node)
 static void
 find_plain_nodes(struct actor *actor)
 {
-    static struct msgvec no_messages;
+    static struct hde_msgvec no_messages;
 
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         struct node *node = actor->nodes[i];
         const struct inlet *inlet = only_inlet(node);
 
+        node->seen_wm = WM_UNSEEN;
         node->is_plain = (node->source || inlet) && !node->is_impure && !node->keeps;
         if (node->source) {
             node->vec = &no_messages;
@@ -844,8 +846,8 @@ number_nodes(struct builder *self)
             node->order = order++;
             for (uint32_t p = 0; p < node->n_ports; p++)
                 node->ports[p].n_inlets = 0;
-            for (uint32_t p = 0; p < node->ctx.n_outlets; p++)
-                node->outlets[p] = (struct outlet){0};
+            for (uint32_t p = 0; p < node->ctx.outlets.n; p++)
+                outlet_set(&node->outlets[p], 0, NULL);
         }
     }
 }
@@ -945,7 +947,7 @@ direct_free(struct direct *direct)
 }
 
 static void
-free_vec(struct msgvec *vec)
+free_vec(struct hde_msgvec *vec)
 {
     msgvec_drop_all(vec);
     msgvec_fini(vec);
@@ -955,7 +957,7 @@ static void
 free_direct_ring(struct ring *ring)
 {
     struct record front;
-    struct msgvec item = {0};
+    struct hde_msgvec item = {0};
 
     ring_publish(ring, ring->said);
     while (ring_front(ring, &front)) {

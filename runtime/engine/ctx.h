@@ -12,18 +12,14 @@
 #include <hde/observe.h>
 #include <stdarg.h>
 
+extern struct hde_msgvec msgvec_none; /* empty, and stays so */
+
 /* Where an output port sends: every target gets every message. A target is the input buffer of a
  * fused node, the pending batch of an edge, or the harness's queue. */
-struct outlet {
-    struct msgvec *only; /* the target, if there is one and no more */
-    uint32_t n_targets;
-    struct msgvec **targets;
-};
-
 static inline void
-outlet_set(struct outlet *outlet, uint32_t n, struct msgvec **targets)
+outlet_set(struct hde_outlet *outlet, uint32_t n, struct hde_msgvec **targets)
 {
-    *outlet = (struct outlet){n == 1 ? targets[0] : NULL, n, targets};
+    *outlet = (struct hde_outlet){n == 1 ? targets[0] : &msgvec_none, n, targets};
 }
 
 struct host {
@@ -41,13 +37,6 @@ struct host {
                 va_list args) __attribute__((format(printf, 4, 0)));
 };
 
-/* What a host hands to batch(). hde_take() empties a slot but remembers the event time, so that
- * hde_msg_new() still knows it for the message being worked on. */
-struct inbatch {
-    hde_batch batch;
-    int64_t event_ns;
-};
-
 struct scratch_block {
     _Alignas(64) struct scratch_block *next;
     size_t size; /* of the memory behind this header */
@@ -60,6 +49,18 @@ struct said {
 };
 
 struct hde_ctx {
+    /* a line that every call reads */
+    struct hde_outlets outlets; /* first: hde_emit() reads them */
+    hde_status (*batch)(hde_ctx *ctx, void *state, hde_batch *batch); /* op->batch */
+    void *state;
+    int64_t now_ns;       /* processing time of the current entry */
+    int64_t watermark_ns; /* INT64_MIN before the first */
+    const hde_batch *in;  /* during batch(): see ctx_batch() */
+    size_t scratch_used;
+
+    int64_t event_ns;      /* event time that new messages inherit outside of batch() */
+    struct msg_pool *pool; /* of the thread that runs this instance; NULL: look it up */
+    struct scratch_block *scratch;
     const struct host *host;
     void *owner; /* the host's */
     const hde_operator *op;
@@ -68,17 +69,6 @@ struct hde_ctx {
     const char *key; /* of a node with replicas; NULL: it has none */
     uint32_t replica, n_replicas;
     bool recovers; /* the graph keeps checkpoints */
-    void *state;
-    hde_status (*batch)(hde_ctx *ctx, void *state, hde_batch *batch); /* op->batch */
-    int64_t now_ns;           /* processing time of the current entry */
-    int64_t watermark_ns;     /* INT64_MIN before the first */
-    int64_t event_ns;         /* event time that new messages inherit outside of batch() */
-    const struct inbatch *in; /* during batch(): see ctx_batch() */
-    uint32_t n_outlets;
-    struct outlet *outlets;
-    struct msg_pool *pool; /* of the thread that runs this instance; NULL: look it up */
-    struct scratch_block *scratch;
-    size_t scratch_used;
     struct said *said;
     _Atomic int log_level; /* hde_level: smaller ones are not written. Any thread may set it */
     uint64_t n_rejects, n_retries, n_fails;
@@ -91,7 +81,7 @@ struct hde_counter {
 
 /* Calls batch() with everything around it that a host owes: event times, scratch. The messages are
  * lent; slots that were taken are NULL afterwards, batch->done tells how far it came. */
-static inline hde_status ctx_batch(hde_ctx *ctx, struct inbatch *in);
+static inline hde_status ctx_batch(hde_ctx *ctx, hde_batch *in);
 
 void ctx_scratch_rewind(hde_ctx *ctx);
 static inline void
@@ -103,14 +93,13 @@ ctx_scratch_reset(hde_ctx *ctx) /* after every callback */
 void ctx_scratch_fini(hde_ctx *ctx);
 
 static inline hde_status
-ctx_batch(hde_ctx *ctx, struct inbatch *in)
+ctx_batch(hde_ctx *ctx, hde_batch *in)
 {
     hde_status status;
 
-    in->batch.size = sizeof *in;
     in->event_ns = ctx->event_ns;
     ctx->in = in;
-    status = ctx->batch(ctx, ctx->state, &in->batch);
+    status = ctx->batch(ctx, ctx->state, in);
     ctx->in = NULL;
     ctx_scratch_reset(ctx);
     return status;

@@ -82,7 +82,7 @@ decide_read_log(struct engine *engine, struct err *err)
 bool
 decide_is_given_up(struct node *node)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
     struct give_up **at = &node->decided;
 
     while (*at) {

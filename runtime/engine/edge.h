@@ -126,7 +126,7 @@ ring_word(const struct ring *ring)
     return atomic_load_explicit(&ring->word, memory_order_acquire);
 }
 bool ring_front(struct ring *ring, struct record *out); /* false: empty */
-void ring_take(struct ring *ring, const struct record *front, struct msgvec *to);
+void ring_take(struct ring *ring, const struct record *front, struct hde_msgvec *to);
 static inline uint64_t
 record_units(const struct record *record)
 {
@@ -151,7 +151,7 @@ struct edge {
     uint32_t id;
     struct stats_edge *stats; /* NULL: an edge of the runtime's own */
     _Atomic(struct tap *) tap;
-    struct msgvec pending; /* what the current tick emits here; fused: what the consumer takes */
+    struct hde_msgvec pending; /* what the current tick emits; fused: what the consumer takes */
     const int64_t *out_wm; /* watermark of the producer */
     int64_t put_wm;        /* what the reader knows of it */
 
@@ -167,7 +167,7 @@ struct edge {
     struct ring *in;
     struct record front;
     bool has_front;
-    struct msgvec arrived; /* of the current tick */
+    struct hde_msgvec arrived; /* of the current tick */
     int64_t in_wm;
     uint64_t seen_word;
     uint32_t taken_n; /* of the current tick */
@@ -195,15 +195,15 @@ struct drop_config {
 struct drop_store *drop_new(const struct drop_config *config, struct stats_edge *stats);
 void drop_free(struct drop_store *store);
 /* Takes the messages of vec (empties it). True if the reader may be asleep: it was empty. */
-bool drop_put(struct drop_store *store, const struct record *record, struct msgvec *vec);
+bool drop_put(struct drop_store *store, const struct record *record, struct hde_msgvec *vec);
 /* Moves at most max messages to `to`. False: nothing, not even a new watermark. */
-bool drop_get(struct drop_store *store, struct record *record, struct msgvec *to, uint32_t max);
+bool drop_get(struct drop_store *store, struct record *record, struct hde_msgvec *to, uint32_t max);
 bool drop_is_empty(struct drop_store *store);
 
 /* A hand-over is an entry: it gets `tick`. *cause is the tick of what was put last before it.
  * False: as drop_get(), or the store is not yet what it was (drop_expect()). */
 bool drop_hand_over(struct drop_store *store, uint64_t tick, struct record *record,
-                    struct msgvec *to, uint32_t max, uint64_t *cause);
+                    struct hde_msgvec *to, uint32_t max, uint64_t *cause);
 /* Before a log is taken, for each of its hand-overs in order: n messages leave when what was put in
  * tick `cause` is here, before anything that comes later. */
 void drop_expect(struct drop_store *store, uint64_t tick, uint64_t cause, uint32_t n);

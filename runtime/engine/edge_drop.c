@@ -228,7 +228,7 @@ settle_due(struct drop_store *self)
 }
 
 bool
-drop_put(struct drop_store *self, const struct record *record, struct msgvec *vec)
+drop_put(struct drop_store *self, const struct record *record, struct hde_msgvec *vec)
 {
     bool was_empty;
 
@@ -254,7 +254,7 @@ drop_is_empty(struct drop_store *self)
 
 /* With the lock held. */
 static void
-take(struct drop_store *self, struct record *record, struct msgvec *to, uint32_t max)
+take(struct drop_store *self, struct record *record, struct hde_msgvec *to, uint32_t max)
 {
     uint32_t start = to->n;
     int64_t bytes = 0;
@@ -271,7 +271,7 @@ take(struct drop_store *self, struct record *record, struct msgvec *to, uint32_t
 }
 
 bool
-drop_get(struct drop_store *self, struct record *record, struct msgvec *to, uint32_t max)
+drop_get(struct drop_store *self, struct record *record, struct hde_msgvec *to, uint32_t max)
 {
     if (drop_is_empty(self))
         return false;
@@ -284,7 +284,7 @@ drop_get(struct drop_store *self, struct record *record, struct msgvec *to, uint
 /* ---- Hand-overs --------------------------------------------------------------------------- */
 
 bool
-drop_hand_over(struct drop_store *self, uint64_t tick, struct record *record, struct msgvec *to,
+drop_hand_over(struct drop_store *self, uint64_t tick, struct record *record, struct hde_msgvec *to,
                uint32_t max, uint64_t *cause)
 {
     bool can;

@@ -50,7 +50,7 @@ void
 ring_free(struct ring *ring)
 {
     struct record front;
-    struct msgvec left = {0};
+    struct hde_msgvec left = {0};
 
     if (!ring)
         return;
@@ -176,14 +176,14 @@ ring_front(struct ring *ring, struct record *out)
 }
 
 static void
-make_room(struct msgvec *vec, uint32_t n)
+make_room(struct hde_msgvec *vec, uint32_t n)
 {
     while (vec->cap - vec->n < n)
         msgvec_grow(vec);
 }
 
 void
-ring_take(struct ring *ring, const struct record *front, struct msgvec *to)
+ring_take(struct ring *ring, const struct record *front, struct hde_msgvec *to)
 {
     uint64_t at = ring->got + RECORD_WORDS;
 

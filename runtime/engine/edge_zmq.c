@@ -27,12 +27,12 @@ struct zmq_link {
 
     /* near */
     uint64_t sent, said_word;
-    struct msgvec out;
+    struct hde_msgvec out;
     struct frame near_frame;
 
     /* far */
     uint64_t received, returned_units, returned_lines, said_ask;
-    struct msgvec in;
+    struct hde_msgvec in;
     struct frame far_frame;
 
     /* libzmq hands bytes from thread to thread by means that ThreadSanitizer does not see; these

@@ -176,7 +176,7 @@ is_left_out(const struct engine *engine, const struct node *node)
 {
     const hde_operator *op = node->def->op;
     bool is_live_view = op->flags & HDE_VIEW && op->flags & (HDE_EXCLUSIVE | HDE_LIVE_ONLY);
-    bool is_sink = engine->options.is_dry && !node->ctx.n_outlets;
+    bool is_sink = engine->options.is_dry && !node->ctx.outlets.n;
 
     return engine->is_taking && (node->source || node->is_impure || is_live_view || is_sink ||
                                  op->flags & OP_LINK_END);

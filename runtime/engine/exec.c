@@ -31,6 +31,24 @@
 static const int64_t default_backoff_ns = 100 * NS_PER_MS;
 static const int64_t default_max_backoff_ns = 10LL * NS_PER_S;
 
+/* ---- Counters ----------------------------------------------------------------------------- */
+
+void
+exec_account(struct actor *actor)
+{
+    actor->is_counting = false;
+    for (uint32_t i = 0; i < actor->n_nodes; i++) {
+        struct node *node = actor->nodes[i];
+
+        if (!node->calls)
+            continue;
+        STAT_ADD(node->stats->calls, node->calls);
+        STAT_ADD(node->stats->batches, node->source ? 0 : node->calls);
+        STAT_ADD(node->stats->messages, node->messages);
+        node->calls = node->messages = 0;
+    }
+}
+
 /* ---- What a status means ------------------------------------------------------------------ */
 
 static const char *
@@ -44,9 +62,11 @@ fail_engine(struct node *node)
 {
     char text[sizeof node->ctx.said->text + 2 * STATS_NAME];
 
-    STAT_SET(node->stats->state, NODE_FAILED);
-    if (!node->source) /* a source may have a thread of its own */
+    if (!node->source) { /* a source may have a thread of its own */
         node->actor->state = ACTOR_FAILED;
+        exec_account(node->actor);
+    }
+    STAT_SET(node->stats->state, NODE_FAILED);
     snprintf(text, sizeof text, "node '%s' (%s): %s", node->def->name, node->def->op->name,
              said(node));
     engine_fail(node->engine, "HDE-R010", text);
@@ -123,6 +143,7 @@ exec_verdict(struct node *node, hde_status status)
 static bool
 park(struct node *node)
 {
+    exec_account(node->actor);
     node->actor->state = ACTOR_PARKED;
     node->actor->is_slow = true; /* for the rest of the tick */
     node->actor->resume_ns = node->retry_at_ns;
@@ -179,7 +200,7 @@ send_answer(struct node *node)
     direct->n_ports = node->capture.n;
     for (uint32_t i = 0; i < node->capture.n; i++) {
         direct->port[i] = node->capture.port[i];
-        node->capture.port[i] = (struct msgvec){0};
+        node->capture.port[i] = (struct hde_msgvec){0};
     }
     node->answers_out++;
     if (node->actor->worker == engine->first)
@@ -199,17 +220,17 @@ after_call(struct node *node)
 void
 exec_event(struct node *node, const hde_event *event)
 {
-    struct outlet *outlets = node->ctx.outlets;
+    struct hde_outlet *outlets = node->ctx.outlets.port;
     hde_status status;
 
     if (!node->ctx.op->event || node->actor->state == ACTOR_FAILED)
         return;
     node->ctx.now_ns = worker_real_ns(node->actor->worker);
     if (node->capture.n)
-        node->ctx.outlets = node->capture.outlets;
+        node->ctx.outlets.port = node->capture.outlets;
     status = node->ctx.op->event(&node->ctx, node->ctx.state, event);
     ctx_scratch_reset(&node->ctx);
-    node->ctx.outlets = outlets;
+    node->ctx.outlets.port = outlets;
     retain_event(node);
     if (node->capture.n)
         send_answer(node);
@@ -264,7 +285,7 @@ fire_up_to(struct actor *actor, struct node *node, int64_t limit_ns)
 static bool
 fire_before_batch(struct actor *actor, struct node *node)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
     hde_msg *first = batch->msg[batch->done];
     int64_t limit_ns;
 
@@ -285,7 +306,7 @@ fire_before_batch(struct actor *actor, struct node *node)
 /* ---- Batches ------------------------------------------------------------------------------ */
 
 static inline void
-note_passed(struct edge *edge, uint64_t tick, const struct msgvec *vec)
+note_passed(struct edge *edge, uint64_t tick, const struct hde_msgvec *vec)
 {
     if (edge->kind != EDGE_FUSED)
         return; /* counted where it was put */
@@ -297,7 +318,7 @@ note_passed(struct edge *edge, uint64_t tick, const struct msgvec *vec)
         tap_record(edge, tick, vec->item, vec->n);
 }
 
-static struct msgvec *
+static struct hde_msgvec *
 join_inlets(struct actor *actor, struct port *port)
 {
     if (port->n_inlets == 1) {
@@ -306,7 +327,7 @@ join_inlets(struct actor *actor, struct port *port)
         return port->inlets[0].vec;
     }
     for (uint32_t i = 0; i < port->n_inlets; i++) {
-        struct msgvec *vec = port->inlets[i].vec;
+        struct hde_msgvec *vec = port->inlets[i].vec;
 
         if (!vec->n)
             continue;
@@ -332,7 +353,7 @@ port_watermark(const struct node *node, const struct port *port)
 /* A message that is put aside goes as it came, whatever the operator has done to it: while others hold
  * it nobody may change it. */
 static void
-keep(struct node *node, const struct msgvec *vec)
+keep(struct node *node, const struct hde_msgvec *vec)
 {
     for (uint32_t i = 0; i < vec->n; i++)
         msgvec_push(&node->kept, hde_msg_keep(vec->item[i]));
@@ -342,8 +363,8 @@ keep(struct node *node, const struct msgvec *vec)
 static bool
 lend(struct actor *actor, struct node *node)
 {
-    hde_batch *batch = &node->in.batch;
-    struct msgvec *vec;
+    hde_batch *batch = &node->in;
+    struct hde_msgvec *vec;
 
     vec = join_inlets(actor, &node->ports[node->port]);
     if (!vec->n)
@@ -367,7 +388,7 @@ lend(struct actor *actor, struct node *node)
 }
 
 static inline void
-take_back(struct node *node, struct msgvec *vec)
+take_back(struct node *node, struct hde_msgvec *vec)
 {
     STAT_ADD(node->stats->messages, vec->n);
     for (uint32_t i = 0; i < vec->n; i++)
@@ -394,7 +415,7 @@ call_batch(struct actor *actor, struct node *node)
     STAT_SET(actor->worker->stats->node, node->id + 1);
     if (!unlikely(actor->is_sampled))
         return make_batch(node);
-    messages = node->in.batch.n - node->in.batch.done;
+    messages = node->in.n - node->in.done;
     start = cycles_now();
     status = make_batch(node);
     STAT_ADD(node->stats->sampled_ns,
@@ -415,7 +436,7 @@ code_of(hde_status status)
 static void
 put_aside(struct actor *actor, struct node *node, uint32_t i, const char *code)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
     const struct engine *engine = node->engine;
 
     STAT_ADD(node->stats->skips, 1);
@@ -431,7 +452,7 @@ put_aside(struct actor *actor, struct node *node, uint32_t i, const char *code)
 static bool
 settle_batch(struct actor *actor, struct node *node, hde_status status)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
     uint32_t done = batch->done;
 
     switch (exec_verdict(node, status)) {
@@ -455,7 +476,7 @@ settle_batch(struct actor *actor, struct node *node, hde_status status)
 static bool
 deliver(struct actor *actor, struct node *node)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
 
     for (;;) {
         hde_status status;
@@ -626,10 +647,28 @@ run_after(struct actor *actor, struct node *node)
     return node->wm != WM_END || end_node(actor, node);
 }
 
+/* For a plain node whose input has another watermark; false: a timer is due, or more. */
+static bool
+follow_watermark(struct node *node)
+{
+    int64_t wm = *node->vec_wm;
+
+    if (wm >= node->event_timers.next_ns || wm >= WM_IDLE)
+        return false;
+    if (wm > node->wm) {
+        node->wm = wm;
+        STAT_SET(node->stats->watermark_ns, wm);
+    }
+    node->in.watermark_ns = node->ctx.watermark_ns = node->out_wm = node->wm;
+    node->seen_wm = wm;
+    return true;
+}
+
 /* Any node, in any tick, from where it stands. */
 static bool __attribute__((noinline))
 run_node(struct actor *actor, struct node *node)
 {
+    node->seen_wm = WM_UNSEEN;
     if (unlikely(node->is_firing) && !fire(actor, node))
         return false;
     advance_watermark(node);
@@ -660,11 +699,11 @@ run_rest(struct actor *actor, struct node *node, hde_status status)
     node->taken = node->vec;
     node->step = STEP_CALL;
     if (status == HDE_OK) {
-        node->in.batch.done = node->in.batch.n;
+        node->in.done = node->in.n;
     } else if (!settle_batch(actor, node, status)) {
         return false;
     }
-    if (node->in.batch.done >= node->in.batch.n) {
+    if (node->in.done >= node->in.n) {
         take_back(node, node->vec);
         node->step = STEP_PORTS;
     }
@@ -672,38 +711,35 @@ run_rest(struct actor *actor, struct node *node, hde_status status)
 }
 
 /* Most nodes in most ticks: one inlet, no timer is due, the call succeeds. The rest is run_node()'s.
- */
+ * What it counts stays in the node until the turn ends. */
 static inline bool
 run_plain(struct actor *actor, struct node *node, struct stats_worker *worker)
 {
-    struct msgvec *vec = node->vec;
-    struct stats_node *stats = node->stats;
-    int64_t wm = *node->vec_wm;
-    hde_batch *batch = &node->in.batch;
+    struct hde_msgvec *vec = node->vec;
+    hde_batch *batch = &node->in;
     hde_status status;
+    uint32_t n;
 
-    if (unlikely(wm >= node->event_timers.next_ns || wm >= WM_IDLE))
+    if (unlikely(*node->vec_wm != node->seen_wm) && !follow_watermark(node))
         return run_node(actor, node);
-    if (wm > node->wm) {
-        node->wm = wm;
-        STAT_SET(stats->watermark_ns, wm);
-    }
-    node->out_wm = node->wm;
-    if (!vec->n)
+    n = vec->n;
+    if (!n)
         return true;
-    batch->n = vec->n;
+    batch->n = n;
     batch->done = 0;
     batch->msg = vec->item;
     batch->tick = actor->tick;
     batch->now_ns = node->ctx.now_ns = actor->now_ns;
-    batch->watermark_ns = node->ctx.watermark_ns = node->wm;
-    STAT_SET(worker->node, node->id + 1);
-    STAT_ADD(stats->calls, 1);
-    STAT_ADD(stats->batches, 1);
-    status = ctx_batch(&node->ctx, &node->in);
+    STAT_SET(worker->node, node->label);
+    node->calls++;
+    status = ctx_batch(&node->ctx, batch);
     if (unlikely(status != HDE_OK || node->event_timers.next_ns <= node->wm))
         return run_rest(actor, node, status);
-    take_back(node, vec);
+    node->messages += n;
+    for (uint32_t i = 0; i < n; i++)
+        if (vec->item[i])
+            hde_msg_drop(vec->item[i]);
+    vec->n = 0;
     return true;
 }
 
@@ -711,16 +747,15 @@ bool
 exec_tick(struct actor *actor)
 {
     struct stats_worker *worker = actor->worker->stats;
+    struct node *const *const nodes = actor->nodes, *const *const end = nodes + actor->n_nodes;
     const bool is_slow = actor->is_slow || actor->direct;
 
-    for (uint32_t i = actor->at, n = actor->n_nodes; i < n; i++) {
-        struct node *node = actor->nodes[i];
-        bool is_done;
+    for (struct node *const *at = nodes + actor->at; at < end; at++) {
+        bool is_done = unlikely(is_slow || !(*at)->is_plain) ? run_node(actor, *at)
+                                                             : run_plain(actor, *at, worker);
 
-        is_done = unlikely(is_slow || !node->is_plain) ? run_node(actor, node)
-                                                       : run_plain(actor, node, worker);
         if (unlikely(!is_done)) {
-            actor->at = i;
+            actor->at = (uint32_t)(at - nodes);
             return false;
         }
     }

@@ -82,7 +82,7 @@ static Hde__NodeHashes *
 node_hashes_new(const struct node *node)
 {
     Hde__NodeHashes *out = xmalloc(sizeof *out);
-    size_t n = node->ctx.n_outlets;
+    size_t n = node->ctx.outlets.n;
 
     hde__node_hashes__init(out);
     out->name = xstrdup(node->def->name);

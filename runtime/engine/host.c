@@ -17,6 +17,8 @@ _Static_assert((int)LEVEL_DEBUG == HDE_DEBUG && (int)LEVEL_ERROR == HDE_ERROR,
 
 enum { SCRATCH_ALIGN = 64, SCRATCH_MIN = 4096 };
 
+struct hde_msgvec msgvec_none;
+
 static inline struct msg_pool *
 pool_of(const hde_ctx *ctx)
 {
@@ -44,26 +46,15 @@ hde_owns(const hde_ctx *ctx, const ProtobufCMessage *like, bool *unknown)
 
 /* ---- Messages ----------------------------------------------------------------------------- */
 
-hde_msg *
-hde_take(hde_batch *batch, uint32_t i)
-{
-    hde_msg *msg = batch->msg[i];
-
-    batch->msg[i] = NULL;
-    if (msg && batch->size >= sizeof(struct inbatch)) /* the caller is ctx_batch() */
-        ((struct inbatch *)batch)->event_ns = msg->event_ns;
-    return msg;
-}
-
 static inline int64_t
 event_time(const hde_ctx *ctx)
 {
-    const struct inbatch *in = ctx->in;
+    const hde_batch *in = ctx->in;
 
     if (!in)
         return ctx->event_ns;
-    if (in->batch.done < in->batch.n && in->batch.msg[in->batch.done])
-        return in->batch.msg[in->batch.done]->event_ns;
+    if (in->done < in->n && in->msg[in->done])
+        return in->msg[in->done]->event_ns;
     return in->event_ns;
 }
 
@@ -85,13 +76,18 @@ hde_msg_writable(hde_ctx *ctx, hde_msg *taken)
 static void __attribute__((noreturn, cold)) no_such_output(const hde_ctx *ctx, unsigned port)
 {
     fprintf(stderr, "hde: node '%s' (%s) emits on output %u, but has %u\n", ctx->node,
-            ctx->op ? ctx->op->name : "?", port, ctx->n_outlets);
+            ctx->op ? ctx->op->name : "?", port, ctx->outlets.n);
     abort();
 }
 
-static void __attribute__((noinline))
-emit_many(const struct outlet *outlet, hde_msg *taken)
+void
+hde_emit_any(hde_ctx *ctx, unsigned port, hde_msg *taken)
 {
+    const struct hde_outlet *outlet;
+
+    if (unlikely(port >= ctx->outlets.n))
+        no_such_output(ctx, port);
+    outlet = &ctx->outlets.port[port];
     if (!outlet->n_targets) {
         hde_msg_drop(taken);
         return;
@@ -102,25 +98,9 @@ emit_many(const struct outlet *outlet, hde_msg *taken)
 }
 
 void
-hde_emit(hde_ctx *ctx, unsigned port, hde_msg *taken)
-{
-    const struct outlet *outlet;
-    struct msgvec *vec;
-
-    if (unlikely(port >= ctx->n_outlets))
-        no_such_output(ctx, port);
-    outlet = &ctx->outlets[port];
-    vec = outlet->only;
-    if (unlikely(!vec || vec->n == vec->cap))
-        emit_many(outlet, taken);
-    else
-        vec->item[vec->n++] = taken;
-}
-
-void
 hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg)
 {
-    if (port < ctx->n_outlets && !ctx->outlets[port].n_targets)
+    if (port < ctx->outlets.n && !ctx->outlets.port[port].n_targets)
         return; /* nobody listens: no need to count up and down */
     hde_emit(ctx, port, hde_msg_keep(msg));
 }

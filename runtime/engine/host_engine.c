@@ -26,6 +26,7 @@ timer_at(hde_ctx *ctx, uint32_t id, int64_t event_ns)
 
     if (!node->is_ending)
         timers_set(&node->event_timers, id, event_ns);
+    node->seen_wm = WM_UNSEEN; /* it may be due already */
 }
 
 static void

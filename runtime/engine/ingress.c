@@ -317,7 +317,7 @@ entry_of(const struct ingress *self, Hde__LogKind kind, const char *node, uint32
 /* Packs messages behind those that the entry has. body.data is an offset until append_entry(),
  * since the bytes may move. */
 static void
-add_messages(struct ingress *self, uint32_t port, const struct msgvec *vec)
+add_messages(struct ingress *self, uint32_t port, const struct hde_msgvec *vec)
 {
     for (uint32_t i = 0; i < vec->n; i++) {
         const hde_msg *msg = vec->item[i];
@@ -587,7 +587,7 @@ ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uin
 {
     Hde__LogEntry out =
         entry_of(self, HDE__LOG_KIND__LOG_KIND_LETTER, node->def->name, node->replica);
-    const struct msgvec vec = {.n = 1, .item = &msg};
+    const struct hde_msgvec vec = {.n = 1, .item = &msg};
 
     out.has_letter = true;
     out.letter = id;
@@ -597,7 +597,7 @@ ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uin
 
 void
 ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
-                 uint64_t cause, const struct msgvec *vec)
+                 uint64_t cause, const struct hde_msgvec *vec)
 {
     Hde__LogEntry out =
         entry_of(self, HDE__LOG_KIND__LOG_KIND_HANDOVER, edge->name, edge->instance);
@@ -941,7 +941,7 @@ type_of(const hde_port *port, const char *name)
 
 bool
 ingress_messages(const Hde__LogEntry *entry, const hde_port *outputs, uint32_t n,
-                 struct msgvec *port, struct err *err)
+                 struct hde_msgvec *port, struct err *err)
 {
     for (size_t i = 0; i < entry->n_messages; i++) {
         const Hde__LogMessage *item = entry->messages[i];

@@ -52,7 +52,7 @@ void ingress_direct(struct ingress *self, const struct direct *direct);
 void ingress_letter(struct ingress *self, const struct node *node, uint32_t port, uint64_t id,
                     hde_msg *msg);
 void ingress_handover(struct ingress *self, const struct edge *edge, const struct record *record,
-                      uint64_t cause, const struct msgvec *vec);
+                      uint64_t cause, const struct hde_msgvec *vec);
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
 
@@ -81,6 +81,6 @@ const Hde__LogEntry *ingress_next(struct ingress *self, struct err *err);
 /* The entry's messages into port[0..n-1]; false with err: a port or type that `outputs` does not
  * have, or bytes that are no such message. */
 bool ingress_messages(const Hde__LogEntry *entry, const hde_port *outputs, uint32_t n,
-                      struct msgvec *port, struct err *err);
+                      struct hde_msgvec *port, struct err *err);
 
 #endif

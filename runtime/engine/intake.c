@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 enum { QUEUE_MESSAGES = 1024, QUEUE_BYTES = 64 * 1024 * 1024 };
 /* A source that fails and is told to go on (on_error: skip) is not called in a hot loop. */
 static const int64_t skip_pause_ns = 100 * NS_PER_MS;
@@ -129,7 +131,7 @@ take_capture(struct source *source, struct intake *slot)
     slot->bytes = 0;
     slot->event_ns = INT64_MAX;
     for (uint32_t p = 0; p < capture->n; p++) {
-        struct msgvec kept = slot->port[p];
+        struct hde_msgvec kept = slot->port[p];
 
         slot->port[p] = capture->port[p];
         capture->port[p] = kept;
@@ -309,6 +311,14 @@ timer_is_due(const struct source *source)
 }
 
 static void
+after_poll(struct source *source, hde_status status)
+{
+    if (status != HDE_END)
+        push_entry(source, false);
+    settle(source, status);
+}
+
+static void
 call_poll(struct source *source)
 {
     struct node *node = source->node;
@@ -317,9 +327,82 @@ call_poll(struct source *source)
     prepare_call(source);
     status = node->ctx.op->poll(&node->ctx, node->ctx.state);
     finish_call(source);
-    if (status != HDE_END)
-        push_entry(source, false);
-    settle(source, status);
+    after_poll(source, status);
+}
+
+bool
+source_is_direct(struct source *source)
+{
+    struct node *node = source->node;
+
+    if (source->worker != node->engine->first || source->state != SOURCE_POLLING)
+        return false;
+    return !is_held(source) && !source_front(source) && !has_captured(&node->capture) &&
+           !atomic_load_explicit(&node->engine->draining, memory_order_relaxed);
+}
+
+/* Leads what the last call has emitted to the edges; false: nothing has come. */
+static bool
+lead_in(struct source *source)
+{
+    struct node *node = source->node;
+    uint32_t messages = 0;
+    int64_t wm;
+
+    for (uint32_t p = 0; p < node->capture.n; p++) {
+        struct hde_msgvec *vec = &node->capture.port[p];
+
+        if (!vec->n)
+            continue;
+        for (uint32_t i = 0; i < vec->n; i++)
+            if (vec->item[i]->event_ns > source->max_event_ns)
+                source->max_event_ns = vec->item[i]->event_ns;
+        messages += vec->n;
+        node_dispatch(node, p, vec);
+    }
+    wm = watermark_now(source);
+    if (wm > source->said_wm)
+        source->said_wm = wm;
+    else if (!messages)
+        return false;
+    source->out_wm = source->said_wm;
+    for (uint32_t i = 0; i < source->stands.n; i++) {
+        const struct position *at = &source->stands.item[i];
+
+        positions_set(&source->at, at->partition, at->bytes, at->size);
+    }
+    source->stands.n = 0;
+    source->last_entry_ns = source->worker->mono_ns;
+    node->messages += messages;
+    source->worker->budget -= messages + 1;
+    return true;
+}
+
+enum polled
+source_poll(struct source *source)
+{
+    struct node *node = source->node;
+    struct worker *worker = source->worker;
+    hde_status status;
+
+    if (unlikely(timer_is_due(source)))
+        return POLLED_BESIDE;
+    node->ctx.now_ns = node->ctx.event_ns = worker_real_ns(worker);
+    node->ctx.watermark_ns = source->said_wm;
+    STAT_SET(worker->stats->node, node->label);
+    status = node->ctx.op->poll(&node->ctx, node->ctx.state);
+    ctx_scratch_reset(&node->ctx);
+    node->calls++;
+    if (unlikely(status != HDE_OK || node->attempts)) {
+        STAT_SET(worker->stats->node, 0);
+        after_poll(source, status);
+        return POLLED_BESIDE;
+    }
+    if (lead_in(source))
+        return POLLED_ENTRY;
+    STAT_SET(worker->stats->node, 0);
+    worker->budget--;
+    return POLLED_NOTHING;
 }
 
 bool

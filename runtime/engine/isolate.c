@@ -256,8 +256,8 @@ static hde_status
 give_up(struct isolated *self, hde_ctx *ctx, Hde__IsolatedFunction function, enum heard heard,
         const struct err *err)
 {
-    const hde_batch *batch = ctx->in ? &ctx->in->batch : NULL;
-    const volatile uint32_t *done = &self->page->in.batch.done;
+    const hde_batch *batch = ctx->in;
+    const volatile uint32_t *done = &self->page->in.done;
     const char *build = self->op->build_id;
     char what[100];
 
@@ -365,7 +365,7 @@ emit_all(struct isolated *self, hde_ctx *ctx)
         const struct frame_message *item = &in->message[i];
         hde_msg *msg = NULL;
 
-        if (item->port < ctx->n_outlets &&
+        if (item->port < ctx->outlets.n &&
             item->type < frame_type(op->outputs[item->port].types, NULL))
             msg = msg_unpack(ctx->pool ? ctx->pool : msg_pool_current(),
                              op->outputs[item->port].types[item->type], item->bytes, item->size);
@@ -536,7 +536,7 @@ begin_batch(struct isolated *self, const hde_ctx *ctx, Hde__IsolatedCall *call,
     for (uint32_t i = batch->done; i < batch->n; i++)
         frame_add(&self->out, batch->port,
                   frame_type(port->types, batch->msg[i]->body->descriptor), batch->msg[i]);
-    self->page->in.batch.done = 0;
+    self->page->in.done = 0;
 }
 
 static hde_status
@@ -552,7 +552,7 @@ proxy_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         return no_child(ctx);
     begin_batch(self, ctx, &call, batch);
     status = ask(self, ctx, &call, &answer);
-    more = answer ? answer->done : *(const volatile uint32_t *)&self->page->in.batch.done;
+    more = answer ? answer->done : *(const volatile uint32_t *)&self->page->in.done;
     batch->done = more < batch->n - done ? done + more : batch->n - (answer == NULL);
     if (!answer)
         return status;

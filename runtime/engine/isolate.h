@@ -40,7 +40,7 @@ int isolate_child(const char *address);
 uint64_t isolate_schema(void);
 /* ... and where the operator's batch lies. */
 struct isolate_page {
-    struct inbatch in;
+    hde_batch in;
 };
 
 #endif

@@ -28,8 +28,8 @@ struct child {
     hde_ctx ctx;
     struct said said;
     uint32_t n_ports;
-    struct msgvec *emitted; /* by output port */
-    struct msgvec messages; /* of the batch */
+    struct hde_msgvec *emitted; /* by output port */
+    struct hde_msgvec messages; /* of the batch */
     hde_msg *saved;         /* what save() wrote */
 
     Hde__IsolatedAnswer answer;
@@ -259,8 +259,8 @@ static bool
 make_instance(struct child *self, const Hde__IsolatedSetup *setup)
 {
     uint32_t n = self->n_ports = count_ports(self->op->outputs);
-    struct outlet *outlets = arena_alloc(&self->arena, (n + 1) * sizeof *outlets);
-    struct msgvec **targets = arena_alloc(&self->arena, (n + 1) * sizeof(struct msgvec *));
+    struct hde_outlet *outlets = arena_alloc(&self->arena, (n + 1) * sizeof *outlets);
+    struct hde_msgvec **targets = arena_alloc(&self->arena, (n + 1) * sizeof(struct hde_msgvec *));
     void *state = arena_alloc(&self->arena, self->op->state_size + 64);
     struct diags diags = {0};
     bool ok;
@@ -285,9 +285,8 @@ make_instance(struct child *self, const Hde__IsolatedSetup *setup)
                           .key = setup->key ? arena_text(&self->arena, setup->key) : NULL,
                           .replica = setup->replica,
                           .n_replicas = setup->replicas,
-                          .recovers = setup->recovers,
-                          .n_outlets = n,
-                          .outlets = outlets};
+                           .recovers = setup->recovers,
+                           .outlets = {n, outlets}};
     return ok;
 }
 
@@ -315,7 +314,7 @@ static hde_status
 call_batch(struct child *self, const Hde__IsolatedCall *call)
 {
     const hde_port *port = &self->op->inputs[call->port];
-    struct inbatch *in = &self->page->in;
+    hde_batch *in = &self->page->in;
     hde_status status;
 
     for (uint32_t i = 0; i < self->in.n; i++) {
@@ -328,15 +327,16 @@ call_batch(struct child *self, const Hde__IsolatedCall *call)
         msg->event_ns = item->event_ns;
         msgvec_push(&self->messages, msg);
     }
-    in->batch = (hde_batch){.port = call->port,
-                            .n = self->messages.n,
-                            .msg = self->messages.item,
-                            .tick = self->in.tick,
-                            .now_ns = self->in.time_ns,
-                            .watermark_ns = call->port_watermark_ns};
+    *in = (hde_batch){.size = sizeof *in,
+                      .port = call->port,
+                      .n = self->messages.n,
+                      .msg = self->messages.item,
+                      .tick = self->in.tick,
+                      .now_ns = self->in.time_ns,
+                      .watermark_ns = call->port_watermark_ns};
     status = ctx_batch(&self->ctx, in);
     self->answer.has_done = true;
-    self->answer.done = in->batch.done;
+    self->answer.done = in->done;
     for (uint32_t i = 0; i < self->messages.n; i++)
         hde_msg_drop(self->messages.item[i]);
     self->messages.n = 0;

@@ -105,21 +105,21 @@ build_at_work(const struct node *node)
 static void
 put_message(struct line *line, const struct node *node)
 {
-    const struct inbatch *in = node->ctx.in;
+    const hde_batch *in = node->ctx.in;
 
     put(line, " tick ");
     put_number(line, node->actor->tick);
     if (!in)
         return;
     put(line, ", port '");
-    put(line, node->ctx.op->inputs[in->batch.port].name);
+    put(line, node->ctx.op->inputs[in->port].name);
     put(line, "', message ");
-    put_number(line, in->batch.done + 1);
+    put_number(line, in->done + 1);
     put(line, " of ");
-    put_number(line, in->batch.n);
-    if (in->batch.done < in->batch.n && in->batch.msg[in->batch.done]) {
+    put_number(line, in->n);
+    if (in->done < in->n && in->msg[in->done]) {
         put(line, " (");
-        put(line, in->batch.msg[in->batch.done]->body->descriptor->name);
+        put(line, in->msg[in->done]->body->descriptor->name);
         put(line, ")");
     }
 }

@@ -20,12 +20,15 @@
 #include <string.h>
 
 enum {
-    CLASS_MIN_SHIFT = 9, /* 512 bytes */
-    CLASSES = 17,        /* ... 32 MiB */
+    /* 512 bytes, 640, 768, 896, 1024, 1280 ... 32 MiB: four steps to the double, so that chunks of
+     * a class do not all meet in the same sets of a cache. */
+    CLASS_MIN_SHIFT = 9,
+    CLASSES = 65,
     CLASS_HUGE = CLASSES,
     LINE = 64,
     OUTBOX_CHUNKS = 32,
     GROW_MAX = 256 * 1024, /* chunks of one message double up to this */
+    USUAL = 32,            /* types whose usual size a pool remembers */
 };
 static const size_t outbox_bytes = 256 * 1024;
 
@@ -59,6 +62,13 @@ struct msg_pool {
     /* Written by the owner, read by msg_pool_totals(): relaxed, each exact on its own. */
     _Atomic uint64_t allocations, taken, taken_bytes, given, given_bytes;
     uint64_t chunks; /* that this pool made and has not freed */
+
+    /* The owner's: what messages of a type need beside their body, so that one chunk holds all of
+     * the next one, side by side. A slot is the type's that came last. */
+    struct usual {
+        const ProtobufCMessageDescriptor *type;
+        size_t size;
+    } usual[USUAL];
 
     bool owned;
     struct msg_pool *next; /* in `pools` */
@@ -247,12 +257,19 @@ msg_pools_fini(void)
 static uint32_t
 class_of(size_t size)
 {
-    unsigned bits;
+    unsigned bits, class;
 
     if (size <= (size_t)1 << CLASS_MIN_SHIFT)
         return 0;
-    bits = (unsigned)(8 * sizeof size) - (unsigned)__builtin_clzl(size - 1);
-    return bits - CLASS_MIN_SHIFT < CLASSES ? bits - CLASS_MIN_SHIFT : CLASS_HUGE;
+    bits = (unsigned)(8 * sizeof size) - 1 - (unsigned)__builtin_clzl(size - 1);
+    class = 4 * (bits - CLASS_MIN_SHIFT) + (unsigned)((size - 1) >> (bits - 2) & 3) + 1;
+    return class < CLASSES ? class : CLASS_HUGE;
+}
+
+static size_t
+class_size(uint32_t class)
+{
+    return (size_t)(4 + class % 4) << (class / 4 + CLASS_MIN_SHIFT - 2);
 }
 
 static struct msg_chunk *
@@ -265,7 +282,7 @@ chunk_make(struct msg_pool *pool, uint32_t class, size_t size)
         pool->free[class] = chunk->next;
         return chunk;
     }
-    size = class < CLASSES ? (size_t)1 << (class + CLASS_MIN_SHIFT)
+    size = class < CLASSES ? class_size(class)
                            : (size + LINE - 1) & ~(size_t)(LINE - 1);
     chunk = size ? aligned_alloc(LINE, size) : NULL;
     if (!chunk)
@@ -360,9 +377,47 @@ message_take(struct msg_pool *pool, size_t room)
     return self;
 }
 
+static inline struct usual *
+usual_slot(struct msg_pool *pool, const ProtobufCMessageDescriptor *type)
+{
+    return &pool->usual[(uintptr_t)type / 64 % USUAL];
+}
+
+static inline size_t
+usual_size(struct msg_pool *pool, const ProtobufCMessageDescriptor *type)
+{
+    const struct usual *slot = usual_slot(pool, type);
+
+    return slot->type == type ? slot->size : 64; /* a few texts and sub-messages */
+}
+
+/* A message had to grow to this size: the next of its type begins with as much. */
+static void
+note_usual(struct msg_pool *pool, const struct message *self, size_t size)
+{
+    if (self->msg.body && size <= GROW_MAX)
+        *usual_slot(pool, self->msg.body->descriptor) =
+            (struct usual){self->msg.body->descriptor, size};
+}
+
+/* One that leaves most of its only chunk empty was made too large. */
+static inline void
+forget_usual(struct msg_pool *pool, const struct message *self)
+{
+    const struct msg_chunk *chunk = self->chunk;
+    struct usual *slot;
+
+    if (!self->msg.body || chunk->next || (size_t)(self->end - self->at) <= chunk->size / 4 * 3)
+        return;
+    slot = usual_slot(pool, self->msg.body->descriptor);
+    if (slot->type == self->msg.body->descriptor && slot->size < chunk->size)
+        slot->size /= 2;
+}
+
 static void *
 message_grow(struct message *self, size_t size)
 {
+    struct msg_pool *pool = msg_pool_current();
     size_t want = self->chunk->size < GROW_MAX ? 2 * self->chunk->size : GROW_MAX;
     struct msg_chunk *chunk;
 
@@ -370,7 +425,8 @@ message_grow(struct message *self, size_t size)
         out_of_memory(size);
     if (want < size + sizeof *chunk)
         want = size + sizeof *chunk;
-    chunk = chunk_take(msg_pool_current(), want);
+    note_usual(pool, self, self->bytes + size);
+    chunk = chunk_take(pool, want);
     chunk->next = self->chunk;
     self->chunk = chunk;
     self->bytes += chunk->size;
@@ -409,6 +465,7 @@ message_give(struct message *self)
     struct msg_pool *mine = msg_pool_current();
     struct message *dead = self;
 
+    forget_usual(mine, self);
     self->msg.body = NULL;
     while ((self = dead)) {
         struct msg_chunk *chunk = self->chunk, *next;
@@ -432,8 +489,7 @@ message_give(struct message *self)
 hde_msg *
 msg_new(struct msg_pool *pool, const ProtobufCMessageDescriptor *type)
 {
-    /* Room for a few texts and sub-messages beside the body. */
-    struct message *self = message_take(pool, type->sizeof_message + 64);
+    struct message *self = message_take(pool, type->sizeof_message + usual_size(pool, type));
 
     self->msg.body = message_alloc(self, type->sizeof_message);
     type->message_init(self->msg.body);
@@ -587,14 +643,14 @@ hde_msg_share(hde_msg *msg, const hde_msg *with)
 /* ---- Arrays of messages ------------------------------------------------------------------- */
 
 void
-msgvec_grow(struct msgvec *vec)
+msgvec_grow(struct hde_msgvec *vec)
 {
     vec->cap = vec->cap ? 2 * vec->cap : 16;
     vec->item = xrealloc(vec->item, vec->cap * sizeof(hde_msg *));
 }
 
 void
-msgvec_drop_all(struct msgvec *vec)
+msgvec_drop_all(struct hde_msgvec *vec)
 {
     for (uint32_t i = 0; i < vec->n; i++)
         hde_msg_drop(vec->item[i]);
@@ -602,9 +658,9 @@ msgvec_drop_all(struct msgvec *vec)
 }
 
 void
-msgvec_fini(struct msgvec *vec)
+msgvec_fini(struct hde_msgvec *vec)
 {
     msgvec_drop_all(vec);
     free(vec->item);
-    *vec = (struct msgvec){0};
+    *vec = (struct hde_msgvec){0};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * msg - pooled, counted messages: the inside of hde_msg.
  *
- * A message is a chain of chunks of power-of-two size classes. The first holds the header, the
+ * A message is a chain of chunks of some size classes. The first holds the header, the
  * body and what hde_msg_alloc() still fits; further chunks follow when it does not. A chunk goes
  * back to the pool that made it: to the free list when that pool belongs to the calling thread,
  * otherwise onto the pool's return stack (one atomic push), which the owner takes as a whole when
@@ -61,21 +61,16 @@ msg_is_sole(const hde_msg *msg)
     return atomic_load_explicit(&((const struct message *)msg)->refs, memory_order_acquire) == 1;
 }
 
-/* Growing array of messages; holds references. Starts as {0}. */
-struct msgvec {
-    hde_msg **item;
-    uint32_t n, cap;
-};
-
-void msgvec_grow(struct msgvec *vec);
+/* struct hde_msgvec is a growing array of messages; it holds references and starts as {0}. */
+void msgvec_grow(struct hde_msgvec *vec);
 static inline void
-msgvec_push(struct msgvec *vec, hde_msg *msg)
+msgvec_push(struct hde_msgvec *vec, hde_msg *msg)
 {
     if (__builtin_expect(vec->n == vec->cap, 0))
         msgvec_grow(vec);
     vec->item[vec->n++] = msg;
 }
-void msgvec_drop_all(struct msgvec *vec); /* drops the references that are left, n = 0 */
-void msgvec_fini(struct msgvec *vec);
+void msgvec_drop_all(struct hde_msgvec *vec); /* drops the references that are left, n = 0 */
+void msgvec_fini(struct hde_msgvec *vec);
 
 #endif

@@ -16,7 +16,7 @@
 bool
 probe_fits(const struct node *node)
 {
-    return node->ctx.n_outlets && !node->source && !node->is_impure &&
+    return node->ctx.outlets.n && !node->source && !node->is_impure &&
            !(node->def->op->flags & HDE_VIEW);
 }
 
@@ -61,8 +61,8 @@ probes_open(struct engine *engine)
 
         if (!probe_fits(node))
             continue;
-        node->probe = probe_new(node->ctx.n_outlets);
-        node->ctx.outlets = node->probe->out.outlets;
+        node->probe = probe_new(node->ctx.outlets.n);
+        node->ctx.outlets.port = node->probe->out.outlets;
     }
     atomic_fetch_add(&engine->taps, 1);
 }

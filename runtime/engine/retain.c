@@ -40,15 +40,15 @@ struct retain {
     struct timer_list event_timers, clock_timers; /* with `saved` */
     uint32_t n_calls, cap_calls;
     struct call *calls; /* since then */
-    struct msgvec messages;
+    struct hde_msgvec messages;
     size_t bytes;
 
     bool is_broken, is_feeding;
     uint32_t n_marks;
     uint32_t *marks;         /* lengths of the targets of all outlets before the call at hand */
     uint64_t counted[STATS_COUNTERS]; /* then */
-    struct outlet *nowhere;
-    struct msgvec fed;       /* messages of a call that is made again */
+    struct hde_outlet *nowhere;
+    struct hde_msgvec fed;       /* messages of a call that is made again */
 
     uint32_t n_aside, cap_aside;
     struct aside *aside;
@@ -69,8 +69,8 @@ count_targets(const struct node *node)
 {
     uint32_t n = 0;
 
-    for (uint32_t p = 0; p < node->ctx.n_outlets; p++)
-        n += node->ctx.outlets[p].n_targets;
+    for (uint32_t p = 0; p < node->ctx.outlets.n; p++)
+        n += node->ctx.outlets.port[p].n_targets;
     return n;
 }
 
@@ -98,7 +98,9 @@ retain_attach(struct node *node)
     self = node->retain = xcalloc(1, sizeof *self);
     self->policy = policy_of(def);
     self->restarts = xcalloc((size_t)self->policy.limit + 1, sizeof *self->restarts);
-    self->nowhere = xcalloc(node->ctx.n_outlets + 1, sizeof *self->nowhere);
+    self->nowhere = xcalloc(node->ctx.outlets.n + 1, sizeof *self->nowhere);
+    for (uint32_t p = 0; p < node->ctx.outlets.n; p++)
+        outlet_set(&self->nowhere[p], 0, NULL);
 }
 
 static void
@@ -242,9 +244,9 @@ mark(struct node *node)
         self->marks = xrealloc(self->marks, n * sizeof *self->marks);
     }
     n = 0;
-    for (uint32_t p = 0; p < node->ctx.n_outlets; p++)
-        for (uint32_t t = 0; t < node->ctx.outlets[p].n_targets; t++)
-            self->marks[n++] = node->ctx.outlets[p].targets[t]->n;
+    for (uint32_t p = 0; p < node->ctx.outlets.n; p++)
+        for (uint32_t t = 0; t < node->ctx.outlets.port[p].n_targets; t++)
+            self->marks[n++] = node->ctx.outlets.port[p].targets[t]->n;
     counters(node, self->counted, false);
 }
 
@@ -255,9 +257,9 @@ take_back(struct node *node)
     struct retain *self = node->retain;
     uint32_t n = 0;
 
-    for (uint32_t p = 0; p < node->ctx.n_outlets; p++)
-        for (uint32_t t = 0; t < node->ctx.outlets[p].n_targets; t++, n++) {
-            struct msgvec *vec = node->ctx.outlets[p].targets[t];
+    for (uint32_t p = 0; p < node->ctx.outlets.n; p++)
+        for (uint32_t t = 0; t < node->ctx.outlets.port[p].n_targets; t++, n++) {
+            struct hde_msgvec *vec = node->ctx.outlets.port[p].targets[t];
 
             while (vec->n > self->marks[n])
                 hde_msg_drop(vec->item[--vec->n]);
@@ -269,7 +271,7 @@ take_back(struct node *node)
 static void
 give_back_messages(struct node *node, uint32_t start)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
 
     for (uint32_t i = start; i < batch->n; i++)
         if (!batch->msg[i])
@@ -290,7 +292,7 @@ static void
 note_failure(struct node *node, bool was_batch)
 {
     struct retain *self = node->retain;
-    const hde_batch *batch = &node->in.batch;
+    const hde_batch *batch = &node->in;
     struct aside *last = &self->last;
 
     self->is_broken = true;
@@ -350,16 +352,17 @@ static hde_status
 batch_again(struct node *node, const struct call *call, uint32_t first)
 {
     struct retain *self = node->retain;
-    struct inbatch in = {.batch = {.port = call->port,
-                                   .n = call->n,
-                                   .tick = call->tick,
-                                   .now_ns = call->now_ns,
-                                   .watermark_ns = call->port_watermark_ns}};
+    hde_batch in = {.size = sizeof in,
+                    .port = call->port,
+                    .n = call->n,
+                    .tick = call->tick,
+                    .now_ns = call->now_ns,
+                    .watermark_ns = call->port_watermark_ns};
     hde_status status;
 
     for (uint32_t i = 0; i < call->n; i++)
         msgvec_push(&self->fed, hde_msg_keep(self->messages.item[first + i]));
-    in.batch.msg = self->fed.item;
+    in.msg = self->fed.item;
     status = ctx_batch(&node->ctx, &in);
     for (uint32_t i = 0; i < call->n; i++)
         hde_msg_drop(self->fed.item[i]);
@@ -407,7 +410,7 @@ static hde_status
 renew(struct node *node)
 {
     struct retain *self = node->retain;
-    struct outlet *outlets = node->ctx.outlets;
+    struct hde_outlet *outlets = node->ctx.outlets.port;
     int level = atomic_load(&node->ctx.log_level);
     int64_t now_ns = node->ctx.now_ns, watermark_ns = node->ctx.watermark_ns;
     bool is_ending = node->is_ending;
@@ -427,12 +430,12 @@ renew(struct node *node)
         set_timers(&node->event_timers, &self->event_timers);
         set_timers(&node->clock_timers, &self->clock_timers);
     }
-    node->ctx.outlets = self->nowhere;
+    node->ctx.outlets.port = self->nowhere;
     atomic_store(&node->ctx.log_level, HDE_ERROR);
     if (status == HDE_OK)
         status = feed(node);
     atomic_store(&node->ctx.log_level, level);
-    node->ctx.outlets = outlets;
+    node->ctx.outlets.port = outlets;
     node->is_ending = is_ending;
     node->ctx.now_ns = now_ns;
     node->ctx.watermark_ns = watermark_ns;
@@ -509,7 +512,7 @@ static void
 note_batch(struct node *node, uint32_t start, uint32_t end)
 {
     struct retain *self = node->retain;
-    const hde_batch *batch = &node->in.batch;
+    const hde_batch *batch = &node->in;
     struct call *call;
 
     if (end == start)
@@ -528,7 +531,7 @@ note_batch(struct node *node, uint32_t start, uint32_t end)
 hde_status
 retain_batch(struct node *node)
 {
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
     uint32_t start = batch->done, end;
     hde_status status;
 
@@ -714,7 +717,7 @@ bool
 retain_puts_aside(struct node *node)
 {
     const struct retain *self = node->retain;
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
 
     for (uint32_t i = 0; i < self->n_aside; i++) {
         const struct aside *aside = &self->aside[i];

@@ -26,6 +26,7 @@
 #define WM_NONE INT64_MIN
 #define WM_END INT64_MAX
 #define WM_IDLE (INT64_MAX - 1)
+#define WM_UNSEEN (INT64_MIN + 1)
 
 enum {
     TURN_MESSAGES = 256,
@@ -42,7 +43,7 @@ struct fed;     /* feed.h */
 
 struct inlet { /* one edge that ends at a port */
     struct edge *edge;
-    struct msgvec *vec; /* where its messages of this tick are */
+    struct hde_msgvec *vec; /* where its messages of this tick are */
     const int64_t *wm;
 };
 
@@ -50,15 +51,15 @@ struct port {
     uint32_t n_inlets;
     struct inlet
         *inlets; /* in the order of the graph's edges, replicas of one edge in their order */
-    struct msgvec joined; /* with several inlets */
+    struct hde_msgvec joined; /* with several inlets */
 };
 
 /* Where emissions go that have no tick yet: those of sources and of impure operators. */
 struct capture {
     uint32_t n;
-    struct msgvec *port;
-    struct outlet *outlets;
-    struct msgvec **targets;
+    struct hde_msgvec *port;
+    struct hde_outlet *outlets;
+    struct hde_msgvec **targets;
 };
 
 enum node_step { STEP_PORTS, STEP_CALL };
@@ -67,24 +68,28 @@ struct node {
     hde_ctx ctx; /* first: an hde_ctx is its node */
 
     /* hot: what every tick reads */
-    _Alignas(64) struct msgvec *vec; /* of the only inlet of the only port, if there is one */
+    _Alignas(64) struct hde_msgvec *vec; /* of the only inlet of the only port, if there is one */
     const int64_t *vec_wm;
-    struct stats_node *stats;
+    int64_t seen_wm; /* of vec, that wm and out_wm follow from; WM_UNSEEN: look again */
     int64_t wm;      /* what the operator sees; never goes back */
     int64_t out_wm;  /* wm, WM_IDLE or WM_END */
-    uint32_t n_ports, id; /* id: the slot of its counters, for life */
-    enum node_step step; /* where the current tick stands; survives a retry */
-    uint32_t port;
+    uint32_t calls, messages; /* of run_plain() since stats were told: exec_account() */
+    struct timers event_timers; /* its first field is in this line */
+
+    _Alignas(64) hde_batch in;
+    uint32_t label; /* id + 1, as stats_worker.node has it */
     bool is_plain;  /* one inlet, and what it emits belongs to the tick: run_plain() */
     bool is_impure; /* what it emits gets a tick of its own */
     bool is_firing, has_ended;
     bool keeps; /* on_error may skip: what it gets is kept until the call has succeeded */
     bool is_event_timer; /* is_firing: of the event time */
 
-    _Alignas(64) struct inbatch in;
-    _Alignas(64) struct timers event_timers;
+    struct stats_node *stats;
+    uint32_t n_ports, id; /* id: the slot of its counters, for life */
+    enum node_step step; /* where the current tick stands; survives a retry */
+    uint32_t port;
     struct port *ports;
-    struct msgvec *taken;  /* the messages that `in` lends */
+    struct hde_msgvec *taken;  /* the messages that `in` lends */
     struct source *source; /* NULL: not a source */
     int64_t backoff_ns;
     uint32_t attempts;
@@ -108,12 +113,12 @@ struct node {
     uint64_t mark;          /* sinks, recovering: ticks up to here are in store already */
     bool may_alarm;         /* may use hde_timer_after() and is no source */
     _Atomic bool closed;    /* no more posts */
-    struct outlet *outlets; /* the graph's; ctx.outlets are these, or capture's, or the probe's */
+    struct hde_outlet *outlets; /* the graph's; ctx's are these, or capture's, or the probe's */
     struct probe *probe;    /* sees what it emits (probe.h); NULL: nobody does */
     struct capture capture; /* sources, impure */
     uint32_t answers_out;   /* impure: answers on their way through the sequencer */
     struct timers clock_timers;
-    struct msgvec kept;     /* keeps: the messages of `taken` */
+    struct hde_msgvec kept;     /* keeps: the messages of `taken` */
     struct give_up *decided; /* what a log that is taken again has given up */
     uint64_t letter_tick;   /* of its last dead letters */
     uint32_t letter_index;  /* how many there were in that tick */
@@ -133,11 +138,11 @@ struct direct {
     enum { DIRECT_TIMER, DIRECT_ANSWER } kind;
     struct timer timer;   /* TIMER */
     uint32_t n_ports;     /* ANSWER */
-    struct msgvec port[]; /* ANSWER */
+    struct hde_msgvec port[]; /* ANSWER */
 };
 
 struct split { /* an output port of one instance towards the replicas of a node */
-    struct msgvec pending;
+    struct hde_msgvec pending;
     struct key key;
     uint32_t n;
     struct edge **edges;
@@ -171,6 +176,7 @@ struct actor {
     uint32_t at;                 /* node that the tick has come to */
     bool is_ordered;             /* the current tick counts for progress (not so a view's) */
     bool is_sampled;             /* the current tick is timed */
+    bool is_counting;            /* nodes have counts for exec_account() */
     bool is_barrier;             /* the current tick is the cut of an epoch */
     bool is_gated;               /* what it does is seen outside: waits for the log (L2) */
     bool is_slow;                /* run_node() alone: it is timed, tapped, or goes on after a retry */
@@ -186,7 +192,7 @@ struct actor {
     uint32_t flush_at; /* node whose flush() comes next */
     uint32_t ticks, n_ended;
     struct direct *direct;
-    struct msgvec direct_item;
+    struct hde_msgvec direct_item;
     int64_t resume_ns; /* PARKED: monotonic time of the next try */
 
     /* why it does not run, for the watchdog (written by the worker, read by it) */
@@ -221,7 +227,7 @@ struct upstream {
 
 /* What one call of a source has emitted: one entry. */
 struct intake {
-    struct msgvec *port;
+    struct hde_msgvec *port;
     struct positions positions; /* behind it */
     int64_t event_ns; /* of the entry, under the virtual clock */
     int64_t watermark_ns;
@@ -295,7 +301,7 @@ struct sequencer {
     int64_t pace_mono_ns, pace_event_ns; /* virtual with a speed: where both clocks started */
     int64_t wait_ns; /* monotonic: when it wants to be called again; INT64_MAX: no wish */
     uint64_t said;   /* tick that the words of its edges say */
-    struct msgvec handed;
+    struct hde_msgvec handed;
     struct feeder feeder;
     /* taking a log again */
     const struct Hde__LogEntry *entry; /* the next one; NULL: to be read */
@@ -498,6 +504,9 @@ worker_turn_is_over(struct worker *worker)
 
 /* exec.c: runs the current tick of an actor from where it stands. False: parked or failed. */
 bool exec_tick(struct actor *actor);
+/* Tells stats what run_plain() has counted: at the end of a turn, and before others are told that
+ * the actor parks, fails or has ended. */
+void exec_account(struct actor *actor);
 /* Calls flush() of the sinks that have taken ticks; false: parked or failed. */
 bool exec_flush(struct actor *actor);
 /* event() of a node, with emissions captured or dropped. */
@@ -508,7 +517,13 @@ enum verdict exec_verdict(struct node *node, hde_status status);
 
 /* actor.c */
 bool actor_turn(struct actor *actor);      /* true: something moved */
-bool actor_can_start(struct actor *actor); /* ready, with credit on every output */
+bool actor_has_credit(struct actor *actor); /* on every output */
+static inline bool
+actor_can_start(struct actor *actor)
+{
+    return actor->state == ACTOR_READY && !actor->is_flushing &&
+           (!(actor->n_out | actor->is_blocked) || actor_has_credit(actor));
+}
 void actor_begin(struct actor *actor, uint64_t tick, int64_t now_ns);
 void actor_hold(struct actor *actor); /* READY: until actor->decision is durable */
 bool actor_run(struct actor *actor);     /* the tick that was begun, or goes on; true: finished */
@@ -517,12 +532,26 @@ bool actor_publish(struct actor *actor); /* rings, words, credit, asks; true: so
 void actor_wake_others(struct actor *actor); /* after the fence */
 uint64_t actor_word(struct actor *actor);
 /* Moves the messages to whatever the output port leads to; vec is empty then. */
-void node_dispatch(struct node *node, unsigned port, struct msgvec *vec);
+void node_give_each(struct node *node, unsigned port, struct hde_msgvec *vec);
+static inline void
+node_dispatch(struct node *node, unsigned port, struct hde_msgvec *vec)
+{
+    struct hde_msgvec *target = node->outlets[port].only;
+
+    if (node->outlets[port].n_targets == 1 && !target->n) {
+        struct hde_msgvec kept = *target;
+
+        *target = *vec;
+        *vec = kept;
+    } else {
+        node_give_each(node, port, vec);
+    }
+}
 /* Puts edge->pending, and a new watermark, on the edge as the batch of that tick. */
 void edge_put(struct edge *edge, const struct worker *worker, uint64_t tick, int64_t now_ns);
 /* Publishes ring and word; notes whom to wake. True: the reader may go on because of it. */
 bool edge_publish(struct edge *edge, const struct worker *worker, uint64_t word);
-uint32_t msgvec_lines(const struct msgvec *vec); /* memory of the messages in units of 64 bytes */
+uint32_t msgvec_lines(const struct hde_msgvec *vec); /* memory in units of 64 bytes */
 void edge_wake_reader(struct edge *edge, const struct worker *self);
 /* Credit of a block edge, with the accounts of waiting for it. */
 bool edge_has_credit(struct edge *edge, struct worker *worker);
@@ -530,6 +559,13 @@ bool edge_has_credit(struct edge *edge, struct worker *worker);
 /* intake.c: sources, on the thread that polls */
 bool source_step(struct source *source); /* one call, if it wants one and there is room */
 bool source_turn(struct source *source); /* the same on a thread of its own; true: it called */
+/* A source that the sequencing worker polls itself, while it does nothing but poll() with HDE_OK:
+ * its entries need no queue. Whether it is one now; and one poll(). POLLED_ENTRY: what came lies on
+ * the edges, and the tick that it gets has to run at once. POLLED_BESIDE: that is over, and
+ * whatever came is queued as by source_step(). Live only, and not while entries are written. */
+enum polled { POLLED_NOTHING, POLLED_ENTRY, POLLED_BESIDE };
+bool source_is_direct(struct source *source);
+enum polled source_poll(struct source *source);
 void source_event(struct source *source, const hde_event *event);
 struct intake *source_front(struct source *source); /* sequencer: NULL: nothing shown */
 void source_pop(struct source *source);

@@ -26,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 static const int64_t idle_source_ns = 10LL * NS_PER_S;
 
 static bool
@@ -129,6 +131,28 @@ may_go_idle(const struct worker *worker, const struct source *source)
            worker->mono_ns - source->last_entry_ns >= idle_source_ns;
 }
 
+/* Entries straight from poll() into the segment, as long as the source does nothing else. */
+static bool
+direct_source(struct worker *worker, struct source *source)
+{
+    struct actor *actor = source->node->actor;
+    const int64_t now_ns = worker_real_ns(worker);
+    bool moved = false;
+
+    actor->is_counting = true;
+    while (!worker_turn_is_over(worker) && actor_can_start(actor)) {
+        enum polled polled = source_poll(source);
+
+        worker->has_polled = true;
+        if (unlikely(polled != POLLED_ENTRY))
+            break;
+        actor_begin(actor, give_tick(worker, now_ns), now_ns);
+        actor_run(actor);
+        moved = true;
+    }
+    return moved;
+}
+
 /* One source, as far as its turn goes. */
 static bool
 live_source(struct worker *worker, struct source *source)
@@ -136,6 +160,12 @@ live_source(struct worker *worker, struct source *source)
     struct actor *actor = source->node->actor;
     bool moved = false;
 
+    if (!worker->engine->is_recording && source_is_direct(source)) {
+        if (!actor_can_start(actor))
+            return false;
+        if (direct_source(worker, source))
+            return true;
+    }
     while (!source->has_ended && !worker_turn_is_over(worker) && actor_can_start(actor)) {
         struct intake *entry = shown(worker, source);
 

@@ -24,8 +24,8 @@ struct turn {
     int64_t now_ns, wm;
     uint32_t n_calls, cap_calls;
     struct call *calls;
-    struct msgvec in;
-    struct msgvec out[]; /* by port */
+    struct hde_msgvec in;
+    struct hde_msgvec out[]; /* by port */
 };
 
 struct shadow {
@@ -39,7 +39,7 @@ struct shadow {
     uint32_t state_schema;
 
     struct capture out;  /* of the node */
-    struct outlet *before; /* ctx.outlets */
+    struct hde_outlet *before; /* ctx.outlets */
     bool was_plain, is_busy;
     int64_t wm;          /* of the node, when a turn was noted last */
     struct turn *turn;   /* that is noted */
@@ -101,13 +101,13 @@ add_call(struct turn *turn)
 }
 
 void
-shadow_batch(struct node *node, const struct msgvec *vec)
+shadow_batch(struct node *node, const struct hde_msgvec *vec)
 {
     struct turn *turn = turn_of(node);
     struct call *call = add_call(turn);
 
     call->port = node->port;
-    call->at_ns = node->in.batch.watermark_ns;
+    call->at_ns = node->in.watermark_ns;
     call->first = turn->in.n;
     call->n = vec->n;
     for (uint32_t i = 0; i < vec->n; i++)
@@ -161,7 +161,7 @@ shadow_pass(struct node *node)
     struct capture *out = &self->out;
 
     for (uint32_t p = 0; p < out->n; p++) {
-        struct msgvec *vec = &out->port[p];
+        struct hde_msgvec *vec = &out->port[p];
 
         for (uint32_t i = 0; i < vec->n; i++)
             msgvec_push(&turn_of(node)->out[p], hde_msg_keep(vec->item[i]));
@@ -206,9 +206,9 @@ begin_now(void *arg)
     for (uint32_t i = 0; i < node->event_timers.n; i++)
         timers_set(&self->timers, node->event_timers.heap[i].id, node->event_timers.heap[i].at_ns);
     self->wm = node->wm;
-    self->before = node->ctx.outlets;
+    self->before = node->ctx.outlets.port;
     self->was_plain = node->is_plain;
-    node->ctx.outlets = self->out.outlets;
+    node->ctx.outlets.port = self->out.outlets;
     node->is_plain = false;
     node->shadow = self;
 }
@@ -225,7 +225,7 @@ end_now(void *arg)
     }
     self->is_busy = false;
     node->shadow = NULL;
-    node->ctx.outlets = self->before;
+    node->ctx.outlets.port = self->before;
     node->is_plain = self->was_plain;
 }
 
@@ -345,15 +345,14 @@ static bool
 run_batch(struct shadow *self, struct turn *turn, const struct call *call, struct err *err)
 {
     hde_ctx *ctx = &self->instance->ctx;
-    struct inbatch in = {0};
-    hde_batch *batch = &in.batch;
+    hde_batch in = {.size = sizeof in,
+                    .port = call->port,
+                    .msg = turn->in.item + call->first,
+                    .tick = turn->tick,
+                    .now_ns = turn->now_ns,
+                    .watermark_ns = call->at_ns};
+    hde_batch *batch = &in;
 
-    *batch = (hde_batch){.size = sizeof(hde_batch),
-                         .port = call->port,
-                         .msg = turn->in.item + call->first,
-                         .tick = turn->tick,
-                         .now_ns = turn->now_ns,
-                         .watermark_ns = call->at_ns};
     while (batch->done < call->n) {
         hde_msg *first = batch->msg[batch->done];
         int64_t limit_ns = first->event_ns - 1 < turn->wm ? first->event_ns - 1 : turn->wm;
@@ -401,7 +400,7 @@ compare(struct shadow *self, const struct turn *turn, struct err *err)
     const char *node = self->node->def->name;
 
     for (uint32_t p = 0; p < self->got.n; p++) {
-        const struct msgvec *old = &turn->out[p], *new = &self->got.port[p];
+        const struct hde_msgvec *old = &turn->out[p], *new = &self->got.port[p];
         const char *port = self->node->ctx.op->outputs[p].name;
         hde_text where = {0};
 
@@ -538,11 +537,11 @@ shadow_begin(struct node *node, struct instance *lent, bool keeps_state, double 
     self->timers = TIMERS_NONE;
     self->tail = &self->queue;
     pthread_mutex_init(&self->lock, NULL);
-    capture_init(&self->out, node->ctx.n_outlets);
-    capture_init(&self->got, node->ctx.n_outlets);
+    capture_init(&self->out, node->ctx.outlets.n);
+    capture_init(&self->got, node->ctx.outlets.n);
     lent->ctx.host = &shadow_host;
     lent->ctx.owner = self;
-    lent->ctx.outlets = self->got.outlets;
+    lent->ctx.outlets.port = self->got.outlets;
     lent->ctx.log_level = HDE_ERROR + 1;
     if (keeps_state)
         self->state = msg_new(msg_pool_current(), node->ctx.op->state_type);
@@ -576,7 +575,7 @@ shadow_end(struct shadow *self)
     }
     if (self->is_busy) {
         self->node->shadow = NULL;
-        self->node->ctx.outlets = self->before;
+        self->node->ctx.outlets.port = self->before;
     }
     shadow_free(self);
 }

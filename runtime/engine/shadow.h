@@ -26,7 +26,7 @@ uint64_t shadow_compared(const struct shadow *self); /* messages */
 void shadow_end(struct shadow *self);
 
 /* The node's thread: what it is given, and what has come of its part of a tick. */
-void shadow_batch(struct node *node, const struct msgvec *vec);
+void shadow_batch(struct node *node, const struct hde_msgvec *vec);
 void shadow_timer(struct node *node);
 void shadow_pass(struct node *node);
 

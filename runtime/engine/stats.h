@@ -28,7 +28,9 @@ enum {
     STATS_EDGE_NAME = 264,
     STATS_BUILD = 80,    /* a build id in hex */
     STATS_DROPS = 2,
-    STATS_SAMPLE = 64, /* every 64th tick of an actor is timed */
+    STATS_SAMPLE = 64,  /* every 64th tick of an actor is timed, */
+    STATS_SELDOM = 512, /* every 512th once there have been */
+    STATS_MANY = 4096,
 };
 /* Instead of the number of a node or edge of the graph: nobody has the slot; somebody has it who is
  * not shown (yet, or any more). */

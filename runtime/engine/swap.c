@@ -233,8 +233,7 @@ instance_shell(struct node *node)
                               .event_ns = now_ns,
                               .watermark_ns = WM_NONE,
                               .log_level = HDE_INFO,
-                              .n_outlets = count_ports(node->def->op->outputs),
-                              .outlets = node->outlets};
+                              .outlets = {count_ports(node->def->op->outputs), node->outlets}};
     instance->node = node;
     instance->build_id = node->def->build_id ? node->def->build_id : "";
     return instance;
@@ -658,7 +657,7 @@ place_of(const struct node *node)
     } else if (node->step == STEP_CALL) {
         place.step = PLACE_CALL;
         place.port = node->port;
-        place.done = node->in.batch.done;
+        place.done = node->in.done;
     } else if (index_of(node) >= actor->at) {
         place.tick--; /* the tick waits in front of this node */
     }
@@ -743,7 +742,7 @@ swap_before_batch(struct node *node)
 {
     struct swap *swap = node->probation;
     const struct swap_place *place = &swap->place;
-    hde_batch *batch = &node->in.batch;
+    hde_batch *batch = &node->in;
 
     if (!swap->has_place || place->step != PLACE_CALL || place->tick != node->actor->tick ||
         place->port != node->port)

@@ -352,7 +352,7 @@ struct child {
     const hde_operator *op;
     struct said said;
     hde_ctx ctx;
-    struct msgvec emitted;
+    struct hde_msgvec emitted;
 };
 
 /* What the plugin prints goes nowhere. */
@@ -412,8 +412,8 @@ static bool
 make_instance(struct child *self)
 {
     size_t n = count_ports(self->op->outputs);
-    struct outlet *outlets = arena_alloc(&self->arena, (n + 1) * sizeof *outlets);
-    struct msgvec **target = arena_alloc(&self->arena, sizeof(struct msgvec *));
+    struct hde_outlet *outlets = arena_alloc(&self->arena, (n + 1) * sizeof *outlets);
+    struct hde_msgvec **target = arena_alloc(&self->arena, sizeof(struct hde_msgvec *));
     struct diags diags = {0};
     void *state = arena_alloc(&self->arena, self->op->state_size + 64);
     bool ok;
@@ -435,8 +435,7 @@ make_instance(struct child *self)
                           .event_ns = self->trial->now_ns,
                           .watermark_ns = INT64_MIN,
                           .log_level = HDE_ERROR + 1,
-                          .n_outlets = (uint32_t)n,
-                          .outlets = outlets};
+                          .outlets = {(uint32_t)n, outlets}};
     return ok;
 }
 
@@ -463,13 +462,13 @@ give(struct child *self, const Hde__TrialMessage *message)
     hde_msg *msg = type ? msg_unpack(msg_pool_current(), type, message->body.data,
                                      message->body.len)
                         : NULL;
-    struct inbatch in = {.batch = {.size = sizeof in,
-                                   .port = message->port,
-                                   .n = 1,
-                                   .msg = &msg,
-                                   .tick = FIRST_TICK,
-                                   .now_ns = self->ctx.now_ns,
-                                   .watermark_ns = INT64_MIN}};
+    hde_batch in = {.size = sizeof in,
+                    .port = message->port,
+                    .n = 1,
+                    .msg = &msg,
+                    .tick = FIRST_TICK,
+                    .now_ns = self->ctx.now_ns,
+                    .watermark_ns = INT64_MIN};
     hde_status status;
 
     if (!msg)

@@ -395,6 +395,8 @@ publish_all(struct worker *worker)
     if (worker->sequencer)
         moved |= sequencer_publish(worker);
     for (uint32_t i = 0; i < worker->n_actors; i++) {
+        if (worker->actors[i]->is_counting)
+            exec_account(worker->actors[i]);
         moved |= actor_publish(worker->actors[i]);
         worker_step(worker);
     }

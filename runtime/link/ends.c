@@ -40,7 +40,7 @@ fail(const hde_ctx *ctx, const struct err *err)
 static hde_status
 put(hde_ctx *ctx, struct link *link, uint64_t tick, hde_msg *const *msg, uint32_t n)
 {
-    const struct msgvec vec = {(hde_msg **)(uintptr_t)msg, n, n};
+    const struct hde_msgvec vec = {(hde_msg **)(uintptr_t)msg, n, n};
     struct engine *engine = node_of(ctx)->engine;
     struct record record = {.tick = tick,
                             .now_ns = ctx->now_ns,
@@ -224,7 +224,7 @@ in_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t
 }
 
 static hde_status
-enter(hde_ctx *ctx, const struct record *record, struct msgvec *vec)
+enter(hde_ctx *ctx, const struct record *record, struct hde_msgvec *vec)
 {
     uint8_t at[8];
 
@@ -244,7 +244,7 @@ in_poll(hde_ctx *ctx, void *state)
 {
     struct end *self = state;
     struct record record;
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
     struct err err = {0};
 
     link_heard(self->link, LINK_RECEIVER);

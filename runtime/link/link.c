@@ -38,7 +38,7 @@ struct item {
     uint64_t taken; /* messages */
     bool in_memory; /* one frame */
     struct record record;
-    struct msgvec vec;
+    struct hde_msgvec vec;
 };
 
 struct bell_state {
@@ -126,7 +126,7 @@ show_kept(struct link *self)
 }
 
 /* Takes the first item away. The messages are dropped by the caller, without the lock. */
-static struct msgvec
+static struct hde_msgvec
 pop_item(struct link *self)
 {
     struct item *item = item_at(self, 0);
@@ -253,7 +253,7 @@ read_bytes(struct link *self, const uint8_t *bytes, size_t size, struct err *err
 
 /* The frame that read_bytes() has read. */
 static bool
-unpack_messages(struct link *self, struct record *record, struct msgvec *to, struct err *err)
+unpack_messages(struct link *self, struct record *record, struct hde_msgvec *to, struct err *err)
 {
     const struct frame *frame = &self->read;
 
@@ -639,7 +639,7 @@ link_seek(struct link *self, uint64_t tick, struct err *err)
 }
 
 static void
-forget(struct msgvec *vec)
+forget(struct hde_msgvec *vec)
 {
     msgvec_drop_all(vec);
     msgvec_fini(vec);
@@ -649,7 +649,7 @@ forget(struct msgvec *vec)
 static void
 release(struct link *self, uint64_t tick)
 {
-    struct msgvec gone[64];
+    struct hde_msgvec gone[64];
     size_t n;
     uint64_t needed;
 
@@ -689,7 +689,7 @@ gone(struct link *self, struct err *err)
 /* The first frame of the run above the tick `have`. */
 static enum link_take
 read_frame(struct link *self, const struct item *item, uint64_t have, uint64_t covered,
-           struct record *record, struct msgvec *to, struct err *err)
+           struct record *record, struct hde_msgvec *to, struct err *err)
 {
     struct seglog_record found;
     bool is_found = false;
@@ -780,7 +780,7 @@ link_drop_marker(struct link *self)
 }
 
 enum link_take
-link_take(struct link *self, struct record *record, struct msgvec *to, struct err *err)
+link_take(struct link *self, struct record *record, struct hde_msgvec *to, struct err *err)
 {
     enum link_take result = LINK_EMPTY;
     struct item item = {0};
@@ -897,7 +897,7 @@ link_save(struct link *self, hde_msg *msg)
 static bool
 load_frame(struct link *self, const Hde__LinkItem *saved, struct err *err)
 {
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
     struct record record;
     bool ok = read_bytes(self, saved->frame.data, saved->frame.len, err) &&
               unpack_messages(self, &record, &vec, err);

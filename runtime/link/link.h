@@ -62,7 +62,7 @@ enum link_take { LINK_FRAME, LINK_EMPTY, LINK_DAMAGED };
  * (HDE-R070): they are not kept any more. Comes before the first take. */
 bool link_seek(struct link *link, uint64_t tick, struct err *err);
 /* The next frame: the caller gets references. DAMAGED: it is gone or cannot be read, err says why. */
-enum link_take link_take(struct link *link, struct record *record, struct msgvec *to,
+enum link_take link_take(struct link *link, struct record *record, struct hde_msgvec *to,
                          struct err *err);
 void link_cover(struct link *link, uint64_t tick);
 /* Whether there is a frame, or may come one. */

@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 struct queue {
-    struct msgvec vec;
+    struct hde_msgvec vec;
     uint32_t head; /* pulled so far */
-    struct msgvec *target;
+    struct hde_msgvec *target;
 };
 
 struct timer {
@@ -66,7 +66,7 @@ struct hde_harness {
     struct arena arena;    /* parameter texts, names */
     const char *params;    /* as the test wrote them */
     struct queue *queues;  /* one an output */
-    struct msgvec *parked; /* one an input: what batch() left with HDE_RETRY */
+    struct hde_msgvec *parked; /* one an input: what batch() left with HDE_RETRY */
     unsigned n_inputs;
     uint64_t tick;
     struct timers event_timers, processing_timers;
@@ -305,8 +305,8 @@ static void
 settle(hde_harness *h)
 {
     ctx_scratch_reset(&h->ctx);
-    for (uint32_t i = 0; i < h->ctx.n_outlets; i++) {
-        const struct msgvec *vec = &h->queues[i].vec;
+    for (uint32_t i = 0; i < h->ctx.outlets.n; i++) {
+        const struct hde_msgvec *vec = &h->queues[i].vec;
         const ProtobufCMessageDescriptor *type = h->ctx.op->outputs[i].types[0];
 
         for (uint32_t j = h->queues[i].head; j < vec->n; j++) {
@@ -358,12 +358,12 @@ make_outlets(hde_harness *h)
 {
     hde_ctx *ctx = &h->ctx;
 
-    ctx->n_outlets = count_ports(ctx->op->outputs);
-    ctx->outlets = arena_alloc(&h->arena, ctx->n_outlets * sizeof *ctx->outlets);
-    h->queues = arena_alloc(&h->arena, ctx->n_outlets * sizeof *h->queues);
-    for (uint32_t i = 0; i < ctx->n_outlets; i++) {
+    ctx->outlets.n = count_ports(ctx->op->outputs);
+    ctx->outlets.port = arena_alloc(&h->arena, ctx->outlets.n * sizeof *ctx->outlets.port);
+    h->queues = arena_alloc(&h->arena, ctx->outlets.n * sizeof *h->queues);
+    for (uint32_t i = 0; i < ctx->outlets.n; i++) {
         h->queues[i].target = &h->queues[i].vec;
-        outlet_set(&ctx->outlets[i], 1, &h->queues[i].target);
+        outlet_set(&ctx->outlets.port[i], 1, &h->queues[i].target);
     }
     h->n_inputs = count_ports(ctx->op->inputs);
     h->parked = arena_alloc(&h->arena, h->n_inputs * sizeof *h->parked);
@@ -439,7 +439,7 @@ hde_harness_close(hde_harness *h)
     h->posts.closed = true;
     pthread_mutex_unlock(&h->posts.lock);
     close_instance(h);
-    for (uint32_t i = 0; i < h->ctx.n_outlets; i++) {
+    for (uint32_t i = 0; i < h->ctx.outlets.n; i++) {
         for (; h->queues[i].head < h->queues[i].vec.n; h->queues[i].head++)
             hde_msg_drop(h->queues[i].vec.item[h->queues[i].head]);
         h->queues[i].vec.n = 0;
@@ -515,31 +515,32 @@ check_type(const hde_harness *h, const hde_port *port, const hde_msg *msg)
 /* Runs batch() over what is there, past what is rejected. Drops what was worked on; what is left
  * moves to the front. */
 static hde_status
-run_batch(hde_harness *h, unsigned port, struct msgvec *vec)
+run_batch(hde_harness *h, unsigned port, struct hde_msgvec *vec)
 {
-    struct inbatch in = {.batch = {.port = port,
-                                   .n = vec->n,
-                                   .msg = vec->item,
-                                   .tick = h->tick,
-                                   .now_ns = h->ctx.now_ns,
-                                   .watermark_ns = h->ctx.watermark_ns}};
+    hde_batch in = {.size = sizeof in,
+                    .port = port,
+                    .n = vec->n,
+                    .msg = vec->item,
+                    .tick = h->tick,
+                    .now_ns = h->ctx.now_ns,
+                    .watermark_ns = h->ctx.watermark_ns};
     hde_status status, last = HDE_OK;
     uint32_t gone;
 
     do {
         status = ctx_batch(&h->ctx, &in);
         settle(h);
-        if (in.batch.done > vec->n)
+        if (in.done > vec->n)
             misuse("%s counted batch->done past batch->n", h->ctx.op->name);
-        if (status == HDE_OK && in.batch.done < vec->n)
-            misuse("%s returned HDE_OK with batch->done %u of %u", h->ctx.op->name, in.batch.done,
+        if (status == HDE_OK && in.done < vec->n)
+            misuse("%s returned HDE_OK with batch->done %u of %u", h->ctx.op->name, in.done,
                    vec->n);
-        if (status == HDE_REJECT && in.batch.done == vec->n)
+        if (status == HDE_REJECT && in.done == vec->n)
             misuse("%s rejected a message behind the last", h->ctx.op->name);
         if (status != HDE_OK)
             last = status;
-    } while (status == HDE_REJECT && ++in.batch.done < vec->n);
-    gone = status == HDE_RETRY ? in.batch.done : vec->n;
+    } while (status == HDE_REJECT && ++in.done < vec->n);
+    gone = status == HDE_RETRY ? in.done : vec->n;
     for (uint32_t i = 0; i < gone; i++)
         hde_msg_drop(vec->item[i]);
     memmove(vec->item, vec->item + gone, (vec->n - gone) * sizeof *vec->item);
@@ -551,7 +552,7 @@ hde_status
 hde_harness_push_all(hde_harness *h, const char *port, hde_msg **taken, uint32_t n)
 {
     unsigned i = find_port(h, h->ctx.op->inputs, "input", port);
-    struct msgvec *vec = &h->parked[i];
+    struct hde_msgvec *vec = &h->parked[i];
 
     for (uint32_t j = 0; j < n; j++) {
         check_type(h, &h->ctx.op->inputs[i], taken[j]);

@@ -28,7 +28,7 @@ static void
 put(struct drop_store *store, uint64_t tick)
 {
     hde_msg *msg = msg_new(msg_pool_current(), &hde__sample__descriptor);
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
 
     ((Hde__Sample *)msg->body)->sequence = tick;
     msgvec_push(&vec, msg);
@@ -41,7 +41,7 @@ static uint64_t
 hand_over(struct drop_store *store, uint64_t tick, uint64_t *cause)
 {
     struct record record;
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
     uint64_t digits = 0;
 
     if (drop_hand_over(store, tick, &record, &vec, 256, cause))

@@ -103,7 +103,7 @@ static struct record
 take(struct rig *rig)
 {
     struct record front;
-    struct msgvec got = {0};
+    struct hde_msgvec got = {0};
 
     assert_true(ring_front(rig->edge.in, &front));
     ring_take(rig->edge.in, &front, &got);

@@ -72,7 +72,7 @@ open_link(const struct link_config *config)
 static enum link_put
 put_n(struct link *link, uint64_t tick, uint32_t n, bool is_new, struct err *err)
 {
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
     struct record record = {.tick = tick, .watermark_ns = (int64_t)tick * 10, .n = n};
     enum link_put result;
 
@@ -103,7 +103,7 @@ put(struct link *link, uint64_t tick)
 static uint64_t
 take(struct link *link)
 {
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
     struct record record = {0};
     struct err err = {0};
     struct timespec begin, now;
@@ -339,7 +339,7 @@ test_a_receiver_without_its_store_is_an_error(void **state)
     struct link_config config = config_of();
     struct link *link = open_link(&config);
     struct record record;
-    struct msgvec vec = {0};
+    struct hde_msgvec vec = {0};
     struct err err = {0};
 
     put(link, 1);
@@ -495,7 +495,7 @@ test_nothing_behind_a_marker_is_taken(void **state)
     for (uint64_t tick = 5; tick <= 6; tick++)
         put(link, tick);
     for (uint64_t tick = 1; tick <= 4; tick++) {
-        struct msgvec vec = {0};
+        struct hde_msgvec vec = {0};
         struct record record;
         struct err err = {0};
 

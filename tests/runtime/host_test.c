@@ -10,9 +10,9 @@
 
 #define SAMPLE (&hde__sample__descriptor)
 
-static struct msgvec first, second;
-static struct msgvec *both[] = {&first, &second};
-static struct outlet outlets[3];
+static struct hde_msgvec first, second;
+static struct hde_msgvec *both[] = {&first, &second};
+static struct hde_outlet outlets[3];
 static struct said said;
 static hde_ctx ctx;
 
@@ -30,8 +30,7 @@ setup(void **state)
     outlet_set(&outlets[2], 0, NULL);
     ctx = (hde_ctx){.node = "n",
                     .graph = "g",
-                    .n_outlets = 3,
-                    .outlets = outlets,
+                    .outlets = {3, outlets},
                     .said = &said,
                     .event_ns = 5,
                     .log_level = HDE_INFO,
@@ -104,7 +103,7 @@ new_messages_get_the_event_time_of_the_message_being_worked_on(void **state)
 {
     static const hde_operator op = {.size = sizeof op, .name = "t/t", .batch = take_every_other};
     hde_msg *msg[4];
-    struct inbatch in = {.batch = {.size = sizeof in.batch, .n = 4, .msg = msg}};
+    hde_batch in = {.size = sizeof in, .n = 4, .msg = msg};
 
     for (int i = 0; i < 4; i++) {
         msg[i] = msg_new(msg_pool_current(), SAMPLE);

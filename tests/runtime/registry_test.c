@@ -94,7 +94,7 @@ each_wrong_plugin_is_refused_with_its_code(void **state)
         const char *file, *code, *text;
     } rows[] = {
         {"no-such-file.so", "HDE-P001", "No such file"},
-        {"wrong_abi.so", "HDE-P007", "has plugin ABI 99, this runtime has 1"},
+        {"wrong_abi.so", "HDE-P007", "has plugin ABI 99, this runtime has 2"},
         {"wrong_magic.so", "HDE-P006", "is not a plugin table"},
         {"no_table.so", "HDE-P006", "is not a plugin table"},
         {"wrong_size.so", "HDE-P008", "impossible sizes (table 4000"},

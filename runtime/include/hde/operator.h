@@ -66,6 +66,7 @@ typedef struct hde_batch {
     uint64_t tick;        /* number of the entry in the ingress log that caused this */
     int64_t now_ns;       /* processing time of that entry */
     int64_t watermark_ns; /* no message with a smaller event time follows on this port */
+    int64_t event_ns;     /* the runtime's: of the message that was taken last */
 } hde_batch;
 
 /* A tick has the start of its part in the upper bits, so ticks of
@@ -73,7 +74,16 @@ typedef struct hde_batch {
 #define HDE_TICK_INCARNATION(tick) ((tick) >> 40)
 
 /* Gives you the reference to batch->msg[i] (the slot becomes NULL). */
-hde_msg *hde_take(hde_batch *batch, uint32_t i);
+static inline hde_msg *
+hde_take(hde_batch *batch, uint32_t i)
+{
+    hde_msg *msg = batch->msg[i];
+
+    batch->msg[i] = NULL;
+    if (msg) /* new messages still get its event time */
+        batch->event_ns = msg->event_ns;
+    return msg;
+}
 
 /* A new message with an initialised body; its event time is that of the message being worked on
  * (sources set event_ns themselves). Never NULL. */
@@ -94,8 +104,37 @@ void hde_msg_share(hde_msg *msg, const hde_msg *with);
 hde_msg *hde_msg_keep(const hde_msg *msg); /* one more reference, until hde_msg_drop() */
 void hde_msg_drop(const hde_msg *msg);     /* NULL is fine */
 
-/* Sends on an output port (index into outputs). Never fails and never blocks. */
-void hde_emit(hde_ctx *ctx, unsigned port, hde_msg *taken);
+/* Sends on an output port (index into outputs). Never fails and never blocks. Most ports lead to
+ * one place that has room: that much is done here, on what hde_ctx begins with (the runtime's). */
+struct hde_msgvec {
+    hde_msg **item;
+    uint32_t n, cap;
+};
+struct hde_outlet {
+    struct hde_msgvec *only; /* the one target; without room if there is none or more than one */
+    uint32_t n_targets;
+    struct hde_msgvec **targets;
+};
+struct hde_outlets {
+    uint32_t n;
+    struct hde_outlet *port;
+};
+void hde_emit_any(hde_ctx *ctx, unsigned port, hde_msg *taken); /* in any case */
+static inline void
+hde_emit(hde_ctx *ctx, unsigned port, hde_msg *taken)
+{
+    const struct hde_outlets *outlets = (const struct hde_outlets *)(const void *)ctx;
+
+    if (port < outlets->n) {
+        struct hde_msgvec *vec = outlets->port[port].only;
+
+        if (vec->n < vec->cap) {
+            vec->item[vec->n++] = taken;
+            return;
+        }
+    }
+    hde_emit_any(ctx, port, taken);
+}
 void hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg); /* keep, then emit */
 
 /* ---- Help yourself ------------------------------------------------------------------------ */
@@ -289,7 +328,7 @@ typedef struct hde_operator {
 /* ---- The plugin --------------------------------------------------------------------------- */
 
 #define HDE_PLUGIN_MAGIC 0x31454448u /* "HDE1" */
-#define HDE_ABI 1u                   /* grows when an old plugin can no longer be loaded */
+#define HDE_ABI 2u                   /* grows when an old plugin can no longer be loaded */
 
 typedef struct hde_plugin_table {
     uint32_t magic, abi;
