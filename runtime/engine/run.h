@@ -179,7 +179,7 @@ struct actor {
     bool is_counting;            /* nodes have counts for exec_account() */
     bool is_barrier;             /* the current tick is the cut of an epoch */
     bool is_gated;               /* what it does is seen outside: waits for the log (L2) */
-    bool is_slow;                /* run_node() alone: it is timed, tapped, or goes on after a retry */
+    bool is_slow;                /* run_node() alone: timed, tapped, or after a retry */
     bool is_dirty;               /* something to publish */
     bool is_announced;           /* published since actor_wake_others() */
     bool is_blocked;             /* an output had no credit when it was last looked at */
