@@ -659,8 +659,10 @@ follow_watermark(struct node *node)
         node->wm = wm;
         STAT_SET(node->stats->watermark_ns, wm);
     }
-    node->in.watermark_ns = node->ctx.watermark_ns = node->out_wm = node->wm;
+    node->out_wm = node->wm;
     node->seen_wm = wm;
+    if (!node->source) /* ctx is its poller's, which may be another thread */
+        node->in.watermark_ns = node->ctx.watermark_ns = node->wm;
     return true;
 }
 
