@@ -395,6 +395,8 @@ pg_rollback(struct pg *pg)
         return;
     if (PQstatus(pg->conn) == CONNECTION_BAD || PQpipelineStatus(pg->conn) != PQ_PIPELINE_OFF)
         pg_part(pg);
+    else if (PQtransactionStatus(pg->conn) == PQTRANS_ACTIVE)
+        pg_part(pg); /* inside of a COPY */
     else if (PQtransactionStatus(pg->conn) != PQTRANS_IDLE)
         PQclear(PQexec(pg->conn, "ROLLBACK"));
 }
@@ -499,34 +501,38 @@ pg_rows_free(struct pg_rows *rows)
     *rows = (struct pg_rows){0};
 }
 
-static bool
-send_rows(struct pg *pg, const struct pg_rows *rows)
-{
-    bool good = PQputCopyData(pg->conn, copy_head, COPY_HEAD) == 1;
-
-    for (size_t at = 0; good && at < rows->len; at += COPY_PIECE) {
-        size_t left = rows->len - at;
-
-        good = PQputCopyData(pg->conn, rows->data + at,
-                             (int)(left < COPY_PIECE ? left : COPY_PIECE)) == 1;
-    }
-    return good && PQputCopyData(pg->conn, "\377\377", 2) == 1 &&
-           PQputCopyEnd(pg->conn, NULL) == 1;
-}
-
 bool
-pg_copy(struct pg *pg, const char *sql, const struct pg_rows *rows, struct pg_error *error)
+pg_copy_begin(struct pg *pg, const char *sql, struct pg_error *error)
 {
     PGresult *result = PQexec(pg->conn, sql);
-    bool good = PQresultStatus(result) == PGRES_COPY_IN;
+    bool good = PQresultStatus(result) == PGRES_COPY_IN &&
+                PQputCopyData(pg->conn, copy_head, COPY_HEAD) == 1;
 
     if (!good)
         trouble(pg, result, "copy", error);
     PQclear(result);
-    if (!good)
-        return false;
-    good = send_rows(pg, rows);
-    result = PQgetResult(pg->conn);
+    return good;
+}
+
+bool
+pg_copy_put(struct pg *pg, const struct pg_rows *rows, struct pg_error *error)
+{
+    for (size_t at = 0; at < rows->len; at += COPY_PIECE) {
+        size_t left = rows->len - at;
+
+        if (PQputCopyData(pg->conn, rows->data + at,
+                          (int)(left < COPY_PIECE ? left : COPY_PIECE)) != 1)
+            return trouble(pg, NULL, "copy", error);
+    }
+    return true;
+}
+
+bool
+pg_copy_end(struct pg *pg, struct pg_error *error)
+{
+    bool good = PQputCopyData(pg->conn, "\377\377", 2) == 1 && PQputCopyEnd(pg->conn, NULL) == 1;
+    PGresult *result = PQgetResult(pg->conn);
+
     if (!good || !is_good(result)) {
         trouble(pg, result, "copy", error);
         good = false;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * copy - messages into the tables of a PostgreSQL store.
  *
- * Rows are encoded into one buffer a table and way, which finish() sends: first those that are
- * new, then, table by table, the staged ones. Two kinds of rows may go to one table (a raw chain
+ * Rows are encoded into one buffer a table and way. New rows of the table that fills first flow to
+ * the server as they come; the other buffers are sent by finish(): first what is new, then, table
+ * by table, what is staged. A session in COPY takes nothing else, so whoever has to ask something
+ * ends the flow first. Two kinds of rows may go to one table (a raw chain
  * beside the enriched one): when the kind changes, the staged rows of the other kind go first, so
  * the last one written counts as it does in SQLite. */
 #include "copy.h"
@@ -45,6 +47,7 @@ struct copy {
     size_t n_dirty, dirty_cap;
     struct value *chain; /* MARKET_CHAIN_VALUES each */
     size_t n_chains, chains_cap;
+    int flow;         /* the kind whose COPY is open, or -1 */
     bool keeps_dirty; /* the store has rollups of ours */
     bool stage_all;
     uint64_t rows, staged;
@@ -190,6 +193,53 @@ copy_make_day(struct copy *self, const ProtobufCMessage *message, struct pg_erro
     return true;
 }
 
+/* ---- The flow ------------------------------------------------------------------------------ */
+
+enum { FLOW_BYTES = 64 << 10 };
+
+static bool
+end_flow(struct copy *self, struct pg_error *error)
+{
+    struct kind *kind = &self->kind[self->flow < 0 ? 0 : self->flow];
+
+    if (self->flow < 0)
+        return true;
+    self->flow = -1;
+    if (!pg_copy_put(self->pg, &kind->fresh, error) || !pg_copy_end(self->pg, error))
+        return false;
+    pg_rows_clear(&kind->fresh);
+    return true;
+}
+
+static bool
+send_all(struct copy *self, const char *sql, struct pg_rows *rows, struct pg_error *error)
+{
+    if (!rows->n)
+        return true;
+    if (!pg_copy_begin(self->pg, sql, error) || !pg_copy_put(self->pg, rows, error) ||
+        !pg_copy_end(self->pg, error))
+        return false;
+    pg_rows_clear(rows);
+    return true;
+}
+
+/* What has come together goes to the server, unless another table has the session. */
+static bool
+flow(struct copy *self, int which)
+{
+    struct kind *kind = &self->kind[which];
+
+    if (kind->fresh.len < FLOW_BYTES || (self->flow >= 0 && self->flow != which))
+        return true;
+    if (self->flow < 0 && !pg_copy_begin(self->pg, kind->copy, self->error))
+        return false;
+    self->flow = which;
+    if (!pg_copy_put(self->pg, &kind->fresh, self->error))
+        return false;
+    pg_rows_clear(&kind->fresh);
+    return true;
+}
+
 /* ---- What is there ------------------------------------------------------------------------- */
 
 /* The newest row of each table; tables that share a name share the number. */
@@ -200,6 +250,8 @@ load_newest(struct copy *self, struct series *series)
     hde_text sql = {0};
     PGresult *result;
 
+    if (!end_flow(self, self->error))
+        return false;
     for (int i = 0; i < MARKET_TABLES; i++)
         hde_text_printf(&sql,
                         "%s(SELECT max(event_ns) FROM %s WHERE feed = $1 AND expiry = $2)",
@@ -287,22 +339,8 @@ merge(struct copy *self, int which, struct pg_error *error)
     if (!kind->has_stage && !pg_exec(self->pg, kind->make_stage, error))
         return false;
     kind->has_stage = true;
-    if (!pg_copy(self->pg, kind->copy_stage, &kind->staged, error) ||
-        !pg_exec(self->pg, kind->merge, error) || !pg_exec(self->pg, kind->clear, error))
-        return false;
-    pg_rows_clear(&kind->staged);
-    return true;
-}
-
-static bool
-insert_fresh(struct copy *self, int which, struct pg_error *error)
-{
-    struct kind *kind = &self->kind[which];
-
-    if (kind->fresh.n && !pg_copy(self->pg, kind->copy, &kind->fresh, error))
-        return false;
-    pg_rows_clear(&kind->fresh);
-    return true;
+    return send_all(self, kind->copy_stage, &kind->staged, error) &&
+           pg_exec(self->pg, kind->merge, error) && pg_exec(self->pg, kind->clear, error);
 }
 
 /* Staged rows of another kind of the same table go before one of this kind. */
@@ -312,9 +350,11 @@ give_way(struct copy *self, int which)
     for (int i = 0; i < MARKET_TABLES; i++)
         if (i != which && self->kind[i].first == self->kind[which].first &&
             self->kind[i].staged.n) {
+            if (!end_flow(self, self->error))
+                return false;
             for (int k = 0; k < MARKET_TABLES; k++)
                 if (self->kind[k].first == self->kind[which].first &&
-                    !insert_fresh(self, k, self->error))
+                    !send_all(self, self->kind[k].copy, &self->kind[k].fresh, self->error))
                     return false;
             if (!merge(self, i, self->error))
                 return false;
@@ -337,7 +377,7 @@ put_row(void *to, int which, const struct market_key *key, const struct value *v
     if (is_fresh) {
         pg_rows_begin(&kind->fresh, n, text_bytes(values, n));
         encode(&kind->fresh, values, n);
-        return true;
+        return flow(self, which);
     }
     if (!give_way(self, which))
         return false;
@@ -378,6 +418,7 @@ copy_start(struct copy *self, bool stage_all)
     self->n_chains = self->n_dirty = 0;
     self->rows = self->staged = 0;
     self->stage_all = stage_all;
+    self->flow = -1;
     for (size_t i = 0; i < self->n_series; i++)
         self->series[i].dirty_ns = INT64_MIN;
 }
@@ -479,8 +520,10 @@ send_chain(struct copy *self, const struct value *values, struct pg_error *error
 bool
 copy_finish(struct copy *self, struct pg_error *error)
 {
+    if (!end_flow(self, error))
+        return false;
     for (int i = 0; i < MARKET_TABLES; i++)
-        if (!insert_fresh(self, i, error))
+        if (!send_all(self, self->kind[i].copy, &self->kind[i].fresh, error))
             return false;
     for (int i = 0; i < MARKET_TABLES; i++)
         if (!merge(self, i, error))

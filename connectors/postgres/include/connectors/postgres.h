@@ -129,8 +129,11 @@ pg_rows_real(struct pg_rows *rows, double x) /* FLOAT8 */
 void pg_rows_text(struct pg_rows *rows, const char *text, size_t size);
 void pg_rows_clear(struct pg_rows *rows); /* keeps the memory */
 void pg_rows_free(struct pg_rows *rows);
-/* sql is a COPY ... FROM STDIN (FORMAT binary); the rows stay. */
-bool pg_copy(struct pg *pg, const char *sql, const struct pg_rows *rows, struct pg_error *error);
+/* sql is a COPY ... FROM STDIN (FORMAT binary). Between begin and end the session takes nothing
+ * else; the server works while rows are encoded. put leaves the rows to the caller. */
+bool pg_copy_begin(struct pg *pg, const char *sql, struct pg_error *error);
+bool pg_copy_put(struct pg *pg, const struct pg_rows *rows, struct pg_error *error);
+bool pg_copy_end(struct pg *pg, struct pg_error *error);
 
 /* ---- Schema versions (connectors/tables.h) ------------------------------------------------- */
 
