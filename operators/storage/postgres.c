@@ -278,7 +278,7 @@ sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
         return HDE_OK; /* the writing looks for it */
     snprintf(most, sizeof most, "%d", FOLD_MOST);
     if (!reach(ctx, self, &error) ||
-        !(result = pg_query(self->pg, "SELECT hde_fold($1)", 1, params, &error))) {
+        !(result = pg_query(self->pg, "SELECT hde_fold($1, 0)", 1, params, &error))) {
         pg_rollback(self->pg);
         hde_log(ctx, HDE_WARN, "postgres.fold", "%s [%s]", error.text, pg_code(error.kind));
         return HDE_OK;

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { FOLD_TIMER = 1, FOLD_MOST = 64, FOLD_STEPS = 5 };
+enum { FOLD_TIMER = 1, FOLD_MOST = 64 };
 
 struct sink {
     hde_path path;
@@ -28,7 +28,6 @@ struct sink {
     struct market market;
     sqlite3_stmt *upsert[MARKET_TABLES], *chain, *dirty;
     sqlite3_stmt *read_mark, *write_mark;
-    sqlite3_stmt *past, *fold[FOLD_STEPS];
     struct waiting waiting;
     uint64_t mark;
     uint64_t rows;              /* of the transaction that is being made */
@@ -76,31 +75,6 @@ prepare_upsert(struct sqlite *db, const struct table *table, struct sqlite_error
     return stmt;
 }
 
-/* What folding one bucket is, in order; of the feed, expiry and bucket that `past` finds. */
-static bool
-prepare_fold(struct sink *self, struct sqlite_error *error)
-{
-    static const char past[] =
-        "SELECT d.feed, d.expiry, d.bucket_ns FROM hde_dirty d JOIN chains c ON c.feed = d.feed "
-        "AND c.expiry = d.expiry WHERE d.bucket_ns + 300000000000 <= c.last_ns "
-        "ORDER BY d.bucket_ns LIMIT 1";
-#define OF_BUCKET " WHERE feed = ?1 AND expiry = ?2 AND bucket_ns = ?3"
-    static const char *const steps[FOLD_STEPS] = {
-        "DELETE FROM option_chain_5m_kept" OF_BUCKET,
-        "DELETE FROM chain_metrics_5m_kept" OF_BUCKET,
-        "INSERT INTO option_chain_5m_kept SELECT * FROM option_chain_5m_live" OF_BUCKET,
-        "INSERT INTO chain_metrics_5m_kept SELECT * FROM chain_metrics_5m_live" OF_BUCKET,
-        "DELETE FROM hde_dirty" OF_BUCKET,
-    };
-#undef OF_BUCKET
-
-    self->past = sqlite_prepare(self->db, past, error);
-    for (int i = 0; self->past && i < FOLD_STEPS; i++)
-        if (!(self->fold[i] = sqlite_prepare(self->db, steps[i], error)))
-            return false;
-    return self->past != NULL;
-}
-
 static bool
 connect(struct sink *self, struct sqlite_error *error)
 {
@@ -131,8 +105,7 @@ connect(struct sink *self, struct sqlite_error *error)
         "INSERT INTO hde_marks (graph, node, tick, incarnation) VALUES (?, ?, ?, ?) ON CONFLICT "
         "(graph, node) DO UPDATE SET tick = excluded.tick, incarnation = excluded.incarnation",
         error);
-    return self->chain && self->dirty && self->read_mark && self->write_mark &&
-           prepare_fold(self, error);
+    return self->chain && self->dirty && self->read_mark && self->write_mark;
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
@@ -305,23 +278,6 @@ sink_flush(hde_ctx *ctx, void *state, uint64_t tick)
     return self->waiting.n ? commit(ctx, self, tick) : HDE_OK;
 }
 
-/* One bucket; *found: there was one. */
-static bool
-fold_next(struct sink *self, bool *found, struct sqlite_error *error)
-{
-    int got = sqlite_step(self->db, self->past, error);
-    bool good = got >= 0;
-
-    *found = got == 1;
-    for (int i = 0; *found && good && i < FOLD_STEPS; i++) {
-        for (int at = 0; at < 3; at++)
-            sqlite3_bind_value(self->fold[i], at + 1, sqlite3_column_value(self->past, at));
-        good = sqlite_run(self->db, self->fold[i], error);
-    }
-    sqlite3_reset(self->past);
-    return good;
-}
-
 /* Rollups. A failure is nothing to stop for: buckets stay dirty, and readers see them all the
  * same. */
 static hde_status
@@ -329,18 +285,13 @@ sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
 {
     struct sink *self = state;
     struct sqlite_error error = {0};
-    uint64_t folded = 0;
-    bool found = true, good = sqlite_begin(self->db, &error);
+    uint64_t folded;
 
     hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
-    for (; good && found && folded < FOLD_MOST; folded += found)
-        good = fold_next(self, &found, &error);
-    if (good && sqlite_commit(self->db, &error)) {
+    if (sqlite_fold(self->db, FOLD_MOST, 0, &folded, &error))
         hde_count(self->folded, folded);
-        return HDE_OK;
-    }
-    sqlite_rollback(self->db);
-    hde_log(ctx, HDE_WARN, "sqlite.fold", "%s", error.text);
+    else
+        hde_log(ctx, HDE_WARN, "sqlite.fold", "%s", error.text);
     return HDE_OK;
 }
 

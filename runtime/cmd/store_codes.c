@@ -60,5 +60,11 @@ const struct code store_codes[] = {
      "Its mark has a higher incarnation, so this process was replaced while it did not know: it "
      "stops, and has not written.",
      NULL, NULL},
+    {"HDE-S017", "the file of a store is damaged",
+     "It is no SQLite file, or not what was written. 'hde db doctor' looks at it; restore a backup.",
+     NULL, NULL},
+    {"HDE-S018", "something is there already",
+     "A backup is made into a new file, and restored into an empty store; nothing is written over.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -25,7 +25,7 @@ operators/storage    | common/ connectors/ hde/ protobuf-c/
 operators/kafka      | connectors/ librdkafka/ hde/ protobuf-c/
 connectors           | connectors/ librdkafka/ hde/ protobuf-c/
 gateway              | connectors/ hde/ protobuf-c/
-tools                | base/ engine/ cmd/ quant/ hde/ protobuf-c/
+tools                | base/ engine/ cmd/ quant/ connectors/ hde/ protobuf-c/
 examples             | quant/ hde/ protobuf-c/
 '
 # In the runtime, of the schemas only the envelope and the control protocol.

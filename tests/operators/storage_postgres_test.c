@@ -425,7 +425,7 @@ main(void)
     };
     int failed;
 
-    if (!server_start("deadlock_timeout=50ms max_wal_senders=1 wal_level=replica"))
+    if (!server_start("postgres.sh", "deadlock_timeout=50ms max_wal_senders=1 wal_level=replica"))
         return 77;
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     server_end();

