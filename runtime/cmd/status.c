@@ -28,6 +28,66 @@ status_drops(const Hde__EdgeStatus *edge)
     return n;
 }
 
+static const char *
+size_text(struct arena *arena, uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+
+    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        value /= 1024;
+    return arena_printf(arena, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void
+put_log(const Hde__LogStatus *log, const char *red, const char *off, struct arena *arena,
+        hde_text *out)
+{
+    hde_text_printf(out, "log: %llu segments, %s", (unsigned long long)log->segments,
+                    size_text(arena, log->bytes));
+    if (log->has_first_tick)
+        hde_text_printf(out, ", ticks %llu to %llu", (unsigned long long)log->first_tick,
+                        (unsigned long long)log->last_tick);
+    hde_text_printf(out, ", synced %s ago", table_seconds(arena, log->sync_age_seconds));
+    if (log->full)
+        hde_text_printf(out, ", %sno room on the disk: nothing enters until there is%s", red, off);
+    hde_text_puts(out, "\n");
+}
+
+static void
+put_epoch(const Hde__EpochStatus *epoch, const char *red, const char *off, struct arena *arena,
+          hde_text *out)
+{
+    if (epoch->has_tick)
+        hde_text_printf(out, "epoch: tick %llu, %s ago", (unsigned long long)epoch->tick,
+                        table_seconds(arena, epoch->age_seconds));
+    else
+        hde_text_puts(out, "epoch: none yet");
+    if (epoch->has_took_seconds)
+        hde_text_printf(out, ", took %s, %s", table_seconds(arena, epoch->took_seconds),
+                        size_text(arena, epoch->bytes));
+    hde_text_printf(out, "; %llu since the start", (unsigned long long)epoch->completed);
+    if (epoch->abandoned || epoch->failed)
+        hde_text_printf(out, ", %s%llu abandoned, %llu not written%s", red,
+                        (unsigned long long)epoch->abandoned, (unsigned long long)epoch->failed,
+                        off);
+    hde_text_puts(out, "\n");
+}
+
+static void
+put_recovery(const Hde__RecoveryStatus *recovery, struct arena *arena, hde_text *out)
+{
+    if (recovery->running)
+        hde_text_printf(out, "recovery: %llu of %llu entries taken again, for %s\n",
+                        (unsigned long long)recovery->taken, (unsigned long long)recovery->entries,
+                        table_seconds(arena, recovery->seconds));
+    else
+        hde_text_printf(out, "recovery: %llu entries taken again in %s\n",
+                        (unsigned long long)recovery->taken,
+                        table_seconds(arena, recovery->seconds));
+}
+
 void
 status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hde_text *out)
 {
@@ -46,6 +106,12 @@ status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers
     if (status->stalls)
         hde_text_printf(out, ", %s%llu stalls%s", red, (unsigned long long)status->stalls, off);
     hde_text_puts(out, "\n");
+    if (status->recovery)
+        put_recovery(status->recovery, &arena, out);
+    if (status->log)
+        put_log(status->log, red, off, &arena, out);
+    if (status->epoch)
+        put_epoch(status->epoch, red, off, &arena, out);
     if (status->dlq && (status->dlq->letters || status->dlq->lost || status->dlq->expired))
         hde_text_printf(out, "%sdead letters: %llu wait, %llu expired, %llu lost%s ('hde dlq ls')\n",
                         red, (unsigned long long)status->dlq->letters,
@@ -161,8 +227,9 @@ const struct command cmd_status = {
     .args = "",
     .group = CMD_GROUP_LOOK,
     .summary = "what a running graph is doing",
-    .help = "Nodes with what they have worked on, edges with what waits on them, and who waits for "
-            "whom where the graph does not move. Works while an operator hangs: an engine that "
+    .help = "The ingress log, the newest epoch and the recovery of a graph with checkpoint: or "
+            "record:, nodes with what they have worked on, edges with what waits on them, and who "
+            "waits for whom where the graph does not move. Works while an operator hangs: an engine that "
             "does not answer is read from its counters in shared memory.",
     .examples =
         (const struct cmd_example[]){{"hde status", "the only engine that runs"},

@@ -173,6 +173,15 @@ put_picture(const struct top *top, hde_text *out, size_t width, size_t height)
 }
 
 static void
+put_part(hde_text *out, const char *name, const ProtobufCMessage *part)
+{
+    if (!part)
+        return;
+    hde_text_printf(out, ",\"%s\":", name);
+    hde_json_message(out, part, HDE_JSON_FIELDS);
+}
+
+static void
 put_json(const struct top *top, hde_text *out)
 {
     const Hde__EngineStatus *status = top->now.status;
@@ -181,8 +190,12 @@ put_json(const struct top *top, hde_text *out)
     hde_json_time(out, status->read_ns);
     hde_text_puts(out, ",\"graph\":");
     hde_json_string(out, status->graph);
-    hde_text_printf(out, ",\"pid\":%d,\"state\":\"%s\",\"ticks\":%llu,\"nodes\":[", status->pid,
+    hde_text_printf(out, ",\"pid\":%d,\"state\":\"%s\",\"ticks\":%llu", status->pid,
                     status_state(status), (unsigned long long)status->entries);
+    put_part(out, "log", status->log ? &status->log->base : NULL);
+    put_part(out, "epoch", status->epoch ? &status->epoch->base : NULL);
+    put_part(out, "recovery", status->recovery ? &status->recovery->base : NULL);
+    hde_text_puts(out, ",\"nodes\":[");
     for (size_t i = 0; i < status->n_nodes; i++) {
         const Hde__NodeStatus *n = status->nodes[i], *old = last_node(top, i);
 

@@ -161,6 +161,65 @@ read_dlq(const struct head_view *head, const struct parts *parts, struct arena *
     return out;
 }
 
+static Hde__LogStatus *
+read_log(const struct head_view *head, struct arena *arena)
+{
+    Hde__LogStatus *out;
+
+    if (!head->log.is_on)
+        return NULL;
+    out = arena_alloc(arena, sizeof *out);
+    hde__log_status__init(out);
+    SET(out, segments, head->log.segments);
+    SET(out, bytes, head->log.bytes);
+    if (head->log.first_tick) {
+        SET(out, first_tick, head->log.first_tick);
+        SET(out, last_tick, head->log.last_tick);
+    }
+    SET(out, sync_age_seconds, (double)head->log.sync_age_ns / 1e9);
+    SET(out, full, head->log.is_full);
+    return out;
+}
+
+static Hde__EpochStatus *
+read_epoch(const struct head_view *head, struct arena *arena)
+{
+    Hde__EpochStatus *out;
+
+    if (!head->epochs.is_on)
+        return NULL;
+    out = arena_alloc(arena, sizeof *out);
+    hde__epoch_status__init(out);
+    if (head->epochs.tick) {
+        SET(out, tick, head->epochs.tick);
+        SET(out, age_seconds, (double)head->epochs.age_ns / 1e9);
+    }
+    if (head->epochs.took_ns) {
+        SET(out, took_seconds, (double)head->epochs.took_ns / 1e9);
+        SET(out, bytes, head->epochs.bytes);
+    }
+    SET(out, completed, head->epochs.completed);
+    SET(out, failed, head->epochs.failed);
+    SET(out, abandoned, head->epochs.abandoned);
+    return out;
+}
+
+static Hde__RecoveryStatus *
+read_recovery(const struct head_view *head, struct arena *arena)
+{
+    Hde__RecoveryStatus *out;
+
+    if (!head->recovery.is_on)
+        return NULL;
+    out = arena_alloc(arena, sizeof *out);
+    hde__recovery_status__init(out);
+    SET(out, running, head->recovery.is_running);
+    SET(out, entries, head->recovery.entries);
+    SET(out, taken, head->recovery.taken);
+    SET(out, seconds, (double)head->recovery.took_ns / 1e9);
+    return out;
+}
+
 /* ---- Who waits for whom ------------------------------------------------------------------- */
 
 static void
@@ -230,6 +289,9 @@ read_all(const struct stats *stats, const struct parts *parts, struct arena *are
         SET(out, now_ns, head.now_ns);
     SET(out, stalls, head.stalls);
     out->dlq = read_dlq(&head, parts, arena);
+    out->log = read_log(&head, arena);
+    out->epoch = read_epoch(&head, arena);
+    out->recovery = read_recovery(&head, arena);
     out->nodes = arena_alloc(arena, (stats_nodes(stats) + 1) * sizeof *out->nodes);
     for (; out->n_nodes < stats_nodes(stats); out->n_nodes++)
         out->nodes[out->n_nodes] = read_node(stats, out->n_nodes, arena);

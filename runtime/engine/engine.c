@@ -330,7 +330,11 @@ engine_takes(const struct engine *engine, const struct graph *graph, struct err 
 static void
 begin_recovery(struct engine *engine)
 {
+    struct stats_recovery *stats = &engine->stats->recovery;
+
     engine->recovering = true;
+    STAT_SET(stats->entries, ingress_left(engine->ingress));
+    STAT_SET(stats->began_ns, clock_mono_ns());
     for (uint32_t i = 0; i < engine->n_sources; i++)
         engine->sources[i]->is_held = true;
     for (uint32_t i = 0; i < engine->n_nodes; i++)
@@ -626,24 +630,40 @@ parked_node(const struct engine *engine)
     return NULL;
 }
 
+/* Why a graph that runs is not ready; false: it is. */
+static bool
+is_held_up(const struct engine *engine, char *reason, size_t size)
+{
+    const struct stats_recovery *recovery = &engine->stats->recovery;
+    const struct node *parked = parked_node(engine);
+
+    if (parked)
+        snprintf(reason, size, "node '%s' waits for its next try", parked->def->name);
+    else if (engine->recovering)
+        snprintf(reason, size, "the log is taken again: %llu of %llu entries",
+                 (unsigned long long)STAT_GET(recovery->taken),
+                 (unsigned long long)STAT_GET(recovery->entries));
+    else if (ingress_is_full(engine))
+        snprintf(reason, size, "no room on the disk for the log in %.100s",
+                 engine->options.record);
+    else
+        return false;
+    return true;
+}
+
 void
 engine_health(const struct engine *engine, hde_health *out)
 {
     enum engine_state state = engine_state(engine);
-    const struct node *parked = parked_node(engine);
 
     *out = (hde_health){.size = sizeof *out, .live = true};
 
     out->draining = state == ENGINE_DRAINING;
-    out->ready = state == ENGINE_RUNNING && !parked && !engine->recovering;
     if (state == ENGINE_FAILED)
         snprintf(out->reason, sizeof out->reason, "%.150s", engine_error(engine)->text);
-    else if (parked)
-        snprintf(out->reason, sizeof out->reason, "node '%s' waits for its next try",
-                 parked->def->name);
-    else if (state == ENGINE_RUNNING && engine->recovering)
-        snprintf(out->reason, sizeof out->reason, "the log is taken again");
-    else if (!out->ready)
+    else if (state == ENGINE_RUNNING)
+        out->ready = !is_held_up(engine, out->reason, sizeof out->reason);
+    else
         snprintf(out->reason, sizeof out->reason, "the graph is not running");
 }
 

@@ -53,6 +53,7 @@ struct epochs {
     uint32_t waits;    /* actors that have not confirmed it */
     int64_t open_ns;   /* monotonic: since when */
     Hde__Epoch *ready; /* to be written */
+    int64_t ready_ns;  /* since when it was open */
     uint64_t completed;
 };
 
@@ -269,6 +270,22 @@ is_fenced(struct epochs *self)
 }
 
 static void
+show(struct epochs *self, const Hde__Epoch *epoch, bool ok)
+{
+    struct stats_epochs *stats = &self->engine->stats->epochs;
+
+    if (!ok) {
+        STAT_ADD(stats->failed, 1);
+        return;
+    }
+    STAT_ADD(stats->completed, 1);
+    STAT_SET(stats->took_ns, clock_mono_ns() - self->ready_ns);
+    STAT_SET(stats->bytes, hde__epoch__get_packed_size(epoch));
+    STAT_SET(stats->time_ns, epoch->time_ns);
+    STAT_SET(stats->tick, epoch->tick);
+}
+
+static void
 commit(struct epochs *self, Hde__Epoch *epoch)
 {
     int64_t begin_ns = clock_read(CLOCK_THREAD_CPUTIME_ID);
@@ -288,6 +305,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
         log_line(LEVEL_DEBUG, self->engine->graph->name, NULL, "checkpoint.complete",
                  "tick %" PRIu64, epoch->tick);
     }
+    show(self, epoch, ok);
     savepoints_commit(self->engine->savepoints, epoch, ok);
     epoch->start = NULL;
     arena_fini(&arena);
@@ -446,6 +464,11 @@ epochs_open(struct engine *engine, struct err *err)
     if (!read_restored(self, err))
         return false;
     self->completed = self->last ? self->last->tick : 0;
+    STAT_SET(engine->stats->epochs.is_on, 1);
+    if (self->last) {
+        STAT_SET(engine->stats->epochs.tick, self->last->tick);
+        STAT_SET(engine->stats->epochs.time_ns, self->last->time_ns);
+    }
     if (engine->options.steps)
         return true;
     failed = pthread_create(&self->thread, NULL, write_epochs, self);
@@ -601,6 +624,20 @@ epochs_reach(const struct actor *actor)
     return actor->is_sequenced || actor->n_in;
 }
 
+/* With the lock held. Who confirms it later is not heard (is_wanted()). */
+static void
+abandon(struct epochs *self)
+{
+    const struct engine *engine = self->engine;
+
+    log_line(LEVEL_WARN, engine->graph->name, NULL, "checkpoint.abandoned",
+             "tick %" PRIu64 ": %u of %u actors did not pass the barrier in time",
+             self->open->tick, self->waits, engine->n_actors);
+    STAT_ADD(engine->stats->epochs.abandoned, 1);
+    hde__epoch__free_unpacked(self->open, NULL);
+    self->open = NULL;
+}
+
 void
 epochs_begin(struct epochs *self, uint64_t position)
 {
@@ -626,12 +663,8 @@ epochs_begin(struct epochs *self, uint64_t position)
     for (uint32_t i = 0; i < engine->n_sources; i++)
         epoch->sources[epoch->n_sources++] = saved_source(engine->sources[i]);
     pthread_mutex_lock(&self->lock);
-    if (self->open) {
-        log_line(LEVEL_WARN, engine->graph->name, NULL, "checkpoint.abandoned",
-                 "tick %" PRIu64 ": %u of %u actors did not pass the barrier in time",
-                 self->open->tick, self->waits, engine->n_actors);
-        hde__epoch__free_unpacked(self->open, NULL);
-    }
+    if (self->open)
+        abandon(self);
     self->open = epoch;
     self->open_ns = clock_mono_ns();
     self->waits = 0;
@@ -646,8 +679,9 @@ epochs_is_open(struct epochs *self)
     bool open;
 
     pthread_mutex_lock(&self->lock);
-    open = self->ready || self->is_writing ||
-           (self->open && clock_mono_ns() - self->open_ns < self->timeout_ns);
+    if (self->open && clock_mono_ns() - self->open_ns >= self->timeout_ns)
+        abandon(self);
+    open = self->open || self->ready || self->is_writing;
     pthread_mutex_unlock(&self->lock);
     return open;
 }
@@ -741,6 +775,7 @@ confirm(struct epochs *self, const struct actor *actor, struct saving *saving)
         self->open->edges[self->open->n_edges++] = saving->ends[i];
     if (is_taken && !--self->waits) {
         self->ready = self->open;
+        self->ready_ns = self->open_ns;
         self->open = NULL;
         self->is_writing = true;
         pthread_cond_broadcast(&self->changed);

@@ -46,7 +46,8 @@ bool node_load(struct node *node, const Hde__SavedNode *saved, struct err *err);
 /* Sequencer: an epoch begins with the barrier of sequencer.last at that position of the log. One
  * that is still open is abandoned. */
 void epochs_begin(struct epochs *self, uint64_t position);
-bool epochs_is_open(struct epochs *self); /* begun, neither complete nor timed out */
+/* Sequencer: begun, and not complete. One that is past its time is abandoned here. */
+bool epochs_is_open(struct epochs *self);
 /* Worker: the nodes of an actor have passed the barrier: they are saved, and hashed, now. */
 void epochs_save(struct actor *actor);
 /* Under the seeded scheduler there is no writing thread: whether an epoch waits for it, and its

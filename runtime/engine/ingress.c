@@ -37,8 +37,10 @@ enum {
 struct ingress {
     struct engine *engine;
     struct seglog *log;           /* writing */
+    _Atomic bool is_open;         /* its thread may look at it */
     struct seglog_reader *reader; /* taking */
     Hde__LogEntry *taken;
+    uint64_t taken_position; /* of the record that was read last, 0: none */
     /* taking, and recovery */
     Hde__Epoch *began;        /* read for it */
     const Hde__Epoch *from;   /* the state to begin with; NULL: none */
@@ -56,12 +58,47 @@ struct ingress {
 
 /* ---- Opening ------------------------------------------------------------------------------ */
 
-/* On the log's thread: durable grew, or room came back. */
+static void
+tell_room(const struct ingress *self, bool is_full)
+{
+    const char *graph = self->engine->stats->graph, *folder = self->engine->options.record;
+
+    if (is_full)
+        log_line(LEVEL_WARN, graph, NULL, "log.full",
+                 "no room on the disk for the ingress log in %s: nothing enters until there is",
+                 folder);
+    else
+        log_line(LEVEL_INFO, graph, NULL, "log.room",
+                 "there is room again for the ingress log in %s", folder);
+}
+
+static void
+show(struct ingress *self)
+{
+    struct stats_log *stats = &self->engine->stats->log;
+    bool is_full = seglog_is_full(self->log);
+    struct seglog_facts facts;
+
+    seglog_facts(self->log, &facts);
+    if (is_full != (STAT_GET(stats->is_full) != 0))
+        tell_room(self, is_full);
+    STAT_SET(stats->is_full, is_full);
+    STAT_SET(stats->segments, facts.segments);
+    STAT_SET(stats->bytes, facts.bytes);
+    STAT_SET(stats->first_tick, facts.first_tick);
+    STAT_SET(stats->last_tick, facts.last_tick);
+    STAT_SET(stats->synced_ns, facts.synced_ns);
+    STAT_SET(stats->is_on, 1);
+}
+
+/* On the log's thread: durable grew, segments went, room came or went. */
 static void
 wake(void *arg)
 {
     struct ingress *self = arg;
 
+    if (atomic_load_explicit(&self->is_open, memory_order_acquire))
+        show(self);
     dlq_pump(self->engine);
     if (self->engine->options.steps)
         return; /* wakes when its seed says so */
@@ -227,6 +264,9 @@ ingress_open(struct engine *engine, struct err *err)
     options = log_options(self);
     engine->ingress = self;
     self->log = seglog_open(engine->options.record, &options, &report, err);
+    if (self->log)
+        show(self);
+    atomic_store_explicit(&self->is_open, self->log != NULL, memory_order_release);
     if (self->log && !engine->options.checkpoint)
         seglog_need(self->log, UINT64_MAX); /* size and age alone say what goes */
     if (self->log && report.cut_bytes)
@@ -545,6 +585,18 @@ ingress_wait_durable(struct ingress *self, uint64_t position)
     return true;
 }
 
+bool
+ingress_is_full(const struct engine *engine)
+{
+    return STAT_GET(engine->stats->log.is_full);
+}
+
+uint64_t
+ingress_left(const struct ingress *self)
+{
+    return self->taken_position ? seglog_last(self->log) - self->taken_position : 0;
+}
+
 void
 ingress_need(struct ingress *self, uint64_t position)
 {
@@ -674,8 +726,10 @@ seek_epoch(struct ingress *self, const char *folder, const Hde__Epoch *epoch, st
     self->reader = seglog_reader_open(folder, err);
     if (self->reader && seglog_seek_position(self->reader, epoch->position) &&
         seglog_next(self->reader, &record, err) == SEGLOG_RECORD &&
-        record.key.tick == epoch->tick)
+        record.key.tick == epoch->tick) {
+        self->taken_position = epoch->position;
         return true;
+    }
     ingress_recover_close(self);
     return false;
 }
@@ -923,6 +977,7 @@ ingress_next(struct ingress *self, struct err *err)
     self->taken = NULL;
     if (!self->reader || seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
         return NULL; /* a savepoint has nothing behind it */
+    self->taken_position = record.key.position;
     self->taken = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
     if (!self->taken || !self->taken->has_tick || !self->taken->has_kind)
         err_set(err, "HDE-R012", "record %llu of the log is no entry",

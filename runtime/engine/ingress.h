@@ -42,6 +42,7 @@ void ingress_sync(struct ingress *self); /* waits for all that was appended, and
 bool ingress_is_new(const struct engine *engine, uint64_t tick);
 bool ingress_wait_durable(struct ingress *self, uint64_t position); /* false: never */
 void ingress_need(struct ingress *self, uint64_t position);
+bool ingress_is_full(const struct engine *engine); /* any thread: the disk has no room now */
 void ingress_close(struct ingress *self);
 /* No room, or broken (then the engine has failed): nothing is to be given a tick. */
 bool ingress_must_wait(struct ingress *self);
@@ -67,6 +68,8 @@ const Hde__Epoch *ingress_from(const struct ingress *self);
 /* The epoch behind whose barrier the entries come, NULL: from a start on, or none. */
 const Hde__Epoch *ingress_behind(const struct ingress *self);
 void ingress_recover_close(struct ingress *self);
+/* Recovery: entries that are still to be taken. */
+uint64_t ingress_left(const struct ingress *self);
 /* Gives every entry of those kinds from where the engine will take the log. Reads on its own; that
  * there is nothing to take is no error. */
 bool ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_kinds,

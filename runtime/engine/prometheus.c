@@ -70,6 +70,7 @@ struct metric {
 };
 #define NODE(field) offsetof(struct node_view, field)
 #define EDGE(field) offsetof(struct edge_view, field)
+#define HEAD(field) offsetof(struct head_view, field)
 
 static const struct metric node_metrics[] = {
     {"hde_node_calls_total", "counter", "Calls of the operator.", NODE(calls), U64},
@@ -191,45 +192,90 @@ edge_drops(const struct stats *stats, hde_text *out)
     }
 }
 
-static const struct total {
-    const char *name, *type, *help;
-    size_t offset;
-} totals[] = {
-    {"hde_dlq_letters", "gauge", "Messages in the dead-letter queue.",
-     offsetof(struct head_view, dlq.letters)},
-    {"hde_dlq_bytes", "gauge", "Bytes in the dead-letter queue.",
-     offsetof(struct head_view, dlq.bytes)},
-    {"hde_dlq_put_total", "counter", "Messages put into the dead-letter queue.",
-     offsetof(struct head_view, dlq.put)},
+static const struct metric dlq_metrics[] = {
+    {"hde_dlq_letters", "gauge", "Messages in the dead-letter queue.", HEAD(dlq.letters), U64},
+    {"hde_dlq_bytes", "gauge", "Bytes in the dead-letter queue.", HEAD(dlq.bytes), U64},
+    {"hde_dlq_put_total", "counter", "Messages put into the dead-letter queue.", HEAD(dlq.put),
+     U64},
     {"hde_dlq_replayed_total", "counter", "Dead letters fed again and worked off.",
-     offsetof(struct head_view, dlq.replayed)},
-    {"hde_dlq_dropped_total", "counter", "Dead letters removed by hand.",
-     offsetof(struct head_view, dlq.dropped)},
-    {"hde_dlq_expired_total", "counter", "Dead letters removed because there was no room or too old.",
-     offsetof(struct head_view, dlq.expired)},
+     HEAD(dlq.replayed), U64},
+    {"hde_dlq_dropped_total", "counter", "Dead letters removed by hand.", HEAD(dlq.dropped), U64},
+    {"hde_dlq_expired_total", "counter",
+     "Dead letters removed because there was no room or too old.", HEAD(dlq.expired), U64},
     {"hde_dlq_lost_total", "counter", "Messages that the dead-letter queue could not take.",
-     offsetof(struct head_view, dlq.lost)},
+     HEAD(dlq.lost), U64},
 };
 
-/* What belongs to the graph as a whole. */
+static const struct metric log_metrics[] = {
+    {"hde_log_segments", "gauge", "Segments of the ingress log.", HEAD(log.segments), U64},
+    {"hde_log_bytes", "gauge", "Bytes of the ingress log.", HEAD(log.bytes), U64},
+    {"hde_log_first_tick", "gauge", "Oldest tick that the ingress log keeps.",
+     HEAD(log.first_tick), U64},
+    {"hde_log_last_tick", "gauge", "Newest tick that is written.", HEAD(log.last_tick), U64},
+    {"hde_log_sync_age_seconds", "gauge", "Time since the ingress log was synced.",
+     HEAD(log.sync_age_ns), I64_NS},
+    {"hde_log_full", "gauge", "1 while the disk has no room for the ingress log.",
+     HEAD(log.is_full), FLAG},
+};
+
+static const struct metric epoch_metrics[] = {
+    {"hde_checkpoint_completed_total", "counter", "Epochs that were committed.",
+     HEAD(epochs.completed), U64},
+    {"hde_checkpoint_failed_total", "counter", "Epochs that could not be written.",
+     HEAD(epochs.failed), U64},
+    {"hde_checkpoint_abandoned_total", "counter", "Epochs that were not passed by all in time.",
+     HEAD(epochs.abandoned), U64},
+    {"hde_checkpoint_tick", "gauge", "Tick of the newest epoch; 0: none yet.", HEAD(epochs.tick),
+     U64},
+    {"hde_checkpoint_age_seconds", "gauge", "Time since the barrier of the newest epoch.",
+     HEAD(epochs.age_ns), I64_NS},
+    {"hde_checkpoint_duration_seconds", "gauge", "From the barrier of the newest epoch to its commit.",
+     HEAD(epochs.took_ns), I64_NS},
+    {"hde_checkpoint_bytes", "gauge", "Size of the newest epoch.", HEAD(epochs.bytes), U64},
+};
+
+static const struct metric recovery_metrics[] = {
+    {"hde_recovery_running", "gauge", "1 while the log is taken again.", HEAD(recovery.is_running),
+     FLAG},
+    {"hde_recovery_entries", "gauge", "Entries that this start had to take again.",
+     HEAD(recovery.entries), U64},
+    {"hde_recovery_taken_total", "counter", "Entries taken again so far.", HEAD(recovery.taken),
+     U64},
+    {"hde_recovery_seconds", "gauge", "Time that the recovery took, or has taken so far.",
+     HEAD(recovery.took_ns), I64_NS},
+};
+
+static void
+head_metrics(const struct stats *stats, const struct head_view *view, const struct metric *metrics,
+             size_t n, hde_text *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        head(out, metrics[i].name, metrics[i].type, metrics[i].help);
+        hde_text_printf(out, "%s{graph=\"", metrics[i].name);
+        label(out, stats->graph);
+        hde_text_puts(out, "\",host=\"");
+        label(out, stats->host);
+        hde_text_puts(out, "\"");
+        end_line(out, metric_value(&metrics[i], view));
+    }
+}
+
+/* What belongs to the graph as a whole, as far as it has it. */
 static void
 graph_totals(const struct stats *stats, hde_text *out)
 {
     struct head_view view;
 
     stats_head(stats, &view);
-    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++) {
-        uint64_t value;
-
-        memcpy(&value, (const char *)&view + totals[i].offset, sizeof value);
-        head(out, totals[i].name, totals[i].type, totals[i].help);
-        hde_text_printf(out, "%s{graph=\"", totals[i].name);
-        label(out, stats->graph);
-        hde_text_puts(out, "\",host=\"");
-        label(out, stats->host);
-        hde_text_puts(out, "\"");
-        end_line(out, (double)value);
-    }
+    head_metrics(stats, &view, dlq_metrics, sizeof dlq_metrics / sizeof *dlq_metrics, out);
+    if (view.log.is_on)
+        head_metrics(stats, &view, log_metrics, sizeof log_metrics / sizeof *log_metrics, out);
+    if (view.epochs.is_on)
+        head_metrics(stats, &view, epoch_metrics, sizeof epoch_metrics / sizeof *epoch_metrics,
+                     out);
+    if (view.recovery.is_on)
+        head_metrics(stats, &view, recovery_metrics,
+                     sizeof recovery_metrics / sizeof *recovery_metrics, out);
 }
 
 void

@@ -1024,6 +1024,7 @@ go_live(struct worker *worker)
         engine_fail(engine, "HDE-R016", text);
         return false;
     }
+    STAT_SET(engine->stats->recovery.ended_ns, clock_mono_ns());
     atomic_store(&engine->recovering, false);
     apply_wanted(engine);
     log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",
@@ -1068,6 +1069,7 @@ log_turn(struct worker *worker)
         self->n_taken++;
         moved = true;
     }
+    STAT_SET(engine->stats->recovery.taken, self->n_taken);
     if (err_is_set(&err))
         engine_fail(engine, err.code, err.text);
     return moved;

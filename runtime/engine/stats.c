@@ -38,6 +38,15 @@ drop_reason_name(enum drop_reason reason)
     return (unsigned)reason < sizeof names / sizeof *names ? names[reason] : "unknown";
 }
 
+static int64_t
+clock_ns(clockid_t id)
+{
+    struct timespec now;
+
+    clock_gettime(id, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
 /* ---- The segment -------------------------------------------------------------------------- */
 
 static uint64_t
@@ -97,7 +106,6 @@ stats_new(const struct stats_shape *shape, struct err *err)
     uint64_t at;
     int fd = segment_open(shape, &at);
     struct stats *stats;
-    struct timespec now;
 
     if (fd < 0 || ftruncate(fd, (off_t)(at + size))) {
         err_set(err, "HDE-R002", "counters cannot be kept in '%s': %s",
@@ -112,13 +120,12 @@ stats_new(const struct stats_shape *shape, struct err *err)
         err_set(err, "HDE-R002", "counters cannot be mapped: %s", strerror(errno));
         return NULL;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
     stats->version = STATS_VERSION;
     stats->size = size;
     snprintf(stats->graph, sizeof stats->graph, "%s", shape->graph);
     snprintf(stats->host, sizeof stats->host, "%s", shape->host);
     stats->pid = (int32_t)getpid();
-    stats->start_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
+    stats->start_ns = clock_ns(CLOCK_REALTIME);
     stats->cap_nodes = cap_nodes;
     stats->cap_edges = cap_edges;
     stats->cap_workers = cap_workers;
@@ -347,6 +354,62 @@ stats_looked(const struct stats *stats, uint64_t look)
 
 /* ---- Views -------------------------------------------------------------------------------- */
 
+static void
+add_log(struct head_view *out, const struct stats_log *log)
+{
+    int64_t age_ns;
+
+    if (!STAT_GET(log->is_on))
+        return;
+    age_ns = clock_ns(CLOCK_MONOTONIC) - STAT_GET(log->synced_ns);
+    out->log.is_on = true;
+    out->log.is_full |= STAT_GET(log->is_full);
+    out->log.segments += STAT_GET(log->segments);
+    out->log.bytes += STAT_GET(log->bytes);
+    if (!out->log.first_tick || STAT_GET(log->first_tick) < out->log.first_tick)
+        out->log.first_tick = STAT_GET(log->first_tick);
+    if (STAT_GET(log->last_tick) > out->log.last_tick)
+        out->log.last_tick = STAT_GET(log->last_tick);
+    if (age_ns > out->log.sync_age_ns)
+        out->log.sync_age_ns = age_ns;
+}
+
+static void
+add_epochs(struct head_view *out, const struct stats_epochs *epochs)
+{
+    int64_t age_ns;
+
+    if (!STAT_GET(epochs->is_on))
+        return;
+    age_ns = clock_ns(CLOCK_REALTIME) - STAT_GET(epochs->time_ns);
+    out->epochs.is_on = true;
+    out->epochs.completed += STAT_GET(epochs->completed);
+    out->epochs.failed += STAT_GET(epochs->failed);
+    out->epochs.abandoned += STAT_GET(epochs->abandoned);
+    if (!STAT_GET(epochs->tick) || age_ns < out->epochs.age_ns)
+        return;
+    out->epochs.tick = STAT_GET(epochs->tick);
+    out->epochs.age_ns = age_ns;
+    out->epochs.took_ns = STAT_GET(epochs->took_ns);
+    out->epochs.bytes = STAT_GET(epochs->bytes);
+}
+
+static void
+add_recovery(struct head_view *out, const struct stats_recovery *recovery)
+{
+    int64_t began_ns = STAT_GET(recovery->began_ns), ended_ns = STAT_GET(recovery->ended_ns);
+    int64_t took_ns = (ended_ns ? ended_ns : clock_ns(CLOCK_MONOTONIC)) - began_ns;
+
+    if (!began_ns)
+        return;
+    out->recovery.is_on = true;
+    out->recovery.is_running |= !ended_ns;
+    out->recovery.entries += STAT_GET(recovery->entries);
+    out->recovery.taken += STAT_GET(recovery->taken);
+    if (took_ns > out->recovery.took_ns)
+        out->recovery.took_ns = took_ns;
+}
+
 void
 stats_head(const struct stats *stats, struct head_view *out)
 {
@@ -372,6 +435,9 @@ stats_head(const struct stats *stats, struct head_view *out)
         out->dlq.dropped += STAT_GET(it->dlq.dropped);
         out->dlq.expired += STAT_GET(it->dlq.expired);
         out->dlq.lost += STAT_GET(it->dlq.lost);
+        add_log(out, &it->log);
+        add_epochs(out, &it->epochs);
+        add_recovery(out, &it->recovery);
     }
 }
 

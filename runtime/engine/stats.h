@@ -22,7 +22,7 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 5,
+    STATS_VERSION = 6,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
@@ -125,6 +125,31 @@ struct stats_dlq {
     _Atomic uint64_t replayed, dropped, expired, lost;
 };
 
+/* The ingress log; written by its thread. */
+struct stats_log {
+    _Atomic uint32_t is_on;
+    _Atomic uint32_t is_full; /* no room on the disk: nothing enters the graph */
+    _Atomic uint64_t segments, bytes;
+    _Atomic uint64_t first_tick, last_tick; /* that it holds; 0: none */
+    _Atomic int64_t synced_ns;              /* monotonic clock */
+};
+
+/* Epochs; written by who writes them, but `abandoned`: by the sequencing worker. */
+struct stats_epochs {
+    _Atomic uint32_t is_on;
+    _Atomic uint64_t completed, failed, abandoned; /* since the start */
+    _Atomic uint64_t tick;                         /* of the newest; 0: none */
+    _Atomic int64_t time_ns;                       /* of its barrier, wall clock */
+    _Atomic int64_t took_ns;                       /* from barrier to commit; 0: of another start */
+    _Atomic uint64_t bytes;
+};
+
+/* The log taken again at the start; written by the sequencing worker. */
+struct stats_recovery {
+    _Atomic uint64_t entries, taken;
+    _Atomic int64_t began_ns, ended_ns; /* monotonic clock; 0: not yet, or nothing to take */
+};
+
 struct stats {
     uint32_t magic, version;
     uint64_t size;  /* of the segment */
@@ -145,6 +170,9 @@ struct stats {
     _Atomic int64_t now_ns;                  /* processing time of the last entry */
     _Atomic uint64_t stalls;                 /* reports of the watchdog */
     struct stats_dlq dlq;
+    struct stats_log log;
+    struct stats_epochs epochs;
+    struct stats_recovery recovery;
 };
 
 /* ---- Views: what readers use -------------------------------------------------------------- */
@@ -196,6 +224,21 @@ struct head_view {
     struct {
         uint64_t letters, bytes, put, replayed, dropped, expired, lost;
     } dlq;
+    struct {
+        bool is_on, is_full;
+        uint64_t segments, bytes, first_tick, last_tick;
+        int64_t sync_age_ns; /* the longest */
+    } log;
+    struct { /* tick, age, took and bytes: of the part whose newest epoch is the oldest */
+        bool is_on;
+        uint64_t completed, failed, abandoned, tick, bytes;
+        int64_t age_ns, took_ns;
+    } epochs;
+    struct {
+        bool is_on, is_running; /* there was something to take; it is being taken */
+        uint64_t entries, taken;
+        int64_t took_ns; /* so far, or in all */
+    } recovery;
 };
 void stats_head(const struct stats *stats, struct head_view *out);
 

@@ -69,6 +69,8 @@ struct seglog {
     /* Written by the log's thread, read by all. */
     _Alignas(64) _Atomic uint64_t wake_at; /* wake it when so many bytes are appended */
     _Atomic uint64_t durable, first;
+    _Atomic uint64_t segments, bytes, first_tick, last_tick;
+    _Atomic int64_t synced_ns;
     _Atomic uint64_t second;   /* first position of the second segment; UINT64_MAX: there is none */
     _Atomic uint64_t room_end; /* while FULL: in bytes as appended */
     _Atomic uint64_t taken;    /* bytes written */
@@ -417,9 +419,33 @@ do_group(struct seglog *log, struct err *err)
         result = write_up_to(log, end, err);
     if (result != STORE_BROKEN && store_sync(&log->store, err) == STORE_BROKEN)
         result = STORE_BROKEN;
+    if (result != STORE_BROKEN)
+        atomic_store_explicit(&log->synced_ns, log->group_ns, memory_order_relaxed);
     if (result != STORE_BROKEN && store_retain(&log->store, log->need_seen, err) == STORE_BROKEN)
         result = STORE_BROKEN;
     return result == STORE_DONE ? room : result;
+}
+
+static void
+set_facts(struct seglog *log)
+{
+    const struct store *store = &log->store;
+
+    atomic_store_explicit(&log->segments, store->n, memory_order_relaxed);
+    atomic_store_explicit(&log->bytes, store_bytes(store), memory_order_relaxed);
+    atomic_store_explicit(&log->first_tick, store->segments[0].first_tick, memory_order_relaxed);
+    atomic_store_explicit(&log->last_tick, store_last_tick(store), memory_order_relaxed);
+}
+
+void
+seglog_facts(const struct seglog *log, struct seglog_facts *out)
+{
+    *out = (struct seglog_facts){
+        .segments = atomic_load_explicit(&log->segments, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&log->bytes, memory_order_relaxed),
+        .first_tick = atomic_load_explicit(&log->first_tick, memory_order_relaxed),
+        .last_tick = atomic_load_explicit(&log->last_tick, memory_order_relaxed),
+        .synced_ns = atomic_load_explicit(&log->synced_ns, memory_order_relaxed)};
 }
 
 /* What others may know; with the lock, or before there are others. */
@@ -432,6 +458,7 @@ set_state(struct seglog *log, enum store_result result, const struct err *err)
     atomic_store_explicit(&log->first, store_first(store), memory_order_relaxed);
     atomic_store_explicit(&log->second, store->n > 1 ? store->segments[1].first : UINT64_MAX,
                           memory_order_relaxed);
+    set_facts(log);
     if (result == STORE_BROKEN)
         log->err = *err;
     if (result == STORE_FULL)
@@ -445,7 +472,8 @@ static void
 publish(struct seglog *log, enum store_result result, const struct err *err)
 {
     enum state before = state_of(log);
-    bool grew = log->store.durable > seglog_durable(log);
+    bool grew = log->store.durable > seglog_durable(log) ||
+                store_first(&log->store) > seglog_first(log);
 
     pthread_mutex_lock(&log->lock);
     set_state(log, result, err);
@@ -614,6 +642,7 @@ seglog_open(const char *folder, const struct seglog_options *options, struct seg
         return NULL;
     }
     log->position = log->store.position - 1;
+    atomic_init(&log->synced_ns, clock_mono_ns());
     atomic_init(&log->last, log->position);
     atomic_init(&log->wake_at, UINT64_MAX);
     room = store_room(&log->store, 0, err);

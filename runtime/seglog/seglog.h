@@ -31,8 +31,8 @@ struct seglog_options {
     int64_t keep_ns;        /* by wall-clock age of a segment; 0: no bound */
     uint64_t reserve_bytes; /* blocks for records that must go in when the disk is full; none on a
                                file system without fallocate(2) */
-    /* Called on the log's thread after durable has grown, after room came back or went, and when
-     * the log broke. No calls of seglog_append() or seglog_close() from here. */
+    /* Called on the log's thread after durable has grown, after segments were retired, after room
+     * came back or went, and when the log broke. No calls of seglog_append() or seglog_close() from here. */
     void (*moved)(void *arg);
     void *arg;
 };
@@ -72,6 +72,13 @@ bool seglog_is_full(const struct seglog *log); /* no room now; goes away by itse
 bool seglog_error(const struct seglog *log, struct err *err); /* true: broken, with the reason */
 uint64_t seglog_last(const struct seglog *log); /* position appended last */
 uint64_t seglog_first(const struct seglog *log);
+struct seglog_facts {
+    uint64_t segments, bytes;
+    uint64_t first_tick; /* that is kept; 0: none */
+    uint64_t last_tick;  /* that is written */
+    int64_t synced_ns;   /* monotonic clock: since when what was written then is durable */
+};
+void seglog_facts(const struct seglog *log, struct seglog_facts *out); /* any thread */
 /* Records from this position on are still needed: retention stops before it. Until the first call
  * all are; UINT64_MAX: none is. Segments go as a whole, the last one never. */
 void seglog_need(struct seglog *log, uint64_t position);

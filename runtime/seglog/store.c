@@ -89,8 +89,8 @@ allocate(const struct store *store, int fd, uint64_t *allocated, uint64_t end, s
 
 /* ---- Segments: made, closed, entered ------------------------------------------------------ */
 
-static uint64_t
-last_tick(const struct store *store)
+uint64_t
+store_last_tick(const struct store *store)
 {
     return store->index.sums.records ? store->index.sums.last_tick : store->head.tick_before;
 }
@@ -177,8 +177,10 @@ enter_next(struct store *store, struct err *err)
     fault_point(FAULT_ROTATION);
     if (io.fsync(store->folder_fd) < 0)
         return sync_failed(store, err);
-    if (store->n)
+    if (store->n) {
         store->segments[store->n - 1].bytes = store->offset;
+        store->closed_bytes += store->offset;
+    }
     if (store->fd >= 0)
         close(store->fd);
     store->fd = store->next_fd;
@@ -243,7 +245,7 @@ change_segment(struct store *store, struct err *err)
     enum store_result result = STORE_DONE;
 
     if (store->next_fd < 0)
-        result = make_next(store, last_tick(store), largest_event(store), err);
+        result = make_next(store, store_last_tick(store), largest_event(store), err);
     if (result == STORE_DONE && !store->closed) {
         result = close_segment(store, err);
         if (result != STORE_DONE)
@@ -298,6 +300,8 @@ note(struct store *store, const uint8_t *records, size_t written)
 
         if (whole > written - n)
             break;
+        if (!store->index.sums.records)
+            store->segments[store->n - 1].first_tick = head->tick;
         index_note(&store->index, head, store->offset);
         store->offset += whole;
         store->position++;
@@ -351,16 +355,18 @@ store_first(const struct store *store)
     return store->segments[0].first;
 }
 
+uint64_t
+store_bytes(const struct store *store)
+{
+    return store->closed_bytes + store->offset;
+}
+
 static bool
 is_to_go(const struct store *store, uint64_t need)
 {
-    uint64_t bytes = store->offset;
-
     if (store->n < 2 || store->segments[1].first > need)
         return false;
-    for (size_t i = 0; i < store->n - 1; i++)
-        bytes += store->segments[i].bytes;
-    return (store->keep_bytes && bytes > store->keep_bytes) ||
+    return (store->keep_bytes && store_bytes(store) > store->keep_bytes) ||
            (store->keep_ns && clock_real_ns() - store->segments[1].created_ns > store->keep_ns);
 }
 
@@ -377,6 +383,7 @@ store_retain(struct store *store, uint64_t need, struct err *err)
         fault_point(FAULT_RETIREMENT);
         if (io.fsync(store->folder_fd) < 0) /* else a later one might go before it: a gap */
             return sync_failed(store, err);
+        store->closed_bytes -= store->segments[0].bytes;
         memmove(store->segments, store->segments + 1, --store->n * sizeof *store->segments);
     }
     return STORE_DONE;
@@ -493,7 +500,7 @@ check_closed(struct store *store, int fd, const struct segment_head *head, uint6
 
     if (index_read(&store->index, fd))
         scan.position += store->index.sums.records;
-    else if (scan_all(&scan, NULL) != SCAN_INDEX)
+    else if (scan_all(&scan, &store->index) != SCAN_INDEX)
         fine = damaged(store, head->first_position, &scan, err);
     if (fine && scan.position != next)
         fine = err_set(err, "HDE-L005",
@@ -566,11 +573,14 @@ recover(struct store *store, const struct segment_list *list, struct seglog_repo
         if (store->fd < 0)
             return false;
         add_segment(store, &store->head);
+        fine = is_last ? recover_last(store, report, err)
+                       : check_closed(store, store->fd, &store->head, list->first[i + 1], err);
+        store->segments[i].first_tick = store->index.sums.first_tick;
         if (is_last)
-            return recover_last(store, report, err);
-        fine = check_closed(store, store->fd, &store->head, list->first[i + 1], err);
+            return fine;
         if (fstat(store->fd, &st) == 0)
             store->segments[i].bytes = (uint64_t)st.st_size;
+        store->closed_bytes += store->segments[i].bytes;
         close(store->fd);
         store->fd = -1;
         if (!fine)
@@ -584,7 +594,7 @@ static bool
 begin_segment(struct store *store, struct err *err)
 {
     bool is_new = !store->n;
-    enum store_result result = make_next(store, is_new ? 0 : last_tick(store),
+    enum store_result result = make_next(store, is_new ? 0 : store_last_tick(store),
                                          is_new ? INT64_MIN : largest_event(store), err);
 
     if (result == STORE_DONE)

@@ -10,6 +10,7 @@
 
 struct stored { /* a segment */
     uint64_t first, bytes;
+    uint64_t first_tick; /* 0: it has no records */
     int64_t created_ns;
 };
 
@@ -35,6 +36,7 @@ struct store {
     uint64_t next_allocated;
 
     size_t n, cap;
+    uint64_t closed_bytes; /* of all but the last */
     struct stored *segments; /* the last one is the one that is written; its bytes are 0 */
 };
 
@@ -60,5 +62,7 @@ enum store_result store_sync(struct store *store, struct err *err);
 /* Removes segments that end before `need`, as the options say. */
 enum store_result store_retain(struct store *store, uint64_t need, struct err *err);
 uint64_t store_first(const struct store *store); /* position */
+uint64_t store_bytes(const struct store *store);
+uint64_t store_last_tick(const struct store *store);
 
 #endif
