@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * query - what the routes ask: the newest of a feed, and what was stored of it.
  *
- * The store is a file that another node writes. It may not be there yet when the gateway starts,
- * so it is opened when it is first asked for, and asked for again at most once a second.
- *
  *  (1) What was read is shared under a key that holds the ticks of the store's sinks, which every
  *      commit of one raises. A commit that raises none, of another program, is seen by SQLite's own
- *      counter, and until the next one of a sink nothing is taken from the cache or put there;
- *      who was not looking meanwhile sees it when the value ends. [tests/gateway/cache_test.c] */
+ *      counter (PostgreSQL has none), and until the next one of a sink nothing is taken from the
+ *      cache or put there; who was not looking meanwhile sees it when the value ends.
+ *      [tests/gateway/cache_test.c] */
 #include "query.h"
 
-#include "ask.h"
+#include "history.h"
 #include "json.h"
-
-#include <connectors/sqlite.h>
 
 #include <hde/schemas/market.pb-c.h>
 #include <hde/text.h>
@@ -21,34 +17,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { BUSY_MS = 50 }; /* a reader in WAL mode waits for nobody; this covers checkpoints */
 enum { CACHE_TTL_MS = 30000 };
 
 struct store {
-    char *path;
-    struct sqlite *db;                   /* NULL: not open */
-    sqlite3_stmt *version, *ticks, *pcr; /* of db */
-    char identity[128];                  /* of the file, for everybody on this Redis */
-    uint64_t seen_version, seen_ticks;   /* when it was looked at last; 0: not yet */
-    bool is_foreign;                     /* the last commit was not of a sink */
-    struct timespec last_try;            /* monotonic */
-    struct sqlite_error trouble;         /* of the last try */
+    struct history *history;
+    uint64_t seen_version, seen_ticks; /* when it was looked at last; 0: not yet */
+    bool is_foreign;                   /* the last commit was not of a sink */
 };
 
 void
-query_open_store(struct query *query, const char *path)
+query_open_store(struct query *query, const char *address)
 {
     struct store *store = calloc(1, sizeof *store);
 
     if (!store)
         hde_no_memory();
-    store->path = strdup(path);
-    if (!store->path)
-        hde_no_memory();
+    store->history = history_new(address);
     query->store = store;
 }
 
@@ -59,87 +44,20 @@ query_close_store(struct query *query)
 
     if (!store)
         return;
-    sqlite_close(store->db);
-    free(store->path);
+    history_free(store->history);
     free(store);
     query->store = NULL;
 }
 
-static bool
-prepare(struct store *store)
-{
-    static const char pcr[] =
-        "SELECT event_ns, pcr_oi, pcr_volume, pcr_oi_change, spot FROM chain_metrics "
-        "WHERE feed = ?1 AND expiry = ?2 AND event_ns BETWEEN ?3 AND ?4 AND event_ns > ?5 "
-        "ORDER BY event_ns LIMIT ?6";
-
-    store->version = sqlite_prepare(store->db, "PRAGMA data_version", &store->trouble);
-    store->ticks =
-        sqlite_prepare(store->db,
-                       "SELECT group_concat(graph || ' ' || node || ' ' || tick) FROM "
-                       "(SELECT * FROM hde_marks ORDER BY graph, node)",
-                       &store->trouble);
-    store->pcr = sqlite_prepare(store->db, pcr, &store->trouble);
-    return store->version && store->ticks && store->pcr;
-}
-
-/* Which file it is, whatever it is called. */
-static void
-identify(struct store *store)
-{
-    struct stat file = {0};
-    char host[65] = "";
-
-    gethostname(host, sizeof host - 1);
-    stat(store->path, &file);
-    snprintf(store->identity, sizeof store->identity, "%s:%llx:%llx", host,
-             (unsigned long long)file.st_dev, (unsigned long long)file.st_ino);
-}
-
-/* True: there is a connection. False: store->trouble says why not. */
+/* True: there is a connection. False: history_trouble() says why not. */
 static bool
 connect_store(struct store *store)
 {
-    struct sqlite_options options = {.read_only = true, .busy_ms = BUSY_MS};
-    struct timespec now;
+    bool fresh, good = history_connect(store->history, &fresh);
 
-    if (store->db)
-        return true;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec == store->last_try.tv_sec)
-        return false;
-    store->last_try = now;
-    store->trouble = (struct sqlite_error){0};
-    store->db = sqlite_open(store->path, &options, &store->trouble);
-    if (!store->db)
-        return false;
-    identify(store);
-    store->seen_version = store->seen_ticks = 0;
-    if (sqlite_migrate(store->db, sqlite_migrations, &store->trouble) && prepare(store))
-        return true;
-    sqlite_close(store->db);
-    store->db = NULL;
-    return false;
-}
-
-/* The writer has not been there yet: an empty history, not a fault. */
-static bool
-is_not_written_yet(const struct store *store)
-{
-    return store->trouble.kind == SQLITE_TROUBLE_ABSENT ||
-           store->trouble.kind == SQLITE_TROUBLE_OLDER;
-}
-
-/* Changes with every commit, whoever makes it; counts for this connection alone. */
-static uint64_t
-version_of(struct store *store)
-{
-    uint64_t version = 0;
-
-    if (sqlite_step(store->db, store->version, &store->trouble) == 1)
-        version = (uint64_t)sqlite3_column_int64(store->version, 0);
-    sqlite3_reset(store->version);
-    return version;
+    if (fresh)
+        store->seen_version = store->seen_ticks = 0;
+    return good;
 }
 
 uint64_t
@@ -147,73 +65,21 @@ query_store_version(struct query *query)
 {
     struct store *store = query->store;
 
-    return store && connect_store(store) ? version_of(store) : 0;
-}
-
-static void
-push(struct pcr_series *series, const struct pcr_point *point)
-{
-    series->point[series->n++] = *point;
+    return store && connect_store(store) ? history_version(store->history) : 0;
 }
 
 struct reading {
     struct store *store;
-    const char *feed, *expiry;
-    int64_t from_ns, to_ns, after_ns;
-    size_t limit;
+    struct history_range range; /* limit: one more than is shown, to know whether there are more */
 };
 
-/* Reads at most limit + 1 points, to know whether there are more. */
-static bool
-read_pcr(const struct reading *reading, struct pcr_series *out)
-{
-    struct store *store = reading->store;
-    sqlite3_stmt *stmt = store->pcr;
-    int got;
-
-    sqlite_bind_text(stmt, 1, reading->feed);
-    sqlite_bind_text(stmt, 2, reading->expiry);
-    sqlite_bind_integer(stmt, 3, reading->from_ns);
-    sqlite_bind_integer(stmt, 4, reading->to_ns);
-    sqlite_bind_integer(stmt, 5, reading->after_ns);
-    sqlite_bind_integer(stmt, 6, (int64_t)reading->limit + 1);
-    while ((got = sqlite_step(store->db, stmt, &store->trouble)) == 1) {
-        struct pcr_point point = {
-            .event_ns = sqlite3_column_int64(stmt, 0),
-            .oi = sqlite_real(stmt, 1),
-            .volume = sqlite_real(stmt, 2),
-            .oi_change = sqlite_real(stmt, 3),
-            .spot = sqlite_real(stmt, 4),
-        };
-
-        push(out, &point);
-    }
-    sqlite3_reset(stmt);
-    return got == 0;
-}
-
 /* ---- What others have read already --------------------------------------------------------- */
-
-/* Of the ticks of all sinks: 0 where none has written. */
-static uint64_t
-ticks_of(struct store *store)
-{
-    const char *ticks = NULL;
-    uint64_t hash = 0;
-
-    if (sqlite_step(store->db, store->ticks, &store->trouble) == 1)
-        ticks = (const char *)sqlite3_column_text(store->ticks, 0);
-    if (ticks)
-        hash = ask_hash(ASK_HASH_SEED, ticks, strlen(ticks)) | 1;
-    sqlite3_reset(store->ticks);
-    return hash;
-}
 
 /* Whether what is read now may be shared; then store->seen_ticks is its version. */
 static bool
 may_share(struct store *store)
 {
-    uint64_t version = version_of(store), ticks = ticks_of(store);
+    uint64_t version = history_version(store->history), ticks = history_ticks(store->history);
 
     if (store->seen_version && version != store->seen_version)
         store->is_foreign = ticks == store->seen_ticks;
@@ -226,14 +92,14 @@ static bool
 build_pcr(void *user, hde_text *out, char *error)
 {
     const struct reading *reading = user;
-    struct pcr_series series = {.point = calloc(reading->limit + 1, sizeof *series.point)};
+    struct pcr_series series = {.point = calloc(reading->range.limit, sizeof *series.point)};
     bool good;
 
     if (!series.point)
         hde_no_memory();
-    good = read_pcr(reading, &series);
+    good = history_pcr(reading->store->history, &reading->range, &series);
     hde_text_put(out, (const char *)series.point, series.n * sizeof *series.point);
-    snprintf(error, 256, "%.255s", good ? "" : reading->store->trouble.text);
+    snprintf(error, 256, "%.255s", good ? "" : history_trouble(reading->store->history));
     free(series.point);
     return good;
 }
@@ -241,9 +107,11 @@ build_pcr(void *user, hde_text *out, char *error)
 static void
 print_key(const struct reading *reading, char out[CACHE_KEY])
 {
-    snprintf(out, CACHE_KEY, "pcr1:{%s}:%s:%lld:%lld:%lld:%zu:%s:%llx", reading->feed,
-             reading->expiry, (long long)reading->from_ns, (long long)reading->to_ns,
-             (long long)reading->after_ns, reading->limit, reading->store->identity,
+    const struct history_range *range = &reading->range;
+
+    snprintf(out, CACHE_KEY, "pcr1:{%s}:%s:%lld:%lld:%lld:%zu:%s:%llx", range->feed, range->expiry,
+             (long long)range->from_ns, (long long)range->to_ns, (long long)range->after_ns,
+             range->limit, history_identity(reading->store->history),
              (unsigned long long)reading->store->seen_ticks);
 }
 
@@ -255,14 +123,14 @@ read_shared(struct cache *cache, struct reading *reading, struct pcr_series *out
     char key[CACHE_KEY], error[256];
 
     if (!cache || !may_share(reading->store))
-        return read_pcr(reading, out);
+        return history_pcr(reading->store->history, &reading->range, out);
     print_key(reading, key);
     value = cached(cache, key, CACHE_TTL_MS, build_pcr, reading, error);
     if (!value)
         return false;
     out->n = value->size / sizeof *out->point;
-    if (out->n > reading->limit + 1)
-        out->n = reading->limit + 1;
+    if (out->n > reading->range.limit)
+        out->n = reading->range.limit;
     memcpy(out->point, value->bytes, out->n * sizeof *out->point);
     cache_drop(value);
     return true;
@@ -294,7 +162,8 @@ query_pcr(struct query *query, const char *feed, const struct snapshot *now, int
           size_t error_size)
 {
     struct store *store = query->store;
-    struct reading reading = {store, feed, now->expiry, from_ns, to_ns, after_ns, limit};
+    struct reading reading = {store,
+                              {feed, now->expiry, from_ns, to_ns, after_ns, limit + 1}};
     struct pcr_point live;
     bool good = true;
 
@@ -304,9 +173,9 @@ query_pcr(struct query *query, const char *feed, const struct snapshot *now, int
     if (store && connect_store(store))
         good = read_shared(query->cache, &reading, out);
     else if (store)
-        good = is_not_written_yet(store);
+        good = history_is_not_written_yet(store->history);
     if (!good) {
-        snprintf(error, error_size, "%s", store->trouble.text);
+        snprintf(error, error_size, "%s", history_trouble(store->history));
         free(out->point);
         out->point = NULL;
         return false;
@@ -315,7 +184,7 @@ query_pcr(struct query *query, const char *feed, const struct snapshot *now, int
     if (live_point(now, &live) && live.event_ns >= from_ns && live.event_ns <= to_ns &&
         live.event_ns > after_ns &&
         (out->n == 0 || live.event_ns > out->point[out->n - 1].event_ns))
-        push(out, &live);
+        out->point[out->n++] = live;
     if (out->n > limit) {
         out->has_more = true;
         out->n = limit;

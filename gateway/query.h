@@ -2,7 +2,7 @@
  * query - what the routes ask: the newest of a feed, and what was stored of it.
  *
  * The one place that knows where an answer comes from: the live messages of this process, or the
- * SQLite store that the graph writes. Used by the HTTP thread alone. */
+ * store that the graph writes. Used by the HTTP thread alone. */
 #ifndef GATEWAY_QUERY_H
 #define GATEWAY_QUERY_H
 
@@ -10,7 +10,7 @@
 
 #include <connectors/cache.h>
 
-struct store; /* read-only connection, see query.c */
+struct store; /* see query.c */
 
 struct query {
     struct live *live;
@@ -31,8 +31,8 @@ struct pcr_series {
     bool from_store;
 };
 
-/* path: of a file that the graph writes, perhaps later: it may not exist yet. */
-void query_open_store(struct query *query, const char *path);
+/* address: of a store that the graph writes (history.h), perhaps later: it may not exist yet. */
+void query_open_store(struct query *query, const char *address);
 void query_close_store(struct query *query);
 
 /* Grows when somebody commits to the store; 0 without a store. */

@@ -116,7 +116,8 @@ static const hde_param params[] = {
               .help = "address and port; port 0 takes a free one"),
     HDE_PARAM(struct rest, store, .fallback = "",
               .help =
-                  "SQLite file that the graph writes, as PATH or sqlite:PATH; empty: no history"),
+                  "store that the graph writes: a SQLite file as PATH or sqlite:PATH, or the address "
+                  "of a PostgreSQL database; empty: no history"),
     HDE_PARAM(struct rest, redis, .fallback = "",
               .help = "URL of a Redis, as redis://HOST:PORT, that gateways share what they read "
                       "from the store through; they serve without it too. Empty: none"),

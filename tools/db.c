@@ -723,7 +723,8 @@ finish(struct db *db, bool good)
         return cmd_error_err(cmd, exit_of(&db->err), &db->err);
     }
     if (!cmd->json && db->table.n_rows)
-        table_print(&db->table, &out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
+        table_print(&db->table, &out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0,
+                    0);
     exit = cmd_print(cmd, cmd->json ? &db->json : &out, NULL);
     hde_text_free(&db->json);
     hde_text_free(&out);

@@ -484,7 +484,8 @@ compare_dirty(const void *a, const void *b)
 static bool
 send_dirty(struct copy *self, struct pg_error *error)
 {
-    qsort(self->dirty, self->n_dirty, sizeof *self->dirty, compare_dirty);
+    if (self->n_dirty)
+        qsort(self->dirty, self->n_dirty, sizeof *self->dirty, compare_dirty);
     for (size_t i = 0; i < self->n_dirty; i++) {
         const struct dirty *dirty = &self->dirty[i];
         char bucket[24];

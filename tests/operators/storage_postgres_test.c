@@ -66,7 +66,8 @@ test_what_keeps_a_sink_from_opening_is_named(void **state)
         char all[600], text[800];
 
         snprintf(all, sizeof all, "address: '%.*s%s'%s",
-                 *table[i].address == ' ' ? (int)strcspn(server.address, " ") : 0, server.address,
+                 *table[i].address == ' ' ? (int)strcspn(postgres_server.address, " ") : 0,
+                 postgres_server.address,
                  table[i].address, table[i].more);
         assert_null(hde_harness_try("storage/postgres", all, text, sizeof text));
         if (!strstr(text, table[i].event) || !strstr(text, table[i].code) ||
@@ -179,7 +180,8 @@ test_the_victim_of_a_deadlock_goes_on_and_loses_nothing(void **state)
 
     push(h, "snapshots", raw_chain(h, 0));
     assert_int_equal(hde_harness_flush(h), HDE_OK);
-    other.conn = session("BEGIN; SET LOCAL deadlock_timeout = '30s'; UPDATE chains SET feed = feed");
+    other.conn = session("BEGIN; SET LOCAL deadlock_timeout = '30s'; "
+                         "UPDATE chains SET feed = feed");
     push(h, "snapshots", raw_chain(h, MINUTE));
     start_accomplice(&other);
     assert_int_equal(hde_harness_flush(h), HDE_RETRY);
@@ -241,14 +243,14 @@ test_a_session_that_is_ended_meets_the_limit_of_connections(void **state)
     hde_harness *h;
     PGconn *other;
 
-    ask(server.address, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 1");
-    ask(server.address, "CREATE DATABASE narrow OWNER narrow");
+    ask(postgres_server.address, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 1");
+    ask(postgres_server.address, "CREATE DATABASE narrow OWNER narrow");
     snprintf(narrow, sizeof narrow, "%.*s user=narrow dbname=narrow",
-             (int)strcspn(server.address, " "), server.address);
+             (int)strcspn(postgres_server.address, " "), postgres_server.address);
     snprintf(all, sizeof all, "address: '%s'", narrow);
     h = hde_harness_open("storage/postgres", all);
     push(h, "snapshots", raw_chain(h, 0));
-    ask(server.address, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+    ask(postgres_server.address, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                         "WHERE datname = 'narrow'");
     other = PQconnectdb(narrow);
     assert_int_equal(PQstatus(other), CONNECTION_OK);
@@ -256,7 +258,7 @@ test_a_session_that_is_ended_meets_the_limit_of_connections(void **state)
     assert_said(h, "postgres.away", "HDE-S001");
     assert_int_equal(hde_harness_flush(h), HDE_RETRY);
     assert_said(h, "postgres.crowded", "HDE-S006");
-    ask(server.address, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+    ask(postgres_server.address, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                         "WHERE datname = 'narrow'");
     PQfinish(other);
     assert_int_equal(hde_harness_flush(h), HDE_OK);
@@ -333,13 +335,13 @@ test_a_server_that_is_killed_loses_and_doubles_nothing(void **state)
 
     push(h, "snapshots", raw_chain(h, 0));
     assert_int_equal(hde_harness_flush(h), HDE_OK);
-    server_do("kill");
+    postgres_do("kill");
     push(h, "snapshots", raw_chain(h, MINUTE));
     assert_int_equal(hde_harness_flush(h), HDE_RETRY);
     push(h, "snapshots", raw_chain(h, 2 * MINUTE));
     assert_int_equal(hde_harness_flush(h), HDE_RETRY);
     assert_said(h, "postgres.away", "HDE-S001");
-    server_do("start");
+    postgres_do("start");
     assert_int_equal(hde_harness_flush(h), HDE_OK);
     assert_string_equal(rows(), "3 3");
     assert_int_equal(hde_harness_counter(h, "outages"), 1);
@@ -425,9 +427,9 @@ main(void)
     };
     int failed;
 
-    if (!server_start("postgres.sh", "deadlock_timeout=50ms max_wal_senders=1 wal_level=replica"))
+    if (!postgres_start("postgres.sh", "deadlock_timeout=50ms max_wal_senders=1 wal_level=replica"))
         return 77;
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    server_end();
+    postgres_end();
     return failed;
 }

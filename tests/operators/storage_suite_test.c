@@ -110,8 +110,10 @@ ask_postgres(const char *sql, hde_text *answer)
     PQfinish(conn);
 }
 
-static const struct store sqlite = {"SQLite", "storage/sqlite", make_sqlite, ask_sqlite, ", sync: normal"};
-static const struct store postgres = {"PostgreSQL", "storage/postgres", make_postgres, ask_postgres, ""};
+static const struct store sqlite = {"SQLite", "storage/sqlite", make_sqlite, ask_sqlite,
+                                    ", sync: normal"};
+static const struct store postgres = {"PostgreSQL", "storage/postgres", make_postgres,
+                                      ask_postgres, ""};
 
 /* ---- TimescaleDB: one engine, in which a database is a schema (support/pglite) -------------- */
 
@@ -122,12 +124,14 @@ make_timescale(void)
     static int n;
 
     snprintf(address, sizeof address, "%.*s dbname=t%d",
-             (int)(strstr(server.address, " dbname") - server.address), server.address, ++n);
+             (int)(strstr(postgres_server.address, " dbname") - postgres_server.address),
+             postgres_server.address, ++n);
     database = address;
     snprintf(params, sizeof params, "address: '%s', connect_timeout: 60s", address);
 }
 
-static const struct store timescale = {"TimescaleDB", "storage/postgres", make_timescale, ask_postgres, ""};
+static const struct store timescale = {"TimescaleDB", "storage/postgres", make_timescale,
+                                       ask_postgres, ""};
 
 static int
 setup(void **state)
@@ -164,7 +168,8 @@ test_an_enriched_chain_fills_metrics_strikes_and_model_columns(void **state)
 
     push(h, "snapshots", enriched_chain(h, 0));
     assert_int_equal(hde_harness_flush(h), HDE_OK);
-    assert_string_equal(query("SELECT iv, last FROM option_chain_snapshots WHERE type = 'CE' ORDER BY strike"),
+    assert_string_equal(query("SELECT iv, last FROM option_chain_snapshots WHERE type = 'CE' "
+                              "ORDER BY strike"),
                         "0.125 10.5 null 5.25");
     assert_string_equal(query("SELECT forward, forward_source, pcr_oi, max_pain_strike, basis, "
                               "basis_pct, skew_fit, gex_sign, gex_net, spot FROM chain_metrics"),
@@ -255,7 +260,8 @@ test_a_correction_replaces_the_row(void **state)
     CALLS(msg, last, 11, U, U);
     push(h, "snapshots", msg);
     assert_int_equal(hde_harness_flush(h), HDE_OK);
-    assert_string_equal(query("SELECT last FROM option_chain_snapshots WHERE type = 'CE' ORDER BY strike"),
+    assert_string_equal(query("SELECT last FROM option_chain_snapshots WHERE type = 'CE' "
+                              "ORDER BY strike"),
                         "11 5.25"); /* 110 CE has no value any more: no row came to replace it */
     hde_harness_close(h);
 }
@@ -488,13 +494,13 @@ main(void)
     failed = run_suite(&sqlite);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     failed += system(command) != 0;
-    if (server_start("postgres.sh", "")) {
+    if (postgres_start("postgres.sh", "")) {
         failed += run_suite(&postgres);
-        server_end();
+        postgres_end();
     }
-    if (server_start("pglite.sh", "")) {
+    if (postgres_start("pglite.sh", "")) {
         failed += run_suite(&timescale);
-        server_end();
+        postgres_end();
     }
     return failed;
 }

@@ -17,21 +17,21 @@ static struct {
     FILE *to, *from;
     pid_t pid;
     char address[256]; /* of the database hde */
-} server;
+} postgres_server;
 
 /* script: of this folder. False: what it needs is not here, and the test is skipped. settings:
  * "name=value name=value" or "". */
 static bool
-server_start(const char *script, const char *settings)
+postgres_start(const char *script, const char *settings)
 {
     int in[2], out[2], status;
     char line[300], path[300];
 
     snprintf(path, sizeof path, "%s/tests/support/%s", HDE_SOURCE_DIR, script);
     assert_int_equal(pipe(in) | pipe(out), 0);
-    server.pid = fork();
-    assert_true(server.pid >= 0);
-    if (server.pid == 0) {
+    postgres_server.pid = fork();
+    assert_true(postgres_server.pid >= 0);
+    if (postgres_server.pid == 0) {
         dup2(in[0], 0);
         dup2(out[1], 1);
         for (int fd = 3; fd < 256; fd++)
@@ -43,14 +43,14 @@ server_start(const char *script, const char *settings)
     }
     close(in[0]);
     close(out[1]);
-    server.to = fdopen(in[1], "w");
-    server.from = fdopen(out[0], "r");
-    if (fgets(line, sizeof line, server.from) && strncmp(line, "ready ", 6) == 0) {
-        snprintf(server.address, sizeof server.address, "%.*s", (int)strcspn(line + 6, "\n"),
-                 line + 6);
+    postgres_server.to = fdopen(in[1], "w");
+    postgres_server.from = fdopen(out[0], "r");
+    if (fgets(line, sizeof line, postgres_server.from) && strncmp(line, "ready ", 6) == 0) {
+        snprintf(postgres_server.address, sizeof postgres_server.address, "%.*s",
+                 (int)strcspn(line + 6, "\n"), line + 6);
         return true;
     }
-    waitpid(server.pid, &status, 0);
+    waitpid(postgres_server.pid, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
         return false;
     fail_msg("the server did not start");
@@ -59,22 +59,22 @@ server_start(const char *script, const char *settings)
 
 /* "kill", "stop", "start" */
 static inline void
-server_do(const char *word)
+postgres_do(const char *word)
 {
     char line[16];
 
-    fprintf(server.to, "%s\n", word);
-    fflush(server.to);
-    assert_non_null(fgets(line, sizeof line, server.from));
+    fprintf(postgres_server.to, "%s\n", word);
+    fflush(postgres_server.to);
+    assert_non_null(fgets(line, sizeof line, postgres_server.from));
     assert_string_equal(line, "ok\n");
 }
 
 static void
-server_end(void)
+postgres_end(void)
 {
-    fclose(server.to);
-    fclose(server.from);
-    waitpid(server.pid, NULL, 0);
+    fclose(postgres_server.to);
+    fclose(postgres_server.from);
+    waitpid(postgres_server.pid, NULL, 0);
 }
 
 /* All values of a result between blanks, with a connection of its own; "address" as above with
@@ -111,9 +111,10 @@ database_new(void)
     char sql[64];
 
     snprintf(sql, sizeof sql, "CREATE DATABASE t%d", ++n);
-    ask(server.address, sql);
+    ask(postgres_server.address, sql);
     snprintf(address, sizeof address, "%.*s dbname=t%d",
-             (int)(strstr(server.address, " dbname") - server.address), server.address, n);
+             (int)(strstr(postgres_server.address, " dbname") - postgres_server.address),
+             postgres_server.address, n);
     return address;
 }
 
