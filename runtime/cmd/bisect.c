@@ -310,7 +310,7 @@ hash_all(struct side *side)
 {
     const struct engine_trace trace = {.emitted = note_hash, .arg = side, .to = UINT64_MAX};
 
-    return taking_run(&side->taking, &trace, 0);
+    return taking_run(&side->taking, NULL, &trace, 0);
 }
 
 static int
@@ -320,7 +320,7 @@ keep_stretch(struct side *side, uint64_t number)
                                        .arg = &side->kept,
                                        .from = number * STRETCH,
                                        .to = number * STRETCH + STRETCH - 1};
-    int exit = taking_run(&side->taking, &trace, trace.to);
+    int exit = taking_run(&side->taking, NULL, &trace, trace.to);
 
     kept_sort(&side->kept);
     return exit;

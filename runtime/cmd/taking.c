@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/taking.h"
 #include "engine/parts.h"
+#include "seglog/seglog.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -83,6 +84,7 @@ taking_open(const struct cmd *cmd, const struct taking_options *options, const c
 {
     struct log_start start;
     struct err err = {0};
+    int exit;
 
     *out = (struct taking){.cmd = cmd, .log = log, .own_builds = plugin != NULL};
     if (!make_folder(out))
@@ -92,14 +94,35 @@ taking_open(const struct cmd *cmd, const struct taking_options *options, const c
         !open_plugin(out, options->plugins, plugin, &err))
         return cmd_error_err(cmd, EX_NOINPUT, &err);
     join_sets(out, &start, &options->set);
-    return load(out, options->graph ? options->graph : start.path);
+    exit = load(out, options->graph ? options->graph : start.path);
+    if (!exit && !seglog_segments(log, NULL, 0, &err)) /* folders, one for each part */
+        graph_cut(out->graph, &out->cut);
+    return exit;
+}
+
+const char *
+taking_log(const struct taking *self, const char *part)
+{
+    return part ? arena_printf(self->cmd->arena, "%s/%s", self->log, part) : self->log;
+}
+
+const char *
+taking_part(const struct taking *self, const char *node)
+{
+    for (size_t i = 0; self->cut.n_links && i < self->cut.n_parts; i++)
+        for (size_t k = 0; k < self->cut.parts[i].graph.n_nodes; k++)
+            if (!strcmp(self->cut.parts[i].graph.nodes[k].name, node))
+                return self->cut.parts[i].name;
+    return NULL;
 }
 
 int
-taking_run(struct taking *self, const struct engine_trace *trace, uint64_t until)
+taking_run(struct taking *self, const char *part, const struct engine_trace *trace, uint64_t until)
 {
     struct engine_options options = {.log = self->log,
+                                     .part = part,
                                      .is_dry = true,
+                                     .registry = self->registry,
                                      .trace = *trace,
                                      .until = until,
                                      .own_builds = self->own_builds,
@@ -110,9 +133,7 @@ taking_run(struct taking *self, const struct engine_trace *trace, uint64_t until
     struct parts *parts = parts_new(self->graph, &options, &err);
     int exit = CMD_OK;
 
-    /* nodes and ticks have their numbers in a part */
-    if (!parts || !parts_with(parts, NULL, "a look into a recorded run", &err) ||
-        !parts_start(parts, &err))
+    if (!parts || !parts_start(parts, &err))
         exit = cmd_error_err(self->cmd, CMD_FAILED, &err);
     else if (parts_wait(parts, -1) && parts_state(parts) == ENGINE_FAILED)
         exit = cmd_error_err(self->cmd, CMD_FAILED, parts_error(parts));
@@ -125,6 +146,7 @@ taking_close(struct taking *self)
 {
     if (self->folder)
         remove_folder(self->folder);
+    graph_cut_fini(&self->cut);
     graph_free(self->graph);
     registry_free(self->registry);
 }

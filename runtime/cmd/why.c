@@ -3,6 +3,7 @@
  * nodes: the log is taken again up to that tick, and what every node emits in it is kept. */
 #include "cmd/kept.h"
 #include "cmd/taking.h"
+#include "engine/parts.h"
 #include "seglog/seglog.h"
 
 #include <hde/schemas/runtime.pb-c.h>
@@ -14,7 +15,14 @@
 
 struct why_options {
     struct taking_options taking;
+    const char *part;
     bool full;
+};
+
+/* Parts of a graph that links cut have ticks of their own. */
+struct moment {
+    const char *part; /* NULL: the graph is not cut */
+    uint64_t tick;
 };
 
 /* ---- A row's key -------------------------------------------------------------------------- */
@@ -29,7 +37,7 @@ struct search {
     size_t n;
     struct field *field;
     pthread_mutex_t lock;
-    uint64_t tick; /* the last that had one, 0: none */
+    struct moment last; /* that had one; tick 0: none */
 };
 
 static bool
@@ -120,8 +128,8 @@ look_for_row(void *arg, const struct engine_emitted *m)
     if (i < self->n)
         return;
     pthread_mutex_lock(&self->lock);
-    if (m->tick > self->tick)
-        self->tick = m->tick;
+    if (m->tick > self->last.tick)
+        self->last = (struct moment){taking_part(self->taking, m->node), m->tick};
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -137,7 +145,7 @@ oldest_tick(const char *log)
 
 /* The tick that wrote the row last. */
 static int
-find_row(struct taking *taking, const char *key, uint64_t *tick)
+find_row(struct taking *taking, const char *part, const char *key, struct moment *out)
 {
     const struct cmd *cmd = taking->cmd;
     struct search search = {.taking = taking, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -148,11 +156,11 @@ find_row(struct taking *taking, const char *key, uint64_t *tick)
         return cmd_error(cmd, EX_USAGE, "HDE-C004",
                          "hde why feed=NIFTY,expiry=2026-12-01,event_ns=1796000000000000000 LOG",
                          "'%s' is neither a tick nor the key of a row", key);
-    exit = taking_run(taking, &trace, 0);
+    exit = taking_run(taking, part, &trace, 0);
     if (exit)
         return exit;
-    *tick = search.tick;
-    if (*tick)
+    *out = search.last;
+    if (out->tick)
         return CMD_OK;
     if (oldest_tick(taking->log))
         return cmd_error(cmd, EX_DATAERR, "HDE-R100", NULL,
@@ -314,17 +322,22 @@ put_kept_json(hde_text *out, const struct graph *graph, const struct kept_messag
         protobuf_c_message_free_unpacked(message, NULL);
 }
 
+/* Not its end: what is upstream may follow. */
 static void
-put_json(hde_text *out, const struct graph *graph, const Hde__LogEntry *entry,
-         const struct kept *kept)
+put_json(hde_text *out, const struct graph *graph, const struct moment *at,
+         const Hde__LogEntry *entry, const struct kept *kept)
 {
     put_entry_json(out, graph, entry);
+    if (at->part) {
+        hde_text_puts(out, ",\"part\":");
+        hde_json_string(out, at->part);
+    }
     hde_text_puts(out, ",\"emitted\":[");
     for (size_t i = 0; i < kept->n; i++) {
         hde_text_puts(out, i ? "," : "");
         put_kept_json(out, graph, &kept->item[i]);
     }
-    hde_text_puts(out, "]}\n");
+    hde_text_puts(out, "]");
 }
 
 /* ---- Text --------------------------------------------------------------------------------- */
@@ -398,34 +411,82 @@ put_text(hde_text *out, const struct graph *graph, const Hde__LogEntry *entry,
 
 /* ---- The command -------------------------------------------------------------------------- */
 
+/* Where the entry came from, if over a link: its position is the tick of the sender. */
+static bool
+came_over_link(const struct taking *taking, const Hde__LogEntry *entry, struct moment *from)
+{
+    for (size_t i = 0; i < taking->cut.n_links && entry->node && entry->n_positions; i++) {
+        const struct graph_link *link = &taking->cut.links[i];
+        const ProtobufCBinaryData *at = &entry->positions[0]->at;
+
+        if (strcmp(entry->node, taking->graph->edges[link->edge].name) != 0)
+            continue;
+        *from = (struct moment){taking->cut.parts[link->from].name, parts_link_tick(at->data, at->len)};
+        return true;
+    }
+    return false;
+}
+
 static int
-tell(struct taking *taking, uint64_t tick, bool full)
+tell(struct taking *taking, const struct moment *at, bool full, hde_text *out)
 {
     const struct cmd *cmd = taking->cmd;
     struct err err = {0};
-    Hde__LogEntry *entry = read_entry(taking->log, tick, &err);
+    Hde__LogEntry *entry = read_entry(taking_log(taking, at->part), at->tick, &err);
+    struct moment from;
     struct kept kept;
-    hde_text out = {0};
     int exit;
 
     if (!entry)
         return cmd_error_err(cmd, EX_DATAERR, &err);
     kept_init(&kept);
-    exit = taking_run(taking,
+    exit = taking_run(taking, at->part,
                       &(struct engine_trace){
-                          .emitted = kept_add, .arg = &kept, .from = tick, .to = tick},
-                      tick);
+                          .emitted = kept_add, .arg = &kept, .from = at->tick, .to = at->tick},
+                      at->tick);
     kept_sort(&kept);
     if (!exit && cmd->json)
-        put_json(&out, taking->graph, entry, &kept);
+        put_json(out, taking->graph, at, entry, &kept);
     else if (!exit)
-        put_text(&out, taking->graph, entry, &kept, full);
-    if (!exit)
-        exit = cmd_print(cmd, &out, NULL);
-    hde_text_free(&out);
+        put_text(out, taking->graph, entry, &kept, full);
+    if (!exit && came_over_link(taking, entry, &from)) {
+        if (cmd->json)
+            hde_text_puts(out, ",\"upstream\":");
+        else
+            hde_text_printf(out, "which came over that link from the part of '%s':\n", from.part);
+        exit = tell(taking, &from, full, out);
+    }
+    hde_text_puts(out, cmd->json ? "}" : "");
     kept_fini(&kept);
     hde__log_entry__free_unpacked(entry, NULL);
     return exit;
+}
+
+/* The part whose log has the tick, if only one has. */
+static int
+find_tick(struct taking *taking, const char *part, struct moment *at)
+{
+    const struct cmd *cmd = taking->cmd;
+    size_t found = 0;
+
+    at->part = part;
+    for (size_t i = 0; !part && taking->cut.n_links && i < taking->cut.n_parts; i++) {
+        const char *name = taking->cut.parts[i].name;
+        Hde__LogEntry *entry = read_entry(taking_log(taking, name), at->tick, &(struct err){0});
+
+        if (!entry)
+            continue;
+        hde__log_entry__free_unpacked(entry, NULL);
+        at->part = name;
+        found++;
+    }
+    if (found > 1)
+        return cmd_error(cmd, EX_USAGE, "HDE-R087", arena_printf(cmd->arena, "--part %s", at->part),
+                         "%zu parts of the graph have a tick %" PRIu64, found, at->tick);
+    if (taking->cut.n_links && !at->part)
+        return cmd_error(cmd, EX_DATAERR, "HDE-R087", NULL, "%s has no entry with tick %" PRIu64,
+                         taking->log, at->tick);
+    return CMD_OK;
 }
 
 static int
@@ -433,16 +494,24 @@ run_why(const struct cmd *cmd, const void *block)
 {
     const struct why_options *options = block;
     struct taking taking;
+    struct moment at = {0};
     int64_t number = 0;
-    uint64_t tick = 0;
+    hde_text out = {0};
     int exit = taking_open(cmd, &options->taking, cmd->args[1], NULL, &taking);
 
-    if (!exit && parse_integer(cmd->args[0], &number))
-        tick = (uint64_t)number;
-    else if (!exit)
-        exit = find_row(&taking, cmd->args[0], &tick);
+    if (!exit && parse_integer(cmd->args[0], &number)) {
+        at.tick = (uint64_t)number;
+        exit = find_tick(&taking, options->part, &at);
+    } else if (!exit) {
+        exit = find_row(&taking, options->part, cmd->args[0], &at);
+    }
     if (!exit)
-        exit = tell(&taking, tick, options->full);
+        exit = tell(&taking, &at, options->full, &out);
+    if (cmd->json)
+        hde_text_puts(&out, "\n");
+    if (!exit)
+        exit = cmd_print(cmd, &out, NULL);
+    hde_text_free(&out);
     taking_close(&taking);
     return exit;
 }
@@ -457,7 +526,8 @@ const struct command cmd_why = {
             "node emitted because of it. Nothing is written.\n\n"
             "A stored row is named by its natural key: the fields of the message that a sink "
             "stores, with the values of its columns. If several ticks wrote it, the last one is "
-            "shown.",
+            "shown.\n\nOf a graph that links cut into parts LOG is the folder with the logs of all. "
+            "What came over a link is followed to the entry of the part that sent it.",
     .examples =
         (const struct cmd_example[]){
             {"hde why 1099511627891 kept/log", "what happened in this tick"},
@@ -467,6 +537,9 @@ const struct command cmd_why = {
             {0}},
     .options = (const struct cmd_option[]){{CMD_OPTION("full", struct why_options, full),
                                             .help = "with the messages of the nodes"},
+                                           {CMD_OPTION("part", struct why_options, part),
+                                            .value = "NAME",
+                                            .help = "the part whose tick it is"},
                                            TAKING_OPTIONS(struct why_options),
                                            {0}},
     .exits = (const struct cmd_exit[]){{CMD_FAILED, "a node failed"},

@@ -220,7 +220,6 @@ ask_change(struct control *control, const Hde__ControlApply *ask, Hde__ControlRe
            struct arena *arena, const char **message)
 {
     struct err err = {0};
-    struct engine *engine = parts_with(control->parts, NULL, "a change of the graph", &err);
     struct apply_ask change = {.path = ask->path,
                                .sets = (const char *const *)(uintptr_t)ask->set,
                                .n_sets = ask->n_set,
@@ -228,11 +227,11 @@ ask_change(struct control *control, const Hde__ControlApply *ask, Hde__ControlRe
                                .drops_state = ask->drop_state,
                                .timeout_ns = to_ns(ask->timeout_seconds),
                                .who = ask->who};
-    uint64_t number = engine ? apply_ask(engine, &change, &err) : 0;
+    uint64_t number = parts_apply_ask(control->parts, &change, &err);
 
     if (number) {
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
-        reply->changes = apply_changes(engine, number);
+        reply->changes = parts_apply_changes(control->parts, number);
         return NULL;
     }
     *message = arena_text(arena, err.text);
@@ -372,7 +371,7 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
     case HDE__CONTROL_REQUEST__ASK_CHANGES:
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
         reply->changes =
-            apply_changes(parts_engine(control->parts, 0), request->changes->number);
+            parts_apply_changes(control->parts, request->changes->number);
         return NULL;
     default:
         *message = "this hde does not know the request; it may be older than the one that asked";

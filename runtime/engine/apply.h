@@ -27,6 +27,8 @@ struct apply_ask {
     size_t n_sets;
     bool plans_only, drops_state;
     int64_t timeout_ns; /* for the graph to come to its cut; 0: 10 s */
+    struct joint *joint; /* with other engines, or not at all (joint.h); NULL: alone */
+    size_t place;        /* among them */
     const char *who;    /* for the history */
 };
 

@@ -8,6 +8,7 @@
 #include "engine/decide.h"
 #include "engine/feed.h"
 #include "engine/isolate.h"
+#include "engine/probe.h"
 #include "engine/retain.h"
 #include "engine/run.h"
 #include "engine/swap.h"
@@ -223,6 +224,8 @@ node_new(struct engine *engine, const struct graph *graph, size_t graph_node, ui
     }
     fill_node_stats(node);
     retain_attach(node);
+    if (engine->has_probes)
+        probe_open(node);
     return node;
 }
 
@@ -1009,6 +1012,7 @@ node_free(struct node *node)
         return;
     stats_drop_node(node->engine->stats, node->id);
     retain_free(node);
+    probe_close(node);
     free_source(node->source);
     for (uint32_t i = 0; i < node->n_ports; i++)
         free_vec(&node->ports[i].joined);

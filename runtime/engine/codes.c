@@ -195,9 +195,9 @@ const struct code engine_codes[] = {
      "the file cannot be read. Nothing has changed.",
      NULL, NULL},
     {"HDE-R051", "a change needs a new start",
-     "The name of the graph, skip_file, record: and checkpoint: are those of the start, and so is "
-     "the room for counters (twice what the graph had, and some more). Drain the graph and run it "
-     "anew.",
+     "The name of the graph, skip_file, record: and checkpoint: are those of the start, and so are "
+     "the links (`full: spill`, `durable: journal`) with the parts that they cut, and the room for "
+     "counters (twice what the graph had, and some more). Drain the graph and run it anew.",
      NULL, NULL},
     {"HDE-R052", "a change would lose state",
      "A node that keeps state is removed, gets an operator that does not take its state, or other "
@@ -288,8 +288,8 @@ const struct code engine_codes[] = {
      NULL, NULL},
     {"HDE-R074", "this is not done over the parts of a graph",
      "The graph is cut by `full: spill` or `durable: journal`, and what was asked for is there for "
-     "each part, or for graphs of one part only. Of the dead-letter queue: name a node (--node), or "
-     "the folder of a part.",
+     "each part. Of the dead-letter queue: name a node (--node), or the folder of a part; of a "
+     "log: name one of its parts.",
      NULL, NULL},
     {"HDE-R075", "an operator runs in several parts",
      "A reload swaps the nodes of one part at once. Name a node instead of the operator, one after "

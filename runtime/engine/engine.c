@@ -355,38 +355,85 @@ place_taking(struct engine *engine, struct err *err)
     return held_read_log(engine, err);
 }
 
-/* Recovery begins with the graph that ran (E3). What the file says by now is a change after it. */
+static bool
+has_node(const struct graph *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, name))
+            return true;
+    return false;
+}
+
+/* A part that would begin without what another one has now, or without a link's end, cannot begin. */
+static bool
+is_same_part(const struct graph *ran, const struct graph *file, struct err *err)
+{
+    const struct graph *sides[] = {ran, file};
+
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < sides[s]->n_nodes; i++) {
+            const struct graph_node *node = &sides[s]->nodes[i];
+            bool is_end = node->op->flags & OP_LINK_END;
+
+            if (has_node(sides[1 - s], node->name) ||
+                (!is_end && (s == 1 || !has_node(file->whole, node->name))))
+                continue;
+            return err_set(err, "HDE-R073",
+                           "'%s' has checkpoints of other parts: %s '%s' has moved or is another; "
+                           "run the graph as it was, or begin with another store",
+                           file->checkpoint.store, is_end ? "link" : "node", node->name);
+        }
+    return true;
+}
+
+/* What ran before, as a packed hde.ResolvedGraph; NULL: that is not known. */
+static uint8_t *
+read_what_ran(const struct engine *engine, size_t *size)
+{
+    const char *log = engine->is_taking ? engine->options.log : engine->options.record;
+    struct log_start start = {0};
+    struct arena arena = {0};
+    uint8_t *ran = NULL;
+
+    if (!engine->is_taking)
+        ran = epochs_graph(engine->graph->checkpoint.store, size);
+    if (!ran && engine_log_start(log, &arena, &start, NULL) && start.resolved_size) {
+        *size = start.resolved_size;
+        ran = memcpy(xmalloc(*size), start.resolved, *size);
+    }
+    arena_fini(&arena);
+    return ran;
+}
+
+/* Recovery begins with the graph that ran (E3). What the file says by now is a change after it. The
+ * log of a part begins with the graph of the part; that of a whole graph was asked before. */
 static bool
 choose_graph(struct engine *engine, struct err *err)
 {
     const struct graph *file = engine->graph;
     struct resolved_options options = {.registry = engine->options.registry, .like = file};
+    bool takes_part = engine->is_taking && engine->options.parts, ok = true;
     size_t size = 0, file_size;
     uint8_t *ran, *says;
-    struct arena arena = {0};
-    struct log_start start = {0};
-    bool ok = true;
 
-    if (!engine->options.checkpoint || !options.registry ||
-        epochs_are_restored(file->checkpoint.store)) /* a savepoint goes into the file's graph */
-        return true;
-    ran = epochs_graph(file->checkpoint.store, &size);
-    if (!ran && engine_log_start(engine->options.record, &arena, &start, NULL) &&
-        start.resolved_size) {
-        size = start.resolved_size;
-        ran = memcpy(xmalloc(size), start.resolved, size);
+    if (!options.registry || (!takes_part && !engine->options.checkpoint) ||
+        (!takes_part && epochs_are_restored(file->checkpoint.store)))
+        return true; /* a savepoint goes into the file's graph */
+    if (takes_part) {
+        options.sets = engine->options.sets;
+        options.n_sets = engine->options.n_sets;
     }
+    ran = read_what_ran(engine, &size);
     says = graph_resolve(file, &file_size);
     if (ran && (size != file_size || memcmp(ran, says, size) != 0)) {
         engine->made = graph_of_resolved(ran, size, &options, err);
-        engine->wanted = file;
-        ok = engine->made != NULL;
+        engine->wanted = takes_part ? NULL : file;
+        ok = engine->made && (!file->whole || is_same_part(engine->made, file, err));
         if (ok)
             engine->graph = engine->made;
     }
     free(says);
     free(ran);
-    arena_fini(&arena);
     return ok;
 }
 
@@ -727,7 +774,6 @@ engine_free(struct engine *engine)
     epochs_close(engine->epochs);
     savepoints_close(engine->savepoints);
     hashes_close(engine->hashes);
-    probes_close(engine);
     ingress_close(engine->ingress);
     dlq_close(engine->dlq);
     if (engine->owner != engine->options.owner)

@@ -47,6 +47,7 @@ struct engine_options {
     bool accepts_change;    /* sources that do not find what they read go on with what is there */
     bool refuses_takeover;  /* a checkpoint store that another process has is an error */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
+    const char *part;       /* with the logs of parts: this part alone; NULL: all */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
     uint64_t until;          /* with log: entries behind this tick are not taken; 0: all. It may begin
                                 with an epoch beside the log */

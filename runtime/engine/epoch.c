@@ -242,6 +242,7 @@ tell_senders(const struct epochs *self, const Hde__Epoch *epoch)
 {
     const struct engine *engine = self->engine;
 
+    engine_look(engine);
     for (uint32_t i = 0; i < engine->n_sources; i++) {
         const struct source *source = engine->sources[i];
 
@@ -253,6 +254,7 @@ tell_senders(const struct epochs *self, const Hde__Epoch *epoch)
                                       saved->positions[0]->at.len);
         }
     }
+    engine_looked(engine);
 }
 
 /* ---- The writing thread ------------------------------------------------------------------- */

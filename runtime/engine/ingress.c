@@ -668,9 +668,13 @@ static Hde__Epoch *
 epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
 {
     struct arena arena = {0};
+    const char *slash = strrchr(log, '/');
     Hde__Epoch *epoch =
         epoch_find(arena_printf(&arena, "%s/../epochs", log), from, before, oldest);
 
+    if (!epoch && slash) /* of a part: STORE/log/PART and STORE/parts/PART */
+        epoch = epoch_find(arena_printf(&arena, "%s/../../parts%s/epochs", log, slash), from, before,
+                           oldest);
     arena_fini(&arena);
     return epoch;
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "engine/across.h"
 #include "engine/owner.h"
+#include "engine/parts_change.h"
 #include "engine/run.h"
 #include "graph/parts.h"
 #include "link/ends.h"
@@ -32,13 +33,13 @@ struct part {
     struct parts *parts;
     const char *name;
     struct engine *engine;
-    struct graph_part *def; /* NULL: the graph is not cut */
     bool has_said;          /* that it failed */
 };
 
 struct parts {
-    const struct graph *graph;
-    struct graph_cut cut;
+    _Atomic(const struct graph *) graph; /* a change exchanges it, and the cut */
+    struct graph_cut own_cut;            /* of the graph at the start */
+    struct graph_cut *cut;               /* of the graph that runs; under the lock, or engines' shapes */
     size_t n;
     struct part *part;
     struct owner *owner;      /* of a cut graph's store; NULL: none, or the engine has its own */
@@ -46,12 +47,13 @@ struct parts {
     struct link **link;       /* cut.n_links of them; NULL: takes_log */
     const char **journal;     /* their folders */
     struct across *across;    /* of a cut graph that runs; NULL: none */
+    struct parts_change *change; /* likewise */
     struct stats *stats;      /* of all; NULL: the engine's */
     struct stats *link_stats; /* the first segment of the file */
     char *stats_path;
     int stats_fd; /* of a file without a name */
     int done_fd;
-    pthread_mutex_t lock; /* only for `changed` */
+    pthread_mutex_t lock; /* for `changed` and the cut; after shapes of engines */
     pthread_cond_t changed;
     _Atomic bool is_draining;
 };
@@ -77,17 +79,30 @@ all_over(const struct parts *self)
 
 /* Whether nothing can come to the part any more but what its links still hold. */
 static bool
-has_all(const struct parts *self, size_t part)
+has_all(struct parts *self, size_t part)
 {
-    bool has_link = false;
+    bool has_link = false, has_all = true;
 
-    for (size_t i = 0; i < self->cut.n_links; i++)
-        if (self->cut.links[i].to == part) {
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->cut->n_links; i++)
+        if (self->cut->links[i].to == part) {
             has_link = true;
-            if (!is_over(self->part[self->cut.links[i].from].engine))
-                return false;
+            has_all &= is_over(self->part[self->cut->links[i].from].engine);
         }
-    return has_link && !self->cut.parts[part].has_source;
+    has_all &= has_link && !self->cut->parts[part].has_source;
+    pthread_mutex_unlock(&self->lock);
+    return has_all;
+}
+
+/* What it sends to gets no more. */
+static void
+end_links(struct parts *self, size_t part)
+{
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->cut->n_links; i++)
+        if (self->cut->links[i].from == part)
+            link_sender_is_over(self->link[i]);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static void
@@ -112,9 +127,8 @@ over(void *arg)
         return;
     if (self->across)
         across_over(self->across, part->engine);
-    for (size_t i = 0; i < self->cut.n_links; i++)
-        if (self->cut.links[i].from == index && !self->takes_log)
-            link_sender_is_over(self->link[i]);
+    if (!self->takes_log)
+        end_links(self, index);
     for (size_t i = 0; i < self->n && !self->takes_log; i++)
         if (self->part[i].engine && has_all(self, i))
             engine_drain(self->part[i].engine);
@@ -142,8 +156,8 @@ is_folder(const char *path)
 static bool
 is_part(const struct parts *self, const char *name)
 {
-    for (size_t i = 0; i < self->cut.n_parts; i++)
-        if (!strcmp(self->cut.parts[i].name, name))
+    for (size_t i = 0; i < self->cut->n_parts; i++)
+        if (!strcmp(self->cut->parts[i].name, name))
             return true;
     return false;
 }
@@ -158,12 +172,12 @@ check_store(const struct parts *self, struct arena *arena, struct err *err)
     bool ok = true;
     DIR *dir;
 
-    if (self->cut.n_links && is_folder(arena_printf(arena, "%s/epochs", store)))
+    if (self->cut->n_links && is_folder(arena_printf(arena, "%s/epochs", store)))
         return err_set(err, "HDE-R073",
                        "'%s' has checkpoints of this graph without links: what they hold would be "
                        "lost; run the graph as it was, or begin with another store",
                        store);
-    if (!self->cut.n_links && is_folder(folder))
+    if (!self->cut->n_links && is_folder(folder))
         return err_set(err, "HDE-R073",
                        "'%s' has checkpoints of this graph cut by links: what they hold would be "
                        "lost; run the graph as it was, or begin with another store",
@@ -196,7 +210,7 @@ file_name(struct arena *arena, const char *name)
 static const char *
 journal_of(struct parts *self, const struct graph_edge *edge, const struct engine_options *options)
 {
-    struct arena *arena = &self->cut.arena;
+    struct arena *arena = &self->cut->arena;
 
     if (edge->journal)
         return edge->journal;
@@ -215,7 +229,7 @@ make_stats(struct parts *self, const struct engine_options *options, struct err 
     struct stats_shape shape = {.path = options->stats_path,
                                 .graph = self->graph->name,
                                 .host = options->host ? options->host : "",
-                                .edges = (uint32_t)self->cut.n_links};
+                                .edges = (uint32_t)self->cut->n_links};
     char host[STATS_NAME] = "localhost", path[64];
 
     if (!options->host && gethostname(host, sizeof host - 1) == 0)
@@ -239,7 +253,7 @@ make_stats(struct parts *self, const struct engine_options *options, struct err 
 static struct stats_edge *
 make_link_stats(struct parts *self, size_t i)
 {
-    const struct graph_link *def = &self->cut.links[i];
+    const struct graph_link *def = &self->cut->links[i];
     const struct graph_edge *edge = &self->graph->edges[def->edge];
     struct stats_edge *stats = stats_edge_at(self->link_stats, stats_take_edge(self->link_stats));
 
@@ -256,7 +270,7 @@ make_link_stats(struct parts *self, size_t i)
 static bool
 make_link(struct parts *self, size_t i, const struct engine_options *options, struct err *err)
 {
-    const struct graph_link *def = &self->cut.links[i];
+    const struct graph_link *def = &self->cut->links[i];
     const struct graph_edge *edge = &self->graph->edges[def->edge];
     const struct graph_node *from = &self->graph->nodes[edge->from];
     struct link_config config = {.name = edge->name,
@@ -275,24 +289,22 @@ make_link(struct parts *self, size_t i, const struct engine_options *options, st
         if (!self->link[i])
             return err_wrap(err, "edge '%s'", edge->name);
     }
-    link_ends_make(&self->cut.arena, self->link[i], config.types, def->sender, def->receiver);
+    link_ends_make(&self->cut->arena, self->link[i], config.types, def->sender, def->receiver);
     return true;
 }
 
 static bool
-make_part(struct parts *self, size_t i, const struct engine_options *whole, struct err *err)
+make_part(struct parts *self, struct part *part, struct graph_part *def,
+          const struct engine_options *whole, struct err *err)
 {
-    struct arena *arena = &self->cut.arena;
-    struct part *part = &self->part[i];
+    struct arena *arena = &self->cut->arena;
     struct engine_options options = *whole;
-    struct graph *graph = &self->cut.parts[i].graph;
+    struct graph *graph = &def->graph;
 
     part->parts = self;
-    part->name = self->cut.parts[i].name;
-    part->def = &self->cut.parts[i];
+    part->name = def->name;
     if (options.checkpoint)
-        graph->checkpoint.store =
-            arena_printf(arena, "%s/parts/%s", graph->checkpoint.store, part->name);
+        graph->checkpoint.store = parts_store(graph, part->name, arena);
     if (options.record)
         options.record = arena_printf(arena, "%s/%s", options.record, part->name);
     if (options.dlq)
@@ -300,7 +312,6 @@ make_part(struct parts *self, size_t i, const struct engine_options *whole, stru
     if (options.log)
         options.log = arena_printf(arena, "%s/%s", options.log, part->name);
     options.stats_path = self->stats_path;
-    options.registry = NULL; /* a part is not changed while it runs */
     options.parts = self;
     options.owner = self->owner;
     options.over = over;
@@ -310,27 +321,41 @@ make_part(struct parts *self, size_t i, const struct engine_options *whole, stru
 }
 
 static bool
+make_parts(struct parts *self, const struct engine_options *options, struct err *err)
+{
+    size_t n = self->n;
+
+    self->n = 0;
+    for (size_t i = 0; i < n; i++)
+        if ((!options->part || !strcmp(options->part, self->cut->parts[i].name)) &&
+            !make_part(self, &self->part[self->n++], &self->cut->parts[i], options, err))
+            return false;
+    return self->n || err_set(err, "HDE-R074", "the graph has no part '%s'", options->part);
+}
+
+static bool
 make_cut(struct parts *self, const struct engine_options *options, struct err *err)
 {
     if (options->checkpoint && !options->steps &&
         !(self->owner = owner_take(self->graph, options, err)))
         return false;
-    for (size_t i = 0; i < self->cut.n_links; i++)
-        self->journal[i] = journal_of(self, &self->graph->edges[self->cut.links[i].edge], options);
+    for (size_t i = 0; i < self->cut->n_links; i++)
+        self->journal[i] = journal_of(self, &self->graph->edges[self->cut->links[i].edge], options);
     if (options->checkpoint &&
-        !across_restore(&self->cut, self->graph->checkpoint.store, self->journal, err))
+        !across_restore(self->cut, self->graph->checkpoint.store, self->journal, err))
         return false;
     if (!make_stats(self, options, err))
         return false;
-    for (size_t i = 0; i < self->cut.n_links; i++)
+    for (size_t i = 0; i < self->cut->n_links; i++)
         if (!make_link(self, i, options, err))
             return false;
-    for (size_t i = 0; i < self->n; i++)
-        if (!make_part(self, i, options, err))
-            return false;
+    if (!make_parts(self, options, err))
+        return false;
     self->stats = stats_join(self->stats_path, err);
-    if (self->stats && !self->takes_log)
-        self->across = across_new(self, self->link, self->cut.n_links);
+    if (self->stats && !self->takes_log) {
+        self->across = across_new(self, self->link, self->cut->n_links);
+        self->change = parts_change_new(self, options);
+    }
     return self->stats != NULL;
 }
 
@@ -348,18 +373,19 @@ make_all(struct parts *self, const struct engine_options *options, struct err *e
 {
     bool is_cut;
 
-    graph_cut(self->graph, &self->cut);
-    is_cut = self->cut.n_links && !options->virtual_clock;
-    self->part = xcalloc(self->cut.n_parts, sizeof *self->part);
-    self->link = xcalloc(self->cut.n_links + 1, sizeof(struct link *));
-    self->journal = xcalloc(self->cut.n_links + 1, sizeof(char *));
-    if (options->checkpoint && !check_store(self, &self->cut.arena, err))
+    graph_cut(self->graph, &self->own_cut);
+    self->cut = &self->own_cut;
+    is_cut = self->cut->n_links && !options->virtual_clock;
+    self->part = xcalloc(self->cut->n_parts, sizeof *self->part);
+    self->link = xcalloc(self->cut->n_links + 1, sizeof(struct link *));
+    self->journal = xcalloc(self->cut->n_links + 1, sizeof(char *));
+    if (options->checkpoint && !check_store(self, &self->cut->arena, err))
         return false;
     if (!is_cut) {
-        self->cut.n_links = 0;
+        self->own_cut.n_links = 0;
         return make_one(self, options, err);
     }
-    self->n = self->cut.n_parts;
+    self->n = self->cut->n_parts;
     self->takes_log = options->log != NULL;
     return make_cut(self, options, err);
 }
@@ -389,13 +415,14 @@ parts_free(struct parts *self)
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
             engine_stop(self->part[i].engine);
+    parts_change_stop(self->change);
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine) /* one that runs tells others that it is over: all are joined */
             engine_join(self->part[i].engine, INT_MAX);
     for (size_t i = 0; i < self->n; i++)
         engine_free(self->part[i].engine);
     across_free(self->across);
-    for (size_t i = 0; i < self->cut.n_links; i++)
+    for (size_t i = 0; i < self->cut->n_links; i++)
         link_free(self->link[i]);
     owner_release(self->owner);
     stats_close(self->stats);
@@ -406,12 +433,60 @@ parts_free(struct parts *self)
         close(self->done_fd);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
-    graph_cut_fini(&self->cut);
+    parts_change_free(self->change); /* whose cut this may be by now */
+    graph_cut_fini(&self->own_cut);
     free(self->stats_path);
     free(self->journal);
     free(self->link);
     free(self->part);
     free(self);
+}
+
+/* ---- Another graph ------------------------------------------------------------------------ */
+
+const char *
+parts_store(const struct graph *graph, const char *part, struct arena *arena)
+{
+    const char *store = graph->checkpoint.store;
+
+    return store ? arena_printf(arena, "%s/parts/%s", store, part) : NULL;
+}
+
+const struct graph_cut *
+parts_cut(const struct parts *self)
+{
+    return self->cut;
+}
+
+void
+parts_become(struct parts *self, const struct graph *graph, const struct graph_cut *cut)
+{
+    for (size_t i = 0; i < self->n; i++)
+        pthread_rwlock_wrlock(&self->part[i].engine->shape);
+    pthread_mutex_lock(&self->lock);
+    self->graph = graph;
+    self->cut = (struct graph_cut *)(uintptr_t)cut;
+    stats_begin_shape(self->link_stats);
+    for (uint32_t i = 0; i < cut->n_links; i++)
+        stats_edge_at(self->link_stats, i)->graph_edge = (uint32_t)cut->links[i].edge;
+    stats_end_shape(self->link_stats, graph->n_nodes, graph->n_edges);
+    pthread_mutex_unlock(&self->lock);
+    for (size_t i = 0; i < self->n; i++)
+        pthread_rwlock_unlock(&self->part[i].engine->shape);
+}
+
+uint64_t
+parts_apply_ask(struct parts *self, const struct apply_ask *ask, struct err *err)
+{
+    return self->change ? parts_change_ask(self->change, ask, err)
+                        : apply_ask(self->part[0].engine, ask, err);
+}
+
+Hde__EngineChanges *
+parts_apply_changes(struct parts *self, uint64_t number)
+{
+    return self->change ? parts_change_show(self->change, number)
+                        : apply_changes(self->part[0].engine, number);
 }
 
 /* ---- Life --------------------------------------------------------------------------------- */
@@ -432,7 +507,7 @@ parts_state(const struct parts *self)
 {
     enum engine_state state = ENGINE_ENDED;
 
-    if (!self->cut.n_links)
+    if (!self->cut->n_links)
         return engine_state(self->part[0].engine);
     for (size_t i = 0; i < self->n; i++) {
         enum engine_state of = engine_state(self->part[i].engine);
@@ -452,7 +527,7 @@ parts_wait(struct parts *self, int timeout_ms)
     struct timespec deadline = {at_ns / NS_PER_S, at_ns % NS_PER_S};
     bool is_late = false;
 
-    if (!self->cut.n_links)
+    if (!self->cut->n_links)
         return engine_wait(self->part[0].engine, timeout_ms);
     pthread_mutex_lock(&self->lock);
     while (!all_over(self) && !is_late) {
@@ -468,7 +543,7 @@ parts_wait(struct parts *self, int timeout_ms)
 int
 parts_done_fd(const struct parts *self)
 {
-    return self->cut.n_links ? self->done_fd : engine_done_fd(self->part[0].engine);
+    return self->cut->n_links ? self->done_fd : engine_done_fd(self->part[0].engine);
 }
 
 void
@@ -520,7 +595,7 @@ parts_stats(const struct parts *self)
 const struct graph *
 parts_graph(const struct parts *self)
 {
-    return self->cut.n_links ? self->graph : engine_graph(self->part[0].engine);
+    return self->cut->n_links ? self->graph : engine_graph(self->part[0].engine);
 }
 
 void
@@ -578,18 +653,18 @@ parts_tap_open(struct parts *self, size_t edge, size_t depth)
 {
     size_t link = 0;
 
-    if (!self->cut.n_links)
+    if (!self->cut->n_links)
         return engine_tap_open(self->part[0].engine, edge, depth);
-    while (link < self->cut.n_links && self->cut.links[link].edge != edge)
+    while (link < self->cut->n_links && self->cut->links[link].edge != edge)
         link++;
     for (size_t i = 0; i < self->n; i++) {
-        const struct graph *graph = &self->cut.parts[i].graph;
+        const struct graph *graph = &self->cut->parts[i].graph;
 
         for (size_t e = 0; e < graph->n_edges; e++) {
             const struct graph_node *to = &graph->nodes[graph->edges[e].to];
 
             if (graph->whole_edge[e] == edge ||
-                (link < self->cut.n_links && to == self->cut.links[link].sender))
+                (link < self->cut->n_links && to == self->cut->links[link].sender))
                 return engine_tap_open(self->part[i].engine, e, depth);
         }
     }
@@ -614,6 +689,12 @@ parts_verify(struct parts *self, struct engine_verified *out)
             out->up_to = of.up_to;
     }
     return true;
+}
+
+uint64_t
+parts_link_tick(const uint8_t *at, size_t size)
+{
+    return link_tick(at, size);
 }
 
 /* ---- One by one --------------------------------------------------------------------------- */

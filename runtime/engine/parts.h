@@ -12,6 +12,7 @@
 #ifndef ENGINE_PARTS_H
 #define ENGINE_PARTS_H
 
+#include "engine/apply.h"
 #include "engine/reload.h"
 
 /* The graph must outlive the parts. Options mean the whole: checkpoints and logs of parts are in
@@ -42,6 +43,9 @@ struct tap *parts_tap_open(struct parts *parts, size_t edge, size_t depth);
 /* Like engine_verify(); of the first part that differs, with the sums of all. */
 bool parts_verify(struct parts *parts, struct engine_verified *out);
 
+/* A position of a source that receives over a link: the tick of the sender that it is behind. */
+uint64_t parts_link_tick(const uint8_t *at, size_t size);
+
 /* Each engine, for what is asked of one part. */
 size_t parts_count(const struct parts *parts);
 struct engine *parts_engine(const struct parts *parts, size_t i);
@@ -55,6 +59,10 @@ struct engine *parts_with(const struct parts *parts, const char *node, const cha
 uint64_t parts_reload_ask(struct parts *parts, const struct reload_ask *ask, struct err *err);
 size_t parts_reload_reports(struct parts *parts, uint64_t number, struct reload_report *out,
                             size_t max);
+
+/* As apply.h says; over several parts parts_change.h does it. */
+uint64_t parts_apply_ask(struct parts *parts, const struct apply_ask *ask, struct err *err);
+Hde__EngineChanges *parts_apply_changes(struct parts *parts, uint64_t number);
 
 /* As savepoint.h says; over several parts across.h does it. */
 struct savepoint_report;

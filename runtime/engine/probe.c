@@ -54,27 +54,29 @@ probe_free(struct probe *self)
 }
 
 void
-probes_open(struct engine *engine)
+probe_open(struct node *node)
 {
-    for (uint32_t i = 0; i < engine->n_nodes; i++) {
-        struct node *node = engine->nodes[i];
-
-        if (!probe_fits(node))
-            continue;
-        node->probe = probe_new(node->ctx.outlets.n);
-        node->ctx.outlets.port = node->probe->out.outlets;
-    }
-    atomic_fetch_add(&engine->taps, 1);
+    if (!probe_fits(node))
+        return;
+    node->probe = probe_new(node->ctx.outlets.n);
+    node->ctx.outlets.port = node->probe->out.outlets;
 }
 
 void
-probes_close(struct engine *engine)
+probe_close(struct node *node)
 {
-    for (uint32_t i = 0; i < engine->n_nodes; i++) {
-        if (engine->nodes[i]->probe)
-            probe_free(engine->nodes[i]->probe);
-        engine->nodes[i]->probe = NULL;
-    }
+    if (node->probe)
+        probe_free(node->probe);
+    node->probe = NULL;
+}
+
+void
+probes_open(struct engine *engine)
+{
+    engine->has_probes = true;
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        probe_open(engine->nodes[i]);
+    atomic_fetch_add(&engine->taps, 1);
 }
 
 static size_t
@@ -87,6 +89,20 @@ pack(struct probe *self, const hde_msg *msg)
         self->bytes = xrealloc(self->bytes, self->cap);
     }
     return size ? protobuf_c_message_pack(msg->body, self->bytes) : 0;
+}
+
+/* Of a part: as if all instances of the whole graph were numbered. */
+static uint32_t
+id_of(const struct node *node)
+{
+    const struct graph *graph = node->engine->graph;
+    uint32_t id = node->replica;
+
+    if (!graph->whole)
+        return node->order;
+    for (size_t i = 0; i < graph->whole_node[node->graph_node]; i++)
+        id += instances_of(&graph->whole->nodes[i]);
+    return id;
 }
 
 static void
@@ -103,7 +119,7 @@ look(struct node *node, uint32_t port, const hde_msg *msg)
     digest->messages++;
     if (trace->emitted && tick >= trace->from && tick <= trace->to)
         trace->emitted(trace->arg,
-                       &(struct engine_emitted){node->def->name, node->order, node->replica, port,
+                       &(struct engine_emitted){node->def->name, id_of(node), node->replica, port,
                                                 tick, msg->event_ns, msg->body->descriptor,
                                                 self->bytes, size});
 }

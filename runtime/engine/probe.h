@@ -17,9 +17,11 @@ struct probe {
 
 /* Nodes whose outputs are a function of the log: no sources, views, impure operators or sinks. */
 bool probe_fits(const struct node *node);
-/* Puts probes into all of those; before the first tick. They make every actor take the slow path. */
+/* Puts probes into all of those, and into those that come later; before the first tick. They make
+ * every actor take the slow path. */
 void probes_open(struct engine *engine);
-void probes_close(struct engine *engine);
+void probe_open(struct node *node); /* not wired yet; nothing where none fits */
+void probe_close(struct node *node);
 /* Worker: what the node has emitted in this tick is looked at and goes on. */
 void probe_pass(struct node *node);
 

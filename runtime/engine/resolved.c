@@ -183,15 +183,30 @@ take_secrets(struct graph_node *node, const struct graph *like, struct arena *ar
     }
 }
 
+/* The ends of links are no plugin's: they are those of the graph that it is like. */
+static const struct graph_node *
+end_like(const struct graph *like, const char *name)
+{
+    for (size_t i = 0; like && i < like->n_nodes; i++)
+        if (like->nodes[i].op->flags & OP_LINK_END && strcmp(like->nodes[i].name, name) == 0)
+            return &like->nodes[i];
+    return NULL;
+}
+
 static bool
 take_node(const Hde__ResolvedNode *from, const struct resolved_options *options,
           struct graph *graph, struct err *err)
 {
     const struct registry_operator *found = registry_find(options->registry, from->op);
+    const struct graph_node *end = found ? NULL : end_like(options->like, from->name);
     struct graph_node *node = &graph->nodes[graph->n_nodes++];
     hde_text values = {0};
     bool ok;
 
+    if (end)
+        *node = *end;
+    if (end)
+        return true;
     if (!found)
         return err_set(err, "HDE-R057", "node '%s': no plugin has the operator %s any more",
                        from->name, from->op);
@@ -268,6 +283,33 @@ edges_fit(const Hde__ResolvedGraph *from, const struct graph *graph, struct err 
     return true;
 }
 
+/* Of a part: what its nodes and edges are in the whole graph of the file. */
+static void
+number_in_whole(struct graph *graph)
+{
+    const struct graph *whole = graph->whole;
+    size_t *nodes = arena_alloc(&graph->arena, (graph->n_nodes + 1) * sizeof *nodes);
+    size_t *edges = arena_alloc(&graph->arena, (graph->n_edges + 1) * sizeof *edges);
+
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        nodes[i] = SIZE_MAX;
+        for (size_t k = 0; k < whole->n_nodes; k++)
+            if (!strcmp(whole->nodes[k].name, graph->nodes[i].name))
+                nodes[i] = k;
+    }
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        bool is_end = graph->nodes[graph->edges[i].from].op->flags & OP_LINK_END ||
+                      graph->nodes[graph->edges[i].to].op->flags & OP_LINK_END;
+
+        edges[i] = SIZE_MAX;
+        for (size_t k = 0; k < whole->n_edges && !is_end; k++)
+            if (!strcmp(whole->edges[k].name, graph->edges[i].name))
+                edges[i] = k;
+    }
+    graph->whole_node = nodes;
+    graph->whole_edge = edges;
+}
+
 static struct graph *
 take_graph(const Hde__ResolvedGraph *from, const struct resolved_options *options, struct err *err)
 {
@@ -289,6 +331,8 @@ take_graph(const Hde__ResolvedGraph *from, const struct resolved_options *option
     ok = ok && edges_fit(from, graph, err);
     for (size_t i = 0; i < from->n_edges && ok; i++)
         take_edge(from->edges[i], graph);
+    if (ok && graph->whole)
+        number_in_whole(graph);
     if (ok)
         return graph;
     graph_free(graph);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/rewire.h"
 #include "engine/epoch.h"
+#include "engine/joint.h"
 #include "engine/reload.h"
 #include "engine/swap.h"
 
@@ -679,17 +680,41 @@ clean_up(struct rewire *self, bool ok)
     free(self->going);
 }
 
+/* All that may fail is done, here and in the other parts: nobody goes back any more. */
+static bool
+all_agree(struct rewire *self, const struct rewire_ask *ask, bool ok)
+{
+    if (!ask->joint || joint_agree(ask->joint, self->engine, ok, self->end_ns, self->err))
+        return ok;
+    if (!err_is_set(self->err))
+        err_set(self->err, "HDE-R054", "another part of the graph stays as it is");
+    return false;
+}
+
+static bool
+change_over(struct rewire *self, const struct rewire_ask *ask)
+{
+    if (ask->joint && !joint_turn(ask->joint, self->engine, ask->place, self->end_ns))
+        return err_set(self->err, "HDE-R054", "another part of the graph stays as it is");
+    self->cut_ns = clock_mono_ns();
+    fault_point(FAULT_APPLY);
+    if (!make_cut(self) || !stop_workers(self) || !exchange(self))
+        return false;
+    if (ask->joint)
+        joint_next(ask->joint);
+    return true;
+}
+
 bool
-rewire(struct engine *engine, const struct change_plan *plan, int64_t timeout_ns,
+rewire(struct engine *engine, const struct change_plan *plan, const struct rewire_ask *ask,
        struct rewire_result *out, struct err *err)
 {
     struct rewire self = {
-        .engine = engine, .plan = plan, .end_ns = clock_mono_ns() + timeout_ns, .err = err};
+        .engine = engine, .plan = plan, .end_ns = clock_mono_ns() + ask->timeout_ns, .err = err};
     bool ok = prepare(&self) && hold_sources(&self);
 
     self.cut_ns = clock_mono_ns();
-    fault_point(FAULT_APPLY);
-    ok = ok && make_cut(&self) && stop_workers(&self) && exchange(&self);
+    ok = all_agree(&self, ask, ok) && all_agree(&self, ask, change_over(&self, ask));
     fault_point(FAULT_APPLY);
     out->tick = engine->cut_tick;
     if (ok)

@@ -29,9 +29,15 @@ struct rewire_result {
     int64_t pause_ns;
 };
 
+struct rewire_ask {
+    int64_t timeout_ns;
+    struct joint *joint; /* with other engines, or not at all (joint.h); NULL: alone */
+    size_t place;        /* among them */
+};
+
 /* On a thread of its own, with engine->changing held. At most timeout_ns until the cut is made.
  * False: nothing has changed (or, where even going back failed, the engine has failed). */
-bool rewire(struct engine *engine, const struct change_plan *plan, int64_t timeout_ns,
+bool rewire(struct engine *engine, const struct change_plan *plan, const struct rewire_ask *ask,
             struct rewire_result *out, struct err *err);
 
 #endif

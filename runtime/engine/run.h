@@ -433,6 +433,7 @@ struct engine {
     struct savepoints *savepoints; /* NULL: no checkpoints */
     uint64_t largest_mark;   /* of the sinks, at the start */
     struct hashes *hashes;   /* NULL: barriers carry none */
+    bool has_probes;         /* new nodes get one too */
     int64_t barriers_ns;     /* so often; 0: none */
     struct builds *builds;   /* with ingress: plugin files that the log needs */
     struct swaps *swaps;     /* with ingress */

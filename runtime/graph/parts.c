@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool
 edge_is_link(const struct graph_edge *edge)
@@ -232,6 +233,7 @@ add_edges(struct cutter *self)
         edge.from_port = 0;
         edge.to = self->place[edge.to];
         edge.full = FULL_BLOCK;
+        edge.is_durable = false;
         add_edge(part, &edge, SIZE_MAX);
     }
     for (size_t e = 0; e < self->graph->n_edges; e++) {
@@ -246,6 +248,7 @@ add_edges(struct cutter *self)
             edge.to = part->graph.n_nodes;
             edge.to_port = 0;
             edge.full = FULL_BLOCK;
+            edge.is_durable = false;
             link->sender = add_node(part, &end, SIZE_MAX);
             link++;
         } else {
@@ -280,4 +283,125 @@ graph_cut_fini(struct graph_cut *cut)
 {
     arena_fini(&cut->arena);
     *cut = (struct graph_cut){0};
+}
+
+/* ---- Two graphs --------------------------------------------------------------------------- */
+
+static const struct graph_part *
+part_called(const struct graph_cut *cut, const char *name)
+{
+    for (size_t i = 0; i < cut->n_parts; i++)
+        if (!strcmp(cut->parts[i].name, name))
+            return &cut->parts[i];
+    return NULL;
+}
+
+static bool
+has_node(const struct graph *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, name))
+            return true;
+    return false;
+}
+
+/* A node of both that is in another part; NULL: none. */
+static const char *
+node_that_moves(const struct graph_cut *before, const struct graph_cut *after)
+{
+    for (size_t i = 0; i < before->n_parts; i++) {
+        const struct graph *old = &before->parts[i].graph;
+        const struct graph_part *part = part_called(after, before->parts[i].name);
+
+        for (size_t k = 0; k < old->n_nodes; k++)
+            if (old->whole_node[k] != SIZE_MAX && has_node(after->parts[0].graph.whole, old->nodes[k].name) &&
+                !(part && has_node(&part->graph, old->nodes[k].name)))
+                return old->nodes[k].name;
+    }
+    return NULL;
+}
+
+static const ProtobufCMessageDescriptor *const *
+types_of(const struct graph *graph, const struct graph_edge *edge)
+{
+    return graph->nodes[edge->from].op->outputs[edge->from_port].types;
+}
+
+static bool
+same_types(const ProtobufCMessageDescriptor *const *a, const ProtobufCMessageDescriptor *const *b)
+{
+    while (*a && *b && *a == *b) {
+        a++;
+        b++;
+    }
+    return !*a && !*b;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+/* What a link is made with. */
+static bool
+same_link(const struct graph *a, const struct graph_edge *x, const struct graph *b,
+          const struct graph_edge *y)
+{
+    return x->is_durable == y->is_durable && x->capacity_messages == y->capacity_messages &&
+           x->capacity_bytes == y->capacity_bytes && x->journal_bytes == y->journal_bytes &&
+           same_text(x->journal, y->journal) && same_types(types_of(a, x), types_of(b, y));
+}
+
+static const struct graph_edge *
+link_called(const struct graph *graph, const char *name)
+{
+    for (size_t e = 0; e < graph->n_edges; e++)
+        if (edge_is_link(&graph->edges[e]) && !strcmp(graph->edges[e].name, name))
+            return &graph->edges[e];
+    return NULL;
+}
+
+/* A link of a that b does not have like that; NULL: none. */
+static const struct graph_edge *
+link_that_differs(const struct graph *a, const struct graph *b)
+{
+    for (size_t e = 0; e < a->n_edges; e++) {
+        const struct graph_edge *edge = &a->edges[e], *other;
+
+        if (!edge_is_link(edge))
+            continue;
+        other = link_called(b, edge->name);
+        if (!other || !same_link(a, edge, b, other))
+            return edge;
+    }
+    return NULL;
+}
+
+const char *
+parts_differ(const struct graph *before, const struct graph *after, struct arena *arena)
+{
+    const struct graph_edge *edge = link_that_differs(before, after);
+    struct graph_cut old = {.n_parts = 0}, new = {.n_parts = 0};
+    const char *why = NULL, *name = NULL;
+
+    if (!edge)
+        edge = link_that_differs(after, before);
+    if (edge)
+        return arena_printf(arena, "edge '%s' is another link, or none", edge->name);
+    graph_cut(before, &old);
+    graph_cut(after, &new);
+    if (old.n_links)
+        name = node_that_moves(&old, &new);
+    if (name)
+        why = arena_printf(arena, "node '%s' would be in another part", name);
+    for (size_t i = 0; i < old.n_parts && !why && old.n_links; i++)
+        if (!part_called(&new, old.parts[i].name))
+            why = arena_printf(arena, "the part of '%s' would begin with another node",
+                               old.parts[i].name);
+    if (!why && old.n_links && old.n_parts != new.n_parts)
+        why = "there would be another part";
+    graph_cut_fini(&old);
+    graph_cut_fini(&new);
+    return why;
 }

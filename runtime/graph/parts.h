@@ -35,6 +35,10 @@ bool edge_is_link(const struct graph_edge *edge);
 void graph_cut(const struct graph *graph, struct graph_cut *out);
 void graph_cut_fini(struct graph_cut *cut);
 
+/* Why a running graph cannot become the other one: links are made, and parts have their stores, when
+ * it starts. NULL: it can; else a text in the arena. */
+const char *parts_differ(const struct graph *before, const struct graph *after, struct arena *arena);
+
 /* graph_load(): what is wrong with links. */
 void parts_check(const struct graph *graph, struct diags *diags);
 

@@ -6,6 +6,7 @@
  *      type, a schema that is not older; over replicas only with HDE_KEYED_STATE.
  *      [test_what_becomes_of_each_node] */
 #include "graph/plan.h"
+#include "graph/parts.h"
 #include "graph/write.h"
 
 #include <limits.h>
@@ -438,12 +439,16 @@ static void
 plan_settings(struct planner *self)
 {
     const struct graph *before = self->plan->before, *after = self->plan->after;
+    const char *links;
 
     note_text(self, "graph", before->name, after->name);
     note_folder(self, "dlq", before->dlq.folder, after->dlq.folder);
     note_folder(self, "record", before->record, after->record);
     note_folder(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
     plan_log(self, &before->log, &after->log);
+    links = parts_differ(before, after, self->arena);
+    if (links)
+        note(self, "links", "as they are", links);
     self->plan->fixed = take_what(self);
 }
 

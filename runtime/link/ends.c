@@ -157,21 +157,10 @@ may_give(struct upstream *upstream)
     return link_may_give(end_of(upstream)->link);
 }
 
-/* A position is the tick of a frame, least byte first. */
-static uint64_t
-tick_at(const uint8_t *at, size_t size)
-{
-    uint64_t tick = 0;
-
-    for (size_t i = 0; i < 8 && i < size; i++)
-        tick |= (uint64_t)at[i] << 8 * i;
-    return tick;
-}
-
 static void
 covered(struct upstream *upstream, const uint8_t *at, size_t size)
 {
-    link_cover(end_of(upstream)->link, tick_at(at, size));
+    link_cover(end_of(upstream)->link, link_tick(at, size));
 }
 
 static bool
@@ -217,7 +206,7 @@ in_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t
 {
     struct err err = {0};
 
-    if (link_seek(((struct end *)state)->link, tick_at(bytes, size), &err))
+    if (link_seek(((struct end *)state)->link, link_tick(bytes, size), &err))
         return HDE_OK;
     fail(ctx, &err);
     return HDE_FAIL;
@@ -327,6 +316,17 @@ link_ends_make(struct arena *arena, struct link *link,
 {
     make_end(arena, sender, &op_out, make_ports(arena, "in", types), NULL, link);
     make_end(arena, receiver, &op_in, NULL, make_ports(arena, "out", types), link);
+}
+
+/* Least byte first. */
+uint64_t
+link_tick(const uint8_t *at, size_t size)
+{
+    uint64_t tick = 0;
+
+    for (size_t i = 0; i < 8 && i < size; i++)
+        tick |= (uint64_t)at[i] << 8 * i;
+    return tick;
 }
 
 bool

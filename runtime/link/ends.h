@@ -16,6 +16,8 @@ void link_ends_make(struct arena *arena, struct link *link,
                     const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
                     struct graph_node *receiver);
 
+/* A position of the receiving end: the tick of the sender whose frame it is behind. */
+uint64_t link_tick(const uint8_t *at, size_t size);
 /* Whether that is the name of the operator at the sending end. */
 bool link_is_sender(const char *op);
 

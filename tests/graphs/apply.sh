@@ -56,7 +56,7 @@ cp -r "$HDE_SOURCE/graphs/." graphs
 cat >market.yaml <<'YAML'
 hde: 1
 graph: market
-record: kept
+record: {to: kept, hashes: 100ms}
 include:
   processing: {chain: graphs/processing.yaml}
   analytics: {chain: graphs/analytics.yaml}
@@ -87,6 +87,9 @@ for workers in 1 3; do
   cmp run1/chains.jsonl chains.jsonl || fail "chains differ with $workers workers"
   cmp run1/results.jsonl results.jsonl || fail "results differ with $workers workers"
 done
+
+expect 0 hde replay kept --verify # hashes go on over the changes
+has out "equal"
 
 # ---- from a checkpoint ------------------------------------------------------------------------
 cp -r "$HDE_SOURCE/graphs/." graphs
