@@ -10,7 +10,10 @@
  *      [test_a_reader_follows_its_writer_from_record_to_record, test_a_missing_segment_is_an_error]
  *  (3) Indexes only choose where to begin; each record is checked for itself, and an index is
  *      believed only in a closed segment, whose end no record can imitate.
- *      [test_seek_finds_the_first_record_at_or_after] */
+ *      [test_seek_finds_the_first_record_at_or_after]
+ *  (4) A segment gives only positions between its first and that of the next one, whatever its
+ *      records and its index say: positions never fall.
+ *      [test_a_record_that_stands_in_two_segments_is_given_once] */
 #include "base/arena.h"
 #include "base/io.h"
 #include "seglog/index.h"
@@ -31,6 +34,7 @@ struct seglog_reader {
     char folder[PATH_MAX];
     struct segment_list list; /* as it was looked up last */
     uint64_t first;           /* of the segment that is read; 0: none yet */
+    uint64_t end;             /* where the one behind it begins; UINT64_MAX: none, as far as it is known */
     bool is_bad;              /* its damage was reported: nothing more comes from it */
     struct segment_head head;
     struct scan scan; /* owns its descriptor; -1: none */
@@ -80,21 +84,6 @@ seglog_reader_close(struct seglog_reader *reader)
 
 /* ---- From segment to segment -------------------------------------------------------------- */
 
-/* False with err, then the segment counts as bad. */
-static bool
-enter(struct seglog_reader *reader, uint64_t first, struct err *err)
-{
-    int fd;
-
-    leave(reader);
-    reader->first = first;
-    fd = segment_open(reader->folder, first, O_RDONLY | O_CLOEXEC, &reader->head, err);
-    reader->is_bad = fd < 0;
-    reader->scan =
-        (struct scan){.fd = fd, .offset = sizeof reader->head, .position = first};
-    return fd >= 0;
-}
-
 /* The segment behind this one; 0: there is none. *gone: this one was removed. */
 static uint64_t
 later_segment(const struct seglog_reader *reader, bool *gone)
@@ -106,6 +95,25 @@ later_segment(const struct seglog_reader *reader, bool *gone)
     if (i < list->n && list->first[i] <= reader->first)
         i++;
     return i < list->n ? list->first[i] : 0;
+}
+
+/* False with err, then the segment counts as bad. */
+static bool
+enter(struct seglog_reader *reader, uint64_t first, struct err *err)
+{
+    uint64_t later;
+    bool gone;
+    int fd;
+
+    leave(reader);
+    reader->first = first;
+    later = later_segment(reader, &gone);
+    reader->end = later ? later : UINT64_MAX;
+    fd = segment_open(reader->folder, first, O_RDONLY | O_CLOEXEC, &reader->head, err);
+    reader->is_bad = fd < 0;
+    reader->scan =
+        (struct scan){.fd = fd, .offset = sizeof reader->head, .position = first};
+    return fd >= 0;
 }
 
 static enum seglog_next
@@ -193,6 +201,8 @@ read_next(struct seglog_reader *reader, struct seglog_record *out, struct err *e
 
         if (!reader->is_bad && reader->first)
             found = next_in_segment(reader, &head, &is_last);
+        if (found == SCAN_RECORD && !(head->position >= reader->first && head->position < reader->end))
+            return damaged(reader, "belongs to another segment", err);
         if (found == SCAN_RECORD) {
             *out = (struct seglog_record){
                 .key = {head->position, head->tick, head->event_ns, head->kind},

@@ -403,6 +403,49 @@ test_a_missing_segment_is_an_error(void **state)
     seglog_reader_close(reader);
 }
 
+/* The first segment has the first record of the second one at its end, in place of its index. */
+static void
+test_a_record_that_stands_in_two_segments_is_given_once(void **state)
+{
+    struct seglog *log = rig_open(&rig, &small, NULL);
+    struct seglog_reader *reader;
+    struct seglog_record record;
+    struct record_head head;
+    struct err err = {0};
+    enum seglog_next next;
+    uint64_t at = sizeof(struct segment_head), last = 0;
+    unsigned damages = 0;
+    uint8_t *first, *second;
+
+    rig_append_all(log, 200);
+    seglog_close(log);
+    rig_files(&rig, files, FILES);
+    first = rig_load(&files[0]);
+    second = rig_load(&files[1]);
+    for (memcpy(&head, first + at, sizeof head); head.position; memcpy(&head, first + at, sizeof head))
+        at += record_whole(head.size);
+    memcpy(&head, second + sizeof(struct segment_head), sizeof head);
+    first = realloc(first, at + record_whole(head.size));
+    memcpy(first + at, second + sizeof(struct segment_head), record_whole(head.size));
+    rig_save(&files[0], first, at + record_whole(head.size));
+    reader = seglog_reader_open(rig.folder, NULL);
+    while ((next = seglog_next(reader, &record, &err)) != SEGLOG_END) {
+        if (next == SEGLOG_DAMAGED) {
+            damages++;
+            assert_string_equal(err.code, "HDE-L003");
+            err = (struct err){0};
+            continue;
+        }
+        assert_int_equal(record.key.position, last + 1);
+        last = record.key.position;
+    }
+    assert_int_equal(last, 200);
+    assert_int_equal(damages, 1);
+    seglog_reader_close(reader);
+    free(first);
+    free(second);
+}
+
 static void
 test_a_file_of_another_kind_or_version_is_an_error(void **state)
 {
@@ -689,6 +732,7 @@ main(void)
         TEST(test_damage_of_what_was_durable_is_an_error_with_its_place),
         TEST(test_damage_in_a_closed_segment_is_named_and_reading_goes_on_behind_it),
         TEST(test_a_missing_segment_is_an_error),
+        TEST(test_a_record_that_stands_in_two_segments_is_given_once),
         TEST(test_a_file_of_another_kind_or_version_is_an_error),
         TEST(test_what_a_crash_left_before_a_segment_had_its_name_is_removed),
         TEST(test_segments_are_named_by_their_first_position_and_say_what_is_in_them),
