@@ -56,7 +56,8 @@ function_name(Hde__IsolatedFunction function)
     static const char *const names[] = {"?",     "open()", "load()", "batch()", "timer()",
                                         "flush()", "mark()", "save()", "close()"};
 
-    return names[function];
+    return function == HDE__ISOLATED_FUNCTION__ISOLATED_FUNCTION_RECONFIGURE ? "reconfigure()"
+                                                                              : names[function];
 }
 
 /* ---- A child starts ----------------------------------------------------------------------- */
@@ -677,6 +678,26 @@ proxy_close(hde_ctx *ctx, void *state)
     *slot = NULL;
 }
 
+hde_status
+isolate_reconfigure(hde_ctx *ctx, void *state, const struct graph_node *def)
+{
+    struct isolated *self = child_of(ctx, state);
+    Hde__IsolatedSetup setup = HDE__ISOLATED_SETUP__INIT;
+    Hde__IsolatedCall call;
+    hde_text params = {0};
+    hde_status status;
+
+    if (!self)
+        return no_child(ctx);
+    graph_write_params(def, &params);
+    begin_call(self, ctx, &call, HDE__ISOLATED_FUNCTION__ISOLATED_FUNCTION_RECONFIGURE);
+    setup.params = params.data;
+    call.setup = &setup;
+    status = ask_and_emit(self, ctx, &call);
+    hde_text_free(&params);
+    return status;
+}
+
 /* ---- Proxies ------------------------------------------------------------------------------ */
 
 bool
@@ -711,6 +732,6 @@ isolate_operator(const hde_operator *op, const char *file, const char *build_id,
     self->op.mark = real->mark ? proxy_mark : NULL;
     self->op.save = real->save ? proxy_save : NULL;
     self->op.load = real->load ? proxy_load : NULL;
-    self->op.reconfigure = NULL; /* other parameters are another child */
+    self->op.reconfigure = NULL; /* isolate_reconfigure() */
     return &self->op;
 }

@@ -29,6 +29,8 @@
 const hde_operator *isolate_operator(const hde_operator *op, const char *file,
                                      const char *build_id, struct arena *arena);
 bool isolate_is(const hde_operator *op); /* a proxy */
+/* The instance in the child takes the live parameters of def, as node_reconfigure() says. */
+hde_status isolate_reconfigure(hde_ctx *ctx, void *state, const struct graph_node *def);
 /* Whether its child has died, or was killed. */
 bool isolate_is_gone(const hde_ctx *ctx, void *state);
 

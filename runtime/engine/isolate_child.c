@@ -373,6 +373,27 @@ call_mark(struct child *self)
     return self->op->mark(&self->ctx, self->ctx.state, &self->answer.mark);
 }
 
+/* All that differ are live. */
+static hde_status
+call_reconfigure(struct child *self, const Hde__IsolatedSetup *setup)
+{
+    void *next = arena_alloc(&self->arena, self->op->state_size + 64);
+    struct diags diags = {0};
+    hde_status status = HDE_OK;
+
+    if (!setup)
+        return HDE_FAIL;
+    if (!graph_fill_params(self->op, setup->params, next, &self->arena, &diags))
+        status = hde_fail(&self->ctx, "isolate.setup", "HDE-R062: %s",
+                          diags.n ? diags.list[0].message : "parameters");
+    else if (self->op->reconfigure)
+        status = self->op->reconfigure(&self->ctx, self->ctx.state, next);
+    else
+        params_copy_live(self->op, self->ctx.state, next, &self->arena);
+    diags_fini(&diags);
+    return status;
+}
+
 static hde_status
 call_close(struct child *self)
 {
@@ -406,6 +427,8 @@ make_call(struct child *self, const Hde__IsolatedCall *call)
         return call_save(self);
     case HDE__ISOLATED_FUNCTION__ISOLATED_FUNCTION_LOAD:
         return call_load(self, call);
+    case HDE__ISOLATED_FUNCTION__ISOLATED_FUNCTION_RECONFIGURE:
+        return call_reconfigure(self, call->setup);
     default:
         return call_close(self);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reconfigure - other parameters for an instance that goes on: what HDE_PARAM_LIVE allows. */
-#include "engine/retain.h"
+#include "engine/isolate.h"
 #include "engine/retain.h"
 #include "engine/run.h"
 #include "graph/plan.h"
@@ -24,18 +24,17 @@ node_fill(struct node *node, const struct graph_node *def, void *state, struct e
 /* ---- Without reconfigure() ---------------------------------------------------------------- */
 
 static const char *const *
-keep_texts(struct node *node, const char *const *texts, size_t n)
+keep_texts(struct arena *arena, const char *const *texts, size_t n)
 {
-    const char **kept = arena_alloc(&node->arena, (n + 1) * sizeof *kept);
+    const char **kept = arena_alloc(arena, (n + 1) * sizeof *kept);
 
     for (size_t i = 0; i < n; i++)
-        kept[i] = arena_text(&node->arena, texts[i]);
+        kept[i] = arena_text(arena, texts[i]);
     return kept;
 }
 
-/* Texts live as long as the node. */
 static void
-copy_param(struct node *node, const hde_param *param, void *to, const void *from)
+copy_param(struct arena *arena, const hde_param *param, void *to, const void *from)
 {
     const char *const *text = from;
     const hde_list *list = from;
@@ -55,42 +54,41 @@ copy_param(struct node *node, const hde_param *param, void *to, const void *from
     case HDE_PARAM_TEXT:
     case HDE_PARAM_PATH:
     case HDE_PARAM_SECRET:
-        *(const char **)to = *text ? arena_text(&node->arena, *text) : NULL;
+        *(const char **)to = *text ? arena_text(arena, *text) : NULL;
         break;
     case HDE_PARAM_LIST:
-        *(hde_list *)to = (hde_list){list->n, keep_texts(node, list->item, list->n)};
+        *(hde_list *)to = (hde_list){list->n, keep_texts(arena, list->item, list->n)};
         break;
     case HDE_PARAM_MAP:
-        *(hde_map *)to = (hde_map){map->n, keep_texts(node, map->key, map->n),
-                                   keep_texts(node, map->value, map->n)};
+        *(hde_map *)to = (hde_map){map->n, keep_texts(arena, map->key, map->n),
+                                   keep_texts(arena, map->value, map->n)};
         break;
     }
 }
 
-static void
-copy_live(struct node *node, const void *next)
+void
+params_copy_live(const hde_operator *op, void *state, const void *next, struct arena *arena)
 {
-    const hde_param *param = node->ctx.op->params;
-
-    for (; param && param->name; param++)
+    for (const hde_param *param = op->params; param && param->name; param++)
         if (param->flags & HDE_PARAM_LIVE)
-            copy_param(node, param, (char *)node->ctx.state + param->offset,
+            copy_param(arena, param, (char *)state + param->offset,
                        (const char *)next + param->offset);
 }
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
 static bool
-call(struct node *node, const void *next, struct err *err)
+call(struct node *node, const struct graph_node *def, const void *next, struct err *err)
 {
     const hde_operator *op = node->ctx.op;
-    hde_status status;
+    hde_status status = HDE_OK;
 
-    if (!op->reconfigure) {
-        copy_live(node, next);
-        return true;
-    }
-    status = op->reconfigure(&node->ctx, node->ctx.state, next);
+    if (isolate_is(op))
+        status = isolate_reconfigure(&node->ctx, node->ctx.state, def);
+    else if (op->reconfigure)
+        status = op->reconfigure(&node->ctx, node->ctx.state, next);
+    else
+        params_copy_live(op, node->ctx.state, next, &node->arena);
     ctx_scratch_reset(&node->ctx);
     return status == HDE_OK ||
            err_set(err, "HDE-R055", "node '%s' (%s) does not take its new parameters: %s",
@@ -106,9 +104,7 @@ node_reconfigure(struct node *node, const struct graph_node *def, struct err *er
 
     if (!next)
         abort();
-    ok = node_fill(node, def, next, err) && call(node, next, err);
-    if (ok && node->retain) /* what it had before is not fed to other parameters */
-        retain_event(node);
+    ok = node_fill(node, def, next, err) && call(node, def, next, err);
     if (ok)
         retain_event(node); /* what it had before it would do otherwise now */
     free(next);

@@ -694,6 +694,8 @@ void node_refuse_posts(struct node *node);
 bool node_reopen(struct node *node, struct err *err); /* a fresh instance of a closed one */
 /* reconfigure.c: the parameters of def into a zeroed state of the operator that the node runs */
 bool node_fill(struct node *node, const struct graph_node *def, void *state, struct err *err);
+/* The live ones alone; texts are copied to the arena. */
+void params_copy_live(const hde_operator *op, void *state, const void *next, struct arena *arena);
 /* On the node's thread, or while none runs it. HDE-R055. */
 bool node_reconfigure(struct node *node, const struct graph_node *def, struct err *err);
 bool workers_start(struct engine *engine, struct err *err); /* those that do not run */

@@ -232,7 +232,7 @@ kind_of_rest(struct planner *self, const struct graph_node *before, const struct
         note(self, "isolate", "before", "after");
         return CHANGE_RESTART;
     }
-    if (differ && (!live || after->isolate.is_on)) /* a child is given its parameters once */
+    if (differ && !live)
         return CHANGE_RESTART;
     if (!same_policy(&before->on_error, &after->on_error)) {
         note(self, "on_error", "before", "after");

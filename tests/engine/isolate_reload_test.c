@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * isolate_reload_test - another build in the child of an isolated node. */
+#include "engine/apply.h"
 #include "reload_rig.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -60,11 +63,70 @@ test_a_crash_on_probation_leaves_the_old_build_and_loses_nothing(void **state)
     rig_close(&rig);
 }
 
+/* Puts the graph of this text in the place of the one that runs; gives it, to be freed. */
+static struct graph *
+change_to(struct rig *rig, const char *yaml)
+{
+    struct diags diags = {0};
+    struct graph *next;
+    struct err err = {0};
+    char path[128];
+    FILE *file;
+    Hde__ChangeState state = HDE__CHANGE_STATE__CHANGE_STATE_WAITING;
+
+    snprintf(path, sizeof path, "%s/next.yaml", rig->folder);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "hde: 1\ngraph: %s\n%s", rig->graph->name, yaml);
+    fclose(file);
+    next = graph_load(path, NULL, rig->registry, &diags);
+    assert_non_null(next);
+    diags_fini(&diags);
+    unlink(path);
+    assert_int_not_equal(apply_ask(rig->engine, &(struct apply_ask){.graph = next}, &err), 0);
+    while (state <= HDE__CHANGE_STATE__CHANGE_STATE_WORKING) {
+        Hde__EngineChanges *changes = apply_changes(rig->engine, 0);
+
+        state = changes->changes[0]->state;
+        hde__engine_changes__free_unpacked(changes, NULL);
+        assert_false(engine_wait(rig->engine, 1));
+    }
+    assert_int_equal(state, HDE__CHANGE_STATE__CHANGE_STATE_DONE);
+    return next;
+}
+
+static void
+test_live_parameters_reach_the_child(void **state)
+{
+    struct rig rig;
+    struct graph *next;
+    uint64_t begin;
+
+    rig_open(&rig, graph);
+    await_seen(&rig, 100);
+    assert_int_equal(counter(&rig, "count", "marked"), 0);
+    next = change_to(&rig, "nodes:\n"
+                           "  feed: {op: swap/feed, params: {burst: 5, every: 1ms}}\n"
+                           "  count: {op: swap/count, isolate: process, params: {marks: 3}}\n"
+                           "  check: {op: swap/check}\n"
+                           "edges: [feed -> count -> check]\n");
+    begin = counter(&rig, "count", "marked");
+    await_seen(&rig, 100);
+    assert_true(counter(&rig, "count", "marked") >= begin + 100);
+    assert_int_equal(counter(&rig, "count", "marked") % 3, 0);
+    assert_int_equal(view_of(&rig, "count").restarts, 0);
+    assert_int_equal(counter(&rig, "count", "restarts"), 0);
+    assert_intact(&rig);
+    rig_close(&rig);
+    graph_free(next);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_child_is_exchanged_with_its_state),
+        cmocka_unit_test(test_live_parameters_reach_the_child),
         cmocka_unit_test(test_a_crash_on_probation_leaves_the_old_build_and_loses_nothing),
     };
 

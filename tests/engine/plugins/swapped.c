@@ -150,7 +150,8 @@ static const hde_operator feed = {
 struct count {
     hde_size size;
     hde_path lock;
-    int64_t base;
+    int64_t base, marks;
+    hde_counter *marked;
 #ifdef VERSION_new_param
     int64_t needed;
 #endif
@@ -163,6 +164,8 @@ static const hde_param count_params[] = {
     HDE_PARAM(struct count, size, .fallback = "0", .min = 0, .max = 1e9, .help = "of its state"),
     HDE_PARAM(struct count, lock, .fallback = "", .help = "file that only one may have"),
     HDE_PARAM(struct count, base, .fallback = "0", .help = "where it begins to count"),
+    HDE_PARAM(struct count, marks, .fallback = "0", .flags = HDE_PARAM_LIVE,
+              .help = "what counter 'marked' goes up by with each sample"),
 #ifdef VERSION_new_param
     HDE_PARAM(struct count, needed, .help = "the graph does not say it"),
 #endif
@@ -183,6 +186,7 @@ count_open(hde_ctx *ctx, void *state)
     self->count = (uint64_t)self->base;
     self->data = calloc(1, self->size.bytes ? (size_t)self->size.bytes : 1);
     hde_counter_open(ctx, "opened", "instances so far");
+    self->marked = hde_counter_open(ctx, "marked", "marks so far");
     if (self->lock.path) {
         int fd = open(self->lock.path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 
@@ -246,6 +250,7 @@ count_batch(hde_ctx *ctx, void *state, hde_batch *batch)
         sample = (Hde__Sample *)msg->body;
         sample->has_value = true;
         sample->value = (double)self->count++;
+        hde_count(self->marked, (uint64_t)self->marks);
 #ifdef VERSION_differs
         if (self->count % 100 == 0)
             sample->value += 0.5;
