@@ -247,11 +247,21 @@ parse_speed(struct run *run)
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
+/* Whether another run has the store. */
+static bool
+is_taken_over(const struct err *err)
+{
+    return strcmp(err->code, "HDE-R097") == 0;
+}
+
 static int
 start_exit(const struct run *run, const struct err *err)
 {
-    return cmd_error_err(run->cmd,
-                         strncmp(err->code, "HDE-C", 5) == 0 ? EX_UNAVAILABLE : CMD_FAILED, err);
+    int exit = strncmp(err->code, "HDE-C", 5) == 0 ? EX_UNAVAILABLE
+               : is_taken_over(err)                ? EX_TEMPFAIL
+                                                   : CMD_FAILED;
+
+    return cmd_error_err(run->cmd, exit, err);
 }
 
 /* From here on signals are read, not delivered; all threads inherit that. */
@@ -508,7 +518,7 @@ finish(struct run *run, int exit)
     if (exit == CMD_OK && parts_state(run->parts) == ENGINE_FAILED) {
         const struct err *err = parts_error(run->parts);
 
-        exit = cmd_error_err(run->cmd, CMD_FAILED, err);
+        exit = cmd_error_err(run->cmd, is_taken_over(err) ? EX_TEMPFAIL : CMD_FAILED, err);
     }
     return exit;
 }
@@ -637,6 +647,7 @@ run_replay(const struct cmd *cmd, const void *options)
 #define RUN_EXITS                                                                                  \
     {CMD_FAILED, "a node failed, or could not be opened"}, {EX_NOINPUT, NULL}, {EX_CONFIG, NULL},  \
         {EX_UNAVAILABLE, "the control endpoint or the admin address cannot be had"},               \
+        {EX_TEMPFAIL, "another run has the checkpoint store"},                                     \
     {                                                                                              \
         CMD_INTERRUPTED, NULL                                                                      \
     }

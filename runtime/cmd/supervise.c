@@ -69,6 +69,13 @@ goes_on(struct parent *self, int status, int64_t lived_ns, int64_t max_restarts,
 {
     const char *signal_name;
 
+    if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL) {
+        *exit = cmd_error(self->cmd, EX_TEMPFAIL, "HDE-R097",
+                          "end one of the two runs: a supervised one by its parent, a service with "
+                          "'systemctl stop'",
+                          "another run has the store: this one is not started again");
+        return false;
+    }
     *exit = status == -1 ? EX_OSERR : WIFEXITED(status) ? WEXITSTATUS(status) : CMD_INTERRUPTED;
     if (status == -1 || WIFEXITED(status) || self->is_ending)
         return false;

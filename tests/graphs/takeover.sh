@@ -30,7 +30,7 @@ takes_over() { # FOLDER, settings of the edge, options of both runs
   first=$!
   CHILDREN=("$first")
   until_true 20 has_stored 20 || { cat err1; fail "$dir: nothing is stored"; }
-  expect 1 hde run --no-takeover "$dir.yaml"
+  expect 75 hde run --no-takeover "$dir.yaml"
   has err "HDE-R097"
   kill -0 "$first" || fail "$dir: the first one was stopped by one that was told not to"
 
@@ -39,7 +39,7 @@ takes_over() { # FOLDER, settings of the edge, options of both runs
   CHILDREN+=("$second")
   until_true 20 has_ended "$first" || { cat err1 err2; fail "$dir: the first one goes on"; }
   wait "$first"
-  [ $? = 1 ] || fail "$dir: the first one did not fail"
+  [ $? = 75 ] || fail "$dir: the first one did not fail"
   has err1 "HDE-R097"
   has err1 "takes over the store '$dir/kept'"
   has_not err1 "part.failed"
@@ -47,6 +47,9 @@ takes_over() { # FOLDER, settings of the edge, options of both runs
     has err "process $first on"
     has err1 "process $second on"
     has err2 "process $first on"
+  else # and says so itself
+    has err1 "another run has the store: this one is not started again"
+    has err1 "end one of the two runs"
   fi
   until_true 20 grep -q "taken again" err2 || fail "$dir: the second one does not take the log"
   before=$(stored)

@@ -25,6 +25,16 @@ $hde describe --json >all.json
 grep -q '"name":"ingestion/synthetic"' all.json || fail 'hde describe does not find its own plugins'
 grep -q "\"path\":\"$work/prefix/" all.json || fail 'plugins come from elsewhere'
 
+# The systemd unit starts that program, and systemd understands it.
+cp "prefix/lib/systemd/system/hde@.service" hde@market.service || fail 'no systemd unit'
+grep -q "^ExecStart=$hde run --supervise" hde@market.service || fail 'the unit starts another program'
+if command -v systemd-analyze >systemd; then
+  systemd-analyze verify --man=no "$work/hde@market.service" 2>said || { cat said; fail 'the unit is wrong'; }
+  [ ! -s said ] || { cat said; fail 'systemd has something to say about the unit'; }
+else
+  echo 'skipped: systemd-analyze verify of the unit (there is no systemd-analyze)'
+fi
+
 $hde new operator my/spread >said
 [ -f spread/spread.c ] || fail 'no operator was written'
 if grep -rn straddle spread; then fail 'the name of the example is left'; fi
