@@ -290,6 +290,24 @@ test_a_recorded_reload_is_given_again(void **state)
     assert_given_again();
 }
 
+/* What the run wrote of its nodes at its barriers is what its replay finds. */
+static void
+assert_verified(void)
+{
+    struct engine_verified verified;
+
+    start(yaml_of("verified", ""), "twin",
+          &(struct engine_options){.log = log_of(), .verify = true, .workers = 2});
+    assert_true(engine_wait(rig.engine, DEADLINE_S * 1000));
+    assert_string_equal(engine_error(rig.engine)->text, "");
+    assert_true(engine_join(rig.engine, DEADLINE_S * 1000));
+    assert_true(engine_verify(rig.engine, &verified));
+    if (verified.differs)
+        fail_msg("%s of '%s' differs", verified.what, verified.node);
+    assert_true(verified.barriers > 3);
+    rig_free(&rig);
+}
+
 static void
 test_a_return_in_the_middle_of_a_tick_is_given_again(void **state)
 {
@@ -298,7 +316,8 @@ test_a_return_in_the_middle_of_a_tick_is_given_again(void **state)
     char builds[256];
     uint64_t n;
 
-    start(yaml_of("live", ""), "v1", &(struct engine_options){.record = log_of(), .workers = 2});
+    start(yaml_of("live", ""), "v1", &(struct engine_options){
+                                    .record = log_of(), .workers = 2, .hashes_ns = 5 * NS_PER_MS});
     await_seen(&rig, 100);
     report = reload(&rig, "count", variant("v2"));
     assert_done(&report);
@@ -324,6 +343,7 @@ test_a_return_in_the_middle_of_a_tick_is_given_again(void **state)
     read_lines("live", &n, builds, sizeof builds);
     assert_string_equal(builds + strlen(builds) - 3, "v2 ");
     assert_given_again();
+    assert_verified();
 }
 
 /* ---- Recovered ---------------------------------------------------------------------------- */
