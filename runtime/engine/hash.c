@@ -17,11 +17,14 @@
  *      [tests/graphs/kill_http.sh]
  *  (6) A change of the graph comes when every barrier in front of it was passed; nodes that stay
  *      keep their chains, new ones begin theirs there, in the run and in its replay.
- *      [tests/graphs/apply.sh] */
+ *      [tests/graphs/apply.sh]
+ *  (7) Where a crash made a swap void, what was written up to the crash is of the build that the run
+ *      went back from: nothing is compared with it. [tests/control/supervise.sh] */
 #include "engine/hash.h"
 
 #include "base/arena.h"
 #include "base/hash64.h"
+#include "engine/builds.h"
 #include "engine/epoch.h"
 #include "engine/ingress.h"
 #include "engine/probe.h"
@@ -357,6 +360,29 @@ is_passed_over(const struct cut *cut)
     return !cut->written && later;
 }
 
+struct void_range {
+    uint64_t tick;
+    bool found;
+};
+
+static void
+look_at_void(void *arg, uint64_t swap, uint64_t until)
+{
+    struct void_range *self = arg;
+
+    self->found |= self->tick >= swap && self->tick <= until;
+}
+
+/* Rule (7). */
+static bool
+is_void(const struct hashes *self, const struct cut *cut)
+{
+    struct void_range range = {.tick = cut->found->tick};
+
+    builds_each_void(self->engine->builds, look_at_void, &range);
+    return range.found;
+}
+
 /* Deals with the first barrier if it can be; the lock is held. */
 static bool
 settle_first(struct hashes *self)
@@ -367,7 +393,7 @@ settle_first(struct hashes *self)
 
     if (!cut || cut->waits || (!cut->written && !is_over && !engine->is_recording))
         return false;
-    if (is_over)
+    if (is_over || (cut->written && engine->is_taking && is_void(self, cut)))
         ; /* nothing to compare with */
     else if (!cut->written)
         write_first(self);

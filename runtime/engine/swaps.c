@@ -5,6 +5,7 @@
 #include "engine/epoch.h"
 #include "engine/ingress.h"
 #include "engine/last_words.h"
+#include "engine/owner.h"
 #include "engine/reload.h"
 
 #include <stdio.h>
@@ -234,7 +235,9 @@ take_back(struct swaps *self, const struct young *young, const struct crash_note
           struct err *err)
 {
     struct engine *engine = self->engine;
-    uint64_t until = ((HDE_TICK_INCARNATION(young->tick) + 1) << 40) - 1;
+    /* up to the crash, which may have come in a later start than the swap */
+    uint64_t first = owner_first_tick(engine->owner);
+    uint64_t until = (first ? first : (HDE_TICK_INCARNATION(young->tick) + 1) << 40) - 1;
     char why[256];
 
     snprintf(why, sizeof why, "%s in node '%s' at tick %llu, while its swap was young",

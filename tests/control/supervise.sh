@@ -7,6 +7,7 @@ cat >kept.yaml <<'YAML'
 hde: 1
 graph: swap
 checkpoint: {every: 100ms, store: kept}
+record: {to: kept/log, hashes: 100ms}
 nodes:
   feed:  {op: swap/feed}
   count: {op: swap/count, params: {size: 1KiB}}
@@ -59,6 +60,10 @@ kill -TERM "$PARENT"
 ended "$PARENT" 0
 counted_without_gap lines || fail "lines were lost or doubled"
 echo "builds that counted: $(awk '{ print $4 }' lines | uniq | paste -sd' ')"
+
+# the log verifies over the swap that was voided, and over the crashes
+expect 0 hde replay kept/log --verify --plugins "$builds/v1"
+has out "equal"
 
 # it is given up in the end, and exit codes of the child are those of the parent
 expect 78 hde run --supervise <(echo 'hde: 1') --plugins "$builds/v1"
