@@ -54,13 +54,6 @@ redis_trouble_code(enum redis_trouble kind)
 }
 
 bool
-redis_may_pass(enum redis_trouble kind)
-{
-    return kind == REDIS_TROUBLE_AWAY || kind == REDIS_TROUBLE_LATE || kind == REDIS_TROUBLE_BUSY ||
-           kind == REDIS_TROUBLE_FULL;
-}
-
-bool
 redis_fail(struct redis_error *error, enum redis_trouble kind, const char *fmt, ...)
 {
     int n;

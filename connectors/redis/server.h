@@ -31,7 +31,6 @@ struct server {
     char why[128];         /* of the last failure */
 };
 
-int64_t redis_now_ns(void); /* monotonic */
 /* Fills *error, which may be NULL, with the code of kind in front. Gives false. */
 bool redis_fail(struct redis_error *error, enum redis_trouble kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -334,7 +334,7 @@ add_node(struct builder *self, struct actor *actor, struct node *node)
     if (!node->source)
         worker_move(node, actor->worker);
     actor->has_flush |= node->has_flush;
-    actor->is_gated |= actor->engine->options.checkpoint && delivery_has_mark(node->def);
+    actor->is_gated |= actor->engine->options.checkpoint && delivery_waits(node->def);
     actor->n_ended += node->has_ended;
     append(self, &actor->nodes, &actor->n_nodes, node);
 }

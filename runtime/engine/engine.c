@@ -176,7 +176,8 @@ is_left_out(const struct engine *engine, const struct node *node)
 {
     const hde_operator *op = node->def->op;
     bool is_live_view = op->flags & HDE_VIEW && op->flags & (HDE_EXCLUSIVE | HDE_LIVE_ONLY);
-    bool is_sink = engine->options.is_dry && !node->ctx.outlets.n;
+    bool is_sink = !node->ctx.outlets.n &&
+                   (engine->options.is_dry || op->flags & HDE_LIVE_ONLY);
 
     return engine->is_taking && (node->source || node->is_impure || is_live_view || is_sink ||
                                  op->flags & OP_LINK_END);
@@ -296,6 +297,17 @@ read_marks(struct engine *engine, uint64_t *largest, struct err *err)
     return true;
 }
 
+/* Where a node begins when the log is taken: behind its mark; one that must get nothing twice,
+ * behind all that was given before this start. */
+static void
+skip_old(struct node *node)
+{
+    if (node->ctx.op->flags & HDE_AT_MOST_ONCE)
+        node->mark = owner_first_tick(node->engine->owner) - 1;
+    if (node->mark)
+        node->ctx.batch = node_skip_marked;
+}
+
 bool
 node_recover(struct node *node, struct err *err)
 {
@@ -303,8 +315,7 @@ node_recover(struct node *node, struct err *err)
         node->source->is_held = true;
     if (!read_mark(node, err))
         return false;
-    if (node->mark)
-        node->ctx.batch = node_skip_marked;
+    skip_old(node);
     return true;
 }
 
@@ -338,8 +349,7 @@ begin_recovery(struct engine *engine)
     for (uint32_t i = 0; i < engine->n_sources; i++)
         engine->sources[i]->is_held = true;
     for (uint32_t i = 0; i < engine->n_nodes; i++)
-        if (engine->nodes[i]->mark)
-            engine->nodes[i]->ctx.batch = node_skip_marked;
+        skip_old(engine->nodes[i]);
 }
 
 /* A log that is taken begins with the state that its start had. */

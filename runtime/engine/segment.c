@@ -45,11 +45,11 @@ find(const struct maker *self, uint32_t node)
     return node;
 }
 
-/* What a sink with a mark commits waits for the log, and nothing else should. */
+/* What a sink does for good waits for the log, and nothing else should. */
 static bool
 is_gated(const struct maker *self, const struct graph_node *node)
 {
-    return self->options->checkpoint && delivery_has_mark(node);
+    return self->options->checkpoint && delivery_waits(node);
 }
 
 /* Whether nothing about this edge alone speaks against a direct call. */

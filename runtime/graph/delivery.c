@@ -127,11 +127,26 @@ edge_hop(const struct graph_edge *edge, struct arena *arena)
     return hop;
 }
 
+bool
+delivery_waits(const struct graph_node *node)
+{
+    return node->op->flags & HDE_AT_MOST_ONCE || delivery_has_mark(node);
+}
+
 static struct hop
 sink_hop(const struct graph_node *node, struct arena *arena)
 {
     struct hop hop = {.place = node->place};
 
+    if (node->op->flags & HDE_AT_MOST_ONCE) {
+        hop.loses = true;
+        hop.why = arena_printf(arena,
+                               "sink '%s' (%s) lets go of what nobody takes at once, and of what "
+                               "was under way when the run was cut off",
+                               node->name, node->op->name);
+        hop.advice = "a sink that stores, beside it; or promise at_most_once";
+        return hop;
+    }
     if (delivery_has_mark(node) || !delivery_is_sink(node))
         return hop;
     hop.doubles = true;

@@ -17,6 +17,8 @@ struct delivery_proof {
 bool delivery_is_sink(const struct graph_node *node);
 /* Whether it stores a mark with its rows, with the parameters that it has. */
 bool delivery_has_mark(const struct graph_node *node);
+/* Whether what it does outside cannot be taken back, so that it waits for the log. */
+bool delivery_waits(const struct graph_node *node);
 /* From all sources in front of a sink into it. */
 void delivery_prove(const struct graph *graph, size_t sink, struct arena *arena,
                     struct delivery_proof *out);

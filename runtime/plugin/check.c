@@ -226,6 +226,9 @@ check_functions(const hde_operator *op, struct err *err)
         return err_set(err, code, "%s: has no ports and no open(): it does nothing", op->name);
     if (op->flags & HDE_VIEW && out)
         return err_set(err, code, "%s: is a view (HDE_VIEW), so it cannot have outputs", op->name);
+    if (op->flags & HDE_AT_MOST_ONCE && (out || op->mark))
+        return err_set(err, code, "%s: is HDE_AT_MOST_ONCE, so it has neither outputs nor mark()",
+                       op->name);
     if ((!op->save != !op->load) || (op->save && !op->state_type))
         return err_set(err, code, "%s: save(), load() and state_type belong together", op->name);
     return true;

@@ -367,6 +367,73 @@ test_a_run_that_is_cut_off_loses_and_doubles_nothing(void **state)
     hde_text_free(&store.lines);
 }
 
+/* ---- A sink that lets go: it must get nothing twice, whatever is taken again ---- */
+
+struct cast {
+    uint8_t *times; /* that a sequence came, COUNT of them */
+};
+
+static hde_status
+cast_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct cast *self = state;
+
+    for (; batch->done < batch->n; batch->done++)
+        self->times[((const Hde__Sample *)batch->msg[batch->done]->body)->sequence]++;
+    return HDE_OK;
+}
+
+static const hde_operator op_cast = {.size = sizeof(hde_operator),
+                                     .flags = HDE_BLOCKING | HDE_AT_MOST_ONCE,
+                                     .name = "test/cast",
+                                     .inputs = in1,
+                                     .state_size = sizeof(struct cast),
+                                     .batch = cast_batch};
+
+static void
+test_a_sink_that_lets_go_gets_nothing_twice(void **state)
+{
+    struct store store = {{0}};
+    uint8_t *times = calloc(COUNT, 1);
+    bool is_over = false;
+    int starts = 0, came = 0;
+
+    for (; !is_over; starts++) {
+        uint64_t n = atomic_load(&store.n) + 300; /* at the next commit behind that */
+        struct plan *plan = plan_new("casting");
+        struct engine_options options = options_of();
+        struct err err = {0};
+        struct engine *engine;
+
+        plan_node(plan, "s", &op_steps, &(struct steps){.count = COUNT, .step_ns = 1});
+        plan_node(plan, "cast", &op_cast, &(struct cast){times});
+        plan_node(plan, "vault", &op_vault, &(struct vault){.store = &store});
+        plan_edge(plan, "s", 0, "cast", 0);
+        plan_edge(plan, "s", 0, "vault", 0);
+        plan_graph(plan)->checkpoint = (struct checkpoint_policy){folder, 3000000, 5000000000, 3};
+        engine = engine_new(plan_graph(plan), &options, &err);
+        assert_string_equal(err.text, "");
+        assert_true(engine_start(engine, &err));
+        while (!has_reached(&store, n, engine))
+            ;
+        is_over = engine_state(engine) == ENGINE_ENDED;
+        assert_int_not_equal(engine_state(engine), ENGINE_FAILED);
+        engine_stop(engine);
+        engine_free(engine);
+        plan_free(plan);
+    }
+    print_message("%d starts\n", starts);
+    assert_true(starts > 1);
+    assert_int_equal(atomic_load(&store.n), COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_in_range(times[i], 0, 1);
+        came += times[i];
+    }
+    assert_in_range(came, COUNT / 20, COUNT);
+    free(times);
+    hde_text_free(&store.lines);
+}
+
 static void
 test_the_log_of_all_starts_gives_the_store_again(void **state)
 {
@@ -545,6 +612,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_run_that_is_cut_off_loses_and_doubles_nothing,
                                         make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_sink_that_lets_go_gets_nothing_twice, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(test_the_log_of_all_starts_gives_the_store_again,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_drained_run_goes_on_where_it_stood, make_folder,

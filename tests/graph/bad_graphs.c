@@ -441,6 +441,11 @@ const struct bad_graph bad_graphs[] = {
           "nodes: {a: {op: test/once}, @b: {op: test/sink}}\n"
           "edges: [{path: a -> b, full: drop_oldest}]\n",
      .says = "promised at_least_once"},
+    {"promised of a sink that lets go", "G220",
+     HEAD "checkpoint: {store: s}\n"
+          "nodes: {a: {op: test/rewinds}, @b: {op: test/casts, delivery: effectively_once}}\n"
+          "edges: [a -> b]\n",
+     .says = "sink 'b' (test/casts) lets go"},
     {"at most once into a sink without a mark", "G220",
      HEAD "checkpoint: {store: s}\ndelivery: at_most_once\n"
           "nodes: {a: {op: test/rewinds}, @b: {op: test/sink}}\nedges: [a -> b]\n",

@@ -65,6 +65,7 @@ fake_mark(hde_ctx *ctx, void *state, uint64_t *tick)
 static const hde_operator operators[] = {
     {.name = "test/alone"},
     {.name = "test/any_sink", .inputs = any_in},
+    {.name = "test/casts", .inputs = sample_in, .flags = HDE_AT_MOST_ONCE},
     {.name = "test/filter", .inputs = sample_in, .outputs = sample_out},
     {.name = "test/idle", .inputs = optional_in},
     {.name = "test/impure", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE},

@@ -271,6 +271,7 @@ typedef enum hde_operator_flags {
     HDE_VIEW = 16,             /* only shows: outside of order, log and epochs; has no outputs */
     HDE_LIVE_ONLY = 32,        /* refused by replay: it talks to a live service */
     HDE_KEYED_STATE = 64,      /* its state can be split by key: load() adds, see there */
+    HDE_AT_MOST_ONCE = 128,    /* sink: lets go of what nobody takes now; gets nothing twice */
 } hde_operator_flags;
 
 /* Only what an operator needs is set; every function may be NULL, but a node with inputs has

@@ -38,7 +38,7 @@ struct redis_error {
     char text[320]; /* begins with the code: "HDE-D002: ..." */
 };
 const char *redis_trouble_code(enum redis_trouble kind); /* "HDE-D002" */
-bool redis_may_pass(enum redis_trouble kind);            /* trying again may help */
+int64_t redis_now_ns(void);                              /* monotonic, for deadlines */
 
 /* ---- Client ------------------------------------------------------------------------------- */
 
