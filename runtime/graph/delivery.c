@@ -133,20 +133,32 @@ delivery_waits(const struct graph_node *node)
     return node->op->flags & HDE_AT_MOST_ONCE || delivery_has_mark(node);
 }
 
+/* A sink that keeps nothing: started again, it is given again what came since its last state. */
+static struct hop
+lossy_hop(const struct graph_node *node, struct arena *arena)
+{
+    bool comes_again = node->isolate.is_on || node->on_error.action == ON_ERROR_RESTART;
+    struct hop hop = {.loses = true, .doubles = comes_again, .place = node->place};
+
+    hop.why = arena_printf(arena,
+                           comes_again
+                               ? "sink '%s' (%s) keeps nothing, and is given again what it had when "
+                                 "it is started again (isolate, on_error: restart)"
+                               : "sink '%s' (%s) lets go of what nobody takes at once, and of what "
+                                 "was under way when the run was cut off",
+                           node->name, node->op->name);
+    hop.advice = comes_again ? "leave out isolate and on_error: restart"
+                             : "a sink that stores, beside it; or promise at_most_once";
+    return hop;
+}
+
 static struct hop
 sink_hop(const struct graph_node *node, struct arena *arena)
 {
     struct hop hop = {.place = node->place};
 
-    if (node->op->flags & HDE_AT_MOST_ONCE) {
-        hop.loses = true;
-        hop.why = arena_printf(arena,
-                               "sink '%s' (%s) lets go of what nobody takes at once, and of what "
-                               "was under way when the run was cut off",
-                               node->name, node->op->name);
-        hop.advice = "a sink that stores, beside it; or promise at_most_once";
-        return hop;
-    }
+    if (node->op->flags & HDE_AT_MOST_ONCE)
+        return lossy_hop(node, arena);
     if (delivery_has_mark(node) || !delivery_is_sink(node))
         return hop;
     hop.doubles = true;

@@ -446,6 +446,11 @@ const struct bad_graph bad_graphs[] = {
           "nodes: {a: {op: test/rewinds}, @b: {op: test/casts, delivery: effectively_once}}\n"
           "edges: [a -> b]\n",
      .says = "sink 'b' (test/casts) lets go"},
+    {"at most once into a sink that is started again", "G220",
+     HEAD "checkpoint: {store: s}\ndelivery: at_most_once\n"
+          "nodes: {a: {op: test/rewinds}, @b: {op: test/casts, on_error: restart}}\n"
+          "edges: [a -> b]\n",
+     .says = "is given again what it had"},
     {"at most once into a sink without a mark", "G220",
      HEAD "checkpoint: {store: s}\ndelivery: at_most_once\n"
           "nodes: {a: {op: test/rewinds}, @b: {op: test/sink}}\nedges: [a -> b]\n",
