@@ -47,11 +47,11 @@ cell_text(struct db *db, const struct cell *cell)
     if (cell->kind == CELL_NULL)
         return "-";
     if (cell->kind == CELL_INTEGER)
-        return arena_printf(db->cmd->arena, ">%" PRId64, cell->integer);
+        return arena_printf(db->cmd->arena, "%" PRId64, cell->integer);
     if (cell->kind == CELL_TEXT)
         return arena_printf(db->cmd->arena, "%s", cell->text);
     hde_json_number(&text, cell->real);
-    copy = arena_printf(db->cmd->arena, ">%s", text.data);
+    copy = arena_printf(db->cmd->arena, "%s", text.data);
     hde_text_free(&text);
     return copy;
 }
@@ -78,10 +78,10 @@ show(void *arg, const struct cell *cells, const char *const *names, unsigned n, 
     for (unsigned i = 0; i < n; i++) {
         size_t len = strlen(names[i]);
         bool is_time = len > 3 && strcmp(names[i] + len - 3, "_ns") == 0;
+        bool is_number = cells[i].kind == CELL_INTEGER || cells[i].kind == CELL_REAL;
         hde_text time = {0};
 
-        head[i] = arena_printf(db->cmd->arena, "%s%.*s", cells[i].kind == CELL_INTEGER && !is_time
-                                                             ? ">" : "",
+        head[i] = arena_printf(db->cmd->arena, "%s%.*s", is_number && !is_time ? ">" : "",
                                (int)(is_time ? len - 3 : len), names[i]);
         text[i] = cell_text(db, &cells[i]);
         if (is_time && cells[i].kind == CELL_INTEGER) {

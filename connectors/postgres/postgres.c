@@ -476,14 +476,15 @@ pg_rows_begin(struct pg_rows *rows, unsigned fields, size_t text_bytes)
         if (!rows->data)
             hde_no_memory();
     }
-    pg_rows_put(rows, fields, 2);
+    rows->data[rows->len++] = (char)(fields >> 8);
+    rows->data[rows->len++] = (char)fields;
     rows->n++;
 }
 
 void
 pg_rows_text(struct pg_rows *rows, const char *text, size_t size)
 {
-    pg_rows_put(rows, size, 4);
+    pg_rows_put32(rows, (uint32_t)size);
     memcpy(rows->data + rows->len, text, size);
     rows->len += size;
 }

@@ -485,7 +485,7 @@ static const struct command store = {
             {CMD_OPTION("rounds", struct store_options, rounds), .value = "N", .fallback = "7",
              .min = 1, .max = ROUNDS_MAX, .help = "medians are of so many"},
             {CMD_OPTION("snapshots", struct store_options, snapshots), .value = "N",
-             .fallback = "100", .min = 1, .max = 100000, .help = "of 400 rows, a side and round"},
+             .fallback = "200", .min = 1, .max = 100000, .help = "of 400 rows, a side and round"},
             {0}},
     .exits = (const struct cmd_exit[]){{CMD_FAILED, "a store refused something"}, {0}},
     CMD_BLOCK(struct store_options),

@@ -13,10 +13,12 @@
 #define CONNECTORS_POSTGRES_H
 
 #include <connectors/tables.h>
+#include <endian.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum pg_trouble {
     PG_TROUBLE_NONE = 0,
@@ -100,21 +102,27 @@ struct pg_rows { /* starts as {0} */
 
 void pg_rows_begin(struct pg_rows *rows, unsigned fields, size_t text_bytes); /* room for a row */
 static inline void
-pg_rows_put(struct pg_rows *rows, uint64_t x, unsigned bytes) /* big-endian */
+pg_rows_put32(struct pg_rows *rows, uint32_t x)
 {
-    for (unsigned i = bytes; i-- > 0;)
-        rows->data[rows->len++] = (char)(x >> (8 * i));
+    x = htobe32(x);
+    memcpy(rows->data + rows->len, &x, sizeof x);
+    rows->len += sizeof x;
 }
 static inline void
 pg_rows_null(struct pg_rows *rows)
 {
-    pg_rows_put(rows, UINT32_MAX, 4);
+    pg_rows_put32(rows, UINT32_MAX);
 }
 static inline void
 pg_rows_integer(struct pg_rows *rows, int64_t x) /* INT8 */
 {
-    pg_rows_put(rows, 8, 4);
-    pg_rows_put(rows, (uint64_t)x, 8);
+    const uint32_t size = htobe32(8);
+    const uint64_t bits = htobe64((uint64_t)x);
+    char *at = rows->data + rows->len;
+
+    memcpy(at, &size, sizeof size);
+    memcpy(at + sizeof size, &bits, sizeof bits);
+    rows->len += sizeof size + sizeof bits;
 }
 static inline void
 pg_rows_real(struct pg_rows *rows, double x) /* FLOAT8 */
