@@ -663,7 +663,8 @@ ingress_handover(struct ingress *self, const struct edge *edge, const struct rec
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
 
-/* The epochs of a store lie beside its log. */
+/* The epochs of a store lie beside its log: STORE/log and STORE/epochs, of a part STORE/log/PART and
+ * STORE/parts/PART/epochs. */
 static Hde__Epoch *
 epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
 {
@@ -672,7 +673,7 @@ epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
     Hde__Epoch *epoch =
         epoch_find(arena_printf(&arena, "%s/../epochs", log), from, before, oldest);
 
-    if (!epoch && slash) /* of a part: STORE/log/PART and STORE/parts/PART */
+    if (!epoch && slash)
         epoch = epoch_find(arena_printf(&arena, "%s/../../parts%s/epochs", log, slash), from, before,
                            oldest);
     arena_fini(&arena);
@@ -694,8 +695,8 @@ set_retired(const char *folder, uint64_t until, struct err *err)
     else if (seglog_segments(folder, &first, 1, err))
         err_set(err, "HDE-R100",
                 "'%s': the start of the run was retired, its oldest entry is tick %llu, and no "
-                "epoch that fits lies beside the log, in %s/../epochs",
-                folder, (unsigned long long)first.first_tick, folder);
+                "epoch that fits lies beside the log",
+                folder, (unsigned long long)first.first_tick);
     if (oldest)
         hde__epoch__free_unpacked(oldest, NULL);
 }
@@ -963,7 +964,7 @@ engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
         out->resolved = memcpy(arena_alloc(arena, epoch->resolved.len + 1), epoch->resolved.data,
                                epoch->resolved.len);
     }
-    if (ok && !entry)
+    if (ok && !entry && err)
         *err = (struct err){0};
     if (epoch)
         hde__epoch__free_unpacked(epoch, NULL);
