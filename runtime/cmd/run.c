@@ -321,6 +321,8 @@ start(struct run *run)
                                     .own_builds = run->options->own_builds,
                                     .hashes_ns = hashes_ns(run->graph),
                                     .record = record_folder(run),
+                                    .payloads = run->mode == RUN_RECORD || run->options->to ||
+                                                run->graph->record,
                                     .accepts_change = run->options->accept_changed,
                                     .refuses_takeover = run->options->no_takeover,
                                     .dlq = run->mode == RUN_REPLAY ? NULL

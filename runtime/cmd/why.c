@@ -243,7 +243,9 @@ put_payload(hde_text *out, const struct graph *graph, const Hde__LogMessage *ite
     ProtobufCMessage *message =
         type ? protobuf_c_message_unpack(type, NULL, item->body.len, item->body.data) : NULL;
 
-    if (!message) {
+    if (!message || !item->has_body) { /* a source has it, not the log */
+        if (message)
+            protobuf_c_message_free_unpacked(message, NULL);
         hde_text_puts(out, "null");
         return;
     }
@@ -427,28 +429,61 @@ came_over_link(const struct taking *taking, const Hde__LogEntry *entry, struct m
     return false;
 }
 
+struct telling {
+    struct kept kept;
+    Hde__LogEntry *entry;
+    size_t n_asked;
+};
+
+static void
+keep_emitted(void *arg, const struct engine_emitted *m)
+{
+    kept_add(&((struct telling *)arg)->kept, m);
+}
+
+/* The log does not have what the source has given again: the entry gets it. */
+static void
+keep_asked(void *arg, const struct engine_emitted *m)
+{
+    struct telling *self = arg;
+    Hde__LogMessage *item;
+
+    if (self->n_asked == self->entry->n_messages)
+        return;
+    item = self->entry->messages[self->n_asked++];
+    item->body.data = malloc(m->size + 1);
+    if (!item->body.data)
+        hde_no_memory();
+    memcpy(item->body.data, m->bytes, m->size);
+    item->body.len = m->size;
+    item->has_body = true;
+}
+
 static int
 tell(struct taking *taking, const struct moment *at, bool full, hde_text *out)
 {
     const struct cmd *cmd = taking->cmd;
     struct err err = {0};
     Hde__LogEntry *entry = read_entry(taking_log(taking, at->part), at->tick, &err);
+    struct telling telling = {.entry = entry};
     struct moment from;
-    struct kept kept;
     int exit;
 
     if (!entry)
         return cmd_error_err(cmd, EX_DATAERR, &err);
-    kept_init(&kept);
+    kept_init(&telling.kept);
     exit = taking_run(taking, at->part,
-                      &(struct engine_trace){
-                          .emitted = kept_add, .arg = &kept, .from = at->tick, .to = at->tick},
+                      &(struct engine_trace){.emitted = keep_emitted,
+                                             .asked = keep_asked,
+                                             .arg = &telling,
+                                             .from = at->tick,
+                                             .to = at->tick},
                       at->tick);
-    kept_sort(&kept);
+    kept_sort(&telling.kept);
     if (!exit && cmd->json)
-        put_json(out, taking->graph, at, entry, &kept);
+        put_json(out, taking->graph, at, entry, &telling.kept);
     else if (!exit)
-        put_text(out, taking->graph, entry, &kept, full);
+        put_text(out, taking->graph, entry, &telling.kept, full);
     if (!exit && came_over_link(taking, entry, &from)) {
         if (cmd->json)
             hde_text_puts(out, ",\"upstream\":");
@@ -457,7 +492,7 @@ tell(struct taking *taking, const struct moment *at, bool full, hde_text *out)
         exit = tell(taking, &from, full, out);
     }
     hde_text_puts(out, cmd->json ? "}" : "");
-    kept_fini(&kept);
+    kept_fini(&telling.kept);
     hde__log_entry__free_unpacked(entry, NULL);
     return exit;
 }

@@ -5,10 +5,12 @@
  *      its own; what joins it (the wiring) is made from a graph, as a whole, and freed as a whole.
  *  (2) Counters of a node, edge or worker that is there before and after a change are the same.
  *      [test_counters_go_on_over_a_change] */
+#include "engine/asked.h"
 #include "engine/decide.h"
 #include "engine/feed.h"
 #include "engine/isolate.h"
 #include "engine/probe.h"
+#include "engine/question.h"
 #include "engine/retain.h"
 #include "engine/run.h"
 #include "engine/swap.h"
@@ -208,6 +210,7 @@ node_new(struct engine *engine, const struct graph *graph, size_t graph_node, ui
     node->event_timers = node->clock_timers = TIMERS_NONE;
     node->has_flush = op->flush != NULL;
     node->is_impure = op->flags & HDE_IMPURE;
+    node->is_asked = n_outlets && delivery_answers_in_batch(op);
     node->may_alarm =
         !op->poll && op->timer && (op->flags & HDE_PROCESSING_TIMERS || !n_outlets);
     node->n_ports = op->poll ? 0 : count_ports(op->inputs);
@@ -995,6 +998,7 @@ free_source(struct source *source)
 {
     if (!source)
         return;
+    asked_forget(source);
     for (uint32_t i = 0; i < source->n_slots; i++)
         for (uint32_t p = 0; p < source->node->capture.n; p++)
             free_vec(&source->slots[i].port[p]);
@@ -1019,6 +1023,7 @@ node_free(struct node *node)
     for (uint32_t i = 0; i < node->capture.n; i++)
         free_vec(&node->capture.port[i]);
     free_vec(&node->kept);
+    question_free(node);
     decide_free(node);
     timers_fini(&node->event_timers);
     timers_fini(&node->clock_timers);

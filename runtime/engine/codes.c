@@ -57,9 +57,19 @@ const struct code engine_codes[] = {
      "file back, begin with another store, or go on with what is there: hde run "
      "--accept-changed-source.",
      NULL, NULL},
+    {"HDE-R111", "a source answers differently",
+     "The log of a graph with checkpoints does not hold what a source can be asked for again, a file "
+     "say, but a checksum of it. Recovery asked the source, and it gave other messages, or fewer: "
+     "the file was changed behind the last checkpoint. Nothing was computed from them, nothing was "
+     "lost: put the file back, begin with another store, or go on with what is there: hde run "
+     "--accept-changed-source (what sinks have stored of the old messages stays). record: beside "
+     "checkpoint: keeps all messages in the log.",
+     NULL, NULL},
     {"HDE-R017", "the graph cannot be checkpointed",
-     "What operators whose answers come from outside (impure) were asked is not kept: leave "
-     "checkpoint: out.",
+     "What an impure operator (its answers come from outside) was asked and has not answered is kept "
+     "where it answers in batch(): an answer that comes in event() or timer() does not say to what. "
+     "Leave checkpoint: out, or take an operator that answers at once (with HDE_BLOCKING it may take "
+     "its time).",
      NULL, NULL},
     {"HDE-R110", "what an edge that drops held cannot be given back",
      "A checkpoint or savepoint holds messages of an edge with full: latest or drop_oldest in front "

@@ -13,6 +13,7 @@
 #include "engine/ingress.h"
 #include "engine/owner.h"
 #include "engine/probe.h"
+#include "engine/question.h"
 #include "engine/reload.h"
 #include "engine/resolved.h"
 #include "engine/retain.h"
@@ -20,6 +21,7 @@
 #include "engine/swaps.h"
 
 #include "base/log.h"
+#include "graph/delivery.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,9 +198,11 @@ leave_out(struct node *node)
     node->is_left_out = true;
     node->has_flush = false;
     node->ctx.batch = swallow;
-    if (node->source)
+    if (node->source) {
         node->source->state = SOURCE_ENDED;
-    if (node->is_impure)
+        node->source->is_held = true;
+    }
+    if (node->is_impure && !node->is_asked)
         node->answers_out = 1; /* it does not end before the log does: end_log() */
 }
 
@@ -306,6 +310,8 @@ skip_old(struct node *node)
         node->mark = owner_first_tick(node->engine->owner) - 1;
     if (node->mark)
         node->ctx.batch = node_skip_marked;
+    if (node->is_asked)
+        node->ctx.batch = question_skip;
 }
 
 bool
@@ -323,10 +329,10 @@ static bool
 check_checkpoint(const struct graph *graph, struct err *err)
 {
     for (size_t i = 0; i < graph->n_nodes; i++)
-        if (graph->nodes[i].op->flags & HDE_IMPURE)
+        if (graph->nodes[i].op->flags & HDE_IMPURE && !delivery_answers_in_batch(graph->nodes[i].op))
             return err_set(err, "HDE-R017",
-                           "node '%s' (%s): checkpoint: does not keep questions that an impure "
-                           "operator has not answered yet",
+                           "node '%s' (%s) answers in event() or timer(): checkpoint: keeps the "
+                           "questions of impure operators that answer in batch() alone",
                            graph->nodes[i].name, graph->nodes[i].op->name);
     return true;
 }

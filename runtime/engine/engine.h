@@ -30,6 +30,8 @@ struct engine_emitted {
 };
 struct engine_trace {
     void (*emitted)(void *arg, const struct engine_emitted *message); /* NULL: nobody */
+    /* With the messages of a source's entry, in its order, that the log does not have; NULL. */
+    void (*asked)(void *arg, const struct engine_emitted *message);
     void *arg;
     uint64_t from, to; /* ticks, both included */
 };
@@ -48,6 +50,7 @@ struct engine_options {
     bool refuses_takeover;  /* a checkpoint store that another process has is an error */
     bool checkpoint;        /* as graph->checkpoint says; needs record */
     const char *part;       /* with the logs of parts: this part alone; NULL: all */
+    bool payloads;          /* the log has those of sources too that can be asked again */
     const char *log;        /* folder: entries are taken from its last start, sources are not asked */
     uint64_t until;          /* with log: entries behind this tick are not taken; 0: all. It may begin
                                 with an epoch beside the log */

@@ -23,6 +23,7 @@
 #include "engine/held.h"
 #include "engine/ingress.h"
 #include "engine/owner.h"
+#include "engine/question.h"
 #include "engine/retain.h"
 #include "engine/savepoint.h"
 #include "engine/swaps.h"
@@ -748,6 +749,7 @@ epochs_saved_node(struct node *node)
     saved->event_timers = saved_timers(&node->event_timers, &saved->n_event_timers);
     if (!node->source)
         saved->clock_timers = saved_timers(&node->clock_timers, &saved->n_clock_timers);
+    question_save(node, saved);
     if (save_state(node, saved))
         return saved;
     hde__saved_node__free_unpacked(saved, NULL);
@@ -882,7 +884,7 @@ load_state(struct node *node, const Hde__SavedNode *saved, struct err *err)
 bool
 node_load(struct node *node, const Hde__SavedNode *saved, struct err *err)
 {
-    if (!node->is_left_out && !load_state(node, saved, err))
+    if ((!node->is_left_out && !load_state(node, saved, err)) || !question_load(node, saved, err))
         return false;
     node->wm = saved->watermark_ns;
     node->out_wm = saved->out_watermark_ns;

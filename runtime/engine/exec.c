@@ -19,7 +19,9 @@
 #include "base/fault.h"
 #include "engine/decide.h"
 #include "engine/dlq.h"
+#include "engine/ingress.h"
 #include "engine/probe.h"
+#include "engine/question.h"
 #include "engine/retain.h"
 #include "engine/shadow.h"
 
@@ -185,24 +187,25 @@ captured(const struct capture *capture)
     return n;
 }
 
-/* What an impure operator has emitted goes to the sequencer and comes back with a tick (O9). */
+/* What an impure operator has emitted goes to the sequencer and comes back with a tick (O9).
+ * cause 0: it was not asked for it. */
 static void
-send_answer(struct node *node)
+send_answer(struct node *node, uint64_t cause)
 {
     struct engine *engine = node->engine;
     struct direct *direct;
 
-    if (!captured(&node->capture))
-        return;
     direct = xcalloc(1, sizeof *direct + node->capture.n * sizeof *direct->port);
     direct->node = node;
     direct->kind = DIRECT_ANSWER;
     direct->n_ports = node->capture.n;
+    direct->cause = cause;
     for (uint32_t i = 0; i < node->capture.n; i++) {
         direct->port[i] = node->capture.port[i];
         node->capture.port[i] = (struct hde_msgvec){0};
     }
-    node->answers_out++;
+    if (!node->is_asked)
+        node->answers_out++;
     if (node->actor->worker == engine->first)
         sequencer_answer(&engine->sequencer, direct);
     else
@@ -213,8 +216,22 @@ send_answer(struct node *node)
 static inline void
 after_call(struct node *node)
 {
-    if (unlikely(node->is_impure))
-        send_answer(node);
+    if (unlikely(node->is_impure) && !node->is_asked && captured(&node->capture))
+        send_answer(node, 0);
+}
+
+/* Behind all calls of a tick. Without a log only what was answered is told. */
+static void
+answer(struct actor *actor, struct node *node)
+{
+    if (!question_is_open(node, actor->tick) || node->is_left_out)
+        return;
+    if (node->engine->ingress && !ingress_is_new(node->engine, actor->tick))
+        return; /* the log has it, or does not */
+    if (node->engine->ingress || captured(&node->capture))
+        send_answer(node, actor->tick);
+    else
+        question_close(node, actor->tick);
 }
 
 void
@@ -232,8 +249,8 @@ exec_event(struct node *node, const hde_event *event)
     ctx_scratch_reset(&node->ctx);
     node->ctx.outlets.port = outlets;
     retain_event(node);
-    if (node->capture.n)
-        send_answer(node);
+    if (node->capture.n && captured(&node->capture))
+        send_answer(node, 0);
     if (status == HDE_FAIL || status == HDE_REJECT)
         exec_verdict(node, status);
 }
@@ -373,6 +390,8 @@ lend(struct actor *actor, struct node *node)
     STAT_ADD(node->stats->batches, 1);
     if (node->keeps)
         keep(node, vec);
+    if (unlikely(node->is_asked))
+        question_note(node, actor->tick, vec);
     node->taken = vec;
     batch->port = node->port;
     batch->n = vec->n;
@@ -552,6 +571,19 @@ advance_watermark(struct node *node)
         node->out_wm = node->wm;
 }
 
+static void
+settle_answer(struct node *node, const struct direct *direct)
+{
+    if (node->is_asked && direct->n_ports) {
+        question_close(node, direct->cause);
+    } else if (!node->is_left_out) {
+        node->answers_out--;
+    } else if (!direct->n_ports) { /* the log has no more of them */
+        question_free(node);
+        node->answers_out = 0;
+    }
+}
+
 static bool
 meet_direct(struct actor *actor, struct node *node)
 {
@@ -563,11 +595,8 @@ meet_direct(struct actor *actor, struct node *node)
             node_dispatch(node, i, &direct->port[i]);
             msgvec_fini(&direct->port[i]);
         }
-        if (!node->is_left_out)
-            node->answers_out--;
-        else if (!direct->n_ports)
-            node->answers_out = 0; /* the log has no more of them */
-    } else if (!node->has_ended &&
+        settle_answer(node, direct);
+    } else if (direct->kind == DIRECT_TIMER && !node->has_ended &&
                timers_at(&node->clock_timers, direct->timer.id) == direct->timer.at_ns) {
         /* otherwise it was moved or cancelled while the entry was on its way */
         node->firing = direct->timer;
@@ -673,6 +702,9 @@ run_node(struct actor *actor, struct node *node)
     node->seen_wm = WM_UNSEEN;
     if (unlikely(node->is_firing) && !fire(actor, node))
         return false;
+    if (unlikely(node->is_asked) && actor->direct && actor->direct->node == node &&
+        actor->direct->kind == DIRECT_ASK)
+        question_ask_again(node, actor->tick);
     advance_watermark(node);
     for (; node->port < node->n_ports; node->port++) {
         if (node->step == STEP_PORTS && !lend(actor, node))
@@ -683,6 +715,8 @@ run_node(struct actor *actor, struct node *node)
         take_back(node, node->taken);
         node->step = STEP_PORTS;
     }
+    if (unlikely(node->is_asked) && node->port == node->n_ports)
+        answer(actor, node);
     if (unlikely(node->event_timers.next_ns <= node->wm || node->wm == WM_END || actor->direct) &&
         !run_after(actor, node))
         return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * held - what edges that drop hold in front of nodes that are no views: in epochs, and when a log is
- * taken again. */
+ * held - what edges that drop hold in front of nodes that are no views: in epochs, and when a log
+ * is taken again. */
 #ifndef ENGINE_HELD_H
 #define ENGINE_HELD_H
 
@@ -8,8 +8,8 @@
 
 #include <hde/schemas/runtime.pb-c.h>
 
-/* On the thread of an actor that passes a barrier: its ends of such edges are added to `list`, which
- * has room for all its edges. */
+/* On the thread of an actor that passes a barrier: its ends of such edges are added to `list`,
+ * which has room for all its edges. */
 void held_save(const struct actor *actor, Hde__SavedEdge **list, size_t *n);
 /* Before the engine runs. HDE-R110. */
 bool held_restore(struct engine *engine, const Hde__SavedEdge *saved, struct err *err);

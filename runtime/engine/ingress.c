@@ -14,9 +14,11 @@
  *  (5) Every start begins with an entry of its own and ticks above all before.
  *      [test_the_last_of_several_starts_is_given_again] */
 #include "engine/ingress.h"
+#include "engine/asked.h"
 #include "engine/swaps.h"
 
 #include "base/arena.h"
+#include "base/crc32c.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/dlq.h"
@@ -406,6 +408,18 @@ add_positions(struct ingress *self, Hde__LogEntry *out, const struct positions *
     out->positions = self->positions;
 }
 
+/* The source has them as well. */
+static void
+leave_out_bodies(struct ingress *self, Hde__LogEntry *out)
+{
+    out->has_crc = true;
+    out->crc = crc32c(0, self->bodies, self->bodies_len);
+    for (uint32_t i = 0; i < self->n; i++) {
+        self->item[i].has_body = false;
+        self->item[i].body.len = 0;
+    }
+}
+
 void
 ingress_source(struct ingress *self, const struct source *source, const struct intake *entry)
 {
@@ -419,6 +433,8 @@ ingress_source(struct ingress *self, const struct source *source, const struct i
     for (uint32_t p = 0; p < node->capture.n; p++)
         add_messages(self, p, &entry->port[p]);
     add_positions(self, &out, &entry->positions);
+    if (asked_leaves_out(source, entry))
+        leave_out_bodies(self, &out);
     append_entry(self, &out);
 }
 
@@ -617,16 +633,18 @@ void
 ingress_direct(struct ingress *self, const struct direct *direct)
 {
     const struct node *node = direct->node;
-    Hde__LogEntry out = entry_of(self,
-                                 direct->kind == DIRECT_TIMER ? HDE__LOG_KIND__LOG_KIND_TIMER
-                                                              : HDE__LOG_KIND__LOG_KIND_ANSWER,
-                                 node->def->name, node->replica);
+    static const Hde__LogKind kinds[] = {[DIRECT_TIMER] = HDE__LOG_KIND__LOG_KIND_TIMER,
+                                         [DIRECT_ANSWER] = HDE__LOG_KIND__LOG_KIND_ANSWER,
+                                         [DIRECT_ASK] = HDE__LOG_KIND__LOG_KIND_ASK};
+    Hde__LogEntry out = entry_of(self, kinds[direct->kind], node->def->name, node->replica);
 
     if (direct->kind == DIRECT_TIMER) {
         out.has_timer = out.has_at_ns = true;
         out.timer = direct->timer.id;
         out.at_ns = direct->timer.at_ns;
     } else {
+        out.has_cause = direct->cause != 0;
+        out.cause = direct->cause;
         for (uint32_t p = 0; p < direct->n_ports; p++)
             add_messages(self, p, &direct->port[p]);
     }

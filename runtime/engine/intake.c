@@ -6,7 +6,8 @@
  *      polled by the sequencing worker itself, and its queue has one slot.
  *  (3) Under the virtual clock a source lives in its own time, the largest event time that it has
  *      shown: an idle source with a timer goes straight to that time. So what it shows depends on
- *      the source alone, not on threads.
+ *      the source alone, not on threads. A source that is asked for what the log left out (asked.h)
+ *      is not waited for either.
  *
  *      POLLING --HDE_IDLE--> IDLE --timer, descriptor, post--> POLLING
  *      POLLING --retry--> WAITING --backoff over--> POLLING --HDE_END, drain--> ENDED */
@@ -204,6 +205,16 @@ is_virtual(const struct source *source)
     return source->node->engine->options.virtual_clock;
 }
 
+/* It is asked for what it has given before: nothing is worth waiting for. */
+static bool
+is_asked(const struct source *source)
+{
+    const struct engine *engine = source->node->engine;
+
+    return engine->is_taking ||
+           atomic_load_explicit(&engine->recovering, memory_order_relaxed);
+}
+
 static void
 prepare_call(struct source *source)
 {
@@ -307,6 +318,8 @@ timer_is_due(const struct source *source)
         return false;
     if (is_virtual(source))
         return source->state == SOURCE_IDLE || next_ns <= source->clock_ns;
+    if (is_asked(source) && source->state == SOURCE_IDLE)
+        return true;
     return next_ns <= worker_real_ns(source->worker);
 }
 
@@ -416,7 +429,7 @@ source_step(struct source *source)
         push_entry(source, false);
         return true;
     }
-    if (atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
+    if (atomic_load_explicit(&engine->draining, memory_order_relaxed) && !is_asked(source) &&
         !(source->upstream && source->upstream->may_give(source->upstream))) {
         if (engine->epochs)
             suspend_source(source);
@@ -479,8 +492,9 @@ source_next_ns(const struct source *source)
     if (is_held(source) || source->state == SOURCE_ENDED || !has_room(source))
         return INT64_MAX;
     if (next_ns != INT64_MAX)
-        next_ns =
-            is_virtual(source) ? source->worker->mono_ns : next_ns - source->worker->real_offset_ns;
+        next_ns = is_virtual(source) || is_asked(source)
+                      ? source->worker->mono_ns
+                      : next_ns - source->worker->real_offset_ns;
     if (source->state == SOURCE_WAITING && source->retry_ns < next_ns)
         next_ns = source->retry_ns;
     return next_ns;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/rewire.h"
+
+#include "engine/asked.h"
 #include "engine/epoch.h"
 #include "engine/joint.h"
 #include "engine/reload.h"
@@ -186,6 +188,8 @@ hold_source(struct rewire *self, struct node *node)
     struct source *source = node->source;
 
     while (!atomic_load(&source->is_held) || source_has_queued(source)) {
+        if (atomic_load(&source->is_held) && source->asked)
+            asked_forget(source); /* the log's next entries ask the one that takes its place */
         if (is_late_by_now(self))
             return false;
         if (!atomic_load(&source->is_held) &&

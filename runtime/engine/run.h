@@ -37,6 +37,7 @@ enum {
 #define FIRST_TICK ((uint64_t)1 << 40) /* incarnation 1, counter 0 */
 
 struct give_up; /* decide.h */
+struct question; /* question.h */
 struct fed;     /* feed.h */
 
 /* ---- Node --------------------------------------------------------------------------------- */
@@ -117,6 +118,8 @@ struct node {
     struct probe *probe;    /* sees what it emits (probe.h); NULL: nobody does */
     struct capture capture; /* sources, impure */
     uint32_t answers_out;   /* impure: answers on their way through the sequencer */
+    struct question *questions; /* answers_out of them, where it answers in batch() (question.h) */
+    bool is_asked;          /* impure, and answers in batch() alone */
     struct timers clock_timers;
     struct hde_msgvec kept;     /* keeps: the messages of `taken` */
     struct give_up *decided; /* what a log that is taken again has given up */
@@ -135,8 +138,9 @@ struct node {
 struct direct {
     struct direct *next;
     struct node *node;
-    enum { DIRECT_TIMER, DIRECT_ANSWER } kind;
+    enum { DIRECT_TIMER, DIRECT_ANSWER, DIRECT_ASK } kind; /* ASK: what is open is asked again */
     struct timer timer;   /* TIMER */
+    uint64_t cause;       /* ANSWER: the tick that asked; 0: none did */
     uint32_t n_ports;     /* ANSWER */
     struct hde_msgvec port[]; /* ANSWER */
 };
@@ -249,6 +253,8 @@ struct source {
     bool has_own_wm;
     struct positions stands; /* said by the call that runs */
     struct upstream *upstream;   /* it receives from another part; NULL: from the world */
+    struct intake *asked;    /* sequencer: it is asked for what the log left out (asked.h) */
+    bool has_changed;        /* and gave something else */
     _Atomic bool is_held;    /* not to be called: the log is taken first */
     _Atomic bool is_silent;  /* calls nothing any more, and nothing is queued behind that */
 
@@ -588,6 +594,7 @@ bool sequencer_publish(struct worker *worker);
 void sequencer_wake_others(struct worker *worker);
 void sequencer_alarm(struct sequencer *sequencer, struct node *node, uint32_t id, int64_t at_ns);
 void sequencer_answer(struct sequencer *sequencer, struct direct *direct);
+struct intake *sequencer_shown(struct worker *worker, struct source *source); /* its next entry */
 uint64_t sequencer_tick(struct worker *worker); /* for an entry that nobody runs */
 void sequencer_forget(struct sequencer *sequencer, const struct node *node); /* its answers */
 

@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/apply.h"
+#include "engine/asked.h"
 #include "engine/epoch.h"
 #include "engine/feed.h"
 #include "engine/hash.h"
@@ -108,9 +109,9 @@ enter_idle(struct worker *worker, struct source *source, int64_t now_ns)
     actor_run(actor);
 }
 
-/* The next entry of a source, polled for where this worker polls it. */
-static struct intake *
-shown(struct worker *worker, struct source *source)
+/* Polled for where this worker polls it. */
+struct intake *
+sequencer_shown(struct worker *worker, struct source *source)
 {
     struct intake *entry = source_front(source);
 
@@ -167,7 +168,7 @@ live_source(struct worker *worker, struct source *source)
             return true;
     }
     while (!source->has_ended && !worker_turn_is_over(worker) && actor_can_start(actor)) {
-        struct intake *entry = shown(worker, source);
+        struct intake *entry = sequencer_shown(worker, source);
 
         if (entry) {
             enter(worker, source, entry, worker_real_ns(worker));
@@ -418,7 +419,7 @@ earliest(struct worker *worker, bool *all_shown)
 
         if (source->has_ended)
             continue;
-        entry = shown(worker, source);
+        entry = sequencer_shown(worker, source);
         if (!entry) {
             *all_shown = false;
         } else if (!best || entry->event_ns < best_ns) {
@@ -752,6 +753,21 @@ handover_called(const struct sequencer *self, const Hde__LogEntry *entry)
     return NULL;
 }
 
+/* With the messages of the entry, from the log or from the source itself. NULL without err: not now. */
+static struct intake *
+taken_slot(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
+           struct err *err)
+{
+    struct intake *slot = asked_slot(source);
+    const struct node *node = source->node;
+
+    if (asked_is_needed(source, entry))
+        return asked_take(worker, source, entry, err);
+    return ingress_messages(entry, node->def->op->outputs, node->capture.n, slot->port, err)
+               ? slot
+               : NULL;
+}
+
 /* False without err: there is no credit for it now. */
 static bool
 take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry, struct err *err)
@@ -769,7 +785,9 @@ take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry
         enter_idle(worker, source, entry->time_ns);
         return true;
     }
-    slot = &source->slots[0];
+    slot = taken_slot(worker, source, entry, err);
+    if (!slot)
+        return false;
     slot->watermark_ns = entry->watermark_ns;
     slot->is_end = entry->end;
     slot->messages = (uint32_t)entry->n_messages;
@@ -777,8 +795,6 @@ take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry
     for (size_t i = 0; i < entry->n_positions; i++)
         positions_set(&slot->positions, entry->positions[i]->partition,
                       entry->positions[i]->at.data, entry->positions[i]->at.len);
-    if (!ingress_messages(entry, node->def->op->outputs, node->capture.n, slot->port, err))
-        return false;
     dispatch_entry(worker, source, slot);
     actor_begin(node->actor, entry_tick(worker, entry), entry->time_ns);
     actor_run(node->actor);
@@ -805,9 +821,12 @@ take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER) {
         direct->kind = DIRECT_TIMER;
         direct->timer = (struct timer){entry->at_ns, entry->timer};
+    } else if (entry->kind == HDE__LOG_KIND__LOG_KIND_ASK) {
+        direct->kind = DIRECT_ASK;
     } else {
         direct->kind = DIRECT_ANSWER;
         direct->n_ports = n;
+        direct->cause = entry->cause;
         if (!ingress_messages(entry, node->def->op->outputs, n, direct->port, err)) {
             for (uint32_t i = 0; i < n; i++)
                 msgvec_fini(&direct->port[i]);
@@ -937,6 +956,7 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
         return take_source(worker, node, entry, err);
     case HDE__LOG_KIND__LOG_KIND_TIMER:
     case HDE__LOG_KIND__LOG_KIND_ANSWER:
+    case HDE__LOG_KIND__LOG_KIND_ASK:
         return take_direct(worker, node, entry, err);
     case HDE__LOG_KIND__LOG_KIND_LETTER:
         return take_letter(worker, entry, err);
@@ -974,7 +994,7 @@ end_log(struct worker *worker)
 
     for (uint32_t i = 0; i < self->n_sources; i++) {
         struct source *source = self->sources[i];
-        struct intake *slot = &source->slots[0];
+        struct intake *slot = asked_slot(source);
 
         if (source->has_ended || !actor_can_start(source->node->actor))
             continue;
@@ -989,6 +1009,24 @@ end_log(struct worker *worker)
     return live_handovers(worker) || moved;
 }
 
+/* What impure nodes have not answered in the log: when they come to this tick it is known. */
+static void
+ask_again(struct worker *worker)
+{
+    const struct engine *engine = worker->engine;
+
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        struct direct *direct;
+
+        if (!engine->nodes[i]->is_asked)
+            continue;
+        direct = xcalloc(1, sizeof *direct);
+        direct->node = engine->nodes[i];
+        direct->kind = DIRECT_ASK;
+        sequencer_answer(worker->sequencer, direct);
+    }
+}
+
 /* The log has been taken: from here on new entries, in a start of their own. */
 static bool
 go_live(struct worker *worker)
@@ -997,6 +1035,7 @@ go_live(struct worker *worker)
     struct engine *engine = worker->engine;
 
     const Hde__Epoch *restored = epochs_restored(engine->epochs);
+    struct err err = {0};
     uint64_t above = self->last > engine->largest_mark ? self->last : engine->largest_mark;
 
     ingress_recover_close(engine->ingress);
@@ -1012,19 +1051,16 @@ go_live(struct worker *worker)
     self->barrier_ns = worker->mono_ns;
     for (uint32_t i = 0; i < self->n_sources; i++) {
         struct source *source = self->sources[i];
-        char text[2 * STATS_NAME + sizeof(struct said)];
 
         source->last_entry_ns = worker->mono_ns;
-        if (source_release(source))
-            continue;
-        snprintf(text, sizeof text, "node '%s' (%s) does not go back to where it stood: %s",
-                 source->node->def->name, source->node->def->op->name,
-                 source->node->ctx.said->text[0] ? source->node->ctx.said->text
-                                                 : "no reason given");
-        engine_fail(engine, "HDE-R016", text);
+        if (source->asked || source_release(source))
+            continue; /* one that was asked goes on by itself */
+        asked_refuses(source, &err);
+        engine_fail(engine, err.code, err.text);
         return false;
     }
     STAT_SET(engine->stats->recovery.ended_ns, clock_mono_ns());
+    ask_again(worker);
     atomic_store(&engine->recovering, false);
     apply_wanted(engine);
     log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",

@@ -56,6 +56,12 @@ delivery_has_mark(const struct graph_node *node)
     return true;
 }
 
+bool
+delivery_answers_in_batch(const hde_operator *op)
+{
+    return op->flags & HDE_IMPURE && !op->event && !op->timer;
+}
+
 /* ---- Hops --------------------------------------------------------------------------------- */
 
 static struct hop
@@ -91,18 +97,19 @@ source_hop(const struct graph *graph, const struct graph_node *node, struct aren
 }
 
 static struct hop
-node_hop(const struct graph_node *node, struct arena *arena)
+node_hop(const struct graph *graph, const struct graph_node *node, struct arena *arena)
 {
     bool skips = node->on_error.action == ON_ERROR_SKIP || node->on_error.then == ON_ERROR_SKIP;
+    bool keeps = graph->checkpoint.store && delivery_answers_in_batch(node->op);
     struct hop hop = {.place = node->place};
 
-    if (node->op->flags & HDE_IMPURE) {
+    if (node->op->flags & HDE_IMPURE && !keeps) {
         hop.loses = hop.doubles = true;
         hop.why = arena_printf(arena,
                                "node '%s' (%s) asks outside: what was not answered yet is not "
                                "kept, and may be asked twice",
                                node->name, node->op->name);
-        hop.advice = "leave the operator out of the way to this sink";
+        hop.advice = "take an operator that answers in batch(), with checkpoint:";
     } else if (skips) {
         hop.loses = true;
         hop.why = arena_printf(arena,
@@ -220,7 +227,7 @@ prove(const struct graph *graph, size_t node, size_t last, enum delivery wanted,
         if (!is_on[n])
             continue;
         pass(out, &loses, &doubles, source_hop(graph, &graph->nodes[n], arena), wanted);
-        pass(out, &loses, &doubles, node_hop(&graph->nodes[n], arena), wanted);
+        pass(out, &loses, &doubles, node_hop(graph, &graph->nodes[n], arena), wanted);
         for (size_t e = 0; e < graph->n_edges; e++)
             if (graph->edges[e].to == n && is_on[graph->edges[e].from] &&
                 (n != node || last == SIZE_MAX || e == last))

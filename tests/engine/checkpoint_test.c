@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "engine/engine.h"
 #include "plan.h"
+#include "seglog/seglog.h"
 
 #include <hde/operator.h>
 #include <hde/schemas/runtime.pb-c.h>
@@ -56,6 +57,7 @@ static const hde_port in2[] = {
 struct steps {
     int64_t count, step_ns, at;
     bool forgets; /* seek() refuses */
+    int64_t other; /* messages from there on have other values; 0: none */
 };
 
 static hde_status
@@ -72,7 +74,7 @@ steps_poll(hde_ctx *ctx, void *state)
     msg->event_ns = self->at * self->step_ns;
     sample->has_sequence = sample->has_value = true;
     sample->sequence = (uint64_t)self->at;
-    sample->value = (double)self->at;
+    sample->value = (double)self->at + (self->other && self->at >= self->other);
     self->at++;
     hde_position(ctx, 0, &self->at, sizeof self->at);
     hde_emit(ctx, 0, msg);
@@ -270,13 +272,16 @@ make_plan(struct store *store, int64_t count, int64_t every_ns)
     return plan;
 }
 
+static bool keeps_payloads;
+
 static struct engine_options
 options_of(void)
 {
     static char log[64];
 
     snprintf(log, sizeof log, "%s/log", folder);
-    return (struct engine_options){.record = log, .checkpoint = true, .workers = 2};
+    return (struct engine_options){
+        .record = log, .checkpoint = true, .payloads = keeps_payloads, .workers = 2};
 }
 
 static bool
@@ -459,29 +464,35 @@ test_the_log_of_all_starts_gives_the_store_again(void **state)
     hde_text_free(&again.lines);
 }
 
+/* Runs until so many more lines are stored; its end is an epoch. */
+static void
+run_and_drain(struct store *store, uint64_t more)
+{
+    struct plan *plan = make_plan(store, 100000000, 1000000000000);
+    struct engine_options options = options_of();
+    struct err err = {0};
+    uint64_t before = atomic_load(&store->n);
+    struct engine *engine = engine_new(plan_graph(plan), &options, &err);
+
+    assert_string_equal(err.text, "");
+    assert_true(engine_start(engine, &err));
+    while (!has_reached(store, before + more, engine))
+        ;
+    engine_drain(engine);
+    assert_true(engine_wait(engine, DEADLINE_MS));
+    assert_int_equal(engine_state(engine), ENGINE_ENDED);
+    engine_free(engine);
+    plan_free(plan);
+}
+
 static void
 test_a_drained_run_goes_on_where_it_stood(void **state)
 {
     struct store store = {{0}};
     int64_t next[2] = {0, 0}, timers[2] = {0, 0};
 
-    for (int i = 0; i < 4; i++) {
-        struct plan *plan = make_plan(&store, 100000000, 1000000000000);
-        struct engine_options options = options_of();
-        struct err err = {0};
-        uint64_t before = atomic_load(&store.n);
-        struct engine *engine = engine_new(plan_graph(plan), &options, &err);
-
-        assert_string_equal(err.text, "");
-        assert_true(engine_start(engine, &err));
-        while (!has_reached(&store, before + 500, engine))
-            ;
-        engine_drain(engine);
-        assert_true(engine_wait(engine, DEADLINE_MS));
-        assert_int_equal(engine_state(engine), ENGINE_ENDED);
-        engine_free(engine);
-        plan_free(plan);
-    }
+    for (int i = 0; i < 4; i++)
+        run_and_drain(&store, 500);
     assert_unbroken(&store, next, timers);
     assert_true(next[0] + next[1] >= 4 * 500);
     hde_text_free(&store.lines);
@@ -503,7 +514,7 @@ newest_epoch(char *path, size_t size)
         char found[512];
 
         snprintf(found, sizeof found, "%s/%s", epochs, entry->d_name);
-        if (entry->d_name[0] == 'e' && strcmp(found, path) > 0)
+        if (entry->d_name[0] == 'e' && !strstr(entry->d_name, ".part") && strcmp(found, path) > 0)
             snprintf(path, size, "%s", found);
     }
     closedir(dir);
@@ -579,10 +590,91 @@ test_a_source_that_does_not_go_back_is_named(void **state)
     struct store store = {{0}};
     struct plan *plan;
 
-    run_until(&store, 100, 1000000);
+    run_and_drain(&store, 500);
     plan = make_plan(&store, COUNT, 1000000);
     ((struct steps *)(uintptr_t)plan_graph(plan)->nodes[0].params)->forgets = true;
     assert_refused(plan, "HDE-R016", "node 's'");
+    hde_text_free(&store.lines);
+}
+
+/* How many messages of sources the log has, with and without their bodies. */
+static void
+count_bodies(uint64_t *with, uint64_t *without)
+{
+    struct err err = {0};
+    struct seglog_reader *reader = seglog_reader_open(options_of().record, &err);
+    struct seglog_record record;
+
+    *with = *without = 0;
+    assert_non_null(reader);
+    while (seglog_next(reader, &record, &err) == SEGLOG_RECORD) {
+        Hde__LogEntry *entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
+
+        for (size_t i = 0; entry->kind == HDE__LOG_KIND__LOG_KIND_SOURCE && i < entry->n_messages;
+             i++)
+            *(entry->messages[i]->has_body ? with : without) += 1;
+        hde__log_entry__free_unpacked(entry, NULL);
+    }
+    assert_string_equal(err.text, "");
+    seglog_reader_close(reader);
+}
+
+static void
+test_a_source_is_asked_for_what_the_log_left_out(void **state)
+{
+    struct store store = {{0}};
+    uint64_t with, without;
+
+    for (uint64_t n = 3000; !run_until(&store, n, 1000000000000); n += 3000) /* no epoch */
+        ;
+    assert_whole(&store, COUNT);
+    count_bodies(&with, &without);
+    assert_int_equal(with, 0);
+    assert_true(without >= 2 * COUNT);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_log_may_have_all_payloads_and_then_none(void **state)
+{
+    struct store store = {{0}};
+    uint64_t with, without;
+
+    keeps_payloads = true;
+    for (uint64_t n = 3000; n < 9001; n += 3000, keeps_payloads = !keeps_payloads)
+        assert_false(run_until(&store, n, 1000000000000));
+    keeps_payloads = false;
+    assert_true(run_until(&store, UINT64_MAX, 1000000000000));
+    assert_whole(&store, COUNT);
+    count_bodies(&with, &without);
+    assert_true(with > 0 && without > 0);
+    hde_text_free(&store.lines);
+}
+
+static void
+test_a_source_that_answers_differently_is_named(void **state)
+{
+    struct store store = {{0}};
+    struct engine_options options = options_of();
+    struct plan *plan;
+    struct engine *engine;
+    struct err err = {0};
+
+    run_until(&store, 1000, 1000000000000);
+    plan = make_plan(&store, COUNT, 1000000);
+    ((struct steps *)(uintptr_t)plan_graph(plan)->nodes[0].params)->other = 30;
+    assert_refused(plan, "HDE-R111", "node 's'");
+    plan = make_plan(&store, 30, 1000000);
+    assert_refused(plan, "HDE-R111", "there is less than then");
+    plan = make_plan(&store, 400, 1000000); /* shorter, which is fine now */
+    options.accepts_change = true;
+    engine = engine_new(plan_graph(plan), &options, &err);
+    assert_non_null(engine);
+    assert_true(engine_start(engine, &err));
+    assert_true(engine_wait(engine, DEADLINE_MS));
+    assert_int_equal(engine_state(engine), ENGINE_ENDED);
+    engine_free(engine);
+    plan_free(plan);
     hde_text_free(&store.lines);
 }
 
@@ -624,6 +716,12 @@ main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_that_does_not_go_back_is_named, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_source_is_asked_for_what_the_log_left_out,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_log_may_have_all_payloads_and_then_none,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_source_that_answers_differently_is_named,
+                                        make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(
             test_a_second_instance_is_refused_where_it_must_not_take_over, make_folder,
             remove_folder),

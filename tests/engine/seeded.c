@@ -250,6 +250,31 @@ static const hde_operator op_pass = {.size = sizeof(hde_operator),
                                      .outputs = out1,
                                      .batch = pass_batch};
 
+/* Nobody answers twice the same; every fifth time nobody is there at first. */
+static hde_status
+asks_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    static uint64_t world;
+
+    for (; batch->done < batch->n; batch->done++) {
+        hde_msg *msg;
+
+        if (++world % 5 == 0)
+            return HDE_RETRY;
+        msg = hde_msg_writable(ctx, hde_take(batch, batch->done));
+        ((Hde__Sample *)msg->body)->value = (double)(world % 1000003);
+        hde_emit(ctx, 0, msg);
+    }
+    return HDE_OK;
+}
+
+static const hde_operator op_asks = {.size = sizeof(hde_operator),
+                                     .flags = HDE_IMPURE,
+                                     .name = "test/asks",
+                                     .inputs = in2,
+                                     .outputs = out1,
+                                     .batch = asks_batch};
+
 #define VAULT(op_name, op_flags)                                                                   \
     {                                                                                              \
         .size = sizeof(hde_operator), .flags = op_flags, .name = op_name, .inputs = in2,           \
@@ -273,7 +298,7 @@ spec_make(struct spec *spec, struct steps *random)
     memset(spec, 0, sizeof *spec);
     spec->n_sources = 1 + (uint32_t)below(random, SOURCES);
     spec->n_folds = 1 + (uint32_t)below(random, FOLDS);
-    spec->n_sinks = 1 + (uint32_t)below(random, SEEN);
+    spec->n_sinks = 1 + (uint32_t)below(random, ANSWERS);
     spec->workers = 1 + (int64_t)below(random, 3);
     spec->every_ns = 10000 + (int64_t)below(random, 300000);
     for (uint32_t i = 0; i < spec->n_sources; i++) {
@@ -306,6 +331,8 @@ spec_make(struct spec *spec, struct steps *random)
         spec->capacity[i] = 1 + (int64_t)below(random, 4);
     spec->drops = below(random, 2) ? DROPS_NONE : 1 + (int)below(random, 2);
     spec->is_cut = below(random, 2);
+    spec->asks = below(random, 2);
+    spec->asks_apart = below(random, 2);
 }
 
 static const char *
@@ -348,6 +375,18 @@ plan_drops(const struct spec *spec, struct plan *plan, struct store *store)
     plan_edge(plan, "late", 0, "seen", 0);
 }
 
+/* A source, an operator that asks outside, one with timers, a sink. */
+static void
+plan_asks(const struct spec *spec, struct plan *plan, struct store *store)
+{
+    plan_node(plan, "asks", &op_asks, NULL)->boundary = spec->asks_apart;
+    name_build(spec, plan_node(plan, "after", folds.table->operators[0], &(struct fold){0}));
+    plan_node(plan, "answers", &op_vault, &(struct vault){.store = store});
+    plan_edge(plan, name_of(spec, 0), 0, "asks", 0);
+    plan_edge(plan, "asks", 0, "after", 0);
+    plan_edge(plan, "after", 0, "answers", 0);
+}
+
 struct plan *
 spec_plan(const struct spec *spec, struct store *store)
 {
@@ -386,6 +425,8 @@ spec_plan(const struct spec *spec, struct store *store)
         }
     for (uint32_t i = 0; i < spec->n_sources; i++)
         plan_edge(plan, name_of(spec, i), 0, "witness", 0);
+    if (spec->asks)
+        plan_asks(spec, plan, &store[ANSWERS]);
     if (spec->drops)
         plan_drops(spec, plan, &store[SEEN]);
     graph = plan_graph(plan);
@@ -444,6 +485,23 @@ assert_witness(const struct spec *spec, const struct store *store)
     }
     for (uint32_t i = 0; i < spec->n_sources; i++)
         assert_int_equal(next[i], spec->feed[i].count);
+}
+
+void
+assert_answers(const struct spec *spec, const struct store *store)
+{
+    int64_t next = 0;
+
+    for (const char *line = store->lines.data; line && *line; line = strchr(line, '\n') + 1) {
+        unsigned long long tick;
+        unsigned port;
+        long long sequence;
+
+        assert_int_equal(sscanf(line, "%llu %u %lld", &tick, &port, &sequence), 3);
+        if (sequence >= 0) /* else of a timer */
+            assert_int_equal(sequence, next++);
+    }
+    assert_int_equal(next, spec->asks ? spec->feed[0].count : 0);
 }
 
 void

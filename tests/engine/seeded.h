@@ -14,8 +14,9 @@
 enum {
     SOURCES = 3,
     FOLDS = 6,
-    SINKS = 4,          /* fed by the sources themselves: the last one, the witness, by all; */
+    SINKS = 5,          /* fed by the sources themselves: the last one, the witness, by all; */
     SEEN = SINKS - 2,   /* by one over an edge that drops; */
+    ANSWERS = SINKS - 3, /* by one through an operator that asks outside */
     STEPS_MAX = 200000, /* of one start; far more than any needs */
 };
 
@@ -62,6 +63,7 @@ struct spec {
     int64_t capacity[32], workers, every_ns;
     enum { DROPS_NONE, DROPS_LATEST, DROPS_OLDEST } drops; /* s0 -> newest -> late -> seen */
     bool is_cut; /* between s0 and newest */
+    bool asks, asks_apart; /* s0 -> asks -> answers */
     bool reloads; /* folds have a build id, and go on as the build that the log names */
 };
 
@@ -75,6 +77,8 @@ struct engine *seeded_start(struct plan *plan, const struct engine_options *opti
 struct engine *seeded_start_kept(struct plan *plan, const struct spec *spec, struct steps *steps);
 /* Every message of every source has come out once, in order. */
 void assert_witness(const struct spec *spec, const struct store *store);
+/* What was asked outside was answered once, in order. */
+void assert_answers(const struct spec *spec, const struct store *store);
 /* What came over an edge that drops came once, in order, and the newest came. */
 void assert_seen(const struct spec *spec, const struct store *store);
 /* The log alone, in one thread and without edges, gives the stores again, byte by byte. */

@@ -7,6 +7,7 @@
  * whose results differ, cuts it off at random steps (the tail of the log that was not durable is lost, or not), and starts it again until it comes to
  * its end. Then:
  *   - every message of every source has come out once, in order;
+ *   - what was asked outside was answered once, in order;
  *   - over an edge that drops none has come twice, and the newest has come;
  *   - the log, taken again by a plain fused engine, gives what the sinks have, byte by byte;
  *   - nobody was ever stuck.
@@ -148,6 +149,7 @@ run_seed(uint64_t seed, bool is_loud)
     if (!crashes)
         assert_true(run_steps(&spec, steps, store, STEPS_MAX));
     assert_witness(&spec, &store[SINKS - 1]);
+    assert_answers(&spec, &store[ANSWERS]);
     assert_seen(&spec, &store[SEEN]);
     total.steps += steps_done(steps);
     total.starts += starts;

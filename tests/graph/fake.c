@@ -57,6 +57,12 @@ fake_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size
 }
 
 static hde_status
+fake_event(hde_ctx *ctx, void *state, const hde_event *event)
+{
+    return HDE_OK;
+}
+
+static hde_status
 fake_mark(hde_ctx *ctx, void *state, uint64_t *tick)
 {
     return HDE_OK;
@@ -68,7 +74,9 @@ static const hde_operator operators[] = {
     {.name = "test/casts", .inputs = sample_in, .flags = HDE_AT_MOST_ONCE},
     {.name = "test/filter", .inputs = sample_in, .outputs = sample_out},
     {.name = "test/idle", .inputs = optional_in},
-    {.name = "test/impure", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE},
+    {.name = "test/impure", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE,
+     .event = fake_event},
+    {.name = "test/asks", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE},
     {.name = "test/join", .inputs = two_in, .outputs = sample_out},
     {.name = "test/marked", .inputs = sample_in, .mark = fake_mark},
     {.name = "test/once", .outputs = sample_out, .poll = fake_poll},

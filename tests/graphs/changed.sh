@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A recorded file that is changed in front of where it was read is refused after a restart, by name;
-# --accept-changed-source goes on behind that place.
+# A recorded file that is changed where the log needs it again is refused after a restart, by name;
+# --accept-changed-source goes on with what is there.
 . "$HDE_SOURCE/tests/support/cli.sh"
 
 rows() { # FROM TO: one a minute
@@ -33,13 +33,12 @@ expect 0 hde run graph.yaml
 [ "$(stored)" = 20 ] || fail "$(stored) of 20 are stored"
 sed -i 's/105\.5/999.5/' day.csv
 expect 1 hde run graph.yaml
-has err "HDE-R016"
+has err "HDE-R111"
 has err "node 'feed'"
-has err "its first 20 chains are not those that were read"
 head -n 10 first.csv >day.csv
 expect 1 hde run graph.yaml
-has err "HDE-R016"
-has err "shorter than when it was read"
+has err "HDE-R111"
+has err "there is less than then"
 cp first.csv day.csv # as it was
 expect 0 hde run graph.yaml
 sed -i 's/105\.5/999.5/' day.csv
