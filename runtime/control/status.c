@@ -272,6 +272,9 @@ read_all(const struct stats *stats, const struct parts *parts, struct arena *are
     Hde__EngineStatus *out = arena_alloc(arena, sizeof *out);
     hde_health health = {.size = sizeof health};
     struct head_view head;
+    /* A change of the graph may come between: room is made once for what is read. */
+    const size_t n_nodes = stats_nodes(stats), n_edges = stats_edges(stats),
+                 n_workers = stats_workers(stats);
 
     stats_head(stats, &head);
     hde__engine_status__init(out);
@@ -292,14 +295,14 @@ read_all(const struct stats *stats, const struct parts *parts, struct arena *are
     out->log = read_log(&head, arena);
     out->epoch = read_epoch(&head, arena);
     out->recovery = read_recovery(&head, arena);
-    out->nodes = arena_alloc(arena, (stats_nodes(stats) + 1) * sizeof *out->nodes);
-    for (; out->n_nodes < stats_nodes(stats); out->n_nodes++)
+    out->nodes = arena_alloc(arena, (n_nodes + 1) * sizeof *out->nodes);
+    for (; out->n_nodes < n_nodes; out->n_nodes++)
         out->nodes[out->n_nodes] = read_node(stats, out->n_nodes, arena);
-    out->edges = arena_alloc(arena, (stats_edges(stats) + 1) * sizeof *out->edges);
-    for (; out->n_edges < stats_edges(stats); out->n_edges++)
+    out->edges = arena_alloc(arena, (n_edges + 1) * sizeof *out->edges);
+    for (; out->n_edges < n_edges; out->n_edges++)
         out->edges[out->n_edges] = read_edge(stats, out->n_edges, arena);
-    out->workers = arena_alloc(arena, (stats_workers(stats) + 1) * sizeof *out->workers);
-    for (; out->n_workers < stats_workers(stats); out->n_workers++)
+    out->workers = arena_alloc(arena, (n_workers + 1) * sizeof *out->workers);
+    for (; out->n_workers < n_workers; out->n_workers++)
         out->workers[out->n_workers] = read_worker(stats, out->n_workers, arena);
     if (!parts) {
         segment_lines(out, arena);

@@ -115,7 +115,7 @@ struct stats_worker {
     char name[STATS_NAME];
     _Alignas(64) _Atomic uint32_t node; /* instance that is being called + 1; 0: none */
     _Atomic uint64_t turns, parks, spins, wakes;
-    uint32_t in_use;
+    _Atomic uint32_t in_use;
 };
 
 /* The dead-letter queue; written under its lock. */
@@ -162,8 +162,8 @@ struct stats {
     uint64_t nodes_at, counters_at, edges_at, workers_at; /* offsets */
     /* odd while the graph changes: readers in another process look again */
     _Alignas(64) _Atomic uint64_t shape;
-    uint32_t n_graph_nodes, n_graph_edges;
-    uint32_t n_nodes, n_edges, n_workers; /* slots that were ever in use */
+    _Atomic uint32_t n_graph_nodes, n_graph_edges;
+    _Atomic uint32_t n_nodes, n_edges, n_workers; /* slots that were ever in use */
     _Alignas(64) _Atomic uint32_t state;     /* enum engine_state */
     _Atomic uint64_t tick;                   /* given last */
     _Atomic uint64_t entries;                /* given so far */
