@@ -9,6 +9,8 @@ build_packages=(
 )
 test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
   python3-mpmath python3-scipy spin postgresql-15 redis-server maven openjdk-17-jre-headless)
+# TimescaleDB inside PGlite, for the tests of the stores: any node will do that is there.
+command -v npm >/dev/null || test_packages+=(nodejs npm)
 # What `hde bench quant` compares with; without them it says what is missing.
 # shellcheck disable=SC2034
 bench_packages=(g++ libquantlib0-dev python3-numpy python3-scipy)
