@@ -15,6 +15,14 @@ poison_batch(hde_ctx *ctx, void *state, hde_batch *batch)
                       record->reason ? record->reason : "");
 }
 
+/* What it refuses is in the dead-letter queue once, by a mark of the queue's own. */
+static hde_status
+poison_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+{
+    *tick = 0;
+    return HDE_OK;
+}
+
 static const hde_port inputs[] = {
     {"in", HDE_TYPES(&hde__kafka_record__descriptor), 0, "from kafka/source"}, {0}};
 
@@ -25,6 +33,7 @@ static const hde_operator poison = {
     .help = "Connect it to the output poison of a kafka/source. 'hde dlq' shows the records.",
     .inputs = inputs,
     .batch = poison_batch,
+    .mark = poison_mark,
 };
 
 HDE_PLUGIN(&poison);

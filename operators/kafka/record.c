@@ -1,39 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record.h"
 
-#include <ctype.h>
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- Types -------------------------------------------------------------------------------- */
-
-/* protoc-c calls the descriptor of hde.RawChain hde__raw_chain__descriptor. */
-const ProtobufCMessageDescriptor *
-record_type(const char *name)
-{
-    const ProtobufCMessageDescriptor *type;
-    char symbol[256];
-    size_t n = 0;
-
-    for (const char *at = name; *at && n + 32 < sizeof symbol; at++) {
-        if (*at == '.') {
-            symbol[n++] = '_';
-            symbol[n++] = '_';
-        } else {
-            if (isupper((unsigned char)*at) && at > name && at[-1] != '.')
-                symbol[n++] = '_';
-            symbol[n++] = (char)tolower((unsigned char)*at);
-        }
-    }
-    snprintf(symbol + n, sizeof symbol - n, "__descriptor");
-    type = dlsym(RTLD_DEFAULT, symbol);
-    return type && type->magic == PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC && !strcmp(type->name, name)
-               ? type
-               : NULL;
-}
 
 uint64_t
 record_hash(uint64_t hash, const char *text)

@@ -22,8 +22,6 @@ struct record {
     bool has_at, has_event, has_schema; /* was there, and could be read */
 };
 
-/* The type by its full name, from the schemas of this process; NULL: there is none. */
-const ProtobufCMessageDescriptor *record_type(const char *name);
 uint64_t record_schema(const ProtobufCMessageDescriptor *type); /* never 0 */
 rd_kafka_headers_t *record_headers(const struct record *record);
 void record_read(const rd_kafka_message_t *message, struct record *out);

@@ -5,13 +5,12 @@
  *      where the group has committed, else at `from`. Offsets are committed behind, for who looks
  *      on; with checkpoints they are never used. [tests/kafka/kill.sh]
  *  (2) A position is the next offset of a partition and, for each writer, the last (tick, index)
- *      that came: what is at or below it is a repeat and is dropped. [tests/kafka/edges.sh]
+ *      that came: what is at or below it is a repeat and is dropped. [tests/kafka/topic.sh]
  *  (3) What one poll() emits is one entry, of at most BATCH records that were there already.
  *      Nothing is taken while the queue of the source is full; librdkafka then stops fetching at
  *      its own bound (queued.max.messages.kbytes).
- *  (4) Output i has type i of `types`; a record that is none of them leaves by the last output,
- *      poison, with all that is known of it, and the partition goes on behind it.
- *      [tests/kafka/edges.sh]
+ * (4) Each type has an output of its own; a record that is none of them leaves by poison, with all
+ *      that is known of it, and the partition goes on behind it. [tests/kafka/topic.sh]
  *  (5) The watermark is that of the partition that is farthest behind, of those that have more. */
 #include "common.h"
 #include "record.h"
@@ -29,8 +28,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH = 64, TYPES_MAX = 64, WRITERS_MAX = 64, POSITION_VERSION = 1, LAG_TIMER = 1 };
+enum { BATCH = 64, WRITERS_MAX = 64, POSITION_VERSION = 1, LAG_TIMER = 1 };
 static const int64_t lag_every_ns = 1000000000;
+
+static const hde_port outputs[] = {
+    {"chains", HDE_TYPES(&hde__raw_chain__descriptor), 0, "chains as they came"},
+    {"enriched", HDE_TYPES(&hde__enriched_chain__descriptor), 0, "chains with measures"},
+    {"cumulative_oi", HDE_TYPES(&hde__cumulative_oi__descriptor), 0, "results"},
+    {"velocity", HDE_TYPES(&hde__velocity__descriptor), 0, "results"},
+    {"buildup", HDE_TYPES(&hde__buildup__descriptor), 0, "results"},
+    {"zones", HDE_TYPES(&hde__zones__descriptor), 0, "results"},
+    {"samples", HDE_TYPES(&hde__sample__descriptor), 0, "of tests"},
+    {"poison", HDE_TYPES(&hde__kafka_record__descriptor), 0,
+     "records that are none of these; to kafka/poison, which puts them into the dead-letter queue"},
+    {0}};
+enum { POISON = sizeof outputs / sizeof *outputs - 2 };
 
 struct writer {
     uint64_t id, tick;
@@ -54,15 +66,14 @@ struct place { /* a position, as it is kept */
 
 struct source {
     struct cluster cluster;
-    hde_list types, only;
+    hde_list only;
     const char *group, *from;
     hde_duration lateness;
 
     struct kafka *consumer;
     rd_kafka_queue_t *queue;
     int ready_fd;
-    const ProtobufCMessageDescriptor *type[TYPES_MAX];
-    uint64_t schema[TYPES_MAX];
+    uint64_t schema[POISON]; /* of the types of the outputs */
     struct partition *partition;
     int n_partitions;
     bool is_assigned, is_away;
@@ -217,21 +228,6 @@ open_consumer(struct source *self, struct kafka_error *error)
 }
 
 static hde_status
-find_types(hde_ctx *ctx, struct source *self)
-{
-    if (self->types.n > TYPES_MAX)
-        return hde_fail(ctx, "kafka.types", "more than %d types", TYPES_MAX);
-    for (size_t i = 0; i < self->types.n; i++) {
-        self->type[i] = record_type(self->types.item[i]);
-        if (!self->type[i])
-            return hde_fail(ctx, "kafka.types", "there is no message type '%s' (HDE-K010)",
-                            self->types.item[i]);
-        self->schema[i] = record_schema(self->type[i]);
-    }
-    return HDE_OK;
-}
-
-static hde_status
 source_open(hde_ctx *ctx, void *state)
 {
     struct source *self = state;
@@ -245,8 +241,8 @@ source_open(hde_ctx *ctx, void *state)
     self->poison = hde_counter_open(ctx, "poison", "records that are no messages of these types");
     self->lag = hde_counter_open(ctx, "kafka_lag", "records behind the end of the topic, now");
     self->outages = hde_counter_open(ctx, "outages", "times that no broker could be reached");
-    if (find_types(ctx, self) != HDE_OK)
-        return HDE_FAIL;
+    for (unsigned i = 0; i < POISON; i++)
+        self->schema[i] = record_schema(outputs[i].types[0]);
     if (!open_consumer(self, &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
     hde_timer_after(ctx, LAG_TIMER, lag_every_ns);
@@ -299,7 +295,7 @@ emit_poison(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message
     hde_count(self->poison, 1);
     hde_log(ctx, HDE_WARN, "kafka.poison", "topic '%s', partition %d, offset %" PRId64 ": %s",
             self->cluster.topic, message->partition, message->offset, reason);
-    hde_emit(ctx, (unsigned)self->types.n, msg);
+    hde_emit(ctx, POISON, msg);
 }
 
 static void
@@ -308,25 +304,24 @@ take(hde_ctx *ctx, struct source *self, struct partition *partition,
 {
     struct record record;
     hde_msg *msg = NULL;
-    size_t i = 0;
+    unsigned i = 0;
 
     record_read(message, &record);
     if (record.has_at && is_repeat(partition, &record)) {
         hde_count(self->repeats, 1);
         return;
     }
-    if (record.type[0])
-        while (i < self->types.n && strcmp(self->types.item[i], record.type))
-            i++;
-    if (i == self->types.n) {
-        emit_poison(ctx, self, message, &record, "it is of none of the types (HDE-K011)");
+    while (i < POISON && strcmp(outputs[i].types[0]->name, record.type))
+        i++;
+    if (i == POISON) {
+        emit_poison(ctx, self, message, &record, "it is of no type that is read here (HDE-K011)");
         return;
     }
     if (record.has_schema && record.schema != self->schema[i]) {
         emit_poison(ctx, self, message, &record, "its type has other fields (HDE-K012)");
         return;
     }
-    msg = record_unpack(ctx, self->type[i], message->payload, message->len);
+    msg = record_unpack(ctx, outputs[i].types[0], message->payload, message->len);
     if (!msg) {
         emit_poison(ctx, self, message, &record, "its bytes are no such message (HDE-K011)");
         return;
@@ -335,7 +330,7 @@ take(hde_ctx *ctx, struct source *self, struct partition *partition,
     if (msg->event_ns > partition->event_ns)
         partition->event_ns = msg->event_ns;
     hde_count(self->records, 1);
-    hde_emit(ctx, (unsigned)i, msg);
+    hde_emit(ctx, i, msg);
 }
 
 static hde_status
@@ -464,10 +459,6 @@ source_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
 
 static const hde_param params[] = {
     CLUSTER_PARAMS(struct source),
-    HDE_PARAM(struct source, types,
-              .fallback = "[hde.RawChain, hde.EnrichedChain, hde.CumulativeOi, hde.Velocity, "
-                          "hde.Buildup, hde.Zones, hde.Sample]",
-              .help = "those of the outputs, in their order: an edge with via: says so"),
     HDE_PARAM(struct source, only, .fallback = "", .help = "partitions; left out: all"),
     HDE_PARAM(struct source, group, .fallback = "",
               .help = "where offsets are committed; without checkpoint: a start goes on there"),
@@ -475,18 +466,6 @@ static const hde_param params[] = {
               .help = "where a partition begins of which nothing is known"),
     HDE_PARAM(struct source, lateness, .fallback = "0s", .min = 0, .max = 86400,
               .help = "how far event times of one partition may go back"),
-    {0}};
-
-static const hde_port outputs[] = {
-    {"chains", HDE_TYPES(&hde__raw_chain__descriptor), 0, "chains as they came"},
-    {"enriched", HDE_TYPES(&hde__enriched_chain__descriptor), 0, "chains with measures"},
-    {"cumulative_oi", HDE_TYPES(&hde__cumulative_oi__descriptor), 0, "results"},
-    {"velocity", HDE_TYPES(&hde__velocity__descriptor), 0, "results"},
-    {"buildup", HDE_TYPES(&hde__buildup__descriptor), 0, "results"},
-    {"zones", HDE_TYPES(&hde__zones__descriptor), 0, "results"},
-    {"samples", HDE_TYPES(&hde__sample__descriptor), 0, "of tests"},
-    {"poison", HDE_TYPES(&hde__kafka_record__descriptor), 0,
-     "records that are none of these; to kafka/poison, which puts them into the dead-letter queue"},
     {0}};
 
 static const hde_operator kafka_source = {

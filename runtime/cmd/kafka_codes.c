@@ -42,8 +42,6 @@ const struct code kafka_codes[] = {
      NULL, NULL},
     {"HDE-K009", "Kafka refused", "The text is Kafka's own; see the log of the brokers.", NULL,
      NULL},
-    {"HDE-K010", "there is no such message type",
-     "types: are full names, hde.RawChain, of messages in the schemas of this process.", NULL, NULL},
     {"HDE-K011", "a record is no message of the types that are read",
      "Something else writes to the topic, or the bytes are damaged. The record leaves by the output "
      "poison; connected to kafka/poison it goes to the dead-letter queue.",

@@ -28,7 +28,7 @@ enum { STOP_MS = 3000 }; /* after the second signal, before the process goes wit
 
 struct run_options {
     struct cmd_list set, log_level;
-    const char *plugins, *control, *admin, *log_format, *speed, *to, *graph;
+    const char *plugins, *control, *admin, *log_format, *speed, *to, *graph, *stage, *partition;
     hde_duration duration, stall;
     int64_t workers, max_restarts;
     bool insecure, watch_plugins, no_takeover, accept_changed, verify, own_builds, supervise;
@@ -155,7 +155,12 @@ load_resolved(struct run *run)
 static int
 load(struct run *run)
 {
-    struct graph_options options = {.sets = run->sets, .n_sets = run->n_sets, .for_run = true};
+    struct graph_options options = {.sets = run->sets,
+                                    .n_sets = run->n_sets,
+                                    .for_run = true,
+                                    .direct_via = run->replay && !run->log,
+                                    .stage = run->options->stage,
+                                    .partition = run->options->partition};
     const struct registry_problem *problem;
     struct diags diags = {0};
     size_t n;
@@ -671,6 +676,7 @@ const struct command cmd_run = {
         (const struct cmd_example[]){
             {"hde run graphs/demo.yaml", "until Ctrl-C"},
             {"hde run demo.yaml --for 20s --set vars.rate=0.07", "twenty seconds, another rate"},
+            {"hde run market.yaml --stage processing", "one stage; others run elsewhere"},
             {"hde run demo.yaml --admin :9100", "with metrics on 127.0.0.1:9100"},
             {0}},
     .options =
@@ -679,6 +685,14 @@ const struct command cmd_run = {
                                                 accept_changed),
                                      .help = "a source whose data was changed while the graph was "
                                              "down goes on with what is there"},
+                                    {CMD_OPTION("stage", struct run_options, stage),
+                                     .value = "NAME",
+                                     .help = "only this node or chain, and what is joined to it by "
+                                             "edges that are not via: a topic"},
+                                    {CMD_OPTION("partition", struct run_options, partition),
+                                     .value = "N",
+                                     .help = "with --stage: only this partition of its topics, with "
+                                             "a state of its own"},
                                     {CMD_OPTION("no-takeover", struct run_options, no_takeover),
                                      .help = "do not start where another run has the checkpoint "
                                              "store; else that one is told to stop"},

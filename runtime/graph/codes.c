@@ -224,6 +224,21 @@ static const struct code codes[] = {
      "message type.",
      "edges:\n  - {path: a -> b, full: latest, durable: journal}",
      "checkpoint: {every: 10s}\nedges:\n  - {path: a -> b, durable: journal}"},
+    {G_VIA, "an edge leads over something that is not known",
+     "via: takes an edge over a Kafka topic: one stage puts its messages there, others take them, "
+     "in this process or in others (hde run GRAPH --stage NAME). kafka: at the top of the file says "
+     "where the brokers are and how topics are made.",
+     "edges:\n  - {path: a -> b, via: market.raw}",
+     "kafka: {brokers: \"k1:9092,k2:9092\"}\nedges:\n  - {path: a -> b, via: \"kafka:market.raw\"}"},
+    {G_VIA_PLUGIN, "the operators of Kafka are not there",
+     "via: kafka: makes nodes of kafka/sink, kafka/source and kafka/poison. The folder with these "
+     "plugins is not on the plugin path.",
+     NULL, NULL},
+    {G_VIA_SETTINGS, "an edge via a topic has settings that it cannot have",
+     "The topic lies between the ends: it keeps what is not taken yet, and nothing is dropped or "
+     "spilled in front of it. Drop behind it, on an edge of its own.",
+     "edges:\n  - {path: a -> b, via: \"kafka:raw\", full: latest}",
+     "edges:\n  - {path: a -> b, via: \"kafka:raw\"}"},
     {G_DELIVERY, "a promised delivery does not hold",
      "delivery: says what is promised for a sink, an edge or the whole graph when a process dies: "
      "effectively_once (nothing lost, nothing twice), at_least_once (nothing lost), at_most_once "

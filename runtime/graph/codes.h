@@ -77,6 +77,10 @@
 #define G_LINK_ROUND "HDE-G240"
 #define G_LINK_DURABLE "HDE-G241"
 #define G_LINK_SETTINGS "HDE-G242"
+/* topics */
+#define G_VIA "HDE-G290"
+#define G_VIA_PLUGIN "HDE-G291"
+#define G_VIA_SETTINGS "HDE-G292"
 /* the ingress log */
 #define G_LOG_CLASH "HDE-G260"
 /* promises */

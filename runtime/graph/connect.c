@@ -340,6 +340,24 @@ fits(const hde_port *from, const hde_port *to)
     return false;
 }
 
+bool
+loader_add_edge(struct loader *loader, struct edge_draft edge)
+{
+    if (loader->n_edges == EDGES_MAX) {
+        if (!loader->too_many)
+            diags_add(loader->diags, SEVERITY_ERROR, G_TOO_MANY, edge.place,
+                      "the graph has more than %d edges", EDGES_MAX);
+        loader->too_many = true;
+        return false;
+    }
+    if (loader->n_edges == loader->cap_edges) {
+        loader->cap_edges = loader->cap_edges ? loader->cap_edges * 2 : 64;
+        loader->edges = xrealloc(loader->edges, loader->cap_edges * sizeof *loader->edges);
+    }
+    loader->edges[loader->n_edges++] = edge;
+    return true;
+}
+
 static void
 add_edge(struct loader *loader, struct end from, struct end to, struct place place,
          const struct edge_settings *settings)
@@ -352,18 +370,7 @@ add_edge(struct loader *loader, struct end from, struct end to, struct place pla
                   end_name(loader, to, false), types_text(loader, in));
         return;
     }
-    if (loader->n_edges == EDGES_MAX) {
-        if (!loader->too_many)
-            diags_add(loader->diags, SEVERITY_ERROR, G_TOO_MANY, place,
-                      "the graph has more than %d edges", EDGES_MAX);
-        loader->too_many = true;
-        return;
-    }
-    if (loader->n_edges == loader->cap_edges) {
-        loader->cap_edges = loader->cap_edges ? loader->cap_edges * 2 : 64;
-        loader->edges = xrealloc(loader->edges, loader->cap_edges * sizeof *loader->edges);
-    }
-    loader->edges[loader->n_edges++] = (struct edge_draft){from, to, place, settings};
+    loader_add_edge(loader, (struct edge_draft){from, to, place, settings});
 }
 
 static void
@@ -417,11 +424,28 @@ load_keys(struct loader *loader, struct instance *instance, const struct yaml *n
     }
     out->keys = keys;
     out->key_places = places;
-    if (out->full != FULL_LATEST) {
+    if (out->full != FULL_LATEST && !out->via) {
         diags_add(loader->diags, SEVERITY_ERROR, G_NO_EFFECT, node->place,
-                  "'key' has no effect without 'full: latest'");
+                  "'key' has no effect without 'full: latest' or 'via'");
         out->n_keys = 0;
     }
+}
+
+static void
+load_via(struct loader *loader, struct instance *instance, const struct yaml *node,
+         struct edge_settings *out)
+{
+    const char *text = NULL;
+
+    if (!node || !want_text(loader, &instance->scope, node, "via", &text) || !text)
+        return;
+    if (strncmp(text, "kafka:", 6) || !text[6] || strlen(text) > 200) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_VIA, node->place,
+                  "'via' is kafka:TOPIC, not '%.60s'", text);
+        return;
+    }
+    out->via = text + 6;
+    out->via_place = node->place;
 }
 
 static const struct edge_settings *
@@ -430,7 +454,7 @@ load_settings(struct loader *loader, struct instance *instance, const struct yam
     static const struct known_key keys[] = {
         {"path", false},     {"full", false},      {"key", false},
         {"capacity", false}, {"transport", false}, {"durable", false},
-        {"journal", false},  {"via", true},        {"delivery", false},
+        {"journal", false},  {"via", false},       {"delivery", false},
         {0}};
     static const struct word policies[] = {{"block", FULL_BLOCK},
                                            {"latest", FULL_LATEST},
@@ -454,6 +478,7 @@ load_settings(struct loader *loader, struct instance *instance, const struct yam
               &transport);
     want_word(loader, &instance->scope, yaml_find(map, "durable"), "durable", durables, &durable);
     want_journal(loader, &instance->scope, yaml_find(map, "journal"), settings);
+    load_via(loader, instance, yaml_find(map, "via"), settings);
     settings->is_durable = durable;
     settings->full = (enum full_policy)full;
     settings->transport = (enum edge_transport)transport;

@@ -182,8 +182,36 @@ sink_hop(const struct graph_node *node, struct arena *arena)
 
 /* ---- The way ------------------------------------------------------------------------------ */
 
+/* Behind a topic stands who reads it, in front who writes it. */
+static bool
+leads_over_topic(const struct graph_node *from, const struct graph_node *to)
+{
+    return from->topic && to->topic && !from->op->poll && to->op->poll &&
+           !strcmp(from->topic, to->topic);
+}
+
+/* One more step towards the sources; false: there is none. */
+static bool
+go_back(const struct graph *graph, size_t node, size_t last, bool *is_on)
+{
+    bool moved = false;
+
+    for (size_t e = 0; e < graph->n_edges; e++) {
+        const struct graph_edge *edge = &graph->edges[e];
+
+        if (is_on[edge->to] && !is_on[edge->from] &&
+            (edge->to != node || last == SIZE_MAX || e == last))
+            moved = is_on[edge->from] = true;
+    }
+    for (size_t n = 0; n < graph->n_nodes; n++)
+        for (size_t m = 0; is_on[n] && m < graph->n_nodes; m++)
+            if (!is_on[m] && leads_over_topic(&graph->nodes[m], &graph->nodes[n]))
+                moved = is_on[m] = true;
+    return moved;
+}
+
 /* What is in front of a node, itself included; `last` alone leads into it (SIZE_MAX: all edges do).
- * Nodes are in topological order. */
+ * */
 static bool *
 way_to(const struct graph *graph, size_t node, size_t last)
 {
@@ -192,10 +220,8 @@ way_to(const struct graph *graph, size_t node, size_t last)
     if (!is_on)
         abort();
     is_on[node] = true;
-    for (size_t n = node + 1; n-- > 0;)
-        for (size_t e = 0; is_on[n] && e < graph->n_edges; e++)
-            if (graph->edges[e].to == n && (n != node || last == SIZE_MAX || e == last))
-                is_on[graph->edges[e].from] = true;
+    while (go_back(graph, node, last, is_on))
+        ;
     return is_on;
 }
 
@@ -228,6 +254,8 @@ prove(const struct graph *graph, size_t node, size_t last, enum delivery wanted,
             continue;
         pass(out, &loses, &doubles, source_hop(graph, &graph->nodes[n], arena), wanted);
         pass(out, &loses, &doubles, node_hop(graph, &graph->nodes[n], arena), wanted);
+        if (n != node)
+            pass(out, &loses, &doubles, sink_hop(&graph->nodes[n], arena), wanted);
         for (size_t e = 0; e < graph->n_edges; e++)
             if (graph->edges[e].to == n && is_on[graph->edges[e].from] &&
                 (n != node || last == SIZE_MAX || e == last))

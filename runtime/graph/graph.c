@@ -74,12 +74,14 @@ emit_nodes(struct loader *loader, const size_t *order)
 {
     struct graph *graph = loader->graph;
 
-    graph->n_nodes = loader->n_nodes;
-    graph->nodes = arena_alloc(loader->arena, (graph->n_nodes + 1) * sizeof *graph->nodes);
-    for (size_t i = 0; i < graph->n_nodes; i++) {
+    graph->nodes = arena_alloc(loader->arena, (loader->n_nodes + 1) * sizeof *graph->nodes);
+    for (size_t i = 0; i < loader->n_nodes; i++) {
         const struct node_draft *draft = &loader->nodes[order[i]];
-        struct graph_node *node = &graph->nodes[i];
+        struct graph_node *node = &graph->nodes[graph->n_nodes];
 
+        if (draft->is_left_out)
+            continue;
+        graph->n_nodes++;
         *node = draft->settings;
         node->name = draft->full;
         node->op = draft->op;
@@ -113,8 +115,8 @@ emit_edges(struct loader *loader, const size_t *order)
     const char **names = xcalloc(n, sizeof *names);
     struct edge_draft **sorted = xcalloc(n, sizeof *sorted);
 
-    for (size_t i = 0; i < loader->n_nodes; i++)
-        position[order[i]] = i;
+    for (size_t i = 0, at = 0; i < loader->n_nodes; i++)
+        position[order[i]] = loader->nodes[order[i]].is_left_out ? SIZE_MAX : at++;
     for (size_t i = 0; i < n; i++) {
         struct edge_draft *draft = &loader->edges[i];
 
@@ -188,9 +190,11 @@ load(struct loader *loader, const char *path)
     if (!top)
         return;
     load_graph_settings(loader, top);
+    via_make(loader, top);
     sets_find_nodes(loader);
     fill_params(loader);
     check_drafts(loader, top);
+    stage_choose(loader);
     order = xcalloc(loader->n_nodes, sizeof *order);
     if (order_nodes(loader, order)) {
         emit_nodes(loader, order);

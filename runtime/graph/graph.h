@@ -63,6 +63,7 @@ struct graph_node {
     bool boundary;    /* cut in front of this node */
     int64_t worker;   /* -1: the runtime chooses */
     enum delivery delivery; /* NONE: as the graph says */
+    const char *topic; /* of a node that an edge with via: has become; NULL: the file has it */
 };
 
 struct graph_edge {
@@ -132,6 +133,9 @@ struct graph_options {
     size_t n_sets;
     bool for_run; /* a missing secret or variable is an error, else a warning */
     bool strict;  /* warnings that check calls errors */
+    bool direct_via;       /* edges via a topic are ordinary edges: nothing leaves the process */
+    const char *stage;     /* only what runs in this stage; NULL: all */
+    const char *partition; /* with stage: only this partition of its topics; NULL: all */
 };
 
 /* Reads, resolves and checks everything; all findings go to diags. NULL if there was an error.

@@ -33,6 +33,7 @@ struct node_draft {
     const struct yaml *key;    /* as written, or NULL */
     struct graph_node settings;
     bool *in_used, *out_used; /* by port: an edge or a port of the chain leads there */
+    bool is_left_out;         /* another stage runs it */
 };
 
 struct end { /* one port of one node */
@@ -82,6 +83,8 @@ struct edge_settings {
     enum full_policy full;
     enum edge_transport transport;
     enum delivery delivery;
+    const char *via; /* topic; NULL: none */
+    struct place via_place;
     size_t n_keys;
     const char *const *keys;
     const struct place *key_places;
@@ -185,6 +188,7 @@ bool check_name(struct loader *loader, const struct yaml *key, const char *what)
 
 /* Reads the top file and all that it includes. NULL if it cannot be read. */
 struct instance *load_top(struct loader *loader, const char *path);
+struct node_draft *loader_add_node(struct loader *loader); /* uninitialised; moves the others */
 const struct member *find_member(const struct instance *instance, const char *name);
 struct yaml *root_value(const struct instance *instance, const char *key);
 
@@ -224,6 +228,17 @@ const hde_port *end_port(const struct loader *loader, struct end end, bool outpu
 const char *end_name(struct loader *loader, struct end end, bool output); /* "clean.in" */
 const char *types_text(struct loader *loader, const hde_port *port);      /* "hde.A or hde.B" */
 size_t count_ports(const hde_port *ports);
+
+/* False, and said so: there are too many. */
+bool loader_add_edge(struct loader *loader, struct edge_draft edge);
+
+/* ---- via.c ---------------------------------------------------------------------------------- */
+
+/* Edges via a topic become a sink and a source; the name of the graph is known. */
+void via_make(struct loader *loader, struct instance *top);
+/* With options->stage: leaves out the drafts that other stages run. */
+void stage_choose(struct loader *loader);
+const char *stage_of(struct loader *loader, size_t node); /* "processing" of "processing.clean" */
 
 /* ---- check.c, order.c ----------------------------------------------------------------------- */
 

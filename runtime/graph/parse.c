@@ -25,6 +25,7 @@ static const struct known_key graph_keys[] = {{"hde", false},        {"graph", f
                                               {"workers", false},    {"on_error", false},
                                               {"dlq", false},        {"hosts", true},
                                               {"coordinator", true}, {"checkpoint", false},
+                                              {"kafka", false},
                                               {"record", false},     {"delivery", false},   {0}};
 static const struct known_key chain_keys[] = {
     {"hde", false},     {"chain", false}, {"inputs", false}, {"outputs", false},  {"vars", false},
@@ -416,6 +417,16 @@ room_for_nodes(struct loader *loader, struct place place)
     return false;
 }
 
+struct node_draft *
+loader_add_node(struct loader *loader)
+{
+    if (loader->n_nodes == loader->cap_nodes) {
+        loader->cap_nodes = loader->cap_nodes ? loader->cap_nodes * 2 : 64;
+        loader->nodes = xrealloc(loader->nodes, loader->cap_nodes * sizeof *loader->nodes);
+    }
+    return &loader->nodes[loader->n_nodes++];
+}
+
 static void
 load_node(struct loader *loader, struct instance *home, const struct yaml *key,
           const struct yaml *value)
@@ -425,13 +436,9 @@ load_node(struct loader *loader, struct instance *home, const struct yaml *key,
     check_name(loader, key, "a node");
     if (!room_for_nodes(loader, key->place))
         return;
-    if (loader->n_nodes == loader->cap_nodes) {
-        loader->cap_nodes = loader->cap_nodes ? loader->cap_nodes * 2 : 64;
-        loader->nodes = xrealloc(loader->nodes, loader->cap_nodes * sizeof *loader->nodes);
-    }
     add_member(home,
                (struct member){.name = key->text, .place = key->place, .node = loader->n_nodes});
-    node = &loader->nodes[loader->n_nodes++];
+    node = loader_add_node(loader);
     *node = (struct node_draft){.name = key->text, .place = key->place, .home = home};
     node->full = arena_printf(loader->arena, "%s%s", home->prefix, key->text);
     if (value->kind == KIND_TEXT) {

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * via - edges that lead over a Kafka topic: each becomes a sink in front of the topic and a source
+ * behind it, ordinary nodes from here on.
+ *
+ *  (1) All that one stage puts into a topic goes through one sink, all that it takes from a topic
+ *      comes from one source. A stage is what lies under one name at the top of the graph.
+ *      [tests/kafka/stages.sh]
+ *  (2) What `kafka:` says at the top of the file is given to both, each taking what it knows.
+ *  (3) With direct_via nothing is replaced: the edges are ordinary ones (replay of a graph). */
+#include "graph/codes.h"
+#include "graph/load.h"
+#include "graph/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum role { ROLE_SINK, ROLE_SOURCE, ROLE_POISON };
+
+static const struct {
+    const char *op, *name; /* of a node: STAGE.name.TOPIC */
+} roles[] = {{"kafka/sink", "to"}, {"kafka/source", "from"}, {"kafka/poison", "poison"}};
+
+struct via {
+    struct loader *loader;
+    struct instance *top;
+    const struct registry_operator *op[3];
+    const struct yaml *cluster; /* kafka:, or NULL */
+    size_t n_own;               /* drafts of the file; behind them are ours */
+};
+
+/* ---- Stages ------------------------------------------------------------------------------- */
+
+const char *
+stage_of(struct loader *loader, size_t node)
+{
+    const char *full = loader->nodes[node].full;
+
+    return arena_textn(loader->arena, full, strcspn(full, "."));
+}
+
+/* ---- Parameters of our nodes -------------------------------------------------------------- */
+
+static void
+put(struct via *self, struct yaml *map, const char *key, struct yaml *value)
+{
+    value->literal = true;
+    map->key[map->n] = yaml_text(self->loader->arena, key, value->place);
+    map->item[map->n++] = value;
+}
+
+static const struct yaml *
+params_of(struct via *self, enum role role, const struct edge_draft *edge, const char *stage)
+{
+    struct arena *arena = self->loader->arena;
+    const struct edge_settings *settings = edge->settings;
+    const struct yaml *cluster = self->cluster;
+    size_t n = cluster ? cluster->n : 0;
+    struct yaml *map = arena_alloc(arena, sizeof *map);
+    const char *partition = self->loader->options->partition;
+
+    *map = (struct yaml){.kind = KIND_MAP, .place = settings->via_place};
+    map->key = arena_alloc(arena, (n + 4) * sizeof *map->key);
+    map->item = arena_alloc(arena, (n + 4) * sizeof *map->item);
+    for (size_t i = 0; i < n; i++)
+        if (params_find(self->op[role]->op, cluster->key[i]->text)) {
+            map->key[map->n] = cluster->key[i];
+            map->item[map->n++] = cluster->item[i];
+        }
+    put(self, map, "topic", yaml_text(arena, settings->via, settings->via_place));
+    if (role == ROLE_SINK && settings->n_keys)
+        put(self, map, "key", yaml_text(arena, settings->keys[0], settings->via_place));
+    if (role == ROLE_SOURCE)
+        put(self, map, "group",
+            yaml_text(arena, arena_printf(arena, "hde.%s.%s", self->loader->graph->name, stage),
+                      settings->via_place));
+    if (role == ROLE_SOURCE && partition)
+        put(self, map, "only", yaml_text(arena, partition, settings->via_place));
+    return map;
+}
+
+/* ---- Nodes and edges ---------------------------------------------------------------------- */
+
+static size_t
+add_node(struct via *self, enum role role, const struct edge_draft *edge, const char *stage)
+{
+    struct loader *loader = self->loader;
+    const char *name =
+        arena_printf(loader->arena, "%s.%s.%s", stage, roles[role].name, edge->settings->via);
+    struct node_draft *node;
+
+    for (size_t i = self->n_own; i < loader->n_nodes; i++)
+        if (!strcmp(loader->nodes[i].full, name))
+            return i;
+    node = loader_add_node(loader);
+    *node = (struct node_draft){.name = name,
+                                .full = name,
+                                .place = edge->settings->via_place,
+                                .home = self->top,
+                                .op = self->op[role]->op,
+                                .plugin_path = self->op[role]->path,
+                                .build_id = self->op[role]->build_id,
+                                .settings = {.on_error = self->top->on_error,
+                                             .replicas = 1,
+                                             .worker = -1,
+                                             .topic = edge->settings->via}};
+    node->in_used = arena_alloc(loader->arena, count_ports(node->op->inputs) + 1);
+    node->out_used = arena_alloc(loader->arena, count_ports(node->op->outputs) + 1);
+    if (role != ROLE_POISON)
+        node->params = params_of(self, role, edge, stage);
+    return loader->n_nodes - 1;
+}
+
+static unsigned
+port_with(const hde_port *ports, const ProtobufCMessageDescriptor *type)
+{
+    unsigned port = 0;
+
+    for (; ports[port].name; port++)
+        for (size_t i = 0; ports[port].types[i]; i++)
+            if (!strcmp(ports[port].types[i]->name, type->name))
+                return port;
+    return port;
+}
+
+static void
+join(struct via *self, struct end from, struct end to, const struct edge_draft *edge)
+{
+    struct loader *loader = self->loader;
+    struct edge_settings *settings = arena_alloc(loader->arena, sizeof *settings);
+
+    loader->nodes[from.node].out_used[from.port] = true;
+    loader->nodes[to.node].in_used[to.port] = true;
+    for (size_t i = 0; i < loader->n_edges; i++) {
+        const struct edge_draft *other = &loader->edges[i];
+
+        if (other->from.node == from.node && other->from.port == from.port &&
+            other->to.node == to.node && other->to.port == to.port)
+            return; /* another edge leads over the same topic */
+    }
+    *settings = *edge->settings;
+    settings->via = NULL;
+    settings->n_keys = 0;
+    loader_add_edge(loader, (struct edge_draft){from, to, edge->place, settings});
+}
+
+/* Edges of ours are appended. */
+static void
+replace(struct via *self, struct edge_draft edge)
+{
+    struct loader *loader = self->loader;
+    const ProtobufCMessageDescriptor *type = end_port(loader, edge.from, true)->types[0];
+    const char *from = stage_of(loader, edge.from.node), *to = stage_of(loader, edge.to.node);
+    unsigned in = port_with(self->op[ROLE_SINK]->op->inputs, type);
+    const hde_port *outputs = self->op[ROLE_SOURCE]->op->outputs;
+    unsigned out = port_with(outputs, type);
+    size_t sink, source, poison;
+
+    if (!outputs[out].name || !self->op[ROLE_SINK]->op->inputs[in].name) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_TYPES, edge.place,
+                  "%s cannot go via a topic: kafka/source has no output for it", type->name);
+        return;
+    }
+    sink = add_node(self, ROLE_SINK, &edge, from);
+    source = add_node(self, ROLE_SOURCE, &edge, to);
+    poison = add_node(self, ROLE_POISON, &edge, to);
+    join(self, edge.from, (struct end){sink, in}, &edge);
+    join(self, (struct end){source, out}, edge.to, &edge);
+    join(self, (struct end){source, (unsigned)count_ports(outputs) - 1}, (struct end){poison, 0},
+         &edge);
+}
+
+/* ---- What is wrong ------------------------------------------------------------------------ */
+
+static bool
+find_operators(struct via *self, const struct edge_draft *edge)
+{
+    for (int role = 0; role < 3; role++) {
+        self->op[role] = registry_find(self->loader->registry, roles[role].op);
+        if (self->op[role])
+            continue;
+        diags_add(self->loader->diags, SEVERITY_ERROR, G_VIA_PLUGIN, edge->settings->via_place,
+                  "via: kafka needs the operator '%s', which no plugin has", roles[role].op);
+        return false;
+    }
+    return true;
+}
+
+static void
+check_cluster(struct via *self)
+{
+    for (size_t i = 0; self->cluster && i < self->cluster->n; i++)
+        if (!params_find(self->op[ROLE_SINK]->op, self->cluster->key[i]->text) &&
+            !params_find(self->op[ROLE_SOURCE]->op, self->cluster->key[i]->text))
+            params_unknown(self->loader->diags, self->op[ROLE_SINK]->op,
+                           self->cluster->key[i]->place, G_PARAM, self->cluster->key[i]->text);
+}
+
+static bool
+check_settings(struct loader *loader, const struct edge_draft *edge)
+{
+    const struct edge_settings *settings = edge->settings;
+
+    if (settings->full != FULL_BLOCK || settings->is_durable ||
+        settings->transport != TRANSPORT_AUTO) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_VIA_SETTINGS, settings->via_place,
+                  "an edge via a topic has no full:, durable: or transport: of its own");
+        diags_hint(loader->diags, "the topic keeps what its readers have not taken yet");
+        return false;
+    }
+    return true;
+}
+
+/* ---- The whole ---------------------------------------------------------------------------- */
+
+void
+via_make(struct loader *loader, struct instance *top)
+{
+    struct via self = {.loader = loader, .top = top, .n_own = loader->n_nodes};
+    size_t n = loader->n_edges, kept = 0;
+
+    self.cluster = want_map(loader, &top->scope, root_value(top, "kafka"), "kafka");
+    if (loader->options->direct_via)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct edge_draft edge = loader->edges[i];
+
+        if (!edge.settings->via || !check_settings(loader, &edge))
+            continue;
+        if (!self.op[ROLE_SINK]) {
+            if (!find_operators(&self, &edge))
+                return;
+            check_cluster(&self);
+        }
+        replace(&self, edge);
+    }
+    for (size_t i = 0; i < loader->n_edges; i++)
+        if (!loader->edges[i].settings->via)
+            loader->edges[kept++] = loader->edges[i];
+    loader->n_edges = kept;
+}
+
+/* ---- One stage alone ---------------------------------------------------------------------- */
+
+static size_t
+find(size_t *root, size_t node)
+{
+    while (root[node] != node)
+        node = root[node] = root[root[node]];
+    return node;
+}
+
+static bool
+is_of_stage(struct loader *loader, size_t node, const char *stage)
+{
+    return !strcmp(stage_of(loader, node), stage);
+}
+
+/* The first name of what hangs together with `node`: the same whatever part of it was named. */
+static const char *
+first_name(struct loader *loader, size_t *root, size_t node)
+{
+    for (size_t i = 0; i < loader->n_nodes; i++)
+        if (find(root, i) == find(root, node))
+            return stage_of(loader, i);
+    return "";
+}
+
+/* Both ends of an edge are chosen, or none. */
+static void
+leave_out_edges(struct loader *loader)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < loader->n_edges; i++)
+        if (!loader->nodes[loader->edges[i].from.node].is_left_out)
+            loader->edges[kept++] = loader->edges[i];
+    loader->n_edges = kept;
+}
+
+/* Each stage has folders of its own. */
+static const char *
+folder_of(struct loader *loader, const char *folder)
+{
+    return folder ? arena_printf(loader->arena, "%s/%s", folder, loader->graph->name) : NULL;
+}
+
+void
+stage_choose(struct loader *loader)
+{
+    const char *stage = loader->options->stage;
+    struct graph *graph = loader->graph;
+    size_t *root = xcalloc(loader->n_nodes + 1, sizeof *root);
+    size_t chosen = SIZE_MAX;
+
+    for (size_t i = 0; i < loader->n_nodes; i++)
+        root[i] = i;
+    for (size_t e = 0; e < loader->n_edges; e++)
+        root[find(root, loader->edges[e].from.node)] = find(root, loader->edges[e].to.node);
+    for (size_t i = 0; stage && i < loader->n_nodes; i++)
+        if (is_of_stage(loader, i, stage)) /* all that bears the name, whatever hangs at it */
+            root[find(root, i)] = find(root, chosen == SIZE_MAX ? (chosen = i) : chosen);
+    if (stage && chosen == SIZE_MAX) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_NODE, (struct place){graph->path, 1, 1},
+                  "the graph has no node or chain '%s' at its top", stage);
+    } else if (stage) {
+        for (size_t i = 0; i < loader->n_nodes; i++)
+            loader->nodes[i].is_left_out = find(root, i) != find(root, chosen);
+        leave_out_edges(loader);
+        stage = first_name(loader, root, chosen);
+        graph->name = arena_printf(loader->arena, "%s.%s", graph->name, stage);
+        if (loader->options->partition)
+            graph->name =
+                arena_printf(loader->arena, "%s.%s", graph->name, loader->options->partition);
+        graph->checkpoint.store = folder_of(loader, graph->checkpoint.store);
+        graph->record = folder_of(loader, graph->record);
+        graph->dlq.folder = folder_of(loader, graph->dlq.folder);
+    }
+    free(root);
+}
