@@ -39,7 +39,7 @@ change_new(const struct apply_ask *ask)
     change->ask.path = report->path;
     if (ask->graph && ask->graph->path)
         report->path = arena_text(arena, ask->graph->path);
-    report->who = ask->who ? arena_text(arena, ask->who) : NULL;
+    change->ask.who = report->who = ask->who ? arena_text(arena, ask->who) : NULL;
     report->n_set = ask->n_sets;
     report->set = sets;
     report->has_number = report->has_state = report->has_asked_ns = true;
