@@ -1,5 +1,6 @@
 # Sourced by script tests behind cli.sh: brokers that end with the test.
 . "$HDE_SOURCE/tests/support/kafka.sh"
+. "$HDE_SOURCE/tests/support/absent.sh"
 leave() {
   local status=$?
   kafka_stop
@@ -8,7 +9,7 @@ leave() {
 }
 trap leave EXIT
 brokers() { # N: as many, and KAFKA_BROKERS for graphs
-  kafka_fetch || { echo "SKIP: the broker could not be fetched"; exit 77; }
+  kafka_fetch || absent "the broker could not be fetched"
   kafka_start "$TMP/brokers" "$1" || fail "no brokers"
   export KAFKA_BROKERS KAFKA_REPLICATION=$1
 }

@@ -7,10 +7,11 @@
 #   kill    SIGKILL to the server and all that belongs to it
 #   stop    fast shutdown         start   starts it again (after kill: with crash recovery)
 # At the end of stdin, also when the test has died, the server is stopped and its folder removed.
-# Exit code 77: there is no PostgreSQL here. Root runs it as the user postgres, or nobody.
+# Exit code 77 (1 in CI): there is no PostgreSQL here. Root runs it as the user postgres, or nobody.
 set -u
+. "$(dirname "${BASH_SOURCE[0]}")/absent.sh"
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
-[ -x "$bin/postgres" ] || { echo "skipped: there is no PostgreSQL server" >&2; exit 77; }
+[ -x "$bin/postgres" ] || absent "there is no PostgreSQL server"
 folder=$(mktemp -d /tmp/hde-pg.XXXXXX)
 as=()
 if [ "$(id -u)" = 0 ]; then

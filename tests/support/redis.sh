@@ -1,7 +1,7 @@
 # Sourced by script tests that need a Redis: needs cli.sh first. A private server on a socket in
-# $TMP, ended with the test; the test is skipped where there is no redis-server.
-command -v redis-server >/dev/null && command -v redis-cli >/dev/null ||
-  { echo "skipped: no redis-server"; exit 77; }
+# $TMP, ended with the test; the test is skipped where there is none.
+. "$HDE_SOURCE/tests/support/absent.sh"
+command -v redis-server >/dev/null && command -v redis-cli >/dev/null || absent "no redis-server"
 REDIS_URL=unix://$TMP/redis.sock
 # redis_start: starts it, or starts it again; ready when it comes back. Sets REDIS_PID.
 redis_start() {

@@ -22,7 +22,8 @@ enum { READY_S = 30 };
 bool
 rig_has_redis(void)
 {
-    return system("command -v redis-server >/dev/null && command -v redis-cli >/dev/null") == 0;
+    return getenv("CI") || /* there it must be, and what needs it fails */
+           system("command -v redis-server >/dev/null && command -v redis-cli >/dev/null") == 0;
 }
 
 static double
