@@ -37,6 +37,7 @@ struct sink {
     struct waiting waiting;
     uint64_t mark;
     bool is_away; /* said so already */
+    bool folds;   /* the timer is set */
     hde_counter *written, *commits, *staged, *outages, *folded;
 };
 
@@ -240,8 +241,17 @@ sink_open(hde_ctx *ctx, void *state)
     hde_log(ctx, HDE_INFO, "postgres.open", "%s: PostgreSQL %d%s", pg_where(self->pg),
             pg_version(self->pg) / 10000,
             pg_level(self->pg) == PG_LEVEL_TIMESCALE ? " with TimescaleDB" : "");
-    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
     return HDE_OK;
+}
+
+/* There is something to fold some time after something came: a sink that gets nothing sleeps. */
+static void
+fold_later(hde_ctx *ctx, struct sink *self)
+{
+    if (self->folds)
+        return;
+    self->folds = true;
+    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
 }
 
 static hde_status
@@ -250,6 +260,7 @@ sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     struct sink *self = state;
     const struct waiting_limits limits = {self->batch_rows, self->batch_time.ns};
 
+    fold_later(ctx, self);
     return waiting_batch(&self->waiting, &limits, commit, ctx, state, batch);
 }
 
@@ -273,21 +284,26 @@ sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
     PGresult *result = NULL;
     int64_t folded;
 
-    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
-    if (self->is_away)
-        return HDE_OK; /* the writing looks for it */
+    self->folds = false;
+    if (self->is_away) { /* the writing looks for it */
+        fold_later(ctx, self);
+        return HDE_OK;
+    }
     snprintf(most, sizeof most, "%d", FOLD_MOST);
     if (!reach(ctx, self, &error) ||
         !(result = pg_query(self->pg, "SELECT hde_fold($1, 0)", 1, params, &error))) {
         pg_rollback(self->pg);
         hde_log(ctx, HDE_WARN, "postgres.fold", "%s [%s]", error.text, pg_code(error.kind));
+        fold_later(ctx, self);
         return HDE_OK;
     }
     folded = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     PQclear(result);
     hde_count(self->folded, (uint64_t)folded);
-    if (folded == FOLD_MOST)
+    if (folded == FOLD_MOST) {
+        self->folds = true;
         hde_timer_after(ctx, FOLD_TIMER, 1000000);
+    }
     return HDE_OK;
 }
 

@@ -29,6 +29,7 @@ struct sink {
     sqlite3_stmt *upsert[MARKET_TABLES], *chain, *dirty;
     sqlite3_stmt *read_mark, *write_mark;
     struct waiting waiting;
+    bool folds; /* the timer is set */
     uint64_t mark;
     uint64_t rows;              /* of the transaction that is being made */
     struct sqlite_error *error; /* of it */
@@ -257,8 +258,17 @@ sink_open(hde_ctx *ctx, void *state)
             return hde_fail(ctx, "sqlite.cannot-open", "%s", error.text);
         return say(ctx, &error);
     }
-    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
     return HDE_OK;
+}
+
+/* There is something to fold some time after something came: a sink that gets nothing sleeps. */
+static void
+fold_later(hde_ctx *ctx, struct sink *self)
+{
+    if (self->folds)
+        return;
+    self->folds = true;
+    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
 }
 
 static hde_status
@@ -267,6 +277,7 @@ sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     struct sink *self = state;
     const struct waiting_limits limits = {self->batch_rows, self->batch_time.ns};
 
+    fold_later(ctx, self);
     return waiting_batch(&self->waiting, &limits, commit, ctx, state, batch);
 }
 
@@ -287,11 +298,15 @@ sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
     struct sqlite_error error = {0};
     uint64_t folded;
 
-    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
-    if (sqlite_fold(self->db, FOLD_MOST, 0, &folded, &error))
-        hde_count(self->folded, folded);
-    else
+    self->folds = false;
+    if (!sqlite_fold(self->db, FOLD_MOST, 0, &folded, &error)) {
         hde_log(ctx, HDE_WARN, "sqlite.fold", "%s", error.text);
+        fold_later(ctx, self);
+        return HDE_OK;
+    }
+    hde_count(self->folded, folded);
+    if (folded == FOLD_MOST)
+        fold_later(ctx, self);
     return HDE_OK;
 }
 

@@ -444,7 +444,7 @@ is_quiet(struct worker *worker)
             continue;
         quiet = false;
         if (ring_ask(edge->in, self->last))
-            edge->is_asking = true;
+            edge->is_asking = self->has_asked = true;
     }
     if (quiet && self->n_quiet)
         worker_serve_posts(worker); /* what they set was posted before their words */
@@ -478,6 +478,15 @@ later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* Virtual time begins with the first entry: timers that were set before it count from there. */
+static void
+begin_virtual_time(struct sequencer *self, int64_t event_ns)
+{
+    self->now_ns = event_ns;
+    for (uint32_t i = 0; i < self->n_alarms; i++)
+        self->alarms[i].at_ns += event_ns;
+}
+
 /* One entry in virtual time; false: not possible now. */
 static bool
 virtual_entry(struct worker *worker)
@@ -489,6 +498,8 @@ virtual_entry(struct worker *worker)
 
     if (!all_shown)
         return false;
+    if (source && !self->now_ns)
+        begin_virtual_time(self, source_front(source)->event_ns);
     if (self->n_quiet || self->n_alarms) {
         if ((!source || source_front(source)->event_ns > self->now_ns) && !is_quiet(worker))
             return false;
@@ -1310,9 +1321,10 @@ sequencer_turn(struct worker *worker)
     moved |= give_answers(worker);
     moved |= live_letters(worker);
     if (is_virtual(worker)) {
+        self->has_asked = false; /* whom it asks has to be woken */
         while (!worker_turn_is_over(worker) && virtual_entry(worker))
             moved = true;
-        return moved || worker->has_polled;
+        return moved || worker->has_polled || self->has_asked;
     }
     moved |= live_alarms(worker);
     moved |= live_handovers(worker);
