@@ -368,7 +368,7 @@ want_dlq(struct loader *loader, struct scope *scope, const struct yaml *node,
     if (node->kind == KIND_MAP) {
         check_keys(loader, node, keys, "dlq");
         want_text(loader, scope, yaml_find(node, "path"), "path", &out->folder);
-        want_size(loader, scope, yaml_find(node, "max_size"), "max_size", 64 * kib,
+        want_size(loader, scope, yaml_find(node, "max_size"), "max_size", 4 * kib,
                   kib * kib * kib * kib, &out->max_bytes);
         want_duration(loader, scope, yaml_find(node, "max_age"), "max_age", ms, 3650 * day,
                       &out->max_age_ns);
@@ -469,9 +469,9 @@ log_settings(struct loader *loader, struct scope *scope, const struct yaml *map,
                                             {"sync_size", false}, {0}};
 
     check_keys(loader, map, keys, "log");
-    want_size(loader, scope, yaml_find(map, "segment"), "segment", 64 * kib, kib * kib * kib,
+    want_size(loader, scope, yaml_find(map, "segment"), "segment", 4 * kib, kib * kib * kib,
               &out->segment_bytes);
-    want_size(loader, scope, yaml_find(map, "max_size"), "max_size", 64 * kib,
+    want_size(loader, scope, yaml_find(map, "max_size"), "max_size", 4 * kib,
               kib * kib * kib * kib * kib, &out->max_bytes);
     want_duration(loader, scope, yaml_find(map, "max_age"), "max_age", second / 1000,
                   3650 * 86400 * second, &out->max_age_ns);

@@ -13,7 +13,7 @@ snapshots=$((kills * 4 * 100))
 cat >market.yaml <<YAML
 hde: 1
 graph: killed-$$
-checkpoint: {every: 50ms, store: kept, log: {segment: 64KiB, max_size: 64KiB}}
+checkpoint: {every: 50ms, store: kept, log: {segment: 4KiB, max_size: 4KiB}}
 include:
   processing: {chain: graphs/processing.yaml}
 nodes:

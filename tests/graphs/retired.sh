@@ -6,7 +6,7 @@
 cat >market.yaml <<'YAML'
 hde: 1
 graph: market
-checkpoint: {every: 50ms, keep: 2, store: kept, hashes: true, log: {segment: 64KiB, max_size: 64KiB}}
+checkpoint: {every: 50ms, keep: 2, store: kept, hashes: true, log: {segment: 4KiB, max_size: 4KiB}}
 nodes:
   near: {op: ingestion/synthetic, params: {symbols: [NIFTY], step: 10ms, paced: true, snapshots: 120}}
   clean: {op: processing/clean}
@@ -31,7 +31,7 @@ expect 0 hde log verify kept/log --json
 first=$(jq .retired.before_position out) tick=$(jq .retired.before_tick out)
 [ "$first" -gt 1 ] || fail "nothing was retired"
 oldest=$(epochs kept | head -n 1 | sed 's/.*epoch-0*//')
-[ "$(bytes kept/log)" -lt $((64 * 1024 * 30)) ] || fail "$(bytes kept/log) bytes are left"
+[ "$(bytes kept/log)" -lt $((4 * 1024 * 30)) ] || fail "$(bytes kept/log) bytes are left"
 
 # what is left is taken from the oldest epoch on, and it is what it was
 expect 0 hde replay kept/log --verify
@@ -66,7 +66,7 @@ expect 0 hde log verify moved/log
 cat >parts.yaml <<'YAML'
 hde: 1
 graph: parts
-checkpoint: {every: 50ms, keep: 2, store: cut, log: {segment: 64KiB, max_size: 64KiB}}
+checkpoint: {every: 50ms, keep: 2, store: cut, log: {segment: 4KiB, max_size: 4KiB}}
 nodes:
   near: {op: ingestion/synthetic, params: {symbols: [NIFTY], step: 10ms, paced: true, snapshots: 80}}
   clean: {op: processing/clean}

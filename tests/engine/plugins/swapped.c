@@ -61,6 +61,8 @@ static const hde_param feed_params[] = {
     {0},
 };
 
+static const int64_t begin_ns = INT64_C(1790000000) * 1000000000;
+
 static hde_status
 feed_poll(hde_ctx *ctx, void *state)
 {
@@ -74,7 +76,7 @@ feed_poll(hde_ctx *ctx, void *state)
         char key[32];
 
         snprintf(key, sizeof key, "%llu", (unsigned long long)self->sent % self->keys);
-        msg->event_ns = hde_now_ns(ctx);
+        msg->event_ns = begin_ns + (int64_t)self->sent * 1000000; /* the same when asked again */
         sample->key = hde_msg_text(msg, key);
         sample->has_sequence = true;
         sample->sequence = self->sent++;
