@@ -1070,6 +1070,7 @@ go_live(struct worker *worker)
         engine_fail(engine, err.code, err.text);
         return false;
     }
+    STAT_SET(engine->stats->recovery.taken, self->n_taken); /* before anybody sees that it ended */
     STAT_SET(engine->stats->recovery.ended_ns, clock_mono_ns());
     ask_again(worker);
     atomic_store(&engine->recovering, false);

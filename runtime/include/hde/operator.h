@@ -294,7 +294,8 @@ typedef struct hde_operator {
     hde_status (*event)(hde_ctx *ctx, void *state, const hde_event *event);
     void (*close)(hde_ctx *ctx, void *state);
 
-    /* Sources. All that one poll() emits is one entry, one tick: bound it. */
+    /* Sources. All that one poll() emits is one entry, one tick: bound it. A source with seek()
+     * gives the same messages again from there, event times and all: a log may leave them out. */
     hde_status (*poll)(hde_ctx *ctx, void *state);
     hde_status (*seek)(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes,
                        size_t size);
