@@ -115,11 +115,14 @@ produce(struct sink *self, const struct item *item)
     snprintf(record.type, sizeof record.type, "%s", known->type->name);
     headers = record_headers(&record);
     protobuf_c_message_pack(item->msg->body, bytes);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* the library's macros are statement expressions */
     code = rd_kafka_producev(
         kafka_handle(self->producer), RD_KAFKA_V_RKT(self->topic),
         RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_FREE),
         RD_KAFKA_V_KEY(key, key ? strlen(key) : 0), RD_KAFKA_V_VALUE(bytes, size),
         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+#pragma GCC diagnostic pop
     if (code) {
         rd_kafka_headers_destroy(headers);
         free(bytes);
