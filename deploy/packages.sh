@@ -8,7 +8,10 @@ build_packages=(
   libpq-dev librdkafka-dev libhiredis-dev
 )
 test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
-  python3-mpmath python3-scipy spin postgresql-15 redis-server maven openjdk-17-jre-headless)
+  python3-mpmath python3-scipy spin)
+# What graphs/market.yaml runs on, for run.sh --services and the tests.
+service_packages=(postgresql-15 redis-server maven openjdk-17-jre-headless)
+test_packages+=("${service_packages[@]}")
 # TimescaleDB inside PGlite, for the tests of the stores: any node will do that is there.
 command -v npm >/dev/null || test_packages+=(nodejs npm)
 # What `hde bench quant` compares with; without them it says what is missing.

@@ -303,6 +303,7 @@ struct sequencer {
     uint32_t n_direct;
     struct edge **direct; /* per actor id; NULL: the actor is sequenced or takes no entries */
     uint32_t n_quiet;
+    bool has_begun;      /* virtual: time, with the first entry */
     bool has_asked;      /* virtual: one of `quiet`, in this turn */
     struct edge **quiet; /* virtual: progress of actors that may set processing-time timers */
     int64_t pace_mono_ns, pace_event_ns; /* virtual with a speed: where both clocks started */

@@ -482,6 +482,9 @@ later(int64_t a, int64_t b)
 static void
 begin_virtual_time(struct sequencer *self, int64_t event_ns)
 {
+    self->has_begun = true;
+    if (event_ns <= self->now_ns)
+        return;
     self->now_ns = event_ns;
     for (uint32_t i = 0; i < self->n_alarms; i++)
         self->alarms[i].at_ns += event_ns;
@@ -498,7 +501,7 @@ virtual_entry(struct worker *worker)
 
     if (!all_shown)
         return false;
-    if (source && !self->now_ns)
+    if (source && !self->has_begun)
         begin_virtual_time(self, source_front(source)->event_ns);
     if (self->n_quiet || self->n_alarms) {
         if ((!source || source_front(source)->event_ns > self->now_ns) && !is_quiet(worker))
