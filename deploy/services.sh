@@ -35,7 +35,7 @@ services_start() {
     { echo "run.sh: Kafka did not start" >&2; return 69; }
   export HDE_KAFKA=$KAFKA_BROKERS KAFKA_REPLICATION=1
   port=$(kafka_port)
-  build/bin/hde simulate --port "$port" >"$SERVICES/simulator.log" 2>&1 &
+  "${HDE_BIN:-build/bin}/hde" simulate --port "$port" >"$SERVICES/simulator.log" 2>&1 &
   SERVICE_PIDS+=($!)
   export DHAN_BASE_URL=http://127.0.0.1:$port/v2 DHAN_TOKEN=demo DHAN_CLIENT_ID=demo
   export HDE_CALENDAR=always HDE_STATE=$SERVICES/state
