@@ -71,3 +71,30 @@ ended "$PID" 0
 counted_without_gap lines || fail "lines after kills"
 echo "builds that counted: $(builds_of lines)"
 [ "$(builds_of lines | wc -w)" -ge 3 ] || fail "no reload took"
+
+# a file that is moved into place while a log is kept, and a node in a process of its own: kill -9
+# behind the swap, and the build that ran goes on
+for kind in watched isolated; do
+  rm -rf lines kept
+  cp "$builds/v1/swapped.so" plugins/swapped.so
+  graph 'checkpoint: {every: 200ms, store: kept}' >$kind.yaml
+  [ $kind = watched ] || sed -i 's/{op: swap\/count,/{op: swap\/count, isolate: process,/' $kind.yaml
+  engine $kind $kind.yaml --plugins "$TMP/plugins" $([ $kind = isolated ] || echo --watch-plugins)
+  until_true 20 grep -q ' v1$' lines || fail "$kind: nothing was written"
+  if [ $kind = watched ]; then
+    cp "$builds/v2/swapped.so" plugins/new && mv plugins/new plugins/swapped.so
+  else
+    expect 0 hde reload count --so "$builds/v2/swapped.so" --probation 0s
+  fi
+  until_true 20 grep -q ' v2$' lines || fail "$kind: the new build does not run: $(hde reload --status)"
+  kill -KILL "$PID"
+  ended "$PID" 137
+  before=$(grep -c . lines)
+  engine $kind $kind.yaml --plugins "$TMP/plugins"
+  more() { [ "$(grep -c . lines)" -gt "$((before + 100))" ]; }
+  until_true 20 more || fail "$kind: it does not go on after kill -9"
+  expect 0 hde drain
+  ended "$PID" 0
+  counted_without_gap lines || fail "$kind: lines after a kill"
+  [ "$(builds_of lines)" = "v1 v2" ] || fail "$kind: builds $(builds_of lines)"
+done
