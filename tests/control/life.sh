@@ -65,6 +65,8 @@ for signal in INT TERM HUP; do
 done
 mkfifo gate
 engine hang ticks.yaml --set sink.mode=hang --set sink.at=3 --set "sink.gate=$TMP/gate"
+hangs() { hde status --json | jq -e '.nodes[] | select(.name == "source") | (.messages | tonumber) >= 3'; }
+until_true 20 hangs || fail "the third message does not come"
 kill -INT "$PID"
 until_true 20 grep -q draining hang.err || fail "the first signal is not heard"
 kill -INT "$PID"
