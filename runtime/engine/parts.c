@@ -40,6 +40,7 @@ struct parts {
     _Atomic(const struct graph *) graph; /* a change exchanges it, and the cut */
     struct graph_cut own_cut;            /* of the graph at the start */
     struct graph_cut *cut;               /* of the graph that runs; under the lock, or engines' shapes */
+    bool is_cut; /* into parts with links between them; a change does not change that */
     size_t n;
     struct part *part;
     struct owner *owner;      /* of a cut graph's store; NULL: none, or the engine has its own */
@@ -371,17 +372,15 @@ make_one(struct parts *self, const struct engine_options *options, struct err *e
 static bool
 make_all(struct parts *self, const struct engine_options *options, struct err *err)
 {
-    bool is_cut;
-
     graph_cut(self->graph, &self->own_cut);
     self->cut = &self->own_cut;
-    is_cut = self->cut->n_links && !options->virtual_clock;
+    self->is_cut = self->cut->n_links && !options->virtual_clock;
     self->part = xcalloc(self->cut->n_parts, sizeof *self->part);
     self->link = xcalloc(self->cut->n_links + 1, sizeof(struct link *));
     self->journal = xcalloc(self->cut->n_links + 1, sizeof(char *));
     if (options->checkpoint && !check_store(self, &self->cut->arena, err))
         return false;
-    if (!is_cut) {
+    if (!self->is_cut) {
         self->own_cut.n_links = 0;
         return make_one(self, options, err);
     }
@@ -507,7 +506,7 @@ parts_state(const struct parts *self)
 {
     enum engine_state state = ENGINE_ENDED;
 
-    if (!self->cut->n_links)
+    if (!self->is_cut)
         return engine_state(self->part[0].engine);
     for (size_t i = 0; i < self->n; i++) {
         enum engine_state of = engine_state(self->part[i].engine);
@@ -527,7 +526,7 @@ parts_wait(struct parts *self, int timeout_ms)
     struct timespec deadline = {at_ns / NS_PER_S, at_ns % NS_PER_S};
     bool is_late = false;
 
-    if (!self->cut->n_links)
+    if (!self->is_cut)
         return engine_wait(self->part[0].engine, timeout_ms);
     pthread_mutex_lock(&self->lock);
     while (!all_over(self) && !is_late) {
@@ -543,7 +542,7 @@ parts_wait(struct parts *self, int timeout_ms)
 int
 parts_done_fd(const struct parts *self)
 {
-    return self->cut->n_links ? self->done_fd : engine_done_fd(self->part[0].engine);
+    return self->is_cut ? self->done_fd : engine_done_fd(self->part[0].engine);
 }
 
 void
@@ -595,7 +594,7 @@ parts_stats(const struct parts *self)
 const struct graph *
 parts_graph(const struct parts *self)
 {
-    return self->cut->n_links ? self->graph : engine_graph(self->part[0].engine);
+    return self->is_cut ? self->graph : engine_graph(self->part[0].engine);
 }
 
 void
@@ -653,7 +652,7 @@ parts_tap_open(struct parts *self, size_t edge, size_t depth)
 {
     size_t link = 0;
 
-    if (!self->cut->n_links)
+    if (!self->is_cut)
         return engine_tap_open(self->part[0].engine, edge, depth);
     while (link < self->cut->n_links && self->cut->links[link].edge != edge)
         link++;
