@@ -54,7 +54,8 @@ has err "records before position $first, tick $tick, were retired"
 # the next start goes on behind the newest epoch; from one that is older than the log there is no way
 lines=$(grep -c . out.jsonl)
 expect 0 hde run market.yaml
-[ "$(grep -c . out.jsonl)" = "$lines" ] || fail "the next start writes $(grep -c . out.jsonl) lines, there were $lines"
+[ "$(grep -c . out.jsonl)" = "$lines" ] ||
+  fail "the next start writes $(grep -c . out.jsonl) lines, there were $lines"
 cp -r kept moved
 epochs moved | xargs rm
 cp early/* moved/epochs/
