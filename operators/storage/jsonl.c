@@ -444,7 +444,7 @@ static const hde_param params[] = {
     HDE_PARAM(struct jsonl, fields, .fallback = "",
               .help = "only these fields, as paths: [expiry, metrics.pcr.oi]; messages that have "
                       "none of them are left out"),
-    HDE_PARAM(struct jsonl, append, .fallback = "true", 
+    HDE_PARAM(struct jsonl, append, .fallback = "true",
               .help = "false: begin with an empty file, where no mark says that it goes on"),
     {0}};
 
