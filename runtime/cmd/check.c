@@ -5,7 +5,7 @@
 #include "graph/graph.h"
 
 struct check_options {
-    bool strict, delivery;
+    bool strict, delivery, insecure;
     struct cmd_list set;
     const char *plugins;
 };
@@ -41,6 +41,20 @@ put_delivery(const struct cmd *cmd, const struct graph *graph, hde_text *out)
     hde_text_puts(out, cmd->json ? "]" : "");
 }
 
+static void
+put_ok(const char *path, const struct graph *graph, hde_text *out)
+{
+    size_t n_remote = 0;
+
+    hde_text_printf(out, "%s: ok, graph %s, %zu nodes, %zu edges", path, graph->name,
+                    graph->n_nodes, graph->n_edges);
+    for (size_t i = 0; i < graph->n_edges; i++)
+        n_remote += graph->edges[i].is_remote;
+    if (graph->n_hosts)
+        hde_text_printf(out, ", %zu hosts, %zu edges between them", graph->n_hosts, n_remote);
+    hde_text_puts(out, "\n");
+}
+
 /* What is said about a file that is right. */
 static void
 put_file(const struct cmd *cmd, const char *path, const struct graph *graph, bool delivery,
@@ -48,8 +62,7 @@ put_file(const struct cmd *cmd, const char *path, const struct graph *graph, boo
 {
     if (!cmd->json) {
         if (graph && !cmd->quiet)
-            hde_text_printf(out, "%s: ok, graph %s, %zu nodes, %zu edges\n", path, graph->name,
-                            graph->n_nodes, graph->n_edges);
+            put_ok(path, graph, out);
         if (graph && delivery)
             put_delivery(cmd, graph, out);
         return;
@@ -83,7 +96,10 @@ run_check(const struct cmd *cmd, const void *block)
 {
     const struct check_options *check = block;
     struct graph_options options = {
-        .sets = check->set.item, .n_sets = check->set.n, .strict = check->strict};
+        .sets = check->set.item,
+        .n_sets = check->set.n,
+        .strict = check->strict,
+        .insecure = check->insecure};
     struct registry *registry = registry_new(check->plugins);
     hde_text files = {0}, out = {0};
     struct diags diags = {0};
@@ -119,6 +135,8 @@ static const struct cmd_option options[] = {
      .help = "take warnings for errors, such as secrets that are not there"},
     {CMD_OPTION("delivery", struct check_options, delivery),
      .help = "print for each sink how often messages reach it when processes die, and why"},
+    {CMD_OPTION("insecure", struct check_options, insecure),
+     .help = "hosts without keys may listen on any address: the network is trusted"},
     {CMD_OPTION("set", struct check_options, set), .letter = 's', .value = "NODE.PARAM=VALUE",
      .help = "set a parameter, or vars.NAME; may be given several times"},
     {CMD_OPTION("plugins", struct check_options, plugins), .value = "PATH",

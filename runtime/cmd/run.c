@@ -29,6 +29,7 @@ enum { STOP_MS = 3000 }; /* after the second signal, before the process goes wit
 struct run_options {
     struct cmd_list set, log_level;
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph, *stage, *partition;
+    const char *host;
     hde_duration duration, stall;
     int64_t workers, max_restarts;
     bool insecure, watch_plugins, no_takeover, accept_changed, verify, own_builds, supervise;
@@ -93,6 +94,28 @@ refuse_live(struct run *run)
                              node->place.line, node->name, node->op->name);
     }
     return CMD_OK;
+}
+
+/* Which of the hosts this is, nobody can guess. */
+static int
+refuse_hostless(struct run *run)
+{
+    const struct graph *graph = run->graph;
+    struct arena *arena = run->cmd->arena;
+    const char *names = "";
+
+    if (graph->host != HOST_NONE)
+        return cmd_error(run->cmd, EX_CONFIG, "HDE-G024", "--host all runs it in one process",
+                         "links between hosts are not supported by this version");
+    if (run->mode == RUN_REPLAY || run->options->host || !graph->n_hosts)
+        return CMD_OK;
+    for (size_t i = 0; i < graph->n_hosts; i++)
+        names = arena_printf(arena, "%s%s%s", names, i ? ", " : "", graph->hosts[i].name);
+    return cmd_error(run->cmd, EX_USAGE, "HDE-R180",
+                     arena_printf(arena, "--host %s, or --host all for one process: hosts are %s",
+                                  graph->hosts[0].name, names),
+                     "graph '%s' runs on %zu hosts: say which one this is", graph->name,
+                     graph->n_hosts);
 }
 
 static bool
@@ -160,7 +183,10 @@ load(struct run *run)
                                     .for_run = true,
                                     .direct_via = run->replay && !run->log,
                                     .stage = run->options->stage,
-                                    .partition = run->options->partition};
+                                    .partition = run->options->partition,
+                                    .host = run->options->host,
+                                    .insecure = run->options->insecure ||
+                                                run->mode == RUN_REPLAY};
     const struct registry_problem *problem;
     struct diags diags = {0};
     size_t n;
@@ -177,7 +203,9 @@ load(struct run *run)
     diags_sort(&diags);
     exit = show_findings(run->cmd, &diags, !run->graph);
     diags_fini(&diags);
-    return exit ? exit : refuse_live(run);
+    if (!exit)
+        exit = refuse_live(run);
+    return exit ? exit : refuse_hostless(run);
 }
 
 /* ---- Logs --------------------------------------------------------------------------------- */
@@ -637,7 +665,8 @@ run_replay(const struct cmd *cmd, const void *options)
         {CMD_OPTION("admin", struct run_options, admin), .value = "ADDRESS:PORT",                  \
          .env = "HDE_ADMIN", .help = "serve /livez, /readyz and /metrics over HTTP"},              \
         {CMD_OPTION("insecure", struct run_options, insecure),                                     \
-         .help = "control and admin may listen on other addresses than loopback"},                 \
+         .help = "control and admin may listen on other addresses than loopback, and hosts "        \
+                 "without keys"},                 \
         {CMD_OPTION("log-format", struct run_options, log_format),                                 \
          .value = "FORMAT",                                                                        \
          .env = "HDE_LOG_FORMAT",                                                                  \
@@ -677,6 +706,7 @@ const struct command cmd_run = {
             {"hde run graphs/demo.yaml", "until Ctrl-C"},
             {"hde run demo.yaml --for 20s --set vars.rate=0.07", "twenty seconds, another rate"},
             {"hde run market.yaml --stage processing", "one stage; others run elsewhere"},
+            {"hde run graphs/distributed.yaml --host ingest", "what lies on this machine"},
             {"hde run demo.yaml --admin :9100", "with metrics on 127.0.0.1:9100"},
             {0}},
     .options =
@@ -685,6 +715,10 @@ const struct command cmd_run = {
                                                 accept_changed),
                                      .help = "a source whose data was changed while the graph was "
                                              "down goes on with what is there"},
+                                    {CMD_OPTION("host", struct run_options, host),
+                                     .value = "NAME",
+                                     .help = "what lies on this host of the graph's hosts:; all: "
+                                             "everything in one process"},
                                     {CMD_OPTION("stage", struct run_options, stage),
                                      .value = "NAME",
                                      .help = "only this node or chain, and what is joined to it by "

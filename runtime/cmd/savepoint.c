@@ -117,7 +117,8 @@ static int
 open_home(const struct cmd *cmd, const struct savepoint_options *options, const char *path,
            struct home *out)
 {
-    struct graph_options graph = {.sets = options->set.item, .n_sets = options->set.n};
+    struct graph_options graph = {
+        .sets = options->set.item, .n_sets = options->set.n, .insecure = true};
     struct diags diags = {0};
     hde_text text = {0};
 

@@ -321,5 +321,10 @@ const struct code engine_codes[] = {
      "checkpoint: {keep: N}. If a start says so, an epoch was put there that is older than the log: "
      "take that epoch away.",
      NULL, NULL},
+    {"HDE-R180", "a graph with hosts is run one host at a time",
+     "The graph has hosts:, and each machine runs what lies on it: 'hde run GRAPH --host NAME', with "
+     "the same file everywhere. '--host all' runs everything in this process: edges between hosts "
+     "are ordinary ones then, and nothing listens.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -218,6 +218,16 @@ check_isolated(struct loader *loader, const struct node_draft *node)
                            op->name, what);
 }
 
+/* Where it lies; 0: as many as there are cores. */
+static int64_t
+workers_of(const struct loader *loader, const struct node_draft *node)
+{
+    const struct graph *graph = loader->graph;
+    int64_t own = graph->n_hosts ? graph->hosts[node->settings.host].workers : 0;
+
+    return own ? own : graph->workers;
+}
+
 void
 check_drafts(struct loader *loader, const struct instance *top)
 {
@@ -225,10 +235,10 @@ check_drafts(struct loader *loader, const struct instance *top)
         const struct node_draft *node = &loader->nodes[i];
 
         check_replicas(loader, node);
-        if (loader->graph->workers && node->settings.worker >= loader->graph->workers)
+        if (workers_of(loader, node) && node->settings.worker >= workers_of(loader, node))
             diags_add(loader->diags, SEVERITY_ERROR, G_NUMBER, node->place,
                       "node '%s' asks for worker %lld, but there are %lld, from 0 on", node->name,
-                      (long long)node->settings.worker, (long long)loader->graph->workers);
+                      (long long)node->settings.worker, (long long)workers_of(loader, node));
         if (!node->op)
             continue;
         check_isolated(loader, node);

@@ -207,8 +207,8 @@ static const struct code codes[] = {
      "port, a file with one writer) cannot live twice.",
      "source: {op: test/source, replicas: 2, key: feed}", "source: {op: test/source}"},
     {G_LINK_ROUND, "a link does not cut the graph",
-     "full: spill and durable: journal cut a graph into parts, each with a log and epochs of its "
-     "own. What lies behind such an edge is another part than what lies in front of it, so no "
+     "full: spill, durable: journal and an edge to another host cut a graph into parts, each with a "
+     "log and epochs of its own. What lies behind such an edge is another part than what lies in front of it, so no "
      "other way may lead from one to the other without a link, or back.",
      "edges:\n  - {path: a -> b, full: spill}\n  - a -> c -> b",
      "edges:\n  - {path: a -> b, full: spill}\n  - a -> c\n  - {path: c -> b, full: spill}"},
@@ -247,6 +247,60 @@ static const struct code codes[] = {
      "delivery: effectively_once\nnodes: {feed: {op: test/live}, out: {op: test/lines}}",
      "checkpoint: {every: 10s, store: kept}\ndelivery: effectively_once\n"
      "nodes: {feed: {op: test/live}, out: {op: storage/sqlite, params: {path: market.db}}}"},
+    {G_HOST_ADDRESS, "an address of a host cannot be used",
+     "listen: is what a host binds, tcp://HOST:PORT, or ipc://PATH where all hosts are processes of "
+     "one machine. The others connect to the same address; where they see another one (all "
+     "addresses are bound, or there is a translation on the way), address: says it.",
+     "hosts: {a: {listen: \"10.0.0.1:7700\"}}",
+     "hosts: {a: {listen: \"tcp://10.0.0.1:7700\"},\n"
+     "        b: {listen: \"tcp://0.0.0.0:7700\", address: \"tcp://b.example:7700\"}}"},
+    {G_HOST, "there is no such host",
+     "host: of a node or an include, coordinator: and --host name a host of the table hosts: at "
+     "the top of the graph.",
+     "hosts: {edge: {listen: \"tcp://10.0.0.1:7700\"}}\nnodes: {a: {op: test/a, host: egde}}",
+     "hosts: {edge: {listen: \"tcp://10.0.0.1:7700\"}}\nnodes: {a: {op: test/a, host: edge}}"},
+    {G_NO_HOSTS, "a host is named, and the graph has none",
+     "host:, coordinator: and --host need the table hosts: at the top of the graph.",
+     "nodes: {a: {op: test/a, host: edge}}",
+     "hosts: {edge: {listen: \"tcp://10.0.0.1:7700\"}}\nnodes: {a: {op: test/a, host: edge}}"},
+    {G_HOST_MISSING, "a node lies on no host",
+     "In a graph with hosts: every node has a place: host: at the node, else at the include around "
+     "it. None is taken by itself: it would be the wrong machine without a word.",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\"}}\nnodes: {a: {op: test/a}}",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\"}}\nnodes: {a: {op: test/a, host: x}}"},
+    {G_HOST_TWICE, "two hosts cannot be told apart",
+     "Hosts are reached by their addresses and known by their public keys: no two have the same.",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\"}, y: {listen: \"tcp://10.0.0.1:7700\"}}",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\"}, y: {listen: \"tcp://10.0.0.2:7700\"}}"},
+    {G_HOST_OPEN, "a host would be open to anybody",
+     "Without keys whoever reaches the port of a host can send messages to it. 'hde keygen' makes a "
+     "pair; the public half of every host stands in the graph, the secret half in a file on its "
+     "machine. --insecure of check and run says that the network is trusted.",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\"}, y: {listen: \"tcp://10.0.0.2:7700\"}}",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\", public_key: \"${KEY_X}\"},\n"
+     "        y: {listen: \"tcp://10.0.0.2:7700\", public_key: \"${KEY_Y}\"}}"},
+    {G_HOST_KEYS, "some hosts have keys and some have none",
+     "A host with a key lets in the keys of the graph and nobody else, so all have one or none has.",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\", public_key: \"${KEY_X}\"},\n"
+     "        y: {listen: \"tcp://10.0.0.2:7700\"}}",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\", public_key: \"${KEY_X}\"},\n"
+     "        y: {listen: \"tcp://10.0.0.2:7700\", public_key: \"${KEY_Y}\"}}"},
+    {G_HOST_KEY, "this is no public key",
+     "A public key has 40 characters, as 'hde keygen' prints it. Quote it: it has signs that YAML "
+     "takes for its own.",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\", public_key: secret}}",
+     "hosts: {x: {listen: \"tcp://10.0.0.1:7700\",\n"
+     "            public_key: \"Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID\"}}"},
+    {G_HOST_LIST, "a node lies on one host",
+     "host: takes one name. Replicas of a keyed node run beside each other on that host; sharing "
+     "them out over several is not supported by this version.",
+     "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, y]}}",
+     "nodes: {a: {op: test/a, replicas: 4, key: feed, host: x}}"},
+    {G_HOST_UNUSED, "no node lies on a host",
+     "The table names a host, and nothing would run there.",
+     "hosts: {x: {listen: \"ipc://x\"}, y: {listen: \"ipc://y\"}}\n"
+     "nodes: {a: {op: test/a, host: x}}",
+     "hosts: {x: {listen: \"ipc://x\"}}\nnodes: {a: {op: test/a, host: x}}"},
     {G_LOG_CLASH, "two settings of one log",
      "record: and checkpoint: together keep one log, in the folder of record:. A setting of it may "
      "stand under log: of either, and where it stands under both it has to be the same.",

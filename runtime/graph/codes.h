@@ -77,6 +77,17 @@
 #define G_LINK_ROUND "HDE-G240"
 #define G_LINK_DURABLE "HDE-G241"
 #define G_LINK_SETTINGS "HDE-G242"
+/* hosts */
+#define G_HOST_ADDRESS "HDE-G330"
+#define G_HOST "HDE-G331"
+#define G_NO_HOSTS "HDE-G332"
+#define G_HOST_MISSING "HDE-G333"
+#define G_HOST_TWICE "HDE-G334"
+#define G_HOST_OPEN "HDE-G335"
+#define G_HOST_KEYS "HDE-G336"
+#define G_HOST_KEY "HDE-G337"
+#define G_HOST_LIST "HDE-G338"
+#define G_HOST_UNUSED "HDE-G339"
 /* topics */
 #define G_VIA "HDE-G290"
 #define G_VIA_PLUGIN "HDE-G291"

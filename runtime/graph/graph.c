@@ -111,6 +111,7 @@ emit_edges(struct loader *loader, const size_t *order)
 {
     struct graph *graph = loader->graph;
     size_t n = loader->n_edges;
+    bool apart = hosts_are_apart(loader);
     size_t *position = xcalloc(loader->n_nodes, sizeof *position);
     const char **names = xcalloc(n, sizeof *names);
     struct edge_draft **sorted = xcalloc(n, sizeof *sorted);
@@ -150,6 +151,8 @@ emit_edges(struct loader *loader, const size_t *order)
             .is_durable = settings->is_durable,
             .journal = settings->journal,
             .journal_bytes = settings->journal_bytes,
+            .is_remote = apart && graph->nodes[draft->from.node].host !=
+                                      graph->nodes[draft->to.node].host,
         };
     }
     free(sorted);
@@ -190,11 +193,15 @@ load(struct loader *loader, const char *path)
     if (!top)
         return;
     load_graph_settings(loader, top);
+    if (!top->is_chain)
+        hosts_load(loader, top);
+    hosts_place(loader, top);
     via_make(loader, top);
     sets_find_nodes(loader);
     fill_params(loader);
     check_drafts(loader, top);
     stage_choose(loader);
+    host_choose(loader, top);
     order = xcalloc(loader->n_nodes, sizeof *order);
     if (order_nodes(loader, order)) {
         emit_nodes(loader, order);

@@ -64,6 +64,7 @@ struct graph_node {
     int64_t worker;   /* -1: the runtime chooses */
     enum delivery delivery; /* NONE: as the graph says */
     const char *topic; /* of a node that an edge with via: has become; NULL: the file has it */
+    size_t host;       /* among the graph's, if it has any */
 };
 
 struct graph_edge {
@@ -80,6 +81,7 @@ struct graph_edge {
     bool is_durable;       /* durable: journal */
     const char *journal;   /* links: its folder; NULL: the runtime chooses */
     int64_t journal_bytes; /* links: what it may hold, default 4 GiB */
+    bool is_remote;        /* its ends lie on different hosts, each in a process of its own */
 };
 
 static inline bool
@@ -108,6 +110,17 @@ struct dlq_policy {
     int64_t max_bytes, max_age_ns; /* 0: no bound */
 };
 
+/* hosts: {NAME: {listen: "tcp://10.0.0.1:7700", address, public_key, workers: 4}} */
+struct graph_host {
+    const char *name;
+    struct place place;
+    const char *listen;     /* tcp://HOST:PORT or ipc://PATH: what it binds */
+    const char *address;    /* what the others connect to; listen where nothing else is said */
+    const char *public_key; /* of CURVE, 40 characters of Z85; NULL: hosts have no keys */
+    int64_t workers;        /* 0: as the graph says */
+};
+#define HOST_NONE SIZE_MAX
+
 struct graph {
     struct arena arena;      /* owns every text above */
     const char *name, *path; /* path of the top file */
@@ -122,6 +135,10 @@ struct graph {
     struct checkpoint_policy checkpoint;
     struct log_policy log;        /* of record or checkpoint */
     struct error_policy on_error; /* default of all nodes */
+    size_t n_hosts;
+    struct graph_host *hosts;
+    size_t coordinator; /* host that leads changes over all of them */
+    size_t host;        /* that this process is; HOST_NONE: all of them, or there are none */
     /* Of a part (parts.h): numbers in the whole graph, SIZE_MAX for what only the part has. NULL:
      * this is a whole graph. */
     const struct graph *whole;
@@ -136,6 +153,8 @@ struct graph_options {
     bool direct_via;       /* edges via a topic are ordinary edges: nothing leaves the process */
     const char *stage;     /* only what runs in this stage; NULL: all */
     const char *partition; /* with stage: only this partition of its topics; NULL: all */
+    const char *host;      /* that this process is, HOST_ALL: all of them; NULL: it is none */
+    bool insecure;         /* hosts without keys may listen where others come from */
 };
 
 /* Reads, resolves and checks everything; all findings go to diags. NULL if there was an error.

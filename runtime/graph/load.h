@@ -22,6 +22,13 @@ struct file { /* read once, used in any number of places */
     struct yaml *root; /* NULL: could not be read */
 };
 
+struct host_draft { /* host: as written, and where it leads */
+    const char *name; /* NULL: nothing was said */
+    struct place place;
+    size_t index; /* HOST_NONE: not found, or not looked up yet */
+    bool is_done;
+};
+
 struct node_draft {
     const char *name, *full; /* "clean", "processing.clean" */
     struct place place;      /* of the name */
@@ -34,6 +41,7 @@ struct node_draft {
     struct graph_node settings;
     bool *in_used, *out_used; /* by port: an edge or a port of the chain leads there */
     bool is_left_out;         /* another stage runs it */
+    struct host_draft host;
 };
 
 struct end { /* one port of one node */
@@ -72,6 +80,7 @@ struct instance { /* a file in one place of the graph */
     struct error_policy on_error;
     bool boundary;
     int64_t worker;
+    struct host_draft host;
     size_t n_members, cap_members;
     struct member *members; /* sorted by name once complete */
     size_t n_inputs, n_outputs;
@@ -239,6 +248,17 @@ void via_make(struct loader *loader, struct instance *top);
 /* With options->stage: leaves out the drafts that other stages run. */
 void stage_choose(struct loader *loader);
 const char *stage_of(struct loader *loader, size_t node); /* "processing" of "processing.clean" */
+
+/* ---- hosts.c -------------------------------------------------------------------------------- */
+
+/* A name; lists of replicas are refused. node NULL: nothing is said. */
+void want_host(struct loader *loader, struct scope *scope, const struct yaml *node,
+               struct host_draft *out);
+void hosts_load(struct loader *loader, struct instance *top);  /* hosts:, coordinator: */
+void hosts_place(struct loader *loader, struct instance *top); /* each draft on its host */
+/* With options->host: names, folders and workers are those of this host. */
+void host_choose(struct loader *loader, const struct instance *top);
+bool hosts_are_apart(const struct loader *loader); /* each is a process */
 
 /* ---- check.c, order.c ----------------------------------------------------------------------- */
 

@@ -17,14 +17,15 @@ struct include { /* one entry of include: */
     const struct yaml *with;
     bool boundary;
     int64_t worker;
+    struct host_draft host;
 };
 
 static const struct known_key graph_keys[] = {{"hde", false},        {"graph", false},
                                               {"vars", false},       {"include", false},
                                               {"nodes", false},      {"edges", false},
                                               {"workers", false},    {"on_error", false},
-                                              {"dlq", false},        {"hosts", true},
-                                              {"coordinator", true}, {"checkpoint", false},
+                                              {"dlq", false},        {"hosts", false},
+                                              {"coordinator", false}, {"checkpoint", false},
                                               {"kafka", false},
                                               {"record", false},     {"delivery", false},   {0}};
 static const struct known_key chain_keys[] = {
@@ -38,13 +39,13 @@ static const struct known_key node_keys[] = {{"op", false},
                                              {"boundary", false},
                                              {"worker", false},
                                              {"was", false},
-                                             {"host", true},
+                                             {"host", false},
                                              {"isolate", false},
                                              {"delivery", false},
                                              {0}};
 static const struct known_key include_keys[] = {
     {"chain", false},   {"with", false}, {"boundary", false},
-    {"worker", false},  {"host", true},  {"isolate", true},
+    {"worker", false},  {"host", false},  {"isolate", true},
     {"replicas", true}, {"key", true},   {0}};
 
 struct yaml *
@@ -396,6 +397,7 @@ load_node_settings(struct loader *loader, struct node_draft *node, const struct 
     want_bool(loader, scope, yaml_find(map, "boundary"), "boundary", &settings->boundary);
     want_int(loader, scope, yaml_find(map, "worker"), "worker", 0, 63, &settings->worker);
     want_delivery(loader, scope, yaml_find(map, "delivery"), &settings->delivery);
+    want_host(loader, scope, yaml_find(map, "host"), &node->host);
     want_text(loader, scope, yaml_find(map, "was"), "was", &was);
     if (was)
         settings->was = arena_printf(loader->arena, "%s%s", node->home->prefix, was);
@@ -491,6 +493,7 @@ load_include(struct loader *loader, struct instance *parent, const struct yaml *
     include.with = want_map(loader, NULL, yaml_find(map, "with"), "with");
     want_bool(loader, &parent->scope, yaml_find(map, "boundary"), "boundary", &include.boundary);
     want_int(loader, &parent->scope, yaml_find(map, "worker"), "worker", 0, 63, &include.worker);
+    want_host(loader, &parent->scope, yaml_find(map, "host"), &include.host);
     chain = yaml_find(map, "chain");
     if (map && !chain)
         diags_add(loader->diags, SEVERITY_ERROR, G_MISSING_KEY, key->place,
@@ -552,6 +555,7 @@ open_instance(struct loader *loader, struct instance *parent, const char *path, 
                                   .depth = parent ? parent->depth + 1 : 0,
                                   .worker = include ? include->worker : -1,
                                   .boundary = include && include->boundary,
+                                  .host = include ? include->host : (struct host_draft){0},
                                   .on_error = parent ? parent->on_error : loader->graph->on_error,
                                   .next = loader->instances};
     loader->instances = instance;

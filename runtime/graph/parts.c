@@ -15,7 +15,7 @@
 bool
 edge_is_link(const struct graph_edge *edge)
 {
-    return edge->full == FULL_SPILL || edge->is_durable;
+    return edge->full == FULL_SPILL || edge->is_durable || edge->is_remote;
 }
 
 /* ---- Which node lies in which part -------------------------------------------------------- */
@@ -99,12 +99,14 @@ check_settings(const struct graph *graph, const struct graph_edge *edge, struct 
                   "an edge that drops cannot be durable");
     else if (edge_is_link(edge) && edge->transport != TRANSPORT_AUTO)
         diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
-                  "an edge that spills or is durable has no transport: to choose");
+                  "an edge that spills, is durable or leads to another host has no transport: to "
+                  "choose");
     else if (edge_is_link(edge) && !(out->types && out->types[0]))
         diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
-                  "output '%s' carries messages of any type, and a journal has to name it",
+                  "output '%s' carries messages of any type, and a journal or another host has to "
+                  "name it",
                   out->name);
-    else if (edge->journal && !edge_is_link(edge))
+    else if (edge->journal && !edge->is_durable && edge->full != FULL_SPILL)
         diags_add(diags, SEVERITY_ERROR, G_LINK_SETTINGS, edge->place,
                   "'journal' has no effect without full: spill or durable: journal");
     else if (edge->is_durable && !graph->checkpoint.store)
@@ -204,6 +206,7 @@ add_receivers(struct cutter *self)
             continue;
         link = &out->links[out->n_links++];
         *link = (struct graph_link){e, self->part[edge->from], self->part[edge->to], NULL, NULL};
+        end.host = self->graph->nodes[edge->to].host;
         link->receiver = add_node(&out->parts[link->to], &end, SIZE_MAX);
     }
 }
@@ -215,9 +218,21 @@ add_nodes(struct cutter *self)
         struct graph_part *part = &self->out->parts[self->part[i]];
 
         self->place[i] = part->graph.n_nodes;
+        part->host = self->graph->nodes[i].host;
         part->has_source |= self->graph->nodes[i].op->poll != NULL;
         add_node(part, &self->graph->nodes[i], i);
     }
+}
+
+/* Between a node and an end of the link that the edge is. One that drops (to another host) does so
+ * where the sender puts, and once more in front of a view: what has come over the link is the same
+ * for all others, however fast they are. */
+static void
+end_edge(struct graph_edge *edge, bool may_drop)
+{
+    edge->is_remote = edge->is_durable = false;
+    if (!edge_may_drop(edge) || !may_drop)
+        edge->full = FULL_BLOCK;
 }
 
 static void
@@ -231,9 +246,8 @@ add_edges(struct cutter *self)
 
         edge.from = (size_t)(link[i].receiver - part->graph.nodes);
         edge.from_port = 0;
+        end_edge(&edge, self->graph->nodes[edge.to].op->flags & HDE_VIEW);
         edge.to = self->place[edge.to];
-        edge.full = FULL_BLOCK;
-        edge.is_durable = false;
         add_edge(part, &edge, SIZE_MAX);
     }
     for (size_t e = 0; e < self->graph->n_edges; e++) {
@@ -245,10 +259,10 @@ add_edges(struct cutter *self)
         if (is_link) {
             struct graph_node end = end_of(&edge);
 
+            end_edge(&edge, true);
             edge.to = part->graph.n_nodes;
             edge.to_port = 0;
-            edge.full = FULL_BLOCK;
-            edge.is_durable = false;
+            end.host = self->graph->nodes[edge.from].host;
             link->sender = add_node(part, &end, SIZE_MAX);
             link++;
         } else {
@@ -349,7 +363,7 @@ same_link(const struct graph *a, const struct graph_edge *x, const struct graph 
           const struct graph_edge *y)
 {
     return x->is_durable == y->is_durable && x->capacity_messages == y->capacity_messages &&
-           x->capacity_bytes == y->capacity_bytes && x->journal_bytes == y->journal_bytes &&
+           x->capacity_bytes == y->capacity_bytes && x->journal_bytes == y->journal_bytes && x->is_remote == y->is_remote &&
            same_text(x->journal, y->journal) && same_types(types_of(a, x), types_of(b, y));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * parts - cuts a checked graph at its links.
  *
- * A link is an edge with `full: spill` or `durable: journal`; a part is a maximal piece without a
+ * A link is an edge with `full: spill` or `durable: journal`, or one to another host; a part is a maximal piece without a
  * link inside. Each part is a graph of its own, in which a link is an edge to a node that ends it
  * (at the sender), and one from a node that goes on with it (at the receiver). */
 #ifndef GRAPH_PARTS_H
@@ -12,6 +12,7 @@
 struct graph_part {
     const char *name; /* that of its first node */
     struct graph graph;
+    size_t host;     /* that it lies on, if the graph has any */
     bool has_source; /* something enters it beside its links */
 };
 

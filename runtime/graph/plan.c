@@ -222,6 +222,12 @@ set_state(struct planner *self, struct node_change *change, const struct graph_n
     self->plan->n_lost += change->why_lost != NULL;
 }
 
+static const char *
+host_of(const struct graph *graph, const struct graph_node *node)
+{
+    return graph->n_hosts ? graph->hosts[node->host].name : "";
+}
+
 /* Not of a node that changes its operator, name or number of replicas. */
 static enum change_kind
 kind_of_rest(struct planner *self, const struct graph_node *before, const struct graph_node *after)
@@ -239,6 +245,11 @@ kind_of_rest(struct planner *self, const struct graph_node *before, const struct
         if (!same_restarts(&before->on_error, &after->on_error))
             return CHANGE_RESTART;
         differ = true;
+    }
+    if (strcmp(host_of(self->plan->before, before), host_of(self->plan->after, after)) != 0) {
+        note_text(self, "host", host_of(self->plan->before, before),
+                  host_of(self->plan->after, after));
+        return CHANGE_RESTART;
     }
     if (before->boundary != after->boundary || before->worker != after->worker) {
         note_text(self, "boundary", before->boundary ? "true" : "false",
@@ -435,6 +446,41 @@ plan_log(struct planner *self, const struct log_policy *before, const struct log
               size_text(arena, after->sync_bytes));
 }
 
+static const struct graph_host *
+host_called(const struct graph *graph, const char *name)
+{
+    static const struct graph_host none;
+
+    for (size_t i = 0; i < graph->n_hosts; i++)
+        if (strcmp(graph->hosts[i].name, name) == 0)
+            return &graph->hosts[i];
+    return &none;
+}
+
+/* What a host listens on and whom it lets in is that of its start. */
+static void
+plan_hosts(struct planner *self)
+{
+    const struct graph *before = self->plan->before, *after = self->plan->after;
+
+    for (size_t i = 0; i < before->n_hosts + after->n_hosts; i++) {
+        const char *name = i < before->n_hosts ? before->hosts[i].name
+                                               : after->hosts[i - before->n_hosts].name;
+        const struct graph_host *x = host_called(before, name), *y = host_called(after, name);
+
+        if (i >= before->n_hosts && x->name)
+            continue; /* it was looked at */
+        note_text(self, arena_printf(self->arena, "hosts.%s.listen", name), x->listen, y->listen);
+        note_text(self, arena_printf(self->arena, "hosts.%s.address", name), x->address,
+                  y->address);
+        note_text(self, arena_printf(self->arena, "hosts.%s.public_key", name), x->public_key,
+                  y->public_key);
+    }
+    if (before->n_hosts && after->n_hosts)
+        note_text(self, "coordinator", before->hosts[before->coordinator].name,
+                  after->hosts[after->coordinator].name);
+}
+
 static void
 plan_settings(struct planner *self)
 {
@@ -446,6 +492,7 @@ plan_settings(struct planner *self)
     note_folder(self, "record", before->record, after->record);
     note_folder(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
     plan_log(self, &before->log, &after->log);
+    plan_hosts(self);
     links = parts_differ(before, after, self->arena);
     if (links)
         note(self, "links", "as they are", links);

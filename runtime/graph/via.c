@@ -86,6 +86,7 @@ add_node(struct via *self, enum role role, const struct edge_draft *edge, const 
     struct loader *loader = self->loader;
     const char *name =
         arena_printf(loader->arena, "%s.%s.%s", stage, roles[role].name, edge->settings->via);
+    size_t host = loader->nodes[role == ROLE_SINK ? edge->from.node : edge->to.node].settings.host;
     struct node_draft *node;
 
     for (size_t i = self->n_own; i < loader->n_nodes; i++)
@@ -102,7 +103,8 @@ add_node(struct via *self, enum role role, const struct edge_draft *edge, const 
                                 .settings = {.on_error = self->top->on_error,
                                              .replicas = 1,
                                              .worker = -1,
-                                             .topic = edge->settings->via}};
+                                             .topic = edge->settings->via,
+                                             .host = host}};
     node->in_used = arena_alloc(loader->arena, count_ports(node->op->inputs) + 1);
     node->out_used = arena_alloc(loader->arena, count_ports(node->op->outputs) + 1);
     if (role != ROLE_POISON)

@@ -78,6 +78,8 @@ put_policy(const struct graph_edge *edge, hde_text *out)
     }
     if (edge->transport == TRANSPORT_ZMQ)
         hde_text_printf(out, "%szmq", comma);
+    if (edge->is_remote)
+        hde_text_printf(out, "%sto another host", comma);
 }
 
 /* ---- rails ------------------------------------------------------------------------------------
@@ -178,6 +180,8 @@ put_node_line(struct writer *w, size_t i, int width)
         hde_text_puts(w->out, ", boundary");
     if (node->worker >= 0)
         hde_text_printf(w->out, ", worker %lld", (long long)node->worker);
+    if (w->graph->n_hosts)
+        hde_text_printf(w->out, ", on %s", w->graph->hosts[node->host].name);
     hde_text_printf(w->out, "%s%s\n", *text ? "  " : "", text);
 }
 
@@ -252,7 +256,7 @@ write_ascii(struct writer *w)
     free(rails.last);
 }
 
-/* ---- dot and mermaid: chains are boxes around their nodes ------------------------------------ */
+/* ---- dot and mermaid: hosts are boxes around their nodes, and so are chains ------------------- */
 
 static size_t
 prefix_length(const char *name)
@@ -264,40 +268,76 @@ prefix_length(const char *name)
 
 struct boxes {
     struct writer *w;
-    void (*open)(struct writer *w, const char *name, size_t len, int depth);
+    size_t host; /* whose nodes are drawn; HOST_NONE: all */
+    void (*open)(struct boxes *boxes, const char *name, size_t len, int depth);
     void (*node)(struct writer *w, size_t i, int depth);
     void (*close)(struct writer *w, int depth);
 };
 
+static bool
+is_drawn(const struct boxes *boxes, size_t node)
+{
+    return boxes->host == HOST_NONE || boxes->w->graph->nodes[node].host == boxes->host;
+}
+
 /* True if an earlier node is in the same box below `prefix` as node i. */
 static bool
-is_repeated(const struct graph *graph, size_t i, size_t len)
+is_repeated(const struct boxes *boxes, size_t i, size_t len)
 {
+    const struct graph *graph = boxes->w->graph;
+
     for (size_t j = 0; j < i; j++)
-        if (strncmp(graph->nodes[j].name, graph->nodes[i].name, len) == 0)
+        if (is_drawn(boxes, j) && strncmp(graph->nodes[j].name, graph->nodes[i].name, len) == 0)
             return true;
     return false;
 }
 
 static void
-put_box(const struct boxes *boxes, const char *prefix, size_t len, int depth)
+put_box(struct boxes *boxes, const char *prefix, size_t len, int depth)
 {
     const struct graph *graph = boxes->w->graph;
 
     for (size_t i = 0; i < graph->n_nodes; i++) {
         const char *name = graph->nodes[i].name, *dot;
 
-        if (strncmp(name, prefix, len) != 0)
+        if (!is_drawn(boxes, i) || strncmp(name, prefix, len) != 0)
             continue;
         dot = strchr(name + len, '.');
         if (!dot) {
             boxes->node(boxes->w, i, depth);
-        } else if (!is_repeated(graph, i, (size_t)(dot - name) + 1)) {
-            boxes->open(boxes->w, name, (size_t)(dot - name), depth);
+        } else if (!is_repeated(boxes, i, (size_t)(dot - name) + 1)) {
+            boxes->open(boxes, name, (size_t)(dot - name), depth);
             put_box(boxes, name, (size_t)(dot - name) + 1, depth + 1);
             boxes->close(boxes->w, depth);
         }
     }
+}
+
+/* Hosts around the boxes of chains, where there are hosts. */
+static void
+put_boxes(struct boxes *boxes)
+{
+    const struct graph *graph = boxes->w->graph;
+
+    if (!graph->n_hosts)
+        put_box(boxes, "", 0, 1);
+    for (boxes->host = 0; boxes->host < graph->n_hosts; boxes->host++) {
+        const char *name = graph->hosts[boxes->host].name;
+
+        boxes->open(boxes, name, strlen(name), 1);
+        put_box(boxes, "", 0, 2);
+        boxes->close(boxes->w, 1);
+    }
+}
+
+/* Of boxes that other hosts have too. */
+static const char *
+host_prefix(const struct boxes *boxes, const char *name, size_t len)
+{
+    const struct graph *graph = boxes->w->graph;
+    const char *host = boxes->host == HOST_NONE ? "" : graph->hosts[boxes->host].name;
+
+    return strncmp(host, name, len) == 0 && !host[len] ? "" : host;
 }
 
 static void
@@ -318,14 +358,16 @@ put_edge_text(struct writer *w, size_t i, const char *separator, hde_text *out)
 }
 
 static void
-dot_open(struct writer *w, const char *name, size_t len, int depth)
+dot_open(struct boxes *boxes, const char *name, size_t len, int depth)
 {
+    const char *host = host_prefix(boxes, name, len);
+    struct writer *w = boxes->w;
     size_t from = len;
 
     while (from && name[from - 1] != '.')
         from--;
-    hde_text_printf(w->out, "%*ssubgraph \"cluster_%.*s\" {\n%*slabel=\"%.*s\"\n", depth * 2, "",
-                    (int)len, name, depth * 2 + 2, "", (int)(len - from), name + from);
+    hde_text_printf(w->out, "%*ssubgraph \"cluster_%s%s%.*s\" {\n%*slabel=\"%.*s\"\n",
+                    depth * 2, "", host, *host ? "_" : "", (int)len, name, depth * 2 + 2, "", (int)(len - from), name + from);
 }
 
 static void
@@ -348,14 +390,14 @@ dot_close(struct writer *w, int depth)
 static void
 write_dot(struct writer *w)
 {
-    const struct boxes boxes = {w, dot_open, dot_node, dot_close};
+    struct boxes boxes = {w, HOST_NONE, dot_open, dot_node, dot_close};
     const struct graph *graph = w->graph;
 
     hde_text_printf(w->out,
                     "digraph \"%s\" {\n  rankdir=LR\n  node [shape=box, fontname=\"Helvetica\"]\n"
                     "  edge [fontname=\"Helvetica\", fontsize=10]\n",
                     graph->name);
-    put_box(&boxes, "", 0, 1);
+    put_boxes(&boxes);
     for (size_t i = 0; i < graph->n_edges; i++) {
         const struct graph_edge *edge = &graph->edges[i];
 
@@ -368,13 +410,15 @@ write_dot(struct writer *w)
 }
 
 static void
-mermaid_open(struct writer *w, const char *name, size_t len, int depth)
+mermaid_open(struct boxes *boxes, const char *name, size_t len, int depth)
 {
+    const char *host = host_prefix(boxes, name, len);
+    struct writer *w = boxes->w;
     size_t from = len;
 
     while (from && name[from - 1] != '.')
         from--;
-    hde_text_printf(w->out, "%*ssubgraph g_", depth * 2, "");
+    hde_text_printf(w->out, "%*ssubgraph g_%s%s", depth * 2, "", host, *host ? "_" : "");
     for (size_t i = 0; i < len; i++)
         hde_text_put(w->out, name[i] == '.' ? "_" : &name[i], 1);
     hde_text_printf(w->out, " [\"%.*s\"]\n", (int)(len - from), name + from);
@@ -400,10 +444,10 @@ mermaid_close(struct writer *w, int depth)
 static void
 write_mermaid(struct writer *w)
 {
-    const struct boxes boxes = {w, mermaid_open, mermaid_node, mermaid_close};
+    struct boxes boxes = {w, HOST_NONE, mermaid_open, mermaid_node, mermaid_close};
 
     hde_text_puts(w->out, "flowchart LR\n");
-    put_box(&boxes, "", 0, 1);
+    put_boxes(&boxes);
     for (size_t i = 0; i < w->graph->n_edges; i++) {
         hde_text_printf(w->out, "  n%zu -->|\"", w->graph->edges[i].from);
         put_edge_text(w, i, "<br/>", w->out);
@@ -498,6 +542,10 @@ json_node(struct writer *w, size_t i)
     json_place(w->out, node->place);
     hde_text_printf(w->out, ",\"replicas\":%lld,\"key\":", (long long)node->replicas);
     hde_json_string(w->out, node->key);
+    if (w->graph->n_hosts) {
+        hde_text_puts(w->out, ",\"host\":");
+        hde_json_string(w->out, w->graph->hosts[node->host].name);
+    }
     hde_text_printf(w->out, ",\"boundary\":%s,\"worker\":", node->boundary ? "true" : "false");
     hde_text_printf(w->out, node->worker < 0 ? "null" : "%lld", (long long)node->worker);
     hde_text_printf(w->out, ",\"on_error\":{\"do\":\"%s\",\"attempts\":%lld,\"then\":\"%s\"",
@@ -557,13 +605,39 @@ json_edge(struct writer *w, size_t i)
     put_texts(w->out, edge->keys, edge->n_keys);
     hde_text_printf(w->out, ",\"capacity\":{\"messages\":%lld,\"bytes\":%lld},\"transport\":\"%s\"",
                     (long long)edge->capacity_messages, (long long)edge->capacity_bytes,
-                    edge->transport == TRANSPORT_ZMQ ? "zmq" : "auto");
+                    edge->is_remote                    ? "host"
+                    : edge->transport == TRANSPORT_ZMQ ? "zmq"
+                                                       : "auto");
     text = label(w, true, i);
     if (*text) {
         hde_text_puts(w->out, ",\"label\":");
         hde_json_string(w->out, text);
     }
     hde_text_puts(w->out, "}");
+}
+
+static void
+json_hosts(struct writer *w)
+{
+    const struct graph *graph = w->graph;
+
+    hde_text_puts(w->out, ",\"coordinator\":");
+    hde_json_string(w->out, graph->hosts[graph->coordinator].name);
+    hde_text_puts(w->out, ",\"hosts\":[");
+    for (size_t i = 0; i < graph->n_hosts; i++) {
+        const struct graph_host *host = &graph->hosts[i];
+
+        hde_text_puts(w->out, i ? ",{\"name\":" : "{\"name\":");
+        hde_json_string(w->out, host->name);
+        hde_text_puts(w->out, ",\"listen\":");
+        hde_json_string(w->out, host->listen);
+        hde_text_puts(w->out, ",\"address\":");
+        hde_json_string(w->out, host->address);
+        hde_text_puts(w->out, ",\"public_key\":");
+        hde_json_string(w->out, host->public_key);
+        hde_text_printf(w->out, ",\"workers\":%lld}", (long long)host->workers);
+    }
+    hde_text_puts(w->out, "]");
 }
 
 static void
@@ -575,7 +649,10 @@ write_json(struct writer *w)
     hde_json_string(w->out, graph->name);
     hde_text_puts(w->out, ",\"path\":");
     hde_json_string(w->out, graph->path);
-    hde_text_printf(w->out, ",\"workers\":%lld,\"nodes\":[", (long long)graph->workers);
+    hde_text_printf(w->out, ",\"workers\":%lld", (long long)graph->workers);
+    if (graph->n_hosts)
+        json_hosts(w);
+    hde_text_puts(w->out, ",\"nodes\":[");
     for (size_t i = 0; i < graph->n_nodes; i++) {
         hde_text_puts(w->out, i ? "," : "");
         json_node(w, i);

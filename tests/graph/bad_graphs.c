@@ -6,6 +6,15 @@
 /* a -> b, both fine, to which a row adds what is wrong */
 #define PAIR HEAD "nodes: {a: {op: test/source}, b: {op: test/sink}}\n"
 #define NODE(params) HEAD "nodes: {p: {op: test/params, params: {" params "}}}\n"
+/* hosts x and y, and a pair on them */
+#define KEY_X "0123456789012345678901234567890123456789"
+#define KEY_Y "0123456789012345678901234567890123456780"
+#define X "x: {listen: \"tcp://127.0.0.1:1\"}"
+#define Y "y: {listen: \"tcp://127.0.0.1:2\"}"
+#define HOSTLESS HEAD "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n"
+#define HOSTS(table)                                                                               \
+    HEAD "hosts: {" table "}\n"                                                                    \
+         "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: y}}\nedges: [a -> b]\n"
 #define NEST16 "[[[[[[[[[[[[[[[["
 #define FILTER_CHAIN                                                                               \
     "=== c.yaml\n" CHAIN "vars: {rate: 1}\ninputs: {in: f.in}\noutputs: {out: f.out}\n"            \
@@ -102,10 +111,79 @@ const struct bad_graph bad_graphs[] = {
     {"version is unknown", "G023",
      "hde: @2\ngraph: t\nnodes: {a: {op: test/source}, b: {op: "
      "test/sink}}\nedges: [a -> b]\n"},
-    {"keys of other versions", "G024 G024 G024",
-     HEAD "nodes: {a: {op: test/source, @host: x}, b: {op: test/sink}}\n"
-          "edges: [a -> b]\n@hosts: {x: {}}\n@coordinator: x\n",
+    {"keys of other versions", "G024 G024",
+     HEAD "include: {c: {chain: c.yaml, @isolate: process, @replicas: 2}}\n"
+          "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> c -> b]\n" FILTER_CHAIN,
      .says = "not supported by this version"},
+    /* hosts */
+    {"hosts that are a list", "G021", HOSTLESS "hosts: @[x]\n"},
+    {"a host that is a text", "G021", HOSTS("x: @\"tcp://127.0.0.1:1\", " Y)},
+    {"a host without listen", "G022", HOSTS("@x: {}, y: {listen: \"ipc://y\"}"),
+     .says = "x: {listen: \"tcp://10.0.0.1:7700\"}"},
+    {"unknown key of a host", "G020", HOSTS("x: {listen: \"ipc://x\", @lisen: 1}, " Y),
+     .says = "'listen'"},
+    {"names of hosts", "G026 G026", HOSTS("a@.b: {listen: \"ipc://x\"}, @all: {listen: \"ipc://z\"}, "
+                                        X ", " Y),
+     .says = "stands for all"},
+    {"addresses that are none", "G330 G330 G330 G330 G330 G330 G330 G330 G330",
+     HOSTS("x: {listen: @\"10.0.0.1:7700\"}, y: {listen: @\"tcp://127.0.0.1\"}, "
+           "c: {listen: @\"tcp://127.0.0.1:70000\"}, d: {listen: @\"tcp://fd00::1:7700\"}, "
+           "e: {listen: @\"ipc://\"}, f: {listen: @\"tcp://:7700\"}, "
+           "g: {listen: \"ipc://g\", address: @\"tcp://*:7700\"}, "
+           "h: {listen: @\"tcp://127.0.0.1:0\"}, i: {listen: @\"tcp://a/b:1\"}"),
+     .says = "\"ipc:///run/hde/a\""},
+    {"a host that listens everywhere", "G330", HOSTS("x: {listen: @\"tcp://0.0.0.0:7700\", public_key: "
+                                                    "\"" KEY_X "\"}, "
+                                                    "y: {listen: \"ipc://y\", public_key: \"" KEY_Y
+                                                    "\"}"),
+     .says = "one of them"},
+    {"a host that is not there", "G331 G331",
+     HEAD "hosts: {" X ", north: {listen: \"ipc://n\"}}\ncoordinator: @nort\n"
+          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: @nroth}}\n"
+          "edges: [a -> b]\n",
+     .says = "did you mean 'north'? hosts: x, north"},
+    {"a chain on a host that is not there", "G331",
+     HEAD "hosts: {" X ", " Y "}\ninclude: {c: {chain: c.yaml, host: @z}}\n"
+          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: y}}\n"
+          "edges: [a -> c -> b]\n" FILTER_CHAIN,
+     .says = "a chain: there is no host 'z'"},
+    {"a host without hosts", "G332 G332 G332",
+     HEAD "include: {c: {chain: c.yaml, host: @z}}\ncoordinator: @x\n"
+          "nodes: {a: {op: test/source, host: @x}, b: {op: test/sink}}\n"
+          "edges: [a -> c -> b]\n" FILTER_CHAIN,
+     .says = "the graph has no hosts:"},
+    {"a node on no host", "G333",
+     HEAD "hosts: {" X "}\nnodes: {@a: {op: test/source}, b: {op: test/sink, host: x}}\n"
+          "edges: [a -> b]\n",
+     .says = "host: x"},
+    {"two hosts in one place", "G334",
+     HOSTS(X ", @y: {listen: \"tcp://127.0.0.1:7\", address: \"tcp://127.0.0.1:1\"}")},
+    {"two hosts with one key", "G334",
+     HOSTS("x: {listen: \"ipc://x\", public_key: \"" KEY_X "\"}, "
+           "@y: {listen: \"ipc://y\", public_key: \"" KEY_X "\"}")},
+    {"hosts open to anybody", "G335",
+     HOSTS("@x: {listen: \"tcp://10.0.0.1:7700\"}, " Y), .says = "hde keygen"},
+    {"hosts half with keys", "G336",
+     HOSTS("x: {listen: \"ipc://x\", public_key: \"" KEY_X "\"}, @y: {listen: \"ipc://y\"}")},
+    {"a key that is none", "G337",
+     HOSTS("x: {listen: \"ipc://x\", public_key: @secret}, " Y), .says = "40 letters"},
+    {"replicas on several hosts", "G338",
+     HEAD "hosts: {" X ", " Y "}\n"
+          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: @[x, y]}}\n"
+          "edges: [a -> b]\n"},
+    {"a host with nothing on it", "G339", HOSTS(X ", " Y ", @z: {listen: \"ipc://z\"}")},
+    {"a worker that the host does not have", "G028",
+     HEAD "workers: 4\nhosts: {x: {listen: \"ipc://x\", workers: 1}, " Y "}\n"
+          "nodes: {@a: {op: test/source, host: x, worker: 1}, b: {op: test/sink, host: y, worker: 3}}\n"
+          "edges: [a -> b]\n"},
+    {"an edge to another host over a transport", "G242",
+     HEAD "hosts: {" X ", " Y "}\n"
+          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: y}}\n"
+          "edges: [{path: a -> @b, transport: zmq}]\n"},
+    {"a way over another host and back", "G240 G240",
+     HEAD "hosts: {" X ", " Y "}\n"
+          "nodes: {a: {op: test/source, host: x}, f: {op: test/filter, host: y}, "
+          "b: {op: test/sink, host: x}}\nedges: [a -> b, a -> @f, f -> @b]\n"},
     {"via something that is no topic", "G290",
      PAIR "edges: [{path: a -> b, via: @market.raw}]\n"},
     {"via a topic without the plugin", "G291",

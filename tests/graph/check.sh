@@ -70,6 +70,22 @@ has out '"name":"a.out -> f.in"'
 expect 78 hde graph bad.yaml
 has err "HDE-G050"
 expect 66 hde graph absent.yaml
+
+cat > hosts.yaml <<'END'
+hde: 1
+graph: spread
+hosts: {x: {listen: "tcp://10.0.0.1:7700"}, y: {listen: "tcp://10.0.0.2:7700"}}
+nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: y}}
+edges: [a -> b]
+END
+expect 78 hde check hosts.yaml
+has out "HDE-G335"
+expect 0 hde check --insecure hosts.yaml
+has out "2 hosts, 1 edges between them"
+expect 64 hde run --insecure hosts.yaml
+has err "--host x, or --host all"
+expect 78 hde run --insecure hosts.yaml --host xx
+has err "HDE-G331"
 expect 64 hde graph good.yaml --format picture
 if command -v dot >/dev/null; then
   expect 0 hde graph good.yaml --format svg

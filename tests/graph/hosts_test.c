@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * hosts_test - which node lies on which host, what an edge between hosts is, and how that looks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake.h"
+#include "graph/graph.h"
+#include "graph/hosts.h"
+#include "graph/parts.h"
+#include "graph/plan.h"
+#include "graph/write.h"
+
+static char folder[] = "/tmp/hde-hosts-XXXXXX";
+static struct diags diags;
+
+static void
+put(const char *name, const char *text)
+{
+    char path[200];
+    FILE *out;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static struct graph *
+load(const char *text, const struct graph_options *options)
+{
+    struct graph *graph;
+    char path[200];
+    hde_text said = {0};
+
+    put("main.yaml", text);
+    snprintf(path, sizeof path, "%s/main.yaml", folder);
+    diags_fini(&diags);
+    graph = graph_load(path, options, NULL, &diags);
+    diags_print(&diags, &said, false);
+    if (!graph)
+        printf("%s", said.data ? said.data : "");
+    hde_text_free(&said);
+    return graph;
+}
+
+static const char *
+host_of(const struct graph *graph, const char *node)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (strcmp(graph->nodes[i].name, node) == 0)
+            return graph->hosts[graph->nodes[i].host].name;
+    fail_msg("no node %s", node);
+    return NULL;
+}
+
+/* source on x; chain c on y, but for one node of it on z; sink on z beside another on y */
+#define CHAIN                                                                                      \
+    "hde: 1\nchain: c\ninputs: {in: first.in}\noutputs: {out: second.out}\n"                       \
+    "nodes:\n  first: {op: test/filter}\n  second: {op: test/filter, host: z}\n"                   \
+    "edges: [first -> second]\n"
+#define TABLE                                                                                      \
+    "hosts:\n  x: {listen: \"tcp://127.0.0.1:7701\", workers: 2}\n"                                \
+    "  y: {listen: \"tcp://0.0.0.0:7702\", address: \"tcp://127.0.0.1:7702\"}\n"                   \
+    "  z: {listen: \"ipc://sockets/z\"}\ncoordinator: y\n"
+#define GRAPH                                                                                      \
+    "hde: 1\ngraph: spread\nworkers: 4\ncheckpoint: {store: kept}\nrecord: log\n" TABLE            \
+    "include: {c: {chain: c.yaml, host: y}}\n"                                                     \
+    "nodes:\n  a: {op: test/source, host: x}\n  b: {op: test/sink, host: z}\n"                     \
+    "  n: {op: test/sink, host: y}\n  v: {op: test/view, host: z}\n"                               \
+    "edges:\n  - a -> c -> b\n  - a -> v\n"                                                        \
+    "  - {path: c -> v, full: latest, key: key}\n  - {path: a -> n, full: spill}\n"
+
+static const struct graph_options trusted = {.insecure = true};
+
+static void
+test_every_node_lies_on_a_host(void **unused)
+{
+    struct graph *graph;
+
+    put("c.yaml", CHAIN);
+    graph = load(GRAPH, &trusted);
+    assert_non_null(graph);
+    assert_int_equal(graph->n_hosts, 3);
+    assert_string_equal(host_of(graph, "a"), "x");
+    assert_string_equal(host_of(graph, "c.first"), "y");
+    assert_string_equal(host_of(graph, "c.second"), "z");
+    assert_string_equal(host_of(graph, "b"), "z");
+    assert_string_equal(graph->hosts[graph->coordinator].name, "y");
+    assert_true(graph->host == HOST_NONE);
+    graph_free(graph);
+}
+
+static void
+test_addresses_are_those_of_the_table(void **unused)
+{
+    char expected[200];
+    struct graph *graph = load(GRAPH, &trusted);
+
+    assert_string_equal(graph->hosts[0].address, "tcp://127.0.0.1:7701");
+    assert_string_equal(graph->hosts[1].listen, "tcp://0.0.0.0:7702");
+    assert_string_equal(graph->hosts[1].address, "tcp://127.0.0.1:7702");
+    snprintf(expected, sizeof expected, "ipc://%s/sockets/z", folder);
+    assert_string_equal(graph->hosts[2].listen, expected);
+    assert_false(hosts_is_public("tcp://127.0.0.1:1"));
+    assert_false(hosts_is_public("tcp://[::1]:1"));
+    assert_true(hosts_is_public("tcp://0.0.0.0:1"));
+    assert_true(hosts_is_public("tcp://calc:1"));
+    graph_free(graph);
+}
+
+static void
+test_edges_between_hosts_are_links(void **unused)
+{
+    struct graph *graph = load(GRAPH, &trusted);
+    struct graph_cut cut = {0};
+    size_t n_remote = 0;
+
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        const struct graph_edge *edge = &graph->edges[i];
+
+        assert_true(edge->is_remote ==
+                    (graph->nodes[edge->from].host != graph->nodes[edge->to].host));
+        assert_true(!edge->is_remote || edge_is_link(edge));
+        n_remote += edge->is_remote;
+    }
+    assert_int_equal(n_remote, 4); /* all but c.second -> b and c.second -> v */
+    graph_cut(graph, &cut);
+    assert_int_equal(cut.n_links, 4);
+    assert_int_equal(cut.n_parts, 4); /* a; c.first; n; c.second, b and v */
+    for (size_t i = 0; i < cut.n_parts; i++)
+        for (size_t n = 0; n < cut.parts[i].graph.n_nodes; n++)
+            assert_int_equal(cut.parts[i].graph.nodes[n].host, cut.parts[i].host);
+    graph_cut_fini(&cut);
+    graph_free(graph);
+}
+
+static void
+test_one_host_alone_has_its_own_name_folders_and_workers(void **unused)
+{
+    struct graph_options options = {.host = "x", .insecure = true};
+    char expected[200];
+    struct graph *graph = load(GRAPH, &options);
+
+    assert_non_null(graph);
+    assert_int_equal(graph->host, 0);
+    assert_string_equal(graph->name, "spread.x");
+    assert_int_equal(graph->workers, 2);
+    snprintf(expected, sizeof expected, "%s/kept/x", folder);
+    assert_string_equal(graph->checkpoint.store, expected);
+    snprintf(expected, sizeof expected, "%s/log/x", folder);
+    assert_string_equal(graph->record, expected);
+    graph_free(graph);
+    options.host = "y";
+    graph = load(GRAPH, &options);
+    assert_int_equal(graph->workers, 4);
+    graph_free(graph);
+}
+
+static void
+test_all_hosts_in_one_process_have_no_edges_between_them(void **unused)
+{
+    struct graph_options options = {.host = "all", .insecure = true};
+    struct graph *graph = load(GRAPH, &options);
+
+    assert_non_null(graph);
+    assert_true(graph->host == HOST_NONE);
+    assert_string_equal(graph->name, "spread");
+    for (size_t i = 0; i < graph->n_edges; i++)
+        assert_false(graph->edges[i].is_remote);
+    graph_free(graph);
+}
+
+static void
+test_a_host_that_is_not_there_is_refused(void **unused)
+{
+    struct graph_options options = {.host = "yy", .insecure = true};
+
+    assert_null(load(GRAPH, &options));
+    assert_string_equal(diags.list[0].code, "HDE-G331");
+    assert_null(load("hde: 1\ngraph: t\nnodes: {a: {op: test/source}, b: {op: test/sink}}\n"
+                     "edges: [a -> b]\n",
+                     &options));
+    assert_string_equal(diags.list[0].code, "HDE-G332");
+}
+
+static void
+assert_picture(const struct graph *graph, enum graph_format format, const char *part)
+{
+    hde_text text = {0};
+
+    graph_write(graph, format, NULL, &text);
+    if (!strstr(text.data, part))
+        fail_msg("'%s' is not in\n%s", part, text.data);
+    hde_text_free(&text);
+}
+
+static void
+test_pictures_show_hosts(void **unused)
+{
+    struct graph *graph = load(GRAPH, &trusted);
+
+    assert_picture(graph, GRAPH_ASCII, "test/source, on x");
+    assert_picture(graph, GRAPH_ASCII, "in <- a.out  spill, to another host");
+    assert_picture(graph, GRAPH_DOT, "  subgraph \"cluster_y\" {\n    label=\"y\"\n");
+    assert_picture(graph, GRAPH_DOT, "    subgraph \"cluster_y_c\" {\n      label=\"c\"\n");
+    assert_picture(graph, GRAPH_DOT, "    subgraph \"cluster_z_c\" {\n      label=\"c\"\n");
+    assert_picture(graph, GRAPH_MERMAID, "  subgraph g_x [\"x\"]\n");
+    assert_picture(graph, GRAPH_MERMAID, "    subgraph g_z_c [\"c\"]\n");
+    assert_picture(graph, GRAPH_JSON, "\"coordinator\":\"y\",\"hosts\":[{\"name\":\"x\",\"listen\":"
+                                      "\"tcp://127.0.0.1:7701\"");
+    assert_picture(graph, GRAPH_JSON, "\"host\":\"z\"");
+    assert_picture(graph, GRAPH_JSON, "\"transport\":\"host\"");
+    graph_free(graph);
+}
+
+static void
+test_a_plan_says_which_nodes_move_and_that_a_table_is_fixed(void **unused)
+{
+    struct graph *before = load(GRAPH, &trusted), *after;
+    struct change_plan *plan;
+    char *moved = strdup(GRAPH);
+
+    memcpy(strstr(moved, "test/sink, host: y"), "test/sink, host: x", 18);
+    memcpy(strstr(moved, "7701"), "7709", 4);
+    after = load(moved, &trusted);
+    assert_non_null(after);
+    plan = change_plan_new(before, after);
+    assert_int_equal(plan->n_changes, 1);
+    for (size_t i = 0; i < plan->n_nodes; i++)
+        if (plan->nodes[i].kind != CHANGE_SAME)
+            assert_string_equal(plan->nodes[i].what, "host: y -> x");
+    assert_non_null(strstr(plan->fixed, "hosts.x.listen: tcp://127.0.0.1:7701 -> "
+                                        "tcp://127.0.0.1:7709"));
+    assert_non_null(strstr(plan->fixed, "edge 'a.out -> n.in' is another link, or none"));
+    change_plan_free(plan);
+    graph_free(before);
+    graph_free(after);
+    free(moved);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_node_lies_on_a_host),
+        cmocka_unit_test(test_addresses_are_those_of_the_table),
+        cmocka_unit_test(test_edges_between_hosts_are_links),
+        cmocka_unit_test(test_one_host_alone_has_its_own_name_folders_and_workers),
+        cmocka_unit_test(test_all_hosts_in_one_process_have_no_edges_between_them),
+        cmocka_unit_test(test_a_host_that_is_not_there_is_refused),
+        cmocka_unit_test(test_pictures_show_hosts),
+        cmocka_unit_test(test_a_plan_says_which_nodes_move_and_that_a_table_is_fixed),
+    };
+    char command[100];
+    int failed;
+
+    if (!mkdtemp(folder))
+        return 1;
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    diags_fini(&diags);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return failed || system(command) != 0;
+}
