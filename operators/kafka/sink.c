@@ -193,6 +193,9 @@ open_producer(struct sink *self, struct kafka_error *error)
     struct kafka_setting fixed[] = {{"enable.idempotence", "true"},
                                     {"message.max.bytes", size},
                                     {"partitioner", "murmur2_random"},
+                                    /* the mark of a transaction is often refused once, while the
+                                     * broker still writes the end of the one before */
+                                    {"retry.backoff.ms", "10"},
                                     {self->transactional ? "transactional.id" : "message.timeout.ms",
                                      self->transactional ? self->name : "0"},
                                     {0}};

@@ -1,5 +1,5 @@
 # Apache Kafka on this machine, for tests and run.sh: brokers on private ports and folders.
-# Sourced. Needs a JRE, and Maven the first time (deploy/packages.sh).
+# Sourced, or run. Needs a JRE, and Maven the first time (deploy/packages.sh).
 # shellcheck shell=bash
 #
 #   kafka_fetch            the broker's jars into build-services, unless they are there
@@ -8,6 +8,9 @@
 #   kafka_stop             ends all of them
 #
 # A broker that was started by a script ends with it, if the script calls kafka_stop from its trap.
+#
+#   bash kafka.sh hold N   starts N, prints "ready BROKERS", ends them at the end of stdin. Exit code
+#                          77: there is no Kafka here
 KAFKA_HOME="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build-services/kafka"
 KAFKA_PIDS=()
 KAFKA_BROKERS=
@@ -108,3 +111,13 @@ kafka_stop() {
   local i
   for i in "${!KAFKA_PIDS[@]}"; do kafka_kill "$i"; done
 }
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/hde-kafka.XXXXXX")
+  trap 'kafka_stop; rm -rf "$folder"' EXIT
+  command -v java >/dev/null || { echo "there is no java" >&2; exit 77; }
+  kafka_fetch || { echo "the broker could not be fetched by Maven" >&2; exit 77; }
+  kafka_start "$folder" "$2" || exit 77
+  echo "ready $KAFKA_BROKERS"
+  cat >/dev/null
+fi
