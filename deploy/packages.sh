@@ -8,7 +8,7 @@ build_packages=(
   libpq-dev librdkafka-dev libhiredis-dev
 )
 test_packages=(clang libcmocka-dev curl jq sqlite3 graphviz bash-completion procps man-db
-  python3-mpmath python3-scipy spin)
+  iproute2 python3-mpmath python3-scipy spin)
 # What graphs/market.yaml runs on, for run.sh --services and the tests.
 service_packages=(postgresql-15 redis-server maven openjdk-17-jre-headless)
 test_packages+=("${service_packages[@]}")
