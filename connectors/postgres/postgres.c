@@ -176,6 +176,20 @@ pg_version(const struct pg *pg)
     return PQserverVersion(pg->conn);
 }
 
+int
+pg_socket(const struct pg *pg)
+{
+    return PQsocket(pg->conn);
+}
+
+bool
+pg_is_alive(struct pg *pg, struct pg_error *error)
+{
+    if (pg->conn && PQconsumeInput(pg->conn) && PQstatus(pg->conn) == CONNECTION_OK)
+        return true;
+    return trouble(pg, NULL, "wait", error);
+}
+
 bool
 pg_is_read_only(const struct pg *pg)
 {

@@ -56,6 +56,7 @@ health_readyz(struct gateway *gateway)
     json_field_bool(&json, "live", true, health.live);
     json_field_bool(&json, "draining", true, health.draining);
     json_field_text(&json, "reason", health.reason[0] ? health.reason : NULL);
+    json_field_text(&json, "degraded", health.degraded ? health.missing : NULL);
     put_cache(&json, gateway->query.cache);
     json_field_integer(&json, "messages_shown", (int64_t)live_version(gateway->query.live));
     json_close(&json, '}');

@@ -140,6 +140,7 @@ note_failure(hde_ctx *ctx, struct publish *self, const struct redis_error *error
     if (!self->is_away)
         hde_log(ctx, HDE_WARN, "redis.away", "%s (messages are dropped until it is back)",
                 error->text);
+    hde_stands(ctx, HDE_DEGRADED, "%s", error->text);
     self->is_away = true;
     self->lost += self->n;
     hde_count(self->dropped, self->n);
@@ -151,6 +152,7 @@ note_success(hde_ctx *ctx, struct publish *self)
     if (self->is_away)
         hde_log(ctx, HDE_INFO, "redis.back", "publishing again; %" PRIu64 " messages were dropped",
                 self->lost);
+    hde_stands(ctx, HDE_WELL, "%s", "");
     self->is_away = false;
     self->lost = 0;
 }

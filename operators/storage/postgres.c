@@ -12,7 +12,13 @@
  *  (5) A row that is newer than all of its table, feed and expiry is new, and goes straight in by
  *      COPY. Every other one goes by way of a staging table, in which the last one of a key counts,
  *      and an upsert. Where somebody else wrote meanwhile, all of the batch does.
- *      [test_a_row_that_somebody_else_wrote_is_replaced] */
+ *      [test_a_row_that_somebody_else_wrote_is_replaced]
+ *  (6) A database that is away is waited for, at the start too, and that is seen as long as it lasts,
+ *      also while nothing is to be written. [test_a_start_without_a_database_waits_for_it,
+ *      test_a_session_that_ends_while_nothing_comes_is_seen]
+ *  (7) A mark that the start did not see covers ticks that come again. One that is not below a new
+ *      tick is of another log, and is replaced. [test_a_late_mark_covers_what_comes_again,
+ *      test_a_late_mark_of_another_log_is_replaced] */
 #include "copy.h"
 #include "market.h"
 #include "waiting.h"
@@ -25,23 +31,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 struct sink {
+    struct waiting waiting;
     hde_secret address, password;
-    int64_t batch_rows;
-    hde_duration batch_time, connect_timeout, statement_timeout, lock_timeout, fold_every;
+    hde_duration connect_timeout, statement_timeout, lock_timeout;
     const char *commit;
 
     struct pg *pg;
     struct copy *copy;
-    struct waiting waiting;
-    uint64_t mark;
-    bool is_away; /* said so already */
-    bool folds;   /* the timer is set */
-    hde_counter *written, *commits, *staged, *outages, *folded;
+    int watched;     /* the session's socket; -1: none */
+    bool is_away;    /* said so already */
+    bool looks;      /* the timer is set that looks for it */
+    bool has_mark;   /* waiting.mark has been read once */
+    bool is_late;    /* the start did without it, and nothing was committed since */
+    uint64_t trying; /* tick of the last transaction */
+    hde_counter *staged, *outages;
 };
 
-enum { FOLD_TIMER = 1, FOLD_MOST = 64 };
+enum { LOOK_TIMER = WAITING_TIMER + 1 };
+static const int64_t look_ns = 1000000000;
 
 /* ---- The world ----------------------------------------------------------------------------- */
 
@@ -78,23 +88,48 @@ event_of(enum pg_trouble kind)
     }
 }
 
+static void
+watch(hde_ctx *ctx, struct sink *self, int fd)
+{
+    if (self->watched >= 0)
+        hde_watch(ctx, self->watched, 0, 0);
+    self->watched = fd >= 0 && hde_watch(ctx, fd, EPOLLIN, 0) ? fd : -1;
+}
+
+/* The database keeps the node waiting, whether or not there is something to write. */
+static void
+be_held_up(hde_ctx *ctx, struct sink *self, const struct pg_error *error)
+{
+    hde_stands(ctx, HDE_HELD_UP, "%s [%s]", error->text, pg_code(error->kind));
+    if (error->kind != PG_TROUBLE_AWAY)
+        return;
+    watch(ctx, self, -1);
+    if (!self->is_away)
+        hde_count(self->outages, 1);
+    self->is_away = true;
+    if (!self->looks)
+        hde_timer_after(ctx, LOOK_TIMER, look_ns);
+    self->looks = true;
+}
+
 /* What to do next after a call that failed. */
 static hde_status
 say(hde_ctx *ctx, struct sink *self, const struct pg_error *error)
 {
+    if (error->kind == PG_TROUBLE_AWAY || error->kind == PG_TROUBLE_UNKNOWN)
+        watch(ctx, self, -1);
     pg_rollback(self->pg);
     if (!pg_may_pass(error->kind))
         return hde_fail(ctx, event_of(error->kind), "%s [%s]", error->text, pg_code(error->kind));
-    if (error->kind == PG_TROUBLE_AWAY && !self->is_away)
-        hde_count(self->outages, 1);
-    self->is_away |= error->kind == PG_TROUBLE_AWAY;
+    if (error->kind != PG_TROUBLE_CONFLICT)
+        be_held_up(ctx, self, error);
     return hde_retry(ctx, event_of(error->kind), "%s [%s]", error->text, pg_code(error->kind));
 }
 
 /* ---- Marks --------------------------------------------------------------------------------- */
 
 static bool
-load_mark(hde_ctx *ctx, struct sink *self, struct pg_error *error)
+load_mark(hde_ctx *ctx, struct sink *self, uint64_t *mark, struct pg_error *error)
 {
     const char *const params[] = {hde_graph_name(ctx), hde_node_name(ctx)};
     PGresult *result = pg_query(
@@ -102,9 +137,22 @@ load_mark(hde_ctx *ctx, struct sink *self, struct pg_error *error)
 
     if (!result)
         return false;
-    self->mark = PQntuples(result) ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    *mark = PQntuples(result) ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return true;
+}
+
+/* A mark that was read in this session. */
+static void
+meet_mark(hde_ctx *ctx, struct sink *self, uint64_t mark)
+{
+    if (!self->has_mark) {
+        waiting_skip(ctx, &self->waiting, mark);
+    } else if (mark == self->trying) {
+        waiting_drop(&self->waiting, mark);
+        self->waiting.mark = mark;
+    }
+    self->has_mark = true;
 }
 
 /* *fenced: a later start of this node has written. */
@@ -114,15 +162,17 @@ store_mark(hde_ctx *ctx, struct sink *self, uint64_t tick, bool *fenced, struct 
     static const char sql[] =
         "INSERT INTO hde_marks AS m (graph, node, tick, incarnation) VALUES ($1, $2, $3, $4) "
         "ON CONFLICT (graph, node) DO UPDATE SET tick = excluded.tick, "
-        "incarnation = excluded.incarnation WHERE m.incarnation <= excluded.incarnation "
+        "incarnation = excluded.incarnation WHERE m.incarnation <= excluded.incarnation OR $5 "
         "RETURNING 1";
     char number[24], incarnation[24];
-    const char *const params[] = {hde_graph_name(ctx), hde_node_name(ctx), number, incarnation};
+    bool is_other = self->is_late && tick <= self->waiting.mark;
+    const char *const params[] = {hde_graph_name(ctx), hde_node_name(ctx), number, incarnation,
+                                  is_other ? "t" : "f"};
     PGresult *result;
 
     snprintf(number, sizeof number, "%" PRIu64, tick);
     snprintf(incarnation, sizeof incarnation, "%" PRIu64, HDE_TICK_INCARNATION(tick));
-    result = pg_query(self->pg, sql, 4, params, error);
+    result = pg_query(self->pg, sql, 5, params, error);
     *fenced = result && PQntuples(result) == 0;
     PQclear(result);
     return result != NULL;
@@ -130,10 +180,11 @@ store_mark(hde_ctx *ctx, struct sink *self, uint64_t tick, bool *fenced, struct 
 
 /* ---- Transactions -------------------------------------------------------------------------- */
 
-/* A session that works, with what a new one needs. What the mark of a new one covers is done. */
+/* A session that works, with what a new one needs. */
 static bool
 reach(hde_ctx *ctx, struct sink *self, struct pg_error *error)
 {
+    uint64_t mark;
     bool fresh;
 
     if (!pg_reach(self->pg, &fresh, error))
@@ -141,12 +192,17 @@ reach(hde_ctx *ctx, struct sink *self, struct pg_error *error)
     if (!fresh)
         return true;
     if (!pg_migrate(self->pg, postgres_migrations, error) || !copy_begin(self->copy, error) ||
-        !load_mark(ctx, self, error)) {
+        !load_mark(ctx, self, &mark, error)) {
         pg_part(self->pg); /* the next one is fresh again */
         return false;
     }
+    meet_mark(ctx, self, mark);
+    watch(ctx, self, pg_socket(self->pg));
+    hde_stands(ctx, HDE_WELL, "%s", "");
+    hde_log(ctx, HDE_INFO, self->is_away ? "postgres.back" : "postgres.open", "%s: PostgreSQL %d%s",
+            pg_where(self->pg), pg_version(self->pg) / 10000,
+            pg_level(self->pg) == PG_LEVEL_TIMESCALE ? " with TimescaleDB" : "");
     self->is_away = false;
-    waiting_done(&self->waiting, self->mark);
     return true;
 }
 
@@ -162,6 +218,7 @@ write_all(hde_ctx *ctx, struct sink *self, uint64_t tick, bool stage_all, bool *
     if (!pg_begin(self->pg, error) || !store_mark(ctx, self, tick, fenced, error) || *fenced)
         return false;
     copy_start(self->copy, stage_all);
+    self->trying = tick;
     while (done < self->waiting.n) {
         size_t n = 0;
 
@@ -205,15 +262,38 @@ commit(hde_ctx *ctx, void *state, uint64_t tick)
         copy_forget(self->copy);
         return say(ctx, self, &error);
     }
-    waiting_done(&self->waiting, tick);
-    self->mark = tick;
-    hde_count(self->written, copy_rows(self->copy));
+    self->is_late = false;
+    waiting_committed(ctx, &self->waiting, tick, copy_rows(self->copy));
     hde_count(self->staged, copy_staged(self->copy));
-    hde_count(self->commits, 1);
     return HDE_OK;
 }
 
+static bool
+fold(hde_ctx *ctx, void *state, int64_t most, uint64_t *folded)
+{
+    struct sink *self = state;
+    struct pg_error error = {0};
+    char number[24];
+    const char *const params[] = {number};
+    PGresult *result = NULL;
+
+    if (self->is_away)
+        return false; /* somebody looks for it already */
+    snprintf(number, sizeof number, "%" PRId64, most);
+    if (!reach(ctx, self, &error) ||
+        !(result = pg_query(self->pg, "SELECT hde_fold($1, 0)", 1, params, &error))) {
+        pg_rollback(self->pg);
+        hde_log(ctx, HDE_WARN, "postgres.fold", "%s [%s]", error.text, pg_code(error.kind));
+        return false;
+    }
+    *folded = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return true;
+}
+
 /* ---- The operator -------------------------------------------------------------------------- */
+
+static const struct waiting_store store = {.commit = commit, .fold = fold};
 
 static hde_status
 sink_open(hde_ctx *ctx, void *state)
@@ -229,88 +309,58 @@ sink_open(hde_ctx *ctx, void *state)
     };
     struct pg_error error = {0};
 
-    self->written = hde_counter_open(ctx, "rows", "rows written");
-    self->commits = hde_counter_open(ctx, "commits", "transactions committed");
+    waiting_open(ctx, &self->waiting, &store);
     self->staged = hde_counter_open(ctx, "staged", "rows that went by way of staging");
     self->outages = hde_counter_open(ctx, "outages", "times that the database was away");
-    self->folded = hde_counter_open(ctx, "folded", "buckets folded into rollups");
+    self->watched = -1;
     self->pg = pg_new(&options);
     self->copy = copy_new(self->pg);
-    if (!reach(ctx, self, &error))
+    if (reach(ctx, self, &error))
+        return HDE_OK;
+    if (!pg_may_pass(error.kind))
         return hde_fail(ctx, event_of(error.kind), "%s [%s]", error.text, pg_code(error.kind));
-    hde_log(ctx, HDE_INFO, "postgres.open", "%s: PostgreSQL %d%s", pg_where(self->pg),
-            pg_version(self->pg) / 10000,
-            pg_level(self->pg) == PG_LEVEL_TIMESCALE ? " with TimescaleDB" : "");
+    self->is_late = true;
+    hde_log(ctx, HDE_WARN, event_of(error.kind), "%s [%s]: the node waits for it", error.text,
+            pg_code(error.kind));
+    error.kind = PG_TROUBLE_AWAY;
+    be_held_up(ctx, self, &error);
     return HDE_OK;
 }
 
-/* There is something to fold some time after something came: a sink that gets nothing sleeps. */
-static void
-fold_later(hde_ctx *ctx, struct sink *self)
-{
-    if (self->folds)
-        return;
-    self->folds = true;
-    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
-}
-
+/* Whether the database is back. */
 static hde_status
-sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+look(hde_ctx *ctx, struct sink *self)
 {
-    struct sink *self = state;
-    const struct waiting_limits limits = {self->batch_rows, self->batch_time.ns};
+    struct pg_error error = {0};
 
-    fold_later(ctx, self);
-    return waiting_batch(&self->waiting, &limits, commit, ctx, state, batch);
+    self->looks = false;
+    if (!self->is_away || reach(ctx, self, &error))
+        return HDE_OK;
+    if (!pg_may_pass(error.kind))
+        return say(ctx, self, &error);
+    error.kind = PG_TROUBLE_AWAY;
+    be_held_up(ctx, self, &error);
+    return HDE_OK;
 }
 
-static hde_status
-sink_flush(hde_ctx *ctx, void *state, uint64_t tick)
-{
-    struct sink *self = state;
-
-    return self->waiting.n ? commit(ctx, self, tick) : HDE_OK;
-}
-
-/* Rollups. A failure is nothing to stop for: buckets stay dirty, and readers see them all the
- * same. */
 static hde_status
 sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
 {
-    struct sink *self = state;
-    struct pg_error error = {0};
-    char most[16];
-    const char *const params[] = {most};
-    PGresult *result = NULL;
-    int64_t folded;
-
-    self->folds = false;
-    if (self->is_away) { /* the writing looks for it */
-        fold_later(ctx, self);
-        return HDE_OK;
-    }
-    snprintf(most, sizeof most, "%d", FOLD_MOST);
-    if (!reach(ctx, self, &error) ||
-        !(result = pg_query(self->pg, "SELECT hde_fold($1, 0)", 1, params, &error))) {
-        pg_rollback(self->pg);
-        hde_log(ctx, HDE_WARN, "postgres.fold", "%s [%s]", error.text, pg_code(error.kind));
-        fold_later(ctx, self);
-        return HDE_OK;
-    }
-    folded = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    PQclear(result);
-    hde_count(self->folded, (uint64_t)folded);
-    if (folded == FOLD_MOST) {
-        self->folds = true;
-        hde_timer_after(ctx, FOLD_TIMER, 1000000);
-    }
-    return HDE_OK;
+    return id == LOOK_TIMER ? look(ctx, state) : waiting_timer(ctx, state, id, at_ns);
 }
 
+/* Something comes while nothing was asked: as a rule the end of the session. */
 static hde_status
-sink_mark(hde_ctx *ctx, void *state, uint64_t *tick)
+sink_event(hde_ctx *ctx, void *state, const hde_event *event)
 {
-    *tick = ((struct sink *)state)->mark;
+    struct sink *self = state;
+    struct pg_error error = {0};
+
+    if (event->fd != self->watched || pg_is_alive(self->pg, &error))
+        return HDE_OK;
+    hde_log(ctx, HDE_WARN, event_of(error.kind), "%s [%s]", error.text, pg_code(error.kind));
+    be_held_up(ctx, self, &error);
+    pg_part(self->pg);
     return HDE_OK;
 }
 
@@ -319,11 +369,10 @@ sink_close(hde_ctx *ctx, void *state)
 {
     struct sink *self = state;
 
-    if (self->waiting.n)
-        hde_log(ctx, HDE_WARN, "postgres.not-committed",
-                "%s: closed with %zu messages that were not committed; the mark is tick %llu",
-                pg_where(self->pg), self->waiting.n, (unsigned long long)self->mark);
-    waiting_free(&self->waiting);
+    if (!self->pg)
+        return;
+    watch(ctx, self, -1);
+    waiting_close(ctx, &self->waiting, "postgres.not-committed", pg_where(self->pg));
     copy_free(self->copy);
     pg_close(self->pg);
 }
@@ -333,11 +382,7 @@ static const hde_param params[] = {
               .help = "postgresql://user@host:port/database, or host=... dbname=... of libpq"),
     HDE_PARAM(struct sink, password, .fallback = "",
               .help = "left out: of the address, PGPASSWORD or ~/.pgpass"),
-    HDE_PARAM(struct sink, batch_rows, .fallback = "20000", .unit = "rows", .min = 1, .max = 1e7,
-              .help = "commit at the end of a tick when so many rows wait; always when the input "
-                      "runs empty"),
-    HDE_PARAM(struct sink, batch_time, .fallback = "1s", .min = 0, .max = 3600,
-              .help = "or when the oldest of them waits so long"),
+    WAITING_PARAMS,
     HDE_PARAM(struct sink, commit, .fallback = "on",
               .choices = "on|off|local|remote_write|remote_apply",
               .help = "synchronous_commit of the session; off: a crash of the server may lose the "
@@ -348,18 +393,6 @@ static const hde_param params[] = {
               .help = "a statement that takes longer is tried again; 0: no bound"),
     HDE_PARAM(struct sink, lock_timeout, .fallback = "10s", .min = 0, .max = 86400,
               .help = "the same for the wait for a lock"),
-    HDE_PARAM(struct sink, fold_every, .fallback = "5s", .min = 0.01, .max = 86400,
-              .help = "how often past buckets are folded into the rollups"),
-    {0}};
-
-static const hde_port inputs[] = {
-    {"snapshots", HDE_TYPES(&hde__enriched_chain__descriptor, &hde__raw_chain__descriptor),
-     HDE_PORT_OPTIONAL,
-     "chains: option_chain_snapshots, chain_metrics, chain_strike_metrics, chains"},
-    {"results",
-     HDE_TYPES(&hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
-               &hde__buildup__descriptor, &hde__zones__descriptor),
-     HDE_PORT_OPTIONAL, "analytics: one table a type"},
     {0}};
 
 static const hde_operator postgres_sink = {
@@ -369,18 +402,20 @@ static const hde_operator postgres_sink = {
     .summary = "chains and results into a PostgreSQL or TimescaleDB database",
     .help = "Rows of whole ticks and the node's mark are committed together. New rows go in by\n"
             "binary COPY, rows that may be there by upsert under natural keys. A database that is\n"
-            "away, full, slow or crowded is tried again and loses nothing; with `full: spill` on\n"
-            "the edge in front of it the graph does not wait for it. The tables are those of\n"
-            "storage/sqlite, cut by days: share/hde/sql, connectors/tables/sql in the source.",
-    .inputs = inputs,
+            "away, at the start too, or full, slow or crowded is tried again and loses nothing;\n"
+            "/readyz, status and metrics say so meanwhile. With `full: spill` on the edge in\n"
+            "front of it the graph does not wait for it. The tables are those of storage/sqlite,\n"
+            "cut by days: share/hde/sql, connectors/tables/sql in the source.",
+    .inputs = waiting_inputs,
     .params = params,
     .state_size = sizeof(struct sink),
     .open = sink_open,
-    .batch = sink_batch,
+    .batch = waiting_batch,
     .timer = sink_timer,
+    .event = sink_event,
     .close = sink_close,
-    .flush = sink_flush,
-    .mark = sink_mark,
+    .flush = waiting_flush,
+    .mark = waiting_mark,
 };
 
 HDE_PLUGIN(&postgres_sink);

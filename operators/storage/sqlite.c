@@ -15,12 +15,10 @@
 
 #include <string.h>
 
-enum { FOLD_TIMER = 1, FOLD_MOST = 64 };
-
 struct sink {
+    struct waiting waiting;
     hde_path path;
-    int64_t batch_rows;
-    hde_duration batch_time, busy_timeout, fold_every;
+    hde_duration busy_timeout;
     const char *sync;
     hde_size max_size;
 
@@ -28,12 +26,8 @@ struct sink {
     struct market market;
     sqlite3_stmt *upsert[MARKET_TABLES], *chain, *dirty;
     sqlite3_stmt *read_mark, *write_mark;
-    struct waiting waiting;
-    bool folds; /* the timer is set */
-    uint64_t mark;
     uint64_t rows;              /* of the transaction that is being made */
     struct sqlite_error *error; /* of it */
-    hde_counter *written, *commits, *folded;
 };
 
 /* ---- The world ----------------------------------------------------------------------------- */
@@ -42,6 +36,8 @@ struct sink {
 static hde_status
 say(hde_ctx *ctx, const struct sqlite_error *error)
 {
+    if (error->kind == SQLITE_TROUBLE_BUSY || error->kind == SQLITE_TROUBLE_FULL)
+        hde_stands(ctx, HDE_HELD_UP, "%s", error->text);
     switch (error->kind) {
     case SQLITE_TROUBLE_BUSY:
         return hde_retry(ctx, "sqlite.locked", "%s", error->text);
@@ -233,14 +229,25 @@ commit(hde_ctx *ctx, void *state, uint64_t tick)
         sqlite_rollback(self->db);
         return say(ctx, &error);
     }
-    waiting_done(&self->waiting, tick);
-    self->mark = tick;
-    hde_count(self->written, self->rows);
-    hde_count(self->commits, 1);
+    waiting_committed(ctx, &self->waiting, tick, self->rows);
     return HDE_OK;
 }
 
+static bool
+fold(hde_ctx *ctx, void *state, int64_t most, uint64_t *folded)
+{
+    struct sink *self = state;
+    struct sqlite_error error = {0};
+
+    if (sqlite_fold(self->db, most, 0, folded, &error))
+        return true;
+    hde_log(ctx, HDE_WARN, "sqlite.fold", "%s", error.text);
+    return false;
+}
+
 /* ---- The operator -------------------------------------------------------------------------- */
+
+static const struct waiting_store store = {.commit = commit, .fold = fold};
 
 static hde_status
 sink_open(hde_ctx *ctx, void *state)
@@ -249,71 +256,14 @@ sink_open(hde_ctx *ctx, void *state)
     struct sqlite_error error = {0};
     uint64_t incarnation;
 
-    self->written = hde_counter_open(ctx, "rows", "rows written");
-    self->commits = hde_counter_open(ctx, "commits", "transactions committed");
-    self->folded = hde_counter_open(ctx, "folded", "buckets folded into rollups");
+    waiting_open(ctx, &self->waiting, &store);
     market_open(&self->market);
-    if (!connect(self, &error) || !load_mark(ctx, self, &self->mark, &incarnation, &error)) {
+    if (!connect(self, &error) ||
+        !load_mark(ctx, self, &self->waiting.mark, &incarnation, &error)) {
         if (error.kind == SQLITE_TROUBLE_BUSY || error.kind == SQLITE_TROUBLE_FULL)
             return hde_fail(ctx, "sqlite.cannot-open", "%s", error.text);
         return say(ctx, &error);
     }
-    return HDE_OK;
-}
-
-/* There is something to fold some time after something came: a sink that gets nothing sleeps. */
-static void
-fold_later(hde_ctx *ctx, struct sink *self)
-{
-    if (self->folds)
-        return;
-    self->folds = true;
-    hde_timer_after(ctx, FOLD_TIMER, self->fold_every.ns);
-}
-
-static hde_status
-sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
-{
-    struct sink *self = state;
-    const struct waiting_limits limits = {self->batch_rows, self->batch_time.ns};
-
-    fold_later(ctx, self);
-    return waiting_batch(&self->waiting, &limits, commit, ctx, state, batch);
-}
-
-static hde_status
-sink_flush(hde_ctx *ctx, void *state, uint64_t tick)
-{
-    struct sink *self = state;
-
-    return self->waiting.n ? commit(ctx, self, tick) : HDE_OK;
-}
-
-/* Rollups. A failure is nothing to stop for: buckets stay dirty, and readers see them all the
- * same. */
-static hde_status
-sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
-{
-    struct sink *self = state;
-    struct sqlite_error error = {0};
-    uint64_t folded;
-
-    self->folds = false;
-    if (!sqlite_fold(self->db, FOLD_MOST, 0, &folded, &error)) {
-        hde_log(ctx, HDE_WARN, "sqlite.fold", "%s", error.text);
-        fold_later(ctx, self);
-        return HDE_OK;
-    }
-    hde_count(self->folded, folded);
-    if (folded == FOLD_MOST)
-        fold_later(ctx, self);
-    return HDE_OK;
-}
-
-static hde_status
-sink_mark(hde_ctx *ctx, void *state, uint64_t *tick)
-{
-    *tick = ((struct sink *)state)->mark;
     return HDE_OK;
 }
 
@@ -322,40 +272,20 @@ sink_close(hde_ctx *ctx, void *state)
 {
     struct sink *self = state;
 
-    if (self->waiting.n)
-        hde_log(ctx, HDE_WARN, "sqlite.not-committed",
-                "%s: closed with %zu messages that were not committed; the mark is tick %llu",
-                self->path.path, self->waiting.n, (unsigned long long)self->mark);
-    waiting_free(&self->waiting);
+    waiting_close(ctx, &self->waiting, "sqlite.not-committed", self->path.path);
     market_close(&self->market);
     sqlite_close(self->db);
 }
 
 static const hde_param params[] = {
     HDE_PARAM(struct sink, path, .help = "the SQLite file; made when it is not there"),
-    HDE_PARAM(struct sink, batch_rows, .fallback = "20000", .unit = "rows", .min = 1, .max = 1e7,
-              .help = "commit at the end of a tick when so many rows wait; always when the input "
-                      "runs empty"),
-    HDE_PARAM(struct sink, batch_time, .fallback = "1s", .min = 0, .max = 3600,
-              .help = "or when the oldest of them waits so long"),
+    WAITING_PARAMS,
     HDE_PARAM(struct sink, busy_timeout, .fallback = "5s", .min = 0.001, .max = 3600,
               .help = "wait for a lock of another program, then try again later"),
     HDE_PARAM(struct sink, sync, .fallback = "full", .choices = "full|normal",
               .help = "full: a commit survives a power cut; normal: the last ones may not"),
     HDE_PARAM(struct sink, max_size, .fallback = "0", .min = 0, .max = 1e15,
               .help = "the file grows no further, messages wait instead; 0: no bound"),
-    HDE_PARAM(struct sink, fold_every, .fallback = "5s", .min = 0.01, .max = 86400,
-              .help = "how often past buckets are folded into the rollups"),
-    {0}};
-
-static const hde_port inputs[] = {
-    {"snapshots", HDE_TYPES(&hde__enriched_chain__descriptor, &hde__raw_chain__descriptor),
-     HDE_PORT_OPTIONAL,
-     "chains: option_chain_snapshots, chain_metrics, chain_strike_metrics, chains"},
-    {"results",
-     HDE_TYPES(&hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
-               &hde__buildup__descriptor, &hde__zones__descriptor),
-     HDE_PORT_OPTIONAL, "analytics: one table a type"},
     {0}};
 
 static const hde_operator sqlite_sink = {
@@ -366,15 +296,15 @@ static const hde_operator sqlite_sink = {
     .help = "Rows of whole ticks and the node's mark are committed together; rows are upserts\n"
             "under natural keys. A locked or full file is tried again and loses nothing. The\n"
             "tables are documented in share/hde/sql, connectors/tables/sql in the source.",
-    .inputs = inputs,
+    .inputs = waiting_inputs,
     .params = params,
     .state_size = sizeof(struct sink),
     .open = sink_open,
-    .batch = sink_batch,
-    .timer = sink_timer,
+    .batch = waiting_batch,
+    .timer = waiting_timer,
     .close = sink_close,
-    .flush = sink_flush,
-    .mark = sink_mark,
+    .flush = waiting_flush,
+    .mark = waiting_mark,
 };
 
 HDE_PLUGIN(&sqlite_sink);

@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
- * waiting - messages of a sink that are not committed yet. */
+ * waiting - what the sinks of databases have in common. */
 #include "waiting.h"
 
 #include "market.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { FOLD_MOST = 64 };
+static const int64_t soon_ns = 1000000;
+
+const hde_port waiting_inputs[] = {
+    {"snapshots", HDE_TYPES(&hde__enriched_chain__descriptor, &hde__raw_chain__descriptor),
+     HDE_PORT_OPTIONAL,
+     "chains: option_chain_snapshots, chain_metrics, chain_strike_metrics, chains"},
+    {"results",
+     HDE_TYPES(&hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
+               &hde__buildup__descriptor, &hde__zones__descriptor),
+     HDE_PORT_OPTIONAL, "analytics: one table a type"},
+    {0}};
+
+/* ---- Messages ------------------------------------------------------------------------------ */
 
 static void
 keep(struct waiting *self, const hde_msg *msg, const hde_batch *batch)
@@ -24,15 +39,99 @@ keep(struct waiting *self, const hde_msg *msg, const hde_batch *batch)
     self->rows += market_rows(msg->body);
 }
 
-hde_status
-waiting_batch(struct waiting *self, const struct waiting_limits *limits, waiting_commit commit,
-              hde_ctx *ctx, void *state, hde_batch *batch)
+static void
+drop_first(struct waiting *self, size_t n)
 {
-    bool is_due = self->n > 0 && ((int64_t)self->rows >= limits->rows ||
-                                  batch->now_ns - self->since_ns >= limits->time_ns);
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        self->rows -= market_rows(self->msg[i]->body);
+        hde_msg_drop(self->msg[i]);
+    }
+    self->n -= n;
+    memmove(self->msg, self->msg + n, self->n * sizeof *self->msg);
+    memmove(self->tick, self->tick + n, self->n * sizeof *self->tick);
+}
 
+void
+waiting_drop(struct waiting *self, uint64_t tick)
+{
+    size_t n = 0;
+
+    while (n < self->n && self->tick[n] <= tick)
+        n++;
+    drop_first(self, n);
+}
+
+/* Ticks that come again are before all that are new. */
+void
+waiting_skip(hde_ctx *ctx, struct waiting *self, uint64_t mark)
+{
+    size_t n = 0;
+
+    while (n < self->n && self->tick[n] <= mark && hde_is_again(ctx, self->tick[n]))
+        n++;
+    drop_first(self, n);
+    self->mark = mark;
+}
+
+void
+waiting_committed(hde_ctx *ctx, struct waiting *self, uint64_t tick, uint64_t rows)
+{
+    waiting_drop(self, tick);
+    self->mark = tick;
+    hde_count(self->written, rows);
+    hde_count(self->commits, 1);
+    hde_stands(ctx, HDE_WELL, "%s", "");
+}
+
+/* ---- The operator -------------------------------------------------------------------------- */
+
+void
+waiting_open(hde_ctx *ctx, struct waiting *self, const struct waiting_store *store)
+{
+    self->store = store;
+    self->written = hde_counter_open(ctx, "rows", "rows written");
+    self->commits = hde_counter_open(ctx, "commits", "transactions committed");
+    self->folded = hde_counter_open(ctx, "folded", "buckets folded into rollups");
+}
+
+void
+waiting_close(hde_ctx *ctx, struct waiting *self, const char *event, const char *where)
+{
+    if (self->n)
+        hde_log(ctx, HDE_WARN, event,
+                "%s: closed with %zu messages that were not committed; the mark is tick %llu",
+                where, self->n, (unsigned long long)self->mark);
+    drop_first(self, self->n);
+    free(self->msg);
+    free(self->tick);
+}
+
+static void
+fold_later(hde_ctx *ctx, struct waiting *self, int64_t delay_ns)
+{
+    if (self->folds)
+        return;
+    self->folds = true;
+    hde_timer_after(ctx, WAITING_TIMER, delay_ns);
+}
+
+/* Rejects what no store can hold. */
+hde_status
+waiting_batch(hde_ctx *ctx, void *sink, hde_batch *batch)
+{
+    struct waiting *self = sink;
+    bool is_due = self->n > 0 && ((int64_t)self->rows >= self->batch_rows ||
+                                  batch->now_ns - self->since_ns >= self->batch_time.ns);
+
+    if (batch->tick <= self->mark && hde_is_again(ctx, batch->tick)) {
+        batch->done = batch->n;
+        return HDE_OK;
+    }
+    fold_later(ctx, self, self->fold_every.ns);
     if (is_due && batch->tick != self->last_tick) {
-        hde_status status = commit(ctx, state, self->last_tick);
+        hde_status status = self->store->commit(ctx, sink, self->last_tick);
 
         if (status != HDE_OK)
             return status;
@@ -50,27 +149,32 @@ waiting_batch(struct waiting *self, const struct waiting_limits *limits, waiting
     return HDE_OK;
 }
 
-void
-waiting_done(struct waiting *self, uint64_t tick)
+hde_status
+waiting_flush(hde_ctx *ctx, void *sink, uint64_t tick)
 {
-    size_t n = 0;
+    struct waiting *self = sink;
 
-    while (n < self->n && self->tick[n] <= tick) {
-        self->rows -= market_rows(self->msg[n]->body);
-        hde_msg_drop(self->msg[n++]);
-    }
-    if (n == 0)
-        return;
-    self->n -= n;
-    memmove(self->msg, self->msg + n, self->n * sizeof *self->msg);
-    memmove(self->tick, self->tick + n, self->n * sizeof *self->tick);
+    return self->n ? self->store->commit(ctx, sink, tick) : HDE_OK;
 }
 
-void
-waiting_free(struct waiting *self)
+hde_status
+waiting_timer(hde_ctx *ctx, void *sink, uint32_t id, int64_t at_ns)
 {
-    waiting_done(self, UINT64_MAX);
-    free(self->msg);
-    free(self->tick);
-    *self = (struct waiting){0};
+    struct waiting *self = sink;
+    uint64_t folded = 0;
+
+    self->folds = false;
+    if (!self->store->fold(ctx, sink, FOLD_MOST, &folded))
+        fold_later(ctx, self, self->fold_every.ns);
+    else if (folded == FOLD_MOST)
+        fold_later(ctx, self, soon_ns);
+    hde_count(self->folded, folded);
+    return HDE_OK;
+}
+
+hde_status
+waiting_mark(hde_ctx *ctx, void *sink, uint64_t *tick)
+{
+    *tick = ((struct waiting *)sink)->mark;
+    return HDE_OK;
 }

@@ -88,6 +88,22 @@ put_recovery(const Hde__RecoveryStatus *recovery, struct arena *arena, hde_text 
                         table_seconds(arena, recovery->seconds));
 }
 
+/* What nodes say of the world outside. */
+static void
+put_standings(const Hde__EngineStatus *status, const char *red, const char *off,
+              struct arena *arena, hde_text *out)
+{
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        const Hde__NodeStatus *node = status->nodes[i];
+
+        if (node->standing)
+            hde_text_printf(out, "%s%s for %s: node '%s': %s%s\n", red,
+                            strcmp(node->standing, "held_up") == 0 ? "held up" : "degraded",
+                            table_seconds(arena, node->standing_seconds), node->name,
+                            node->standing_text ? node->standing_text : "", off);
+    }
+}
+
 void
 status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hde_text *out)
 {
@@ -119,6 +135,7 @@ status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers
                         (unsigned long long)status->dlq->lost, off);
     if (status->has_ready && !status->ready && status->reason)
         hde_text_printf(out, "%snot ready: %s%s\n", red, status->reason, off);
+    put_standings(status, red, off, &arena, out);
     if (!answers)
         hde_text_printf(out,
                         "%sthe engine does not answer: these are its counters in shared "

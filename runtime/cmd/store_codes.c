@@ -4,9 +4,10 @@
 const struct code store_codes[] = {
     {"HDE-S001", "a database does not answer",
      "The server is not there, refuses connections, or has ended the session; nothing of the "
-     "transaction was committed. A sink that was open tries again (on_error in its node says how "
-     "often) and loses nothing; `full: spill` on the edge in front of it keeps the graph going "
-     "meanwhile. At the start it is an error: see the address and whether the server runs.",
+     "transaction was committed. A sink waits for it, at the start too, and loses nothing (on_error "
+     "in its node says how often it tries); /readyz, 'hde status' and hde_node_held_up say so as "
+     "long as it lasts, and `full: spill` on the edge in front of it keeps the graph going "
+     "meanwhile. See the address, and whether the server runs.",
      NULL, NULL},
     {"HDE-S002", "it is not known whether a transaction was committed",
      "The session ended between COMMIT and its answer. The next session reads the sink's mark, "

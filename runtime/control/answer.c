@@ -466,6 +466,8 @@ control_admin_page(void *arg, const char *path, struct http_reply *reply)
         reply->status = ready ? 200 : 503;
         hde_text_printf(&reply->body, ready ? "ready\n" : "not ready: %s\n",
                         health.draining ? "draining" : health.reason);
+        if (health.degraded)
+            hde_text_printf(&reply->body, "degraded: %s\n", health.missing);
     } else if (strcmp(path, "/metrics") == 0) {
         reply->type = "text/plain; version=0.0.4; charset=utf-8";
         parts_look(control->parts);

@@ -58,6 +58,11 @@ read_node(const struct stats *stats, size_t i, struct arena *arena)
     SET(out, restarts, view.restarts);
     SET(out, reloads, view.reloads);
     SET(out, reload_failures, view.reload_failures);
+    if (view.is_held_up || view.is_degraded) {
+        out->standing = text(arena, view.is_held_up ? "held_up" : "degraded");
+        out->standing_text = text(arena, view.standing);
+        SET(out, standing_seconds, (double)view.standing_ns / 1e9);
+    }
     if (view.watermark_ns != INT64_MIN && view.watermark_ns != INT64_MAX && view.watermark_ns != 0)
         SET(out, watermark_ns, view.watermark_ns);
     read_counters(out, &view, arena);

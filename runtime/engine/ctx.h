@@ -30,6 +30,8 @@ struct host {
     void (*position)(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size);
     void (*source_watermark)(hde_ctx *ctx, int64_t event_ns);
     hde_counter *(*counter_open)(hde_ctx *ctx, const char *name, const char *help);
+    void (*stands)(hde_ctx *ctx, hde_standing standing, const char *text); /* NULL: nobody asks */
+    bool (*is_again)(const hde_ctx *ctx, uint64_t tick);                   /* NULL: none is */
     void (*metrics)(const hde_ctx *ctx, hde_text *out);
     void (*health)(const hde_ctx *ctx, hde_health *out);
     /* NULL: to the log of this process */

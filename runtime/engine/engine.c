@@ -693,13 +693,33 @@ parked_node(const struct engine *engine)
     return NULL;
 }
 
+/* What the first node says that stands so; false: none does. */
+static bool
+find_standing(const struct engine *engine, hde_standing standing, char *text, size_t size)
+{
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        const struct node *node = engine->nodes[i];
+        char said[STATS_STANDING];
+
+        if (STAT_GET(node->stats->standing) != (uint32_t)standing)
+            continue;
+        stats_get_standing(node->stats, said);
+        snprintf(text, size, "node '%s': %s", node->def->name, said);
+        return true;
+    }
+    return false;
+}
+
 /* Why a graph that runs is not ready; false: it is. */
 static bool
 is_held_up(const struct engine *engine, char *reason, size_t size)
 {
     const struct stats_recovery *recovery = &engine->stats->recovery;
-    const struct node *parked = parked_node(engine);
+    const struct node *parked;
 
+    if (find_standing(engine, HDE_HELD_UP, reason, size))
+        return true;
+    parked = parked_node(engine);
     if (parked)
         snprintf(reason, size, "node '%s' waits for its next try", parked->def->name);
     else if (engine->recovering)
@@ -728,6 +748,8 @@ engine_health(const struct engine *engine, hde_health *out)
         out->ready = !is_held_up(engine, out->reason, sizeof out->reason);
     else
         snprintf(out->reason, sizeof out->reason, "the graph is not running");
+    if (find_standing(engine, HDE_DEGRADED, out->missing, sizeof out->missing))
+        out->degraded = true;
 }
 
 /* ---- Free --------------------------------------------------------------------------------- */
@@ -762,6 +784,7 @@ node_close(struct node *node)
         node->ctx.pool = NULL;
         node->ctx.op->close(&node->ctx, node->ctx.state);
     }
+    stats_set_standing(node->stats, HDE_WELL, "", 0);
     node->is_open = false;
 }
 

@@ -191,6 +191,12 @@ hde_recovers(const hde_ctx *ctx)
     return ctx->recovers;
 }
 
+bool
+hde_is_again(const hde_ctx *ctx, uint64_t tick)
+{
+    return ctx->host->is_again && ctx->host->is_again(ctx, tick);
+}
+
 const char *
 hde_node_name(const hde_ctx *ctx)
 {
@@ -338,6 +344,21 @@ hde_fail(hde_ctx *ctx, const char *event, const char *fmt, ...)
     va_end(args);
     ctx->n_fails++;
     return HDE_FAIL;
+}
+
+void
+hde_stands(hde_ctx *ctx, hde_standing standing, const char *fmt, ...)
+{
+    char text[sizeof ctx->said->text] = "";
+    va_list args;
+
+    if (!ctx->host->stands)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    log_redact(text);
+    ctx->host->stands(ctx, standing, standing == HDE_WELL ? "" : text);
 }
 
 /* ---- Observe ------------------------------------------------------------------------------ */

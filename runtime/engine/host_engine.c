@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * host_engine - what operators may ask of the engine: the table behind hde_ctx. */
+#include "engine/ingress.h"
 #include "engine/parts.h"
 #include "engine/retain.h"
 #include "engine/run.h"
@@ -135,6 +136,20 @@ counter_open(hde_ctx *ctx, const char *name, const char *help)
 }
 
 static void
+stands(hde_ctx *ctx, hde_standing standing, const char *text)
+{
+    stats_set_standing(node_of(ctx)->stats, standing, text, clock_mono_ns());
+}
+
+static bool
+is_again(const hde_ctx *ctx, uint64_t tick)
+{
+    const struct engine *engine = node_of(ctx)->engine;
+
+    return engine->ingress && !ingress_is_new(engine, tick);
+}
+
+static void
 metrics(const hde_ctx *ctx, hde_text *out)
 {
     const struct engine *engine = node_of(ctx)->engine;
@@ -170,6 +185,8 @@ const struct host engine_host = {
     .position = position,
     .source_watermark = source_watermark,
     .counter_open = counter_open,
+    .stands = stands,
+    .is_again = is_again,
     .metrics = metrics,
     .health = health,
 };

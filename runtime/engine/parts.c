@@ -644,6 +644,9 @@ parts_health(const struct parts *self, hde_health *out)
         out->live &= health.live;
         out->ready &= health.ready;
         out->draining |= health.draining;
+        if (!out->degraded && health.degraded)
+            memcpy(out->missing, health.missing, sizeof out->missing);
+        out->degraded |= health.degraded;
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <hde/operator.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -482,14 +483,31 @@ add_counters(struct node_view *out, struct stats_counter *counter)
     }
 }
 
+static void
+put_text(_Atomic char *slot, size_t size, const char *text)
+{
+    size_t len = strnlen(text, size - 1);
+
+    for (size_t i = 0; i <= len; i++)
+        STAT_SET(slot[i], i < len ? text[i] : 0);
+}
+
+static void
+take_text(const _Atomic char *slot, size_t size, char *out)
+{
+    size_t i = 0;
+
+    while (i < size - 1 && (out[i] = STAT_GET(slot[i])))
+        i++;
+    out[i] = 0;
+}
+
 void
 stats_set_build(struct stats_node *node, const char *build_id)
 {
     uint32_t build = STAT_GET(node->build) + 1;
-    size_t len = build_id ? strnlen(build_id, STATS_BUILD - 1) : 0;
 
-    for (size_t i = 0; i <= len; i++)
-        STAT_SET(node->build_id[build % 2][i], i < len ? build_id[i] : 0);
+    put_text(node->build_id[build % 2], STATS_BUILD, build_id ? build_id : "");
     /* release: whoever sees the number sees the text */
     atomic_store_explicit(&node->build, build, memory_order_release);
 }
@@ -498,11 +516,52 @@ void
 stats_get_build(const struct stats_node *node, char *out)
 {
     uint32_t build = atomic_load_explicit(&node->build, memory_order_acquire);
-    size_t i = 0;
 
-    while (i < STATS_BUILD - 1 && (out[i] = STAT_GET(node->build_id[build % 2][i])))
-        i++;
-    out[i] = 0;
+    take_text(node->build_id[build % 2], STATS_BUILD, out);
+}
+
+void
+stats_set_standing(struct stats_node *node, uint32_t standing, const char *text, int64_t now_ns)
+{
+    uint32_t before = STAT_GET(node->standing), number = STAT_GET(node->standings) + 1;
+
+    if (!standing && !before)
+        return;
+    if (standing != before)
+        STAT_SET(node->standing_since_ns, now_ns);
+    put_text(node->standing_text[number % 2], STATS_STANDING, text);
+    STAT_SET(node->standing, standing);
+    atomic_store_explicit(&node->standings, number, memory_order_release);
+}
+
+void
+stats_get_standing(const struct stats_node *node, char *out)
+{
+    uint32_t number = atomic_load_explicit(&node->standings, memory_order_acquire);
+
+    take_text(node->standing_text[number % 2], STATS_STANDING, out);
+}
+
+static int64_t
+monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void
+add_standing(const struct stats_node *node, struct node_view *out)
+{
+    uint32_t standing = STAT_GET(node->standing);
+
+    if (!standing || out->is_held_up || (out->is_degraded && standing == HDE_DEGRADED))
+        return;
+    out->is_held_up = standing == HDE_HELD_UP;
+    out->is_degraded = standing == HDE_DEGRADED;
+    out->standing_ns = monotonic_ns() - STAT_GET(node->standing_since_ns);
+    stats_get_standing(node, out->standing);
 }
 
 static void
@@ -540,6 +599,7 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
     if (STAT_GET(node->reload_pause_ns) > out->reload_pause_ns)
         out->reload_pause_ns = STAT_GET(node->reload_pause_ns);
     out->skips += STAT_GET(node->skips);
+    add_standing(node, out);
     out->sampled_ns += STAT_GET(node->sampled_ns);
     out->sampled_messages += STAT_GET(node->sampled_messages);
     add_counters(out, stats_counters_at(stats, i));
@@ -569,15 +629,6 @@ size_t
 stats_edges(const struct stats *stats)
 {
     return stats->n_graph_edges;
-}
-
-static int64_t
-monotonic_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
 static void

@@ -22,11 +22,12 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 6,
+    STATS_VERSION = 7,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
     STATS_BUILD = 80,    /* a build id in hex */
+    STATS_STANDING = 240,
     STATS_DROPS = 2,
     STATS_SAMPLE = 64,  /* every 64th tick of an actor is timed, */
     STATS_SELDOM = 512, /* every 512th once there have been */
@@ -84,6 +85,10 @@ struct stats_node {
     _Atomic int64_t reload_pause_ns; /* that the node stood still the last time */
     _Atomic uint32_t build;
     _Atomic char build_id[2][STATS_BUILD];
+    /* what the operator says of the world: the same with slot standings % 2 */
+    _Atomic uint32_t standing, standings; /* enum hde_standing */
+    _Atomic int64_t standing_since_ns;    /* monotonic clock */
+    _Atomic char standing_text[2][STATS_STANDING];
 };
 
 struct stats_edge {
@@ -189,6 +194,9 @@ struct node_view {
     uint64_t sampled_ns, sampled_messages;
     double ns_per_message; /* from the sampled ticks; NaN: none yet */
     int64_t watermark_ns;  /* smallest of the replicas */
+    bool is_degraded, is_held_up; /* of one of them: the worst, and since when */
+    int64_t standing_ns;
+    char standing[STATS_STANDING];
     unsigned n_counters;
     struct {
         const char *name, *help;
@@ -285,6 +293,10 @@ struct stats_edge *stats_edge_at(const struct stats *stats, uint32_t i);
 struct stats_worker *stats_worker_at(const struct stats *stats, uint32_t i);
 void stats_set_build(struct stats_node *node, const char *build_id); /* NULL as "" */
 void stats_get_build(const struct stats_node *node, char *out); /* STATS_BUILD bytes */
+/* enum hde_standing; since_ns is that of the first of the same standing. */
+void stats_set_standing(struct stats_node *node, uint32_t standing, const char *text,
+                        int64_t now_ns);
+void stats_get_standing(const struct stats_node *node, char *out); /* STATS_STANDING bytes */
 
 /* One writer: a plain add, without a locked instruction. */
 #define STAT_ADD(field, by)                                                                        \

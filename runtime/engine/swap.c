@@ -177,6 +177,12 @@ open_counter(hde_ctx *ctx, const char *name, const char *help)
     return engine_host.counter_open(ctx, name, help);
 }
 
+static bool
+tell_again(const hde_ctx *ctx, uint64_t tick)
+{
+    return engine_host.is_again(ctx, tick);
+}
+
 static void
 give_metrics(const hde_ctx *ctx, hde_text *out)
 {
@@ -208,6 +214,7 @@ static const struct host waiting_host = {
     .position = no_position,
     .source_watermark = no_watermark,
     .counter_open = open_counter,
+    .is_again = tell_again,
     .metrics = give_metrics,
     .health = give_health,
 };

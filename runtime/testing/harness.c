@@ -81,6 +81,9 @@ struct hde_harness {
     struct named *counters;
     struct position *positions;
     int64_t source_watermark_ns;
+    uint64_t again_below;
+    hde_standing standing;
+    char standing_text[256];
     bool is_open;
 };
 
@@ -249,6 +252,21 @@ host_counter_open(hde_ctx *ctx, const char *name, const char *help)
 }
 
 static void
+host_stands(hde_ctx *ctx, hde_standing standing, const char *text)
+{
+    hde_harness *h = harness_of(ctx);
+
+    h->standing = standing;
+    snprintf(h->standing_text, sizeof h->standing_text, "%s", text);
+}
+
+static bool
+host_is_again(const hde_ctx *ctx, uint64_t tick)
+{
+    return tick < harness_of(ctx)->again_below;
+}
+
+static void
 host_metrics(const hde_ctx *ctx, hde_text *out)
 {
     for (const struct named *named = harness_of(ctx)->counters; named; named = named->next)
@@ -271,6 +289,8 @@ static const struct host harness_host = {
     .position = host_position,
     .source_watermark = host_source_watermark,
     .counter_open = host_counter_open,
+    .stands = host_stands,
+    .is_again = host_is_again,
     .metrics = host_metrics,
     .health = host_health,
 };
@@ -786,6 +806,20 @@ hde_harness_counter(const hde_harness *h, const char *name)
     if (!named)
         misuse("%s has no counter '%s'", h->ctx.op->name, name);
     return atomic_load(&named->value);
+}
+
+hde_standing
+hde_harness_standing(const hde_harness *h, const char **text)
+{
+    if (text)
+        *text = h->standing_text;
+    return h->standing;
+}
+
+void
+hde_harness_again(hde_harness *h, uint64_t below)
+{
+    h->again_below = below;
 }
 
 const void *

@@ -57,7 +57,6 @@ test_what_keeps_a_sink_from_opening_is_named(void **state)
         {" user=hde dbname=nowhere", "", "postgres.absent", "HDE-S008", "nowhere"},
         {" user=guarded dbname=hde", ", password: right", "postgres.absent", "HDE-S008",
          "permission denied"},
-        {"host=/nonexistent dbname=hde", "", "postgres.away", "HDE-S001", "/nonexistent"},
         {"postgresql://[::1/hde", "", "postgres.address", "HDE-S014", "postgresql://user@host"},
         {"hostt=x", "", "postgres.address", "HDE-S014", "postgresql://user@host"},
     };
@@ -228,6 +227,7 @@ test_a_full_disk_is_waited_for(void **state)
     push(h, "snapshots", raw_chain(h, 0));
     assert_int_equal(hde_harness_flush(h), HDE_RETRY);
     assert_said(h, "postgres.full", "HDE-S003");
+    assert_int_equal(hde_harness_standing(h, NULL), HDE_HELD_UP);
     push(h, "snapshots", raw_chain(h, MINUTE));
     assert_string_equal(rows(), "0 0");
     ask(database, "DROP TRIGGER full_disk ON chains");
@@ -348,6 +348,123 @@ test_a_server_that_is_killed_loses_and_doubles_nothing(void **state)
     hde_harness_close(h);
 }
 
+/* ---- A database that is not there ---------------------------------------------------------- */
+
+static void
+assert_stands(const hde_harness *h, hde_standing standing, const char *text)
+{
+    const char *said;
+
+    if (hde_harness_standing(h, &said) != standing || !strstr(said, text))
+        fail_msg("stands %d: '%s'", (int)hde_harness_standing(h, NULL), said);
+}
+
+static void
+test_a_start_without_a_database_waits_for_it(void **state)
+{
+    hde_harness *h;
+
+    postgres_do("stop");
+    h = open_sink("");
+    assert_stands(h, HDE_HELD_UP, "HDE-S001");
+    hde_harness_now(h, 2 * SECOND);
+    assert_stands(h, HDE_HELD_UP, "HDE-S001");
+    postgres_do("start");
+    hde_harness_now(h, 4 * SECOND); /* nothing has come, and it is found all the same */
+    assert_stands(h, HDE_WELL, "");
+    push(h, "snapshots", raw_chain(h, 0));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(rows(), "1 1");
+    hde_harness_close(h);
+}
+
+static void
+test_what_comes_before_the_database_is_kept_for_it(void **state)
+{
+    hde_harness *h;
+
+    postgres_do("stop");
+    h = open_sink("");
+    push(h, "snapshots", raw_chain(h, 0));
+    assert_int_equal(hde_harness_flush(h), HDE_RETRY);
+    assert_said(h, "postgres.away", "HDE-S001");
+    postgres_do("start");
+    push(h, "snapshots", raw_chain(h, MINUTE));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_stands(h, HDE_WELL, "");
+    assert_string_equal(rows(), "2 2");
+    assert_int_equal(hde_harness_counter(h, "outages"), 1);
+    hde_harness_close(h);
+}
+
+static void
+test_a_session_that_ends_while_nothing_comes_is_seen(void **state)
+{
+    hde_harness *h = open_sink("");
+
+    push(h, "snapshots", raw_chain(h, 0));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_stands(h, HDE_WELL, "");
+    postgres_do("stop");
+    while (hde_harness_standing(h, NULL) == HDE_WELL)
+        assert_true(hde_harness_wait(h, 20000));
+    assert_stands(h, HDE_HELD_UP, "HDE-S001");
+    postgres_do("start");
+    hde_harness_now(h, 2 * SECOND);
+    assert_stands(h, HDE_WELL, "");
+    push(h, "snapshots", raw_chain(h, MINUTE));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(ask(database, "SELECT count(*) FROM chain_metrics"), "2");
+    hde_harness_close(h);
+}
+
+static void
+test_a_late_mark_covers_what_comes_again(void **state)
+{
+    hde_harness *h = open_sink("");
+
+    for (int i = 0; i < 3; i++)
+        push(h, "snapshots", raw_chain(h, i * MINUTE));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    hde_harness_close(h);
+    postgres_do("stop");
+    h = open_sink("");
+    hde_harness_again(h, 5); /* the log has ticks 1 to 4 */
+    for (int i = 0; i < 2; i++)
+        push(h, "snapshots", raw_chain(h, i * MINUTE));
+    assert_int_equal(hde_harness_flush(h), HDE_RETRY);
+    postgres_do("start");
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    for (int i = 2; i < 5; i++)
+        push(h, "snapshots", raw_chain(h, i * MINUTE));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(rows(), "5 5");
+    assert_int_equal(hde_harness_counter(h, "rows"), 2 * 7);
+    hde_harness_close(h);
+}
+
+static void
+test_a_late_mark_of_another_log_is_replaced(void **state)
+{
+    hde_harness *h = open_sink("");
+
+    hde_harness_close(h);
+    ask(database, "INSERT INTO hde_marks (graph, node, tick, incarnation) "
+                  "VALUES ('test', 'postgres', 7::INT8 << 40, 7)");
+    postgres_do("stop");
+    h = open_sink("");
+    push(h, "snapshots", raw_chain(h, 0));
+    assert_int_equal(hde_harness_flush(h), HDE_RETRY);
+    postgres_do("start");
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(rows(), "1 1");
+    ask(database, "UPDATE hde_marks SET tick = (7::INT8 << 40), incarnation = 7");
+    push(h, "snapshots", raw_chain(h, MINUTE)); /* but once */
+    assert_int_equal(hde_harness_flush(h), HDE_FAIL);
+    assert_said(h, "postgres.fenced", "HDE-S016");
+    hde_harness_close(h);
+}
+
 /* ---- Ways into a table --------------------------------------------------------------------- */
 
 static void
@@ -421,6 +538,11 @@ main(void)
         cmocka_unit_test_setup(test_a_value_that_the_table_does_not_take_stops_the_node, setup),
         cmocka_unit_test_setup(test_an_older_start_is_fenced, setup),
         cmocka_unit_test_setup(test_a_server_that_is_killed_loses_and_doubles_nothing, setup),
+        cmocka_unit_test_setup(test_a_start_without_a_database_waits_for_it, setup),
+        cmocka_unit_test_setup(test_what_comes_before_the_database_is_kept_for_it, setup),
+        cmocka_unit_test_setup(test_a_session_that_ends_while_nothing_comes_is_seen, setup),
+        cmocka_unit_test_setup(test_a_late_mark_covers_what_comes_again, setup),
+        cmocka_unit_test_setup(test_a_late_mark_of_another_log_is_replaced, setup),
         cmocka_unit_test_setup(test_new_rows_go_straight_in_and_others_by_staging, setup),
         cmocka_unit_test_setup(test_a_row_that_somebody_else_wrote_is_replaced, setup),
         cmocka_unit_test_setup(test_each_day_has_partitions_of_its_own, setup),

@@ -200,8 +200,10 @@ test_while_redis_is_killed_messages_are_dropped_and_counted(void **state)
         assert_int_equal(hde_harness_push(pusher.h, "in", velocity(pusher.h, "f", 1)), HDE_OK);
     assert_int_equal(hde_harness_counter(pusher.h, "published"), 1);
     assert_int_equal(hde_harness_counter(pusher.h, "dropped"), 100);
+    assert_int_equal(hde_harness_standing(pusher.h, NULL), HDE_DEGRADED);
     rig_redis_again(&server);
     assert_true(rig_until(20, gets_through, &pusher));
+    assert_int_equal(hde_harness_standing(pusher.h, NULL), HDE_WELL);
     hde_harness_close(pusher.h);
 }
 

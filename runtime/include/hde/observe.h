@@ -16,7 +16,9 @@ typedef struct hde_health {
     bool live;  /* the process turns over */
     bool ready; /* every node is open and none is stopped by an error */
     bool draining;
-    char reason[160]; /* why not ready: node and cause */
+    char reason[256]; /* why not ready: node and cause */
+    bool degraded;    /* something is missing that the graph works without */
+    char missing[256];
 } hde_health;
 
 /* Prometheus text of all nodes and edges: hde_node_*{graph,node,op,host}, hde_edge_*{...}. */

@@ -145,6 +145,9 @@ const char *hde_node_name(const hde_ctx *ctx);
 const char *hde_graph_name(const hde_ctx *ctx);
 /* Whether the graph keeps checkpoints: after a crash what is behind mark() comes again. */
 bool hde_recovers(const hde_ctx *ctx);
+/* Whether a tick comes again, out of a log: a sink that did not know its mark at the start may have
+ * it in store. Ticks that are new are above every mark of the same log. */
+bool hde_is_again(const hde_ctx *ctx, uint64_t tick);
 void *hde_scratch(hde_ctx *ctx, size_t size); /* until the callback returns; aligned to 64 */
 /* In load(), with HDE_KEYED_STATE: whether messages like this one come to this instance. `like` is
  * a message of an input type in which the fields are set by which the state is kept. False with
@@ -195,6 +198,12 @@ void hde_log(hde_ctx *, hde_level, const char *event, const char *fmt, ...) HDE_
 hde_status hde_reject(hde_ctx *, const char *event, const char *fmt, ...) HDE_PRINTF(3);
 hde_status hde_retry(hde_ctx *, const char *event, const char *fmt, ...) HDE_PRINTF(3);
 hde_status hde_fail(hde_ctx *, const char *event, const char *fmt, ...) HDE_PRINTF(3);
+
+/* How the instance stands with what is outside, until it says something else; shown in status,
+ * /readyz and metrics. DEGRADED: the graph works without what is missing, and is ready. HELD_UP: it
+ * is not. Say WELL (with "") as soon as that is over. On the instance's thread. */
+typedef enum hde_standing { HDE_WELL, HDE_DEGRADED, HDE_HELD_UP } hde_standing;
+void hde_stands(hde_ctx *, hde_standing, const char *fmt, ...) HDE_PRINTF(3);
 
 /* ---- Ports and parameters ----------------------------------------------------------------- */
 

@@ -49,6 +49,10 @@ void hde_harness_keep(hde_harness *h, bool keeps);
 /* The text of the last reject, retry, fail: "event: text", or "". */
 const char *hde_harness_said(const hde_harness *h);
 uint64_t hde_harness_counter(const hde_harness *h, const char *name);
+/* What the operator says of the world; *text (may be NULL) is lent until it says something else. */
+hde_standing hde_harness_standing(const hde_harness *h, const char **text);
+/* Ticks below that come again: hde_is_again(). */
+void hde_harness_again(hde_harness *h, uint64_t below);
 
 /* Sources: what hde_position() said last for a partition (NULL: nothing; lent until the next call
  * of the source), seek(), and the last hde_source_watermark() (INT64_MIN: none). */
