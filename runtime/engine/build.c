@@ -210,7 +210,10 @@ node_new(struct engine *engine, const struct graph *graph, size_t graph_node, ui
     node->event_timers = node->clock_timers = TIMERS_NONE;
     node->has_flush = op->flush != NULL;
     node->is_impure = op->flags & HDE_IMPURE;
-    node->is_asked = n_outlets && delivery_answers_in_batch(op);
+    if (n_outlets && node->is_impure)
+        node->asked = op->flags & HDE_ANSWERS_LATER ? ASKED_EACH
+                      : delivery_keeps_questions(op) ? ASKED_BY_TICK
+                                                     : ASKED_NOT;
     node->may_alarm =
         !op->poll && op->timer && (op->flags & HDE_PROCESSING_TIMERS || !n_outlets);
     node->n_ports = op->poll ? 0 : count_ports(op->inputs);

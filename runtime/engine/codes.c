@@ -65,16 +65,15 @@ const struct code engine_codes[] = {
      "--accept-changed-source (what sinks have stored of the old messages stays). record: beside "
      "checkpoint: keeps all messages in the log.",
      NULL, NULL},
-    {"HDE-R017", "the graph cannot be checkpointed",
-     "What an impure operator (its answers come from outside) was asked and has not answered is kept "
-     "where it answers in batch(): an answer that comes in event() or timer() does not say to what. "
-     "Leave checkpoint: out, or take an operator that answers at once (with HDE_BLOCKING it may take "
-     "its time).",
-     NULL, NULL},
     {"HDE-R110", "what an edge that drops held cannot be given back",
      "A checkpoint or savepoint holds messages of an edge with full: latest or drop_oldest in front "
      "of a node that is no view, and this graph has no such edge, or its output has another message "
      "type. Start with the graph that it was made with, and change that by hde apply.",
+     NULL, NULL},
+    {"HDE-R160", "an answer without its question",
+     "An operator with HDE_ANSWERS_LATER says to which question each of its answers belongs: "
+     "hde_answer() behind the messages of an answer, in the same call. This one has emitted messages "
+     "in a call and not said so. Nothing of them went on: it is a mistake in the operator.",
      NULL, NULL},
     {"HDE-R010", "a node failed",
      "The operator said that its instance is broken, and on_error says stop (the default). The "

@@ -29,6 +29,8 @@ struct host {
     bool (*post)(hde_ctx *ctx, uint32_t tag, void *data); /* any thread */
     void (*position)(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size);
     void (*source_watermark)(hde_ctx *ctx, int64_t event_ns);
+    uint64_t (*question)(hde_ctx *ctx, const hde_batch *batch, uint32_t i);
+    bool (*answer)(hde_ctx *ctx, uint64_t question);
     hde_counter *(*counter_open)(hde_ctx *ctx, const char *name, const char *help);
     void (*stands)(hde_ctx *ctx, hde_standing standing, const char *text); /* NULL: nobody asks */
     bool (*is_again)(const hde_ctx *ctx, uint64_t tick);                   /* NULL: none is */

@@ -202,7 +202,7 @@ leave_out(struct node *node)
         node->source->state = SOURCE_ENDED;
         node->source->is_held = true;
     }
-    if (node->is_impure && !node->is_asked)
+    if (node->is_impure && node->asked == ASKED_NOT)
         node->answers_out = 1; /* it does not end before the log does: end_log() */
 }
 
@@ -310,7 +310,7 @@ skip_old(struct node *node)
         node->mark = owner_first_tick(node->engine->owner) - 1;
     if (node->mark)
         node->ctx.batch = node_skip_marked;
-    if (node->is_asked)
+    if (node->asked != ASKED_NOT)
         node->ctx.batch = question_skip;
 }
 
@@ -325,23 +325,10 @@ node_recover(struct node *node, struct err *err)
     return true;
 }
 
-static bool
-check_checkpoint(const struct graph *graph, struct err *err)
-{
-    for (size_t i = 0; i < graph->n_nodes; i++)
-        if (graph->nodes[i].op->flags & HDE_IMPURE && !delivery_answers_in_batch(graph->nodes[i].op))
-            return err_set(err, "HDE-R017",
-                           "node '%s' (%s) answers in event() or timer(): checkpoint: keeps the "
-                           "questions of impure operators that answer in batch() alone",
-                           graph->nodes[i].name, graph->nodes[i].op->name);
-    return true;
-}
-
 bool
 engine_takes(const struct engine *engine, const struct graph *graph, struct err *err)
 {
-    return check_replay(engine, graph, err) &&
-           (!engine->options.checkpoint || check_checkpoint(graph, err));
+    return check_replay(engine, graph, err);
 }
 
 static void

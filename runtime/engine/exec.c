@@ -187,25 +187,12 @@ captured(const struct capture *capture)
     return n;
 }
 
-/* What an impure operator has emitted goes to the sequencer and comes back with a tick (O9).
- * cause 0: it was not asked for it. */
 static void
-send_answer(struct node *node, uint64_t cause)
+send_direct(struct direct *direct)
 {
+    struct node *node = direct->node;
     struct engine *engine = node->engine;
-    struct direct *direct;
 
-    direct = xcalloc(1, sizeof *direct + node->capture.n * sizeof *direct->port);
-    direct->node = node;
-    direct->kind = DIRECT_ANSWER;
-    direct->n_ports = node->capture.n;
-    direct->cause = cause;
-    for (uint32_t i = 0; i < node->capture.n; i++) {
-        direct->port[i] = node->capture.port[i];
-        node->capture.port[i] = (struct hde_msgvec){0};
-    }
-    if (!node->is_asked)
-        node->answers_out++;
     if (node->actor->worker == engine->first)
         sequencer_answer(&engine->sequencer, direct);
     else
@@ -213,11 +200,75 @@ send_answer(struct node *node, uint64_t cause)
                     &(struct post){.node = node, .kind = POST_ANSWER, .data = direct});
 }
 
+void
+exec_answer(struct node *node, uint64_t cause, uint64_t question)
+{
+    struct direct *direct;
+
+    direct = xcalloc(1, sizeof *direct + node->capture.n * sizeof *direct->port);
+    direct->node = node;
+    direct->kind = DIRECT_ANSWER;
+    direct->n_ports = node->capture.n;
+    direct->cause = cause;
+    direct->question = question;
+    for (uint32_t i = 0; i < node->capture.n; i++) {
+        direct->port[i] = node->capture.port[i];
+        node->capture.port[i] = (struct hde_msgvec){0};
+    }
+    if (node->asked == ASKED_NOT)
+        node->answers_out++;
+    send_direct(direct);
+}
+
+void
+exec_ask_again(struct node *node)
+{
+    struct direct *direct = xcalloc(1, sizeof *direct);
+
+    direct->node = node;
+    direct->kind = DIRECT_ASK;
+    send_direct(direct);
+}
+
+static void
+refuse_answer(struct node *node)
+{
+    char text[2 * STATS_NAME + 128];
+
+    for (uint32_t i = 0; i < node->capture.n; i++)
+        msgvec_drop_all(&node->capture.port[i]);
+    snprintf(text, sizeof text,
+             "node '%s': %s has emitted messages that are no answer: hde_answer() says to which "
+             "question", node->def->name, node->def->op->name);
+    engine_fail(node->engine, "HDE-R160", text);
+}
+
+static void
+after_capture(struct node *node)
+{
+    if (!captured(&node->capture))
+        return;
+    if (node->asked == ASKED_EACH)
+        refuse_answer(node);
+    else
+        exec_answer(node, 0, 0);
+}
+
 static inline void
 after_call(struct node *node)
 {
-    if (unlikely(node->is_impure) && !node->is_asked && captured(&node->capture))
-        send_answer(node, 0);
+    if (unlikely(node->is_impure) && node->asked != ASKED_BY_TICK)
+        after_capture(node);
+}
+
+/* No answer comes to a message that is put aside. */
+static void
+answer_nothing(struct node *node, uint32_t i)
+{
+    uint64_t number = question_number(node, node->port, i), tick;
+
+    if (number && question_take(node, number, &tick))
+        exec_answer(node, tick, number);
 }
 
 /* Behind all calls of a tick. Without a log only what was answered is told. */
@@ -229,9 +280,9 @@ answer(struct actor *actor, struct node *node)
     if (node->engine->ingress && !ingress_is_new(node->engine, actor->tick))
         return; /* the log has it, or does not */
     if (node->engine->ingress || captured(&node->capture))
-        send_answer(node, actor->tick);
+        exec_answer(node, actor->tick, 0);
     else
-        question_close(node, actor->tick);
+        question_close(node, actor->tick, 0);
 }
 
 void
@@ -249,8 +300,8 @@ exec_event(struct node *node, const hde_event *event)
     ctx_scratch_reset(&node->ctx);
     node->ctx.outlets.port = outlets;
     retain_event(node);
-    if (node->capture.n && captured(&node->capture))
-        send_answer(node, 0);
+    if (node->capture.n)
+        after_capture(node);
     if (status == HDE_FAIL || status == HDE_REJECT)
         exec_verdict(node, status);
 }
@@ -286,9 +337,20 @@ fire(struct actor *actor, struct node *node)
     return true;
 }
 
+/* While a log is taken nobody is asked: timers of who answers later fire behind it. */
+static bool
+waits_for_log(const struct actor *actor)
+{
+    const struct engine *engine = actor->engine;
+
+    return engine->ingress && !ingress_is_new(engine, actor->tick);
+}
+
 static bool
 fire_up_to(struct actor *actor, struct node *node, int64_t limit_ns)
 {
+    if (unlikely(node->asked == ASKED_EACH) && waits_for_log(actor))
+        return true;
     while (node->event_timers.next_ns <= limit_ns && node->event_timers.n) {
         timers_pop(&node->event_timers, &node->firing);
         node->is_event_timer = true;
@@ -390,7 +452,7 @@ lend(struct actor *actor, struct node *node)
     STAT_ADD(node->stats->batches, 1);
     if (node->keeps)
         keep(node, vec);
-    if (unlikely(node->is_asked))
+    if (unlikely(node->asked != ASKED_NOT))
         question_note(node, actor->tick, vec);
     node->taken = vec;
     batch->port = node->port;
@@ -459,6 +521,8 @@ put_aside(struct actor *actor, struct node *node, uint32_t i, const char *code)
     const struct engine *engine = node->engine;
 
     STAT_ADD(node->stats->skips, 1);
+    if (node->asked == ASKED_EACH)
+        answer_nothing(node, i);
     dlq_put(node, code, node->port, actor->tick,
             node->keeps ? node->kept.item[i] : batch->msg[i]);
     batch->done = i + 1;
@@ -574,13 +638,13 @@ advance_watermark(struct node *node)
 static void
 settle_answer(struct node *node, const struct direct *direct)
 {
-    if (node->is_asked && direct->n_ports) {
-        question_close(node, direct->cause);
+    if (node->asked != ASKED_NOT && direct->n_ports) {
+        question_close(node, direct->cause, direct->question);
     } else if (!node->is_left_out) {
         node->answers_out--;
     } else if (!direct->n_ports) { /* the log has no more of them */
         question_free(node);
-        node->answers_out = 0;
+        node->answers_out = 0; /* and who has no questions */
     }
 }
 
@@ -702,7 +766,7 @@ run_node(struct actor *actor, struct node *node)
     node->seen_wm = WM_UNSEEN;
     if (unlikely(node->is_firing) && !fire(actor, node))
         return false;
-    if (unlikely(node->is_asked) && actor->direct && actor->direct->node == node &&
+    if (unlikely(node->asked != ASKED_NOT) && actor->direct && actor->direct->node == node &&
         actor->direct->kind == DIRECT_ASK)
         question_ask_again(node, actor->tick);
     advance_watermark(node);
@@ -715,7 +779,7 @@ run_node(struct actor *actor, struct node *node)
         take_back(node, node->taken);
         node->step = STEP_PORTS;
     }
-    if (unlikely(node->is_asked) && node->port == node->n_ports)
+    if (unlikely(node->asked == ASKED_BY_TICK) && node->port == node->n_ports)
         answer(actor, node);
     if (unlikely(node->event_timers.next_ns <= node->wm || node->wm == WM_END || actor->direct) &&
         !run_after(actor, node))

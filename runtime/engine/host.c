@@ -256,6 +256,18 @@ hde_source_watermark(hde_ctx *ctx, int64_t event_ns)
     ctx->host->source_watermark(ctx, event_ns);
 }
 
+uint64_t
+hde_question(hde_ctx *ctx, const hde_batch *batch, uint32_t i)
+{
+    return ctx->host->question ? ctx->host->question(ctx, batch, i) : 0;
+}
+
+bool
+hde_answer(hde_ctx *ctx, uint64_t question)
+{
+    return ctx->host->answer && ctx->host->answer(ctx, question);
+}
+
 /* ---- What went wrong ---------------------------------------------------------------------- */
 
 static bool

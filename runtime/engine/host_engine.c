@@ -2,6 +2,7 @@
  * host_engine - what operators may ask of the engine: the table behind hde_ctx. */
 #include "engine/ingress.h"
 #include "engine/parts.h"
+#include "engine/question.h"
 #include "engine/retain.h"
 #include "engine/run.h"
 
@@ -105,6 +106,29 @@ source_watermark(hde_ctx *ctx, int64_t event_ns)
         source->watermark_ns = event_ns;
 }
 
+static uint64_t
+question(hde_ctx *ctx, const hde_batch *batch, uint32_t i)
+{
+    const struct node *node = node_of(ctx);
+
+    return node->asked == ASKED_EACH ? question_number(node, batch->port, i) : 0;
+}
+
+static bool
+answer(hde_ctx *ctx, uint64_t number)
+{
+    struct node *node = node_of(ctx);
+    uint64_t tick;
+
+    if (node->asked == ASKED_EACH && question_take(node, number, &tick)) {
+        exec_answer(node, tick, number);
+        return true;
+    }
+    for (uint32_t i = 0; i < node->capture.n; i++)
+        msgvec_drop_all(&node->capture.port[i]);
+    return false;
+}
+
 static hde_counter *
 counter_open(hde_ctx *ctx, const char *name, const char *help)
 {
@@ -184,6 +208,8 @@ const struct host engine_host = {
     .post = post,
     .position = position,
     .source_watermark = source_watermark,
+    .question = question,
+    .answer = answer,
     .counter_open = counter_open,
     .stands = stands,
     .is_again = is_again,

@@ -645,6 +645,8 @@ ingress_direct(struct ingress *self, const struct direct *direct)
     } else {
         out.has_cause = direct->cause != 0;
         out.cause = direct->cause;
+        out.has_question = direct->question != 0;
+        out.question = direct->question;
         for (uint32_t p = 0; p < direct->n_ports; p++)
             add_messages(self, p, &direct->port[p]);
     }

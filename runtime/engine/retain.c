@@ -5,6 +5,7 @@
 #include "engine/epoch.h"
 #include "engine/ingress.h"
 #include "engine/isolate.h"
+#include "engine/question.h"
 #include "engine/swaps.h"
 
 #include <stdio.h>
@@ -434,6 +435,8 @@ renew(struct node *node)
     atomic_store(&node->ctx.log_level, HDE_ERROR);
     if (status == HDE_OK)
         status = feed(node);
+    if (status == HDE_OK)
+        question_renew(node);
     atomic_store(&node->ctx.log_level, level);
     node->ctx.outlets.port = outlets;
     node->is_ending = is_ending;
@@ -551,7 +554,10 @@ retain_batch(struct node *node)
         return status;
     }
     end = status == HDE_OK || batch->done > batch->n ? batch->n : batch->done;
-    note_batch(node, start, end);
+    if (node->asked == ASKED_EACH)
+        retain_event(node);
+    else
+        note_batch(node, start, end);
     keep_within_bounds(node);
     return status;
 }
@@ -573,6 +579,10 @@ retain_timer(struct node *node, bool is_event)
     if (must_restart(node, status)) {
         note_failure(node, false);
         take_back(node);
+        return status;
+    }
+    if (node->asked == ASKED_EACH) {
+        retain_event(node);
         return status;
     }
     call = note_call(node);

@@ -41,7 +41,8 @@ bool retain_read_log(struct engine *engine, struct err *err);
 hde_status retain_batch(struct node *node); /* node->in */
 hde_status retain_timer(struct node *node, bool is_event);
 hde_status retain_flush(struct node *node, uint64_t tick);
-/* After an event(), whose causes are not kept: the node saves. */
+/* After an event(), whose causes are not kept, and each call of a node that answers later, which is
+ * asked again what is open (question.h): the node saves. */
 void retain_event(struct node *node);
 
 /* Before a call of batch(): true if the message that is next is to be put aside, for the reason

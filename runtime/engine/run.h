@@ -117,9 +117,12 @@ struct node {
     struct hde_outlet *outlets; /* the graph's; ctx's are these, or capture's, or the probe's */
     struct probe *probe;    /* sees what it emits (probe.h); NULL: nobody does */
     struct capture capture; /* sources, impure */
-    uint32_t answers_out;   /* impure: answers on their way through the sequencer */
-    struct question *questions; /* answers_out of them, where it answers in batch() (question.h) */
-    bool is_asked;          /* impure, and answers in batch() alone */
+    /* impure: whether each answer has a question, and which (question.h) */
+    enum { ASKED_NOT, ASKED_BY_TICK, ASKED_EACH } asked;
+    bool wants_ask;         /* it has questions of an instance before it */
+    uint32_t answers_out;   /* open questions; ASKED_NOT: answers on their way through the sequencer */
+    struct question *questions; /* answers_out of them */
+    uint64_t n_asked;       /* so far: numbers of questions */
     struct timers clock_timers;
     struct hde_msgvec kept;     /* keeps: the messages of `taken` */
     struct give_up *decided; /* what a log that is taken again has given up */
@@ -141,6 +144,7 @@ struct direct {
     enum { DIRECT_TIMER, DIRECT_ANSWER, DIRECT_ASK } kind; /* ASK: what is open is asked again */
     struct timer timer;   /* TIMER */
     uint64_t cause;       /* ANSWER: the tick that asked; 0: none did */
+    uint64_t question;    /* ANSWER: the question; 0: all of that tick */
     uint32_t n_ports;     /* ANSWER */
     struct hde_msgvec port[]; /* ANSWER */
 };
@@ -448,6 +452,7 @@ struct engine {
     bool goes_on;            /* from an epoch, a log or a savepoint */
     bool is_recording;       /* entries are written */
     bool is_taking;          /* a log is taken again, and nothing else is done */
+    _Atomic uint32_t open_questions; /* of all nodes (question.h) */
     _Atomic bool workers_gone; /* engine_free(): no worker runs any more */
     _Atomic bool recovering; /* a log is taken first; then the sources go on */
     int64_t start_ns; /* wall clock at which nodes were opened; taking a log: that of its start */
@@ -518,6 +523,11 @@ bool exec_tick(struct actor *actor);
 void exec_account(struct actor *actor);
 /* Calls flush() of the sinks that have taken ticks; false: parked or failed. */
 bool exec_flush(struct actor *actor);
+/* Of an impure node: what is captured goes to the sequencer, which gives it a tick (O9). cause 0: it
+ * was not asked for it. */
+void exec_answer(struct node *node, uint64_t cause, uint64_t question);
+/* Its open questions are asked again, of the instance that it has now. */
+void exec_ask_again(struct node *node);
 /* event() of a node, with emissions captured or dropped. */
 void exec_event(struct node *node, const hde_event *event);
 /* What a status other than HDE_OK means where there is no message. True: go on. */

@@ -20,6 +20,7 @@
 #include "engine/feed.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
+#include "engine/question.h"
 #include "engine/savepoint.h"
 #include "engine/swaps.h"
 
@@ -188,6 +189,8 @@ live_sources(struct worker *worker)
     struct sequencer *self = worker->sequencer;
     bool moved = false;
 
+    if (unlikely(question_are_many(worker->engine)))
+        return false;
     /* each turn another one begins: a busy source starves nobody */
     for (uint32_t i = 0; i < self->n_sources; i++)
         moved |= live_source(worker, self->sources[(self->next_source + i) % self->n_sources]);
@@ -695,6 +698,26 @@ enter_change(struct worker *worker)
     return position != 0;
 }
 
+/* What impure nodes have not answered in the log: when they come to this tick it is known. */
+static void
+ask_again(struct worker *worker, bool all)
+{
+    const struct engine *engine = worker->engine;
+
+    for (uint32_t i = 0; i < engine->n_nodes; i++) {
+        struct node *node = engine->nodes[i];
+        struct direct *direct;
+
+        if (node->asked == ASKED_NOT || !(all || node->wants_ask))
+            continue;
+        node->wants_ask = false;
+        direct = xcalloc(1, sizeof *direct);
+        direct->node = node;
+        direct->kind = DIRECT_ASK;
+        sequencer_answer(worker->sequencer, direct);
+    }
+}
+
 /* The first entry of the new graph: whoever has nothing to wait for any more learns it by it. */
 static bool
 give_first(struct worker *worker)
@@ -702,6 +725,8 @@ give_first(struct worker *worker)
     if (!barrier_has_credit(worker) || !enter_change(worker))
         return false;
     run_barrier(worker, worker->sequencer->now_ns);
+    if (!is_in_log(worker->engine))
+        ask_again(worker, false);
     atomic_store(&worker->engine->cut, CUT_NONE);
     return true;
 }
@@ -821,7 +846,8 @@ take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry
     const uint32_t n = node->capture.n;
     struct direct *direct;
 
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER && node->is_left_out) {
+    if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER &&
+        (node->is_left_out || node->asked == ASKED_EACH)) { /* it fires behind the log */
         entry_tick(worker, entry);
         return true;
     }
@@ -841,6 +867,7 @@ take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry
         direct->kind = DIRECT_ANSWER;
         direct->n_ports = n;
         direct->cause = entry->cause;
+        direct->question = entry->question;
         if (!ingress_messages(entry, node->def->op->outputs, n, direct->port, err)) {
             for (uint32_t i = 0; i < n; i++)
                 msgvec_fini(&direct->port[i]);
@@ -1023,24 +1050,6 @@ end_log(struct worker *worker)
     return live_handovers(worker) || moved;
 }
 
-/* What impure nodes have not answered in the log: when they come to this tick it is known. */
-static void
-ask_again(struct worker *worker)
-{
-    const struct engine *engine = worker->engine;
-
-    for (uint32_t i = 0; i < engine->n_nodes; i++) {
-        struct direct *direct;
-
-        if (!engine->nodes[i]->is_asked)
-            continue;
-        direct = xcalloc(1, sizeof *direct);
-        direct->node = engine->nodes[i];
-        direct->kind = DIRECT_ASK;
-        sequencer_answer(worker->sequencer, direct);
-    }
-}
-
 /* The log has been taken: from here on new entries, in a start of their own. */
 static bool
 go_live(struct worker *worker)
@@ -1075,7 +1084,7 @@ go_live(struct worker *worker)
     }
     STAT_SET(engine->stats->recovery.taken, self->n_taken); /* before anybody sees that it ended */
     STAT_SET(engine->stats->recovery.ended_ns, clock_mono_ns());
-    ask_again(worker);
+    ask_again(worker, true);
     atomic_store(&engine->recovering, false);
     apply_wanted(engine);
     log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",

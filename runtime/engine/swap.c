@@ -2,6 +2,7 @@
 #include "engine/swap.h"
 #include "engine/isolate.h"
 #include "engine/last_words.h"
+#include "engine/question.h"
 #include "engine/retain.h"
 #include "engine/swaps.h"
 
@@ -511,6 +512,7 @@ exchange(struct swap *swap, struct instance **taken)
         node->source->lateness_ns = lateness_of(next->op, node->ctx.state);
     stats_set_build(node->stats, next->build_id);
     grant_wishes(node, next);
+    question_renew(node);
 }
 
 void

@@ -2,6 +2,7 @@
  * check - what is wrong with drafts that are right one by one: ports left open, keys that no
  * message has, the same edge twice. */
 #include "base/nearest.h"
+#include "graph/delivery.h"
 #include "graph/load.h"
 
 #include <stdlib.h>
@@ -211,6 +212,7 @@ check_isolated(struct loader *loader, const struct node_draft *node)
     const char *what = !op->inputs || !op->inputs->name ? "a source"
                        : op->event                      ? "an operator with event()"
                        : op->flags & HDE_VIEW           ? "a view"
+                       : op->flags & HDE_ANSWERS_LATER  ? "an operator that answers later"
                                                         : NULL;
 
     if (what && node->settings.isolate.is_on)
@@ -228,6 +230,22 @@ workers_of(const struct loader *loader, const struct node_draft *node)
     return own ? own : graph->workers;
 }
 
+/* An epoch has what was asked and not answered. */
+static void
+check_answers(struct loader *loader, const struct node_draft *node)
+{
+    const hde_operator *op = node->op;
+
+    if (!loader->graph->checkpoint.store || !(op->flags & HDE_IMPURE) || !op->outputs ||
+        !op->outputs->name || delivery_keeps_questions(op))
+        return;
+    diags_add(loader->diags, SEVERITY_ERROR, G_ANSWERS, node->place,
+              "node '%s' (%s) answers in event() or timer() and does not say to which question: it "
+              "cannot be under checkpoint:",
+              node->name, op->name);
+    diags_hint(loader->diags, "an operator that answers in batch(), or has HDE_ANSWERS_LATER, can");
+}
+
 void
 check_drafts(struct loader *loader, const struct instance *top)
 {
@@ -242,6 +260,7 @@ check_drafts(struct loader *loader, const struct instance *top)
         if (!node->op)
             continue;
         check_isolated(loader, node);
+        check_answers(loader, node);
         if (check_node_inputs(loader, node))
             check_use(loader, node);
     }

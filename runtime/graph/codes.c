@@ -307,6 +307,14 @@ static const struct code codes[] = {
      "record: {to: day.log, log: {segment: 1MiB}}\n"
      "checkpoint: {store: kept, log: {segment: 64MiB}}",
      "record: {to: day.log, log: {segment: 64MiB}}\ncheckpoint: {store: kept}"},
+    {G_ANSWERS, "an operator does not say what it answers",
+     "Under checkpoint: what an impure operator (its answers come from outside) was asked and has not "
+     "answered is kept, and asked again after a crash. This one answers in event() or timer() and does "
+     "not say to which question. Leave checkpoint: out, or take an operator that answers in batch() "
+     "(with HDE_BLOCKING it may take its time), or one that has HDE_ANSWERS_LATER and names its "
+     "questions by hde_answer() (hde/operator.h).",
+     "checkpoint: {every: 10s, store: kept}\nnodes: {ask: {op: test/impure}}",
+     "checkpoint: {every: 10s, store: kept}\nnodes: {ask: {op: test/later}}"},
 };
 
 enum { N_CODES = sizeof codes / sizeof *codes };

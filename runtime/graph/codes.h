@@ -94,6 +94,7 @@
 #define G_VIA_SETTINGS "HDE-G292"
 /* the ingress log */
 #define G_LOG_CLASH "HDE-G260"
+#define G_ANSWERS "HDE-G325"
 /* promises */
 #define G_DELIVERY "HDE-G220"
 

@@ -57,9 +57,9 @@ delivery_has_mark(const struct graph_node *node)
 }
 
 bool
-delivery_answers_in_batch(const hde_operator *op)
+delivery_keeps_questions(const hde_operator *op)
 {
-    return op->flags & HDE_IMPURE && !op->event && !op->timer;
+    return op->flags & HDE_IMPURE && (op->flags & HDE_ANSWERS_LATER || (!op->event && !op->timer));
 }
 
 /* ---- Hops --------------------------------------------------------------------------------- */
@@ -96,27 +96,18 @@ source_hop(const struct graph *graph, const struct graph_node *node, struct aren
     return hop;
 }
 
+/* What impure operators were asked is kept with the log, or the graph is refused (HDE-G325). */
 static struct hop
-node_hop(const struct graph *graph, const struct graph_node *node, struct arena *arena)
+node_hop(const struct graph_node *node, struct arena *arena)
 {
-    bool skips = node->on_error.action == ON_ERROR_SKIP || node->on_error.then == ON_ERROR_SKIP;
-    bool keeps = graph->checkpoint.store && delivery_answers_in_batch(node->op);
     struct hop hop = {.place = node->place};
 
-    if (node->op->flags & HDE_IMPURE && !keeps) {
-        hop.loses = hop.doubles = true;
-        hop.why = arena_printf(arena,
-                               "node '%s' (%s) asks outside: what was not answered yet is not "
-                               "kept, and may be asked twice",
-                               node->name, node->op->name);
-        hop.advice = "take an operator that answers in batch(), with checkpoint:";
-    } else if (skips) {
-        hop.loses = true;
-        hop.why = arena_printf(arena,
-                               "node '%s' puts messages aside that it fails on (on_error: skip)",
-                               node->name);
-        hop.advice = "on_error: stop, or {do: retry} without an end";
-    }
+    if (node->on_error.action != ON_ERROR_SKIP && node->on_error.then != ON_ERROR_SKIP)
+        return hop;
+    hop.loses = true;
+    hop.why = arena_printf(arena, "node '%s' puts messages aside that it fails on (on_error: skip)",
+                           node->name);
+    hop.advice = "on_error: stop, or {do: retry} without an end";
     return hop;
 }
 
@@ -253,7 +244,7 @@ prove(const struct graph *graph, size_t node, size_t last, enum delivery wanted,
         if (!is_on[n])
             continue;
         pass(out, &loses, &doubles, source_hop(graph, &graph->nodes[n], arena), wanted);
-        pass(out, &loses, &doubles, node_hop(graph, &graph->nodes[n], arena), wanted);
+        pass(out, &loses, &doubles, node_hop(&graph->nodes[n], arena), wanted);
         if (n != node)
             pass(out, &loses, &doubles, sink_hop(&graph->nodes[n], arena), wanted);
         for (size_t e = 0; e < graph->n_edges; e++)

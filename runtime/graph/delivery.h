@@ -19,9 +19,9 @@ bool delivery_is_sink(const struct graph_node *node);
 bool delivery_has_mark(const struct graph_node *node);
 /* Whether what it does outside cannot be taken back, so that it waits for the log. */
 bool delivery_waits(const struct graph_node *node);
-/* An impure operator with neither event() nor timer(): an answer belongs to the tick that asked, and
- * checkpoints keep what is not answered yet. */
-bool delivery_answers_in_batch(const hde_operator *op);
+/* An impure operator of which checkpoints keep what is not answered yet: its answers belong to the tick
+ * that asked (it has neither event() nor timer()), or it says to which question. */
+bool delivery_keeps_questions(const hde_operator *op);
 /* From all sources in front of a sink into it. */
 void delivery_prove(const struct graph *graph, size_t sink, struct arena *arena,
                     struct delivery_proof *out);

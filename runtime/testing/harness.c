@@ -22,6 +22,7 @@
 struct queue {
     struct hde_msgvec vec;
     uint32_t head; /* pulled so far */
+    uint32_t named; /* up to there it is an answer (HDE_ANSWERS_LATER) */
     struct hde_msgvec *target;
 };
 
@@ -78,6 +79,8 @@ struct hde_harness {
         struct posted *first, **last;
         bool closed;
     } posts;
+    uint64_t n_asked, *open; /* questions without an answer */
+    uint32_t n_open;
     struct named *counters;
     struct position *positions;
     int64_t source_watermark_ns;
@@ -281,6 +284,45 @@ host_health(const hde_ctx *ctx, hde_health *out)
     out->ready = harness_of(ctx)->is_open;
 }
 
+static uint64_t
+host_question(hde_ctx *ctx, const hde_batch *batch, uint32_t i)
+{
+    hde_harness *h = harness_of(ctx);
+
+    if (!(ctx->op->flags & HDE_ANSWERS_LATER) || ctx->in != batch || i >= batch->n)
+        misuse("%s: hde_question() is for a message of batch(), with HDE_ANSWERS_LATER",
+               ctx->op->name);
+    h->open = xrealloc(h->open, (h->n_open + 1) * sizeof *h->open);
+    return h->open[h->n_open++] = ++h->n_asked;
+}
+
+static bool
+close_question(hde_harness *h, uint64_t question)
+{
+    for (uint32_t i = 0; i < h->n_open; i++)
+        if (h->open[i] == question) {
+            h->open[i] = h->open[--h->n_open];
+            return true;
+        }
+    return false;
+}
+
+static bool
+host_answer(hde_ctx *ctx, uint64_t question)
+{
+    hde_harness *h = harness_of(ctx);
+    bool is_open = close_question(h, question);
+
+    for (uint32_t i = 0; i < ctx->outlets.n; i++) {
+        struct queue *queue = &h->queues[i];
+
+        while (!is_open && queue->vec.n > queue->named)
+            hde_msg_drop(queue->vec.item[--queue->vec.n]);
+        queue->named = queue->vec.n;
+    }
+    return is_open;
+}
+
 static const struct host harness_host = {
     .timer_at = host_timer_at,
     .timer_after = host_timer_after,
@@ -288,6 +330,8 @@ static const struct host harness_host = {
     .post = host_post,
     .position = host_position,
     .source_watermark = host_source_watermark,
+    .question = host_question,
+    .answer = host_answer,
     .counter_open = host_counter_open,
     .stands = host_stands,
     .is_again = host_is_again,
@@ -335,6 +379,9 @@ settle(hde_harness *h)
                        vec->item[j]->body->descriptor->name, h->ctx.op->outputs[i].name,
                        type->name);
         }
+        if (h->ctx.op->flags & HDE_ANSWERS_LATER && vec->n > h->queues[i].named)
+            misuse("%s emitted what is no answer: hde_answer() says to which question",
+                   h->ctx.op->name);
     }
 }
 
@@ -365,6 +412,7 @@ close_instance(hde_harness *h)
         h->ctx.op->close(&h->ctx, h->ctx.state);
     ctx_scratch_reset(&h->ctx);
     h->is_open = false;
+    h->n_open = 0; /* nobody knows any more */
     free(h->ctx.state);
     h->ctx.state = NULL;
     while (h->n_watched) { /* fails where the operator closed them, as it should */
@@ -490,6 +538,7 @@ hde_harness_close(hde_harness *h)
     close(h->epoll_fd);
     close(h->post_fd);
     free(h->watched);
+    free(h->open);
     free(h->event_timers.list);
     free(h->processing_timers.list);
     ctx_scratch_fini(&h->ctx);
@@ -620,7 +669,7 @@ hde_harness_pull(hde_harness *h, const char *port)
     struct queue *queue = &h->queues[find_port(h, h->ctx.op->outputs, "output", port)];
 
     if (queue->head == queue->vec.n) {
-        queue->head = queue->vec.n = 0;
+        queue->head = queue->named = queue->vec.n = 0;
         return NULL;
     }
     return queue->vec.item[queue->head++];
@@ -796,6 +845,12 @@ const char *
 hde_harness_said(const hde_harness *h)
 {
     return h->ctx.said->text;
+}
+
+uint32_t
+hde_harness_questions(const hde_harness *h)
+{
+    return h->n_open;
 }
 
 uint64_t

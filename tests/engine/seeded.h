@@ -63,7 +63,8 @@ struct spec {
     int64_t capacity[32], workers, every_ns;
     enum { DROPS_NONE, DROPS_LATEST, DROPS_OLDEST } drops; /* s0 -> newest -> late -> seen */
     bool is_cut; /* between s0 and newest */
-    bool asks, asks_apart; /* s0 -> asks -> answers */
+    enum { ASKS_NOT, ASKS, ASKS_LATER } asks; /* s0 -> asks -> answers */
+    bool asks_apart;
     bool reloads; /* folds have a build id, and go on as the build that the log names */
 };
 
@@ -77,7 +78,7 @@ struct engine *seeded_start(struct plan *plan, const struct engine_options *opti
 struct engine *seeded_start_kept(struct plan *plan, const struct spec *spec, struct steps *steps);
 /* Every message of every source has come out once, in order. */
 void assert_witness(const struct spec *spec, const struct store *store);
-/* What was asked outside was answered once, in order. */
+/* What was asked outside was answered once; where it is answered at once, in order. */
 void assert_answers(const struct spec *spec, const struct store *store);
 /* What came over an edge that drops came once, in order, and the newest came. */
 void assert_seen(const struct spec *spec, const struct store *store);

@@ -502,11 +502,11 @@ const struct bad_graph bad_graphs[] = {
           "nodes: {a: {op: test/rewinds}, f: {op: test/filter, on_error: skip}, "
           "@b: {op: test/marked}}\nedges: [a -> f, f -> b]\n",
      .says = "node 'f' puts messages aside"},
-    {"promised behind an operator that asks outside", "G220",
-     HEAD "checkpoint: {store: s}\ndelivery: effectively_once\n"
-          "nodes: {a: {op: test/rewinds}, f: {op: test/impure}, @b: {op: test/marked}}\n"
+    {"an operator that does not say what it answers, under a checkpoint", "G325",
+     HEAD "checkpoint: {store: s}\n"
+          "nodes: {a: {op: test/rewinds}, @f: {op: test/impure}, b: {op: test/marked}}\n"
           "edges: [a -> f, f -> b]\n",
-     .says = "node 'f' (test/impure) asks outside"},
+     .says = "node 'f' (test/impure) answers in event() or timer()"},
     {"promised of a sink without a mark", "G220",
      HEAD "checkpoint: {store: s}\n"
           "nodes: {a: {op: test/rewinds}, @b: {op: test/sink, delivery: effectively_once}}\n"

@@ -76,6 +76,8 @@ static const hde_operator operators[] = {
     {.name = "test/idle", .inputs = optional_in},
     {.name = "test/impure", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE,
      .event = fake_event},
+    {.name = "test/later", .inputs = sample_in, .outputs = sample_out,
+     .flags = HDE_IMPURE | HDE_ANSWERS_LATER, .event = fake_event},
     {.name = "test/asks", .inputs = sample_in, .outputs = sample_out, .flags = HDE_IMPURE},
     {.name = "test/join", .inputs = two_in, .outputs = sample_out},
     {.name = "test/marked", .inputs = sample_in, .mark = fake_mark},

@@ -179,6 +179,25 @@ descriptors_and_posts_of_other_threads_are_served(void **state)
     hde_harness_close(h);
 }
 
+static void
+questions_are_answered_later_and_once(void **state)
+{
+    hde_harness *h = hde_harness_open("test/later", NULL);
+
+    hde_harness_push(h, "in", sample(h, 1));
+    hde_harness_push(h, "in", sample(h, 2));
+    assert_int_equal(hde_harness_questions(h), 2);
+    assert_null(hde_harness_pull(h, "out"));
+    assert_true(hde_harness_wait(h, 10000));
+    assert_int_equal(hde_harness_questions(h), 1);
+    assert_true(hde_harness_wait(h, 10000));
+    assert_int_equal(hde_harness_questions(h), 0);
+    assert_true(pulled(h) == 1);
+    assert_true(pulled(h) == 2);
+    assert_null(hde_harness_pull(h, "out")); /* no second answer to the first */
+    hde_harness_close(h);
+}
+
 static int
 fini(void **state)
 {
@@ -200,6 +219,7 @@ main(void)
         cmocka_unit_test(state_and_timers_survive_a_reload),
         cmocka_unit_test(a_source_is_polled_seeks_and_tells_its_position),
         cmocka_unit_test(descriptors_and_posts_of_other_threads_are_served),
+        cmocka_unit_test(questions_are_answered_later_and_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, fini);

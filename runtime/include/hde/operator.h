@@ -189,6 +189,16 @@ void hde_position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t si
  * far less the parameter `lateness`, if the source has one. */
 void hde_source_watermark(hde_ctx *ctx, int64_t event_ns);
 
+/* Impure operators that answer later (HDE_ANSWERS_LATER): each message of a batch is a question with
+ * a number of its own, and has one answer, which may have no messages. In batch(): that of msg[i],
+ * never 0. Numbers are this instance's: after a start, a restart or a reload the runtime gives what
+ * is not answered to batch() again, under the same number. */
+uint64_t hde_question(hde_ctx *ctx, const hde_batch *batch, uint32_t i);
+/* In batch(), event() or timer(): what this call has emitted so far, since hde_answer() before, is the
+ * answer. False: the question has one already, or another instance was asked it; what was emitted
+ * goes nowhere. A call that ends with messages that are no answer has failed (HDE-R160). */
+bool hde_answer(hde_ctx *ctx, uint64_t question);
+
 /* ---- Say what went wrong ------------------------------------------------------------------
  * event is a stable dotted id ("dhan.http-status"). The last three log, count, and return the
  * status to return. Secrets never go in. */
@@ -281,6 +291,7 @@ typedef enum hde_operator_flags {
     HDE_LIVE_ONLY = 32,        /* refused by replay: it talks to a live service */
     HDE_KEYED_STATE = 64,      /* its state can be split by key: load() adds, see there */
     HDE_AT_MOST_ONCE = 128,    /* sink: lets go of what nobody takes now; gets nothing twice */
+    HDE_ANSWERS_LATER = 256,   /* impure, and answers by hde_answer() alone */
 } hde_operator_flags;
 
 /* Only what an operator needs is set; every function may be NULL, but a node with inputs has

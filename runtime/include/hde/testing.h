@@ -48,6 +48,8 @@ bool hde_harness_reload(hde_harness *h);
 void hde_harness_keep(hde_harness *h, bool keeps);
 /* The text of the last reject, retry, fail: "event: text", or "". */
 const char *hde_harness_said(const hde_harness *h);
+/* Of an operator with HDE_ANSWERS_LATER: without an answer yet, of this instance. */
+uint32_t hde_harness_questions(const hde_harness *h);
 uint64_t hde_harness_counter(const hde_harness *h, const char *name);
 /* What the operator says of the world; *text (may be NULL) is lent until it says something else. */
 hde_standing hde_harness_standing(const hde_harness *h, const char **text);

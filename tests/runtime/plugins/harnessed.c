@@ -249,4 +249,66 @@ static const hde_operator source = {
     .close = pipe_close,
 };
 
-HDE_PLUGIN(&sum, &source);
+/* ---- test/later: answers the oldest question at each post --------------------- */
+
+struct later {
+    uint64_t question[8], given;
+    hde_msg *msg[8];
+    uint32_t n;
+};
+
+static hde_status
+later_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    struct later *self = state;
+
+    for (; batch->done < batch->n; batch->done++) {
+        if (self->n == 8)
+            return HDE_RETRY;
+        self->question[self->n] = hde_question(ctx, batch, batch->done);
+        self->msg[self->n++] = hde_take(batch, batch->done);
+        hde_post(ctx, 0, NULL);
+    }
+    return HDE_OK;
+}
+
+static hde_status
+later_event(hde_ctx *ctx, void *state, const hde_event *event)
+{
+    struct later *self = state;
+
+    if (!self->n)
+        return HDE_OK;
+    hde_forward(ctx, 0, self->msg[0]); /* of no question: goes nowhere */
+    hde_answer(ctx, self->given);
+    hde_emit(ctx, 0, self->msg[0]);
+    self->given = self->question[0];
+    self->n--;
+    memmove(self->question, self->question + 1, self->n * sizeof *self->question);
+    memmove(self->msg, self->msg + 1, self->n * sizeof *self->msg);
+    return hde_answer(ctx, self->given) ? HDE_OK : HDE_FAIL;
+}
+
+static void
+later_close(hde_ctx *ctx, void *state)
+{
+    struct later *self = state;
+
+    while (self->n)
+        hde_msg_drop(self->msg[--self->n]);
+}
+
+static const hde_operator later = {
+    .size = sizeof(hde_operator),
+    .flags = HDE_IMPURE | HDE_ANSWERS_LATER,
+    .name = "test/later",
+    .summary = "answers later",
+    .inputs = samples_in,
+    .outputs = samples_out,
+    .state_size = sizeof(struct later),
+    .batch = later_batch,
+    .event = later_event,
+    .close = later_close,
+};
+
+HDE_PLUGIN(&sum, &source, &later);
