@@ -35,7 +35,9 @@ has out "equal: "
 
 # damage in front of the tail is another matter
 cp -r kept/log damaged
-printf '\377' | dd of="damaged/$(basename "$last")" bs=1 seek=$((bytes / 2)) conv=notrunc 2>/dev/null
+was=$(od -An -tu1 -j $((bytes / 2)) -N 1 "$last") # another byte than that
+printf "\\x$(printf '%02x' $((was ^ 255)))" |
+  dd of="damaged/$(basename "$last")" bs=1 seek=$((bytes / 2)) conv=notrunc 2>/dev/null
 expect 1 hde log verify damaged
 has out "damage: HDE-L"
 
