@@ -3,6 +3,7 @@
 
 #include "engine/codes.h"
 #include "graph/codes.h"
+#include "net/codes.h"
 #include "plugin/codes.h"
 #include "seglog/codes.h"
 
@@ -128,6 +129,8 @@ cmd_code_at(size_t i)
         code = in_list(store_codes, &i);
     if (!code)
         code = in_list(kafka_codes, &i);
+    if (!code)
+        code = in_list(net_codes, &i);
     if (!code && i < N_COMMAND_CODES)
         code = &command_codes[i];
     return code;

@@ -10,6 +10,7 @@
 #include "link/frame.h"
 
 #include "base/arena.h"
+#include "link/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,6 @@ enum number { /* of the fields of hde.Frame and hde.FrameMessage */
     FIELDS,
     PORT = 1, TYPE, EVENT, BODY
 };
-enum wire { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 #define F(field) (1u << (field))
 #define EVERY (F(VERSION) | F(KIND) | F(EDGE))
@@ -42,12 +42,14 @@ static const struct {
     {"barrier", BATCH},
     {"marker", SEQUENCE | F(PAYLOAD)},
     {"end", SEQUENCE},
-    {"hello", F(TICK) | F(INDEX) | F(SCHEMA) | F(PAYLOAD)},
+    {"hello", F(TICK) | F(INDEX) | F(SCHEMA) | CREDIT},
     {"ask", F(TICK)},
     {"ack", F(TICK) | F(INDEX)},
     {"gone", F(PAYLOAD)},
     {"call", REQUEST},
     {"answer", F(NUMBER) | F(PAYLOAD) | F(COUNT)},
+    [HDE__FRAME_KIND__FRAME_KIND_REQUEST] = {"request", F(NUMBER) | F(PAYLOAD)},
+    [HDE__FRAME_KIND__FRAME_KIND_REPLY] = {"reply", F(NUMBER) | F(PAYLOAD)},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -57,7 +59,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 #define ANY64 UINT64_MAX
 static const struct {
     const char *name;
-    enum wire wire;
+    enum wire_type wire;
     size_t at, size;
     uint64_t most;
 } fields[FIELDS] = {
@@ -110,7 +112,9 @@ fields_of(const struct frame *frame)
 const char *
 frame_kind_name(Hde__FrameKind kind)
 {
-    return kinds[(unsigned)kind < KINDS ? (unsigned)kind : 0].name;
+    const char *name = kinds[(unsigned)kind < KINDS ? (unsigned)kind : 0].name;
+
+    return name ? name : kinds[0].name;
 }
 
 /* ---- Making one --------------------------------------------------------------------------- */
@@ -161,57 +165,20 @@ frame_type(const ProtobufCMessageDescriptor *const *types, const ProtobufCMessag
 /* ---- Writing ------------------------------------------------------------------------------ */
 
 static size_t
-varint_size(uint64_t value)
-{
-    size_t size = 1;
-
-    while (value >>= 7)
-        size++;
-    return size;
-}
-
-static uint8_t *
-put_varint(uint8_t *at, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *at++ = (uint8_t)(value | 0x80);
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-static size_t
-item_size(enum wire wire, uint64_t value)
-{
-    return 1 + (wire == FIXED64 ? 8 : varint_size(value)) + (wire == BYTES ? value : 0);
-}
-
-/* Of BYTES only the length: the bytes follow. */
-static uint8_t *
-put_item(uint8_t *at, unsigned field, enum wire wire, uint64_t value)
-{
-    *at++ = (uint8_t)(field << 3 | wire);
-    if (wire != FIXED64)
-        return put_varint(at, value);
-    for (int i = 0; i < 8; i++)
-        *at++ = (uint8_t)(value >> 8 * i);
-    return at;
-}
-
-static size_t
 message_size(const struct frame_message *message)
 {
-    return item_size(VARINT, message->port) + item_size(VARINT, message->type) +
-           item_size(FIXED64, 0) + item_size(BYTES, message->size);
+    return wire_item_size(VARINT, message->port) + wire_item_size(VARINT, message->type) +
+           wire_item_size(FIXED64, 0) + wire_item_size(BYTES, message->size);
 }
 
 static uint8_t *
 put_message(uint8_t *at, const struct frame_message *message)
 {
-    at = put_item(at, MESSAGES, BYTES, message_size(message));
-    at = put_item(at, PORT, VARINT, message->port);
-    at = put_item(at, TYPE, VARINT, message->type);
-    at = put_item(at, EVENT, FIXED64, (uint64_t)message->event_ns);
-    at = put_item(at, BODY, BYTES, message->size);
+    at = wire_put_item(at, MESSAGES, BYTES, message_size(message));
+    at = wire_put_item(at, PORT, VARINT, message->port);
+    at = wire_put_item(at, TYPE, VARINT, message->type);
+    at = wire_put_item(at, EVENT, FIXED64, (uint64_t)message->event_ns);
+    at = wire_put_item(at, BODY, BYTES, message->size);
     if (message->body)
         protobuf_c_message_pack(message->body, at);
     else if (message->size)
@@ -228,13 +195,13 @@ frame_size(struct frame *frame)
     frame->count = frame->n;
     for (unsigned i = VERSION; i < MESSAGES; i++)
         if (wanted & F(i))
-            size += item_size(fields[i].wire, value_of(frame, i));
+            size += wire_item_size(fields[i].wire, value_of(frame, i));
     for (uint32_t i = 0; i < frame->n; i++) {
         struct frame_message *message = &frame->message[i];
 
         if (message->body)
             message->size = protobuf_c_message_get_packed_size(message->body);
-        size += item_size(BYTES, message_size(message));
+        size += wire_item_size(BYTES, message_size(message));
     }
     return size;
 }
@@ -246,7 +213,7 @@ frame_write(const struct frame *frame, uint8_t *out)
 
     for (unsigned i = VERSION; i < MESSAGES; i++)
         if (wanted & F(i)) {
-            out = put_item(out, i, fields[i].wire, value_of(frame, i));
+            out = wire_put_item(out, i, fields[i].wire, value_of(frame, i));
             if (fields[i].wire == BYTES && frame->payload_size) {
                 memcpy(out, frame->payload, frame->payload_size);
                 out += frame->payload_size;
@@ -258,77 +225,16 @@ frame_write(const struct frame *frame, uint8_t *out)
 
 /* ---- Reading ------------------------------------------------------------------------------ */
 
-struct cursor {
-    const uint8_t *at, *end;
-};
-
-/* Of at most `most` bytes: tags and lengths have 5, values 10. */
 static bool
-get_varint(struct cursor *in, unsigned most, uint64_t *value)
+get_message(const struct wire_item *item, struct frame_message *out)
 {
-    *value = 0;
-    for (unsigned i = 0; i < most && in->at < in->end; i++) {
-        uint8_t byte = *in->at++;
-
-        *value |= (uint64_t)(byte & 0x7f) << 7 * i;
-        if (!(byte & 0x80))
-            return i < 9 || byte <= 1;
-    }
-    return false;
-}
-
-/* One field: its number, and its value or what it holds. */
-struct item {
-    uint64_t field;
-    enum wire wire;
-    uint64_t value;
-    const uint8_t *bytes;
-    size_t size;
-};
-
-static bool
-get_item(struct cursor *in, struct item *out)
-{
-    size_t left;
-    uint64_t tag;
-
-    if (!get_varint(in, 5, &tag) || tag >> 3 == 0 || tag >> 32)
-        return false;
-    out->field = tag >> 3;
-    out->wire = (enum wire)(tag & 7);
-    out->bytes = in->at;
-    out->size = out->wire == FIXED64 ? 8 : 4;
-    out->value = 0;
-    if (out->wire == VARINT)
-        return get_varint(in, 10, &out->value);
-    if (out->wire == BYTES) {
-        if (!get_varint(in, 5, &out->value))
-            return false;
-        out->bytes = in->at;
-        out->size = out->value;
-    } else if (out->wire != FIXED64 && out->wire != FIXED32) {
-        return false; /* groups: nobody writes them */
-    }
-    left = (size_t)(in->end - in->at);
-    if (out->size > left)
-        return false;
-    if (out->wire != BYTES)
-        for (size_t i = 0; i < out->size; i++)
-            out->value |= (uint64_t)in->at[i] << 8 * i;
-    in->at += out->size;
-    return true;
-}
-
-static bool
-get_message(const struct item *item, struct frame_message *out)
-{
-    struct cursor in = {item->bytes, item->bytes + item->size};
-    struct item field;
+    struct wire in = {item->bytes, item->bytes + item->size};
+    struct wire_item field;
     unsigned seen = 0;
 
     *out = (struct frame_message){0};
     while (in.at < in.end) {
-        if (!get_item(&in, &field))
+        if (!wire_get_item(&in, &field))
             return false;
         if (field.field > BODY)
             continue;
@@ -351,7 +257,7 @@ get_message(const struct item *item, struct frame_message *out)
 }
 
 static bool
-set_field(struct frame *frame, const struct item *item)
+set_field(struct frame *frame, const struct wire_item *item)
 {
     uint64_t value = item->wire == BYTES ? item->size : item->value;
 
@@ -375,7 +281,7 @@ check_fields(struct frame *frame, uint32_t seen, struct err *err)
     if (lacking)
         return err_set(err, "HDE-R007", "a frame cannot be read: kind '%s' without '%s'",
                        frame_kind_name(frame->kind), fields[__builtin_ctz(lacking)].name);
-    if (!frame->kind || (frame->n && !(wanted & F(COUNT))))
+    if (!kinds[frame->kind].fields || (frame->n && !(wanted & F(COUNT))))
         return err_set(err, "HDE-R007", "a frame cannot be read: kind '%s' with messages",
                        frame_kind_name(frame->kind));
     for (unsigned i = VERSION; i < MESSAGES; i++)
@@ -389,15 +295,15 @@ check_fields(struct frame *frame, uint32_t seen, struct err *err)
 bool
 frame_read(struct frame *frame, const uint8_t *bytes, size_t size, struct err *err)
 {
-    struct cursor in = {bytes, bytes + size};
+    struct wire in = {bytes, bytes + size};
     uint32_t seen = 0;
-    struct item item;
+    struct wire_item item;
 
     frame_begin(frame, HDE__FRAME_KIND__FRAME_KIND_UNSPECIFIED, 0);
     if (size > FRAME_BYTES_MAX)
         return err_set(err, "HDE-R007", "a frame cannot be read: it has %zu bytes", size);
     while (in.at < in.end) {
-        if (!get_item(&in, &item))
+        if (!wire_get_item(&in, &item))
             return err_set(err, "HDE-R007", "a frame cannot be read: its bytes are no hde.Frame");
         if (item.field >= FIELDS)
             continue;

@@ -16,6 +16,8 @@
  *      the state the sender makes those frames again.
  *  (6) Nothing from behind a marker is taken before the marker is taken away.
  *      [test_nothing_behind_a_marker_is_taken]
+ *  (7) A receiver that seeks again gets what it asks for again, as long as it is not covered.
+ *      [test_a_receiver_that_seeks_again_gets_the_same]
  *
  *      frame --put--> memory or journal --take--> taken --cover--> gone */
 #include "link/link.h"
@@ -70,6 +72,9 @@ struct link {
     struct bell_state bells[2];
     void (*ask)(void *arg);
     void *ask_arg;
+    struct link_far far;   /* set before there are threads */
+    uint64_t first_new;    /* first tick that was put and was not taken from the sender's log */
+    struct err broken;     /* by link_break() */
 
     /* the sender's own */
     uint64_t last, said_key; /* last: written with the lock held */
@@ -187,6 +192,12 @@ link_heard(struct link *self, enum link_end end)
     pthread_mutex_lock(&self->lock);
     self->bells[end].has_rung = false;
     pthread_mutex_unlock(&self->lock);
+}
+
+void
+link_lead_to(struct link *self, const struct link_far *far)
+{
+    self->far = *far;
 }
 
 void
@@ -381,7 +392,7 @@ link_new(const struct link_config *config, struct err *err)
     self->schema = frame_schema(config->types);
     self->watermark_ns = WM_NONE;
     pthread_mutex_init(&self->lock, NULL);
-    if (open_journal(self, err)) {
+    if (!config->journal || open_journal(self, err)) {
         show_kept(self);
         return self;
     }
@@ -408,6 +419,12 @@ link_free(struct link *self)
     free(self->item);
     free(self->packed);
     free(self);
+}
+
+struct link_capacity
+link_capacity(const struct link *self)
+{
+    return (struct link_capacity){self->config.capacity_messages, self->config.capacity_bytes};
 }
 
 /* ---- Put ---------------------------------------------------------------------------------- */
@@ -531,7 +548,7 @@ note_behind(struct link *self)
 }
 
 static bool
-check_new(struct link *self, uint64_t tick, struct err *err)
+check_new(const struct link *self, uint64_t tick, struct err *err)
 {
     return tick > self->have ||
            err_set(err, "HDE-R071",
@@ -540,11 +557,19 @@ check_new(struct link *self, uint64_t tick, struct err *err)
                    self->config.name, self->have, tick);
 }
 
+/* With the lock held. */
+static void
+note_put(struct link *self, const struct record *record)
+{
+    self->last = record->tick;
+    self->watermark_ns = record->watermark_ns;
+}
+
 enum link_put
 link_put(struct link *self, const struct record *record, hde_msg *const *msg, bool is_new,
          struct err *err)
 {
-    bool fits, is_full, was_empty, is_wrong;
+    bool fits, is_full, was_empty, is_wrong, is_covered;
     uint64_t position = 0;
     size_t size = 0;
 
@@ -554,9 +579,16 @@ link_put(struct link *self, const struct record *record, hde_msg *const *msg, bo
     fits = fits_in_memory(self, record);
     is_full = self->journal_bytes >= (uint64_t)self->config.journal_bytes;
     is_wrong = is_new && !check_new(self, record->tick, err);
+    is_covered = record->tick <= self->covered; /* a sender that makes its frames again */
+    if (is_covered && !is_wrong)
+        note_put(self, record);
+    if (is_new && !self->first_new)
+        self->first_new = record->tick;
     pthread_mutex_unlock(&self->lock);
-    if (is_wrong)
-        return LINK_BROKEN;
+    if (is_wrong || is_covered)
+        return is_wrong ? LINK_BROKEN : LINK_PUT;
+    if (!fits && !self->log)
+        return wait_for_room(self, "as much as it may hold waits for its receiver");
     if (!fits || self->config.writes_all) {
         if (is_full)
             return wait_for_room(self, "the journal holds as much as it may");
@@ -573,8 +605,7 @@ link_put(struct link *self, const struct record *record, hde_msg *const *msg, bo
         keep_in_memory(self, record, msg, position, size);
     else
         add_to_run(self, record->tick, position, record->n, size);
-    self->last = record->tick;
-    self->watermark_ns = record->watermark_ns;
+    note_put(self, record);
     count_put(self, record, was_empty);
     note_behind(self);
     show_kept(self);
@@ -621,16 +652,58 @@ skip_taken(struct link *self)
     }
 }
 
+/* With the lock held: (7). */
+static void
+untake(struct link *self, struct item *item)
+{
+    STAT_ADD(self->config.stats->done_messages, -item->taken);
+    item->taken = 0;
+}
+
+static void
+go_back(struct link *self, uint64_t tick)
+{
+    if (self->next < self->n && tick < self->have)
+        untake(self, item_at(self, self->next));
+    while (self->next && item_at(self, self->next - 1)->last_tick > tick) {
+        struct item *item = item_at(self, --self->next);
+
+        untake(self, item);
+        self->taken_units -= item->units;
+        self->taken_bytes -= item->bytes;
+    }
+    self->read_next = 0;
+}
+
+/* With the lock held: where a sender whose store is gone has begun anew, before it knew of the
+ * receiver's position. */
+static bool
+check_place(const struct link *self, uint64_t tick, struct err *err)
+{
+    return self->is_placed || !self->first_new || tick < self->first_new ||
+           err_set(err, "HDE-R071",
+                   "edge '%s': its receiver has tick %" PRIu64 ", and the sender has begun at "
+                   "%" PRIu64 ": the sender's checkpoints are older than the receiver's, or gone",
+                   self->config.name, tick, self->first_new);
+}
+
 bool
 link_seek(struct link *self, uint64_t tick, struct err *err)
 {
-    bool ok;
+    bool ok, fits;
 
     pthread_mutex_lock(&self->lock);
     ok = tick >= self->covered && (tick || !self->begins_late);
+    fits = check_place(self, tick, err);
+    go_back(self, tick);
     self->have = tick;
     self->is_placed = true;
+    self->has_asked = false;
     pthread_mutex_unlock(&self->lock);
+    if (ok && fits && self->far.sought)
+        self->far.sought(self->far.arg, tick);
+    if (!fits)
+        return false;
     return ok || err_set(err, "HDE-R070",
                          "edge '%s': frames behind tick %" PRIu64 " are asked for, and the sender "
                          "keeps them only behind tick %" PRIu64
@@ -658,6 +731,7 @@ release(struct link *self, uint64_t tick)
         pthread_mutex_lock(&self->lock);
         if (tick > self->covered)
             self->covered = tick;
+        skip_taken(self); /* frames that a sender has made again may lie there unseen */
         while (n < 64 && self->next && item_at(self, 0)->last_tick <= self->covered)
             gone[n++] = pop_item(self);
         self->has_asked = false;
@@ -669,13 +743,28 @@ release(struct link *self, uint64_t tick)
         for (size_t i = 0; i < n; i++)
             forget(&gone[i]);
     } while (n == 64);
-    seglog_need(self->log, needed);
+    if (self->log)
+        seglog_need(self->log, needed);
 }
 
 void
 link_cover(struct link *self, uint64_t tick)
 {
-    release(self, tick);
+    if (self->far.covered)
+        self->far.covered(self->far.arg, tick);
+    else
+        release(self, tick);
+}
+
+uint64_t
+link_covered(struct link *self)
+{
+    uint64_t covered;
+
+    pthread_mutex_lock(&self->lock);
+    covered = self->covered;
+    pthread_mutex_unlock(&self->lock);
+    return covered;
 }
 
 static enum link_take
@@ -717,8 +806,19 @@ read_frame(struct link *self, const struct item *item, uint64_t have, uint64_t c
     return unpack_messages(self, record, to, err) ? LINK_FRAME : LINK_DAMAGED;
 }
 
-/* With the lock held: the frame was taken; true: an epoch is wanted. */
+/* With the lock held: half of what is kept in memory was taken, and nobody was asked. */
 static bool
+wants_epoch(struct link *self)
+{
+    if (!self->config.is_kept || self->has_asked || !self->ask ||
+        (2 * self->taken_units < (uint64_t)self->config.capacity_messages &&
+         2 * self->taken_bytes < (uint64_t)self->config.capacity_bytes))
+        return false;
+    self->has_asked = true;
+    return true;
+}
+
+static void
 note_taken(struct link *self, const struct record *record)
 {
     struct item *item = item_at(self, self->next);
@@ -734,12 +834,6 @@ note_taken(struct link *self, const struct record *record)
         log_line(LEVEL_INFO, self->config.graph, self->config.name, "link.caught-up",
                  "all that waited was taken");
     }
-    if (!self->config.is_kept || self->has_asked ||
-        (2 * self->taken_units < (uint64_t)self->config.capacity_messages &&
-         2 * self->taken_bytes < (uint64_t)self->config.capacity_bytes))
-        return false;
-    self->has_asked = true;
-    return self->ask != NULL;
 }
 
 /* With the lock held. */
@@ -777,6 +871,8 @@ link_drop_marker(struct link *self)
     self->has_marker = false;
     ring_bell(self, LINK_RECEIVER);
     pthread_mutex_unlock(&self->lock);
+    if (self->far.passed)
+        self->far.passed(self->far.arg);
 }
 
 enum link_take
@@ -785,7 +881,7 @@ link_take(struct link *self, struct record *record, struct hde_msgvec *to, struc
     enum link_take result = LINK_EMPTY;
     struct item item = {0};
     uint64_t have, covered;
-    bool asks = false;
+    bool asks;
 
     if (!self->is_placed && !link_seek(self, 0, err)) /* it has nothing from before */
         return LINK_DAMAGED;
@@ -793,7 +889,11 @@ link_take(struct link *self, struct record *record, struct hde_msgvec *to, struc
     skip_taken(self);
     have = self->have;
     covered = self->covered;
-    if (self->next < self->n && !is_at_marker(self)) {
+    asks = wants_epoch(self);
+    if (err_is_set(&self->broken)) {
+        *err = self->broken;
+        result = LINK_DAMAGED;
+    } else if (self->next < self->n && !is_at_marker(self)) {
         item = *item_at(self, self->next);
         result = LINK_FRAME;
     }
@@ -803,17 +903,22 @@ link_take(struct link *self, struct record *record, struct hde_msgvec *to, struc
             msgvec_push(to, hde_msg_keep(item.vec.item[i]));
     }
     pthread_mutex_unlock(&self->lock);
+    if (asks)
+        self->ask(self->ask_arg);
     if (result == LINK_FRAME && !item.in_memory)
         result = read_frame(self, &item, have, covered, record, to, err);
     if (result != LINK_FRAME)
         return result;
     pthread_mutex_lock(&self->lock);
-    asks = note_taken(self, record);
+    note_taken(self, record);
+    asks = wants_epoch(self);
     pthread_mutex_unlock(&self->lock);
     if (asks)
         self->ask(self->ask_arg);
     if (!self->config.is_kept)
         release(self, record->tick);
+    if (self->far.taken)
+        self->far.taken(self->far.arg, record);
     return LINK_FRAME;
 }
 
@@ -834,8 +939,10 @@ link_may_give(struct link *self)
 bool
 link_is_durable(struct link *self)
 {
-    uint64_t last = seglog_last(self->log);
+    uint64_t last = self->log ? seglog_last(self->log) : 0;
 
+    if (!self->log)
+        return true; /* all of it is in the saved state */
     seglog_want(self->log, last);
     return seglog_durable(self->log) >= last;
 }
@@ -944,4 +1051,38 @@ link_load(struct link *self, const Hde__LinkState *state, struct err *err)
     self->covered = state->covered;
     show_kept(self);
     return true;
+}
+
+/* ---- From another host -------------------------------------------------------------------- */
+
+void
+link_ask(struct link *self)
+{
+    void (*ask)(void *arg);
+    void *arg;
+
+    pthread_mutex_lock(&self->lock);
+    ask = self->ask;
+    arg = self->ask_arg;
+    pthread_mutex_unlock(&self->lock);
+    if (ask)
+        ask(arg);
+}
+
+void
+link_break(struct link *self, const struct err *why)
+{
+    pthread_mutex_lock(&self->lock);
+    self->broken = *why;
+    self->bells[LINK_RECEIVER].has_rung = false;
+    ring_bell(self, LINK_RECEIVER);
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+link_begin_again(struct link *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->last = self->have = self->covered = 0;
+    pthread_mutex_unlock(&self->lock);
 }

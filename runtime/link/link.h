@@ -8,8 +8,8 @@
  * link_cover() says that an epoch of the receiver has them, or, where there are no epochs, until
  * they are taken.
  *
- * link/ends.h has the two operators that put and take in one process. Whatever carries frames to
- * another process takes their place at one end. */
+ * link/ends.h has the two operators that put and take in one process. Between hosts there is a link
+ * at each end, and net/net.h takes from the one and puts into the other. */
 #ifndef LINK_LINK_H
 #define LINK_LINK_H
 
@@ -23,7 +23,7 @@ struct link_config {
     const char *name, *graph;                       /* of the edge; for log lines */
     const ProtobufCMessageDescriptor *const *types; /* that it carries, ended by NULL */
     int64_t capacity_messages, capacity_bytes;
-    const char *journal; /* folder */
+    const char *journal; /* folder; NULL: none, what does not fit in memory waits */
     int64_t journal_bytes;
     bool writes_all;          /* durable: journal; otherwise only what does not fit in memory */
     bool is_kept;             /* until an epoch covers it */
@@ -33,6 +33,11 @@ struct link_config {
 /* Opens the journal. NULL with err (HDE-L...). */
 struct link *link_new(const struct link_config *config, struct err *err);
 void link_free(struct link *link);
+
+struct link_capacity {
+    int64_t messages, bytes;
+};
+struct link_capacity link_capacity(const struct link *link);
 
 /* ---- The sender --------------------------------------------------------------------------- */
 
@@ -58,13 +63,15 @@ void link_sender_is_over(struct link *link); /* nothing more will be put */
 
 enum link_take { LINK_FRAME, LINK_EMPTY, LINK_DAMAGED };
 
-/* Frames above that tick are wanted, 0: all, which is what counts without this call. False
- * (HDE-R070): they are not kept any more. Comes before the first take. */
+/* Frames above that tick are wanted, 0: all, which is what counts without this call. False: they are
+ * not kept any more (HDE-R070), or the sender has begun anew below that tick (HDE-R071). Comes before
+ * the first take, or again when what was taken since was lost. */
 bool link_seek(struct link *link, uint64_t tick, struct err *err);
 /* The next frame: the caller gets references. DAMAGED: it is gone or cannot be read, err says why. */
 enum link_take link_take(struct link *link, struct record *record, struct hde_msgvec *to,
                          struct err *err);
 void link_cover(struct link *link, uint64_t tick);
+uint64_t link_covered(struct link *link);
 /* Whether there is a frame, or may come one. */
 bool link_may_give(struct link *link);
 
@@ -86,5 +93,22 @@ void link_drop_marker(struct link *link);
 /* Called on the receiver's thread when it has taken half of what is kept in memory and no epoch
  * covers it. */
 void link_ask_with(struct link *link, void (*ask)(void *arg), void *arg);
+
+/* ---- A link that leads on from another host ------------------------------------------------ */
+
+/* What its sender, who is elsewhere, has to know. Called on the receiver's threads, without the
+ * link's lock; any may be NULL. The frames of such a link are no longer there when they are taken. */
+struct link_far {
+    void (*sought)(void *arg, uint64_t tick);
+    void (*taken)(void *arg, const struct record *record);
+    void (*covered)(void *arg, uint64_t tick);
+    void (*passed)(void *arg); /* link_drop_marker() */
+    void *arg;
+};
+void link_lead_to(struct link *link, const struct link_far *far); /* before anybody uses it */
+void link_ask(struct link *link);                                 /* calls what link_ask_with() gave */
+void link_break(struct link *link, const struct err *why);        /* link_take() says so from now on */
+/* Ticks of another sender follow, which may be lower. All that was put was taken. */
+void link_begin_again(struct link *link);
 
 #endif

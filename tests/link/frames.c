@@ -3,8 +3,16 @@
 
 #include "base/arena.h"
 
+#include <string.h>
+
 static Hde__Sample samples[2];
 static hde_msg messages[2];
+
+bool
+frame_is_kind(int kind)
+{
+    return strcmp(frame_kind_name((Hde__FrameKind)kind), "unknown") != 0;
+}
 
 void
 frame_example(struct frame *frame, Hde__FrameKind kind)

@@ -7,9 +7,10 @@
 
 enum {
     FIRST_KIND = HDE__FRAME_KIND__FRAME_KIND_DATA,
-    LAST_KIND = HDE__FRAME_KIND__FRAME_KIND_ANSWER,
+    LAST_KIND = HDE__FRAME_KIND__FRAME_KIND_REPLY, /* with gaps: frame_is_kind() */
 };
 
+bool frame_is_kind(int kind);
 /* Every field that a kind may have is set; batches and calls have two messages. */
 void frame_example(struct frame *frame, Hde__FrameKind kind);
 /* The bytes of the frame, to be freed. */

@@ -131,6 +131,17 @@ change(uint8_t *bytes, size_t size)
     }
 }
 
+static Hde__FrameKind
+draw_kind(void)
+{
+    int kind;
+
+    do
+        kind = FIRST_KIND + (int)draw(LAST_KIND + 1 - FIRST_KIND);
+    while (!frame_is_kind(kind));
+    return (Hde__FrameKind)kind;
+}
+
 int
 main(void)
 {
@@ -147,8 +158,7 @@ main(void)
             uint8_t bytes[BYTES_MAX];
             size_t size;
 
-            frame_example(&frame,
-                          (Hde__FrameKind)(FIRST_KIND + (int)draw(LAST_KIND + 1 - FIRST_KIND)));
+            frame_example(&frame, draw_kind());
             size = frame_size(&frame);
             frame_write(&frame, bytes);
             for (uint64_t k = draw(5); k; k--)

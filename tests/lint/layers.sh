@@ -12,10 +12,11 @@ runtime/graph        | base/ graph/ plugin/ hde/ protobuf-c/
 runtime/plugin       | base/ graph/ plugin/ hde/ protobuf-c/
 runtime/seglog       | base/ seglog/
 runtime/link         | base/ seglog/ link/ graph/ engine/ hde/ protobuf-c/
-runtime/engine       | base/ seglog/ link/ graph/ plugin/ engine/ hde/ protobuf-c/
-runtime/control      | base/ seglog/ graph/ plugin/ engine/ control/ hde/ protobuf-c/
+runtime/net          | base/ link/ engine/ net/ hde/ protobuf-c/
+runtime/engine       | base/ seglog/ link/ net/ graph/ plugin/ engine/ hde/ protobuf-c/
+runtime/control      | base/ seglog/ net/ graph/ plugin/ engine/ control/ hde/ protobuf-c/
 runtime/testing      | base/ seglog/ graph/ plugin/ engine/ hde/ protobuf-c/
-runtime/cmd          | base/ seglog/ graph/ plugin/ engine/ control/ cmd/ hde/ protobuf-c/
+runtime/cmd          | base/ seglog/ net/ graph/ plugin/ engine/ control/ cmd/ hde/ protobuf-c/
 operators/quant      | quant/
 operators/common     | common/ hde/ protobuf-c/
 operators/processing | common/ quant/ hde/ protobuf-c/
@@ -49,7 +50,7 @@ while IFS='|' read -r folder allowed; do
     esac
     case $name in
     */*) case $prefix in
-      sys/ | arpa/ | netinet/ | net/ | linux/ | sanitizer/ | curl/) continue ;;
+      sys/ | arpa/ | netinet/ | linux/ | sanitizer/ | curl/) continue ;;
       esac ;;
     *) [ -f "$folder/$name" ] || [ -f "$(dirname "$file")/$name" ] || continue ; continue ;;
     esac

@@ -1,0 +1,693 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * edges - what the edges of a host send and get in a session.
+ *
+ *  (1) The receiver says where it is (HELLO), the sender gives what comes behind that, in order. A
+ *      frame at or below what the receiver has is a repetition and dropped.
+ *      [test_frames_come_once_and_in_order, test_a_session_that_breaks_costs_nothing]
+ *  (2) The sender sends while it has credit, and may overdraw it by one frame: so the receiver holds
+ *      its capacity and one frame. Credit comes back when link/in has taken; a new session counts
+ *      anew from what the receiver's queue has room for. [test_the_receiver_is_never_overrun]
+ *  (3) The sender's link lets go what the receiver's epochs cover (ACK), or, without epochs, what
+ *      was taken. It asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,
+ *      test_half_of_what_is_kept_asks_for_an_epoch]
+ *  (4) A marker waits at the sender until the receiver has passed it, over sessions too: it has a
+ *      number, and one that was passed is not put again. [test_a_marker_goes_there_and_back]
+ *  (5) Without epochs the ticks of a sender that was started again mean nothing to the receiver: it
+ *      takes what it has, and then begins with whatever that one keeps.
+ *      [test_without_epochs_a_new_sender_goes_on] */
+#include "base/log.h"
+#include "net/inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+news(struct far_edge *edge)
+{
+    /* release: pairs with the exchange of the net's thread, which then reads the rest */
+    atomic_store_explicit(&edge->has_news, true, memory_order_release);
+    net_wake(edge->net);
+}
+
+/* ---- From the links: any thread, the link's lock may be held -------------------------------- */
+
+static void
+ring(void *arg)
+{
+    news(arg);
+}
+
+static void
+asked(void *arg) /* in link_take(), on the net's thread */
+{
+    ((struct far_edge *)arg)->wants_ask = true;
+}
+
+static void
+sought(void *arg, uint64_t tick)
+{
+    struct far_edge *edge = arg;
+
+    atomic_store_explicit(&edge->sought, tick, memory_order_relaxed);
+    atomic_store_explicit(&edge->is_sought, true, memory_order_release);
+    news(edge);
+}
+
+/* A quarter of the capacity is worth a word. */
+static bool
+is_worth(uint64_t taken, uint64_t told, int64_t capacity)
+{
+    return 4 * (int64_t)(taken - told) >= capacity;
+}
+
+static bool
+has_credit_to_tell(struct far_edge *edge)
+{
+    const struct link_capacity capacity = link_capacity(edge->def.link);
+
+    return is_worth(atomic_load_explicit(&edge->taken_units, memory_order_relaxed),
+                    atomic_load_explicit(&edge->told_units, memory_order_relaxed),
+                    capacity.messages) ||
+           is_worth(atomic_load_explicit(&edge->taken_bytes, memory_order_relaxed),
+                    atomic_load_explicit(&edge->told_bytes, memory_order_relaxed),
+                    capacity.bytes);
+}
+
+static void
+taken(void *arg, const struct record *record)
+{
+    struct far_edge *edge = arg;
+
+    atomic_store_explicit(&edge->taken_tick, record->tick, memory_order_relaxed);
+    atomic_fetch_add_explicit(&edge->taken_bytes, record->lines * UINT64_C(64),
+                              memory_order_relaxed);
+    /* release: pairs with the load in hello(); link_take() has done with the link */
+    atomic_fetch_add_explicit(&edge->taken_units, record_units(record), memory_order_release);
+    if (has_credit_to_tell(edge) ||
+        atomic_load_explicit(&edge->waits_for_taken, memory_order_relaxed))
+        news(edge);
+}
+
+static void
+covered(void *arg, uint64_t tick)
+{
+    struct far_edge *edge = arg;
+
+    atomic_store_explicit(&edge->covered, tick, memory_order_relaxed);
+    news(edge);
+}
+
+static void
+passed(void *arg)
+{
+    struct far_edge *edge = arg;
+
+    atomic_store_explicit(&edge->has_passed, true, memory_order_release);
+    news(edge);
+}
+
+void
+edge_attach(struct far_edge *edge)
+{
+    if (edge->def.here == LINK_RECEIVER) {
+        link_lead_to(edge->def.link, &(struct link_far){sought, taken, covered, passed, edge});
+        return;
+    }
+    link_listen(edge->def.link, LINK_RECEIVER, &(struct link_bell){ring, edge});
+    if (edge->def.has_epochs)
+        link_ask_with(edge->def.link, asked, edge);
+}
+
+void
+edge_detach(struct far_edge *edge)
+{
+    if (edge->def.here == LINK_RECEIVER) {
+        link_lead_to(edge->def.link, &(struct link_far){0});
+        return;
+    }
+    link_listen(edge->def.link, LINK_RECEIVER, NULL);
+    link_ask_with(edge->def.link, NULL, NULL);
+}
+
+/* ---- Sessions ------------------------------------------------------------------------------ */
+
+void
+edges_begin(struct peer *peer)
+{
+    for (size_t i = 0; i < peer->n_edges; i++) {
+        struct far_edge *edge = peer->edge[i];
+
+        edge->is_open = edge->has_sent_marker = edge->has_sent_end = edge->has_sent_broken = false;
+        edge->wants_ask = edge->is_full = false;
+        edge->number = edge->acked = 0;
+        edge->their_schema = edge->said_schema;
+        edge->allowed_units = edge->allowed_bytes = edge->sent_units = edge->sent_bytes = 0;
+        atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+    }
+}
+
+void
+edges_end(struct peer *peer)
+{
+    for (size_t i = 0; i < peer->n_edges; i++)
+        peer->edge[i]->is_open = false;
+}
+
+/* ---- The sender: control ------------------------------------------------------------------- */
+
+static void
+break_edge(struct far_edge *edge, const struct err *why)
+{
+    if (edge->is_broken)
+        return;
+    edge->is_broken = true;
+    edge->broken = *why;
+    log_line(LEVEL_ERROR, edge->net->graph, edge->def.name, "net.edge", "%s: %s", why->code,
+             why->text);
+}
+
+static void
+add_gone(struct far_edge *edge)
+{
+    struct frame *frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_GONE, edge->def.id);
+    char *text = xprintf("%s %s", edge->broken.code, edge->broken.text);
+
+    frame->payload = (const uint8_t *)text;
+    frame->payload_size = strlen(text);
+    edge->net->text[edge->net->n_out] = (uint8_t *)text;
+    out_done(edge->net);
+    edge->has_sent_broken = true;
+}
+
+static void
+sender_control(struct far_edge *edge)
+{
+    struct frame *frame;
+
+    if (edge->is_open && edge->is_broken && !edge->has_sent_broken)
+        add_gone(edge);
+    if (edge->is_open && edge->wants_ask) {
+        frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_ASK, edge->def.id);
+        frame->tick = edge->sent_tick;
+        out_done(edge->net);
+        edge->wants_ask = false;
+    }
+}
+
+/* ---- The sender: data ---------------------------------------------------------------------- */
+
+/* 1 data, 0 nothing to send, -1 broken. Room in the envelope is there. */
+static int
+add_data(struct far_edge *edge)
+{
+    struct net *net = edge->net;
+    struct hde_msgvec *held = &net->held[net->n_out];
+    struct record record;
+    struct err err = {0};
+    struct frame *frame;
+
+    switch (link_take(edge->def.link, &record, held, &err)) {
+    case LINK_EMPTY:
+        return 0;
+    case LINK_DAMAGED:
+        msgvec_drop_all(held);
+        break_edge(edge, &err);
+        return -1;
+    case LINK_FRAME:
+        break;
+    }
+    frame = out_add(net, HDE__FRAME_KIND__FRAME_KIND_DATA, edge->def.id);
+    frame->tick = record.tick;
+    frame->number = edge->number++;
+    frame->schema = edge->schema;
+    frame->watermark_ns = record.watermark_ns;
+    frame->time_ns = record.now_ns;
+    frame->credit_messages = (uint32_t)record_units(&record);
+    frame->credit_bytes = record.lines * UINT64_C(64);
+    for (uint32_t i = 0; i < held->n; i++)
+        frame_add(frame, 0, frame_type(edge->def.types, held->item[i]->body->descriptor),
+                  held->item[i]);
+    out_done(net);
+    edge->sent_units += frame->credit_messages;
+    edge->sent_bytes += frame->credit_bytes;
+    if (record.tick <= edge->sent_tick)
+        edge->peer->look.resent++;
+    else
+        edge->sent_tick = record.tick;
+    return 1;
+}
+
+static void
+add_marker(struct far_edge *edge)
+{
+    struct frame *frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_MARKER, edge->def.id);
+
+    if (!edge->marker)
+        edge->marker = ++edge->markers;
+    frame->tick = edge->sent_tick;
+    frame->index = edge->marker;
+    frame->number = edge->number++;
+    out_done(edge->net);
+    edge->has_sent_marker = true;
+}
+
+static void
+add_end(struct far_edge *edge)
+{
+    struct frame *frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_END, edge->def.id);
+
+    frame->tick = edge->sent_tick;
+    frame->number = edge->number++;
+    out_done(edge->net);
+    edge->has_sent_end = true;
+}
+
+static bool
+has_credit(const struct far_edge *edge)
+{
+    return edge->sent_units < edge->allowed_units && edge->sent_bytes < edge->allowed_bytes;
+}
+
+/* The last frame is too much for the other host: it is taken back, and the edge ends. */
+static bool
+is_too_large(struct far_edge *edge)
+{
+    struct net *net = edge->net;
+    const struct sized_frame *last = &net->out[net->n_out - 1];
+    struct err err = {0};
+
+    if (last->size + ENVELOPE_BYTES < edge->peer->bytes_max)
+        return false;
+    err_set(&err, "HDE-N004",
+            "edge '%s': what tick %" PRIu64 " put there has %zu bytes, and host '%s' takes messages "
+            "of %" PRIu64, edge->def.name, last->frame.tick, last->size, edge->peer->name,
+            edge->peer->bytes_max);
+    break_edge(edge, &err);
+    net->out_size -= envelope_room(last);
+    msgvec_drop_all(&net->held[--net->n_out]);
+    return true;
+}
+
+static void
+sender_data(struct far_edge *edge)
+{
+    struct net *net = edge->net;
+    int more = 1;
+
+    link_heard(edge->def.link, LINK_RECEIVER);
+    while (!out_is_full(net) && has_credit(edge) && (more = add_data(edge)) > 0)
+        if (is_too_large(edge))
+            return;
+    edge->is_full = more > 0 && !has_credit(edge);
+    if (more > 0 || out_is_full(net)) { /* comes again with room or credit */
+        if (!edge->is_full)
+            atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+        return;
+    }
+    if (more == 0 && link_is_at_marker(edge->def.link)) {
+        if (!edge->has_sent_marker)
+            add_marker(edge);
+    } else if (more == 0 && !link_may_give(edge->def.link) && !edge->has_sent_end) {
+        add_end(edge);
+    }
+}
+
+bool
+edges_data(struct peer *peer)
+{
+    struct net *net = peer->net;
+    bool any = false;
+
+    for (size_t n = 0; n < peer->n_edges && !out_is_full(net); n++) {
+        struct far_edge *edge = peer->edge[(peer->next_edge + n) % peer->n_edges];
+
+        if (edge->def.here != LINK_SENDER || !edge->is_open || edge->is_broken ||
+            /* acquire: pairs with news() */
+            !atomic_exchange_explicit(&edge->has_news, false, memory_order_acquire))
+            continue;
+        sender_data(edge);
+        any = true;
+    }
+    if (peer->n_edges)
+        peer->next_edge = (peer->next_edge + 1) % peer->n_edges;
+    return any && net->n_out;
+}
+
+/* ---- The receiver: control ----------------------------------------------------------------- */
+
+/* What may come, and what credit has been given back by then. */
+static uint64_t
+grant(uint64_t capacity, uint64_t put, uint64_t is_taken, _Atomic uint64_t *told)
+{
+    uint64_t waits = put - is_taken;
+
+    if (waits <= capacity) {
+        atomic_store_explicit(told, is_taken, memory_order_relaxed);
+        return capacity - waits;
+    }
+    atomic_store_explicit(told, is_taken + (waits - capacity), memory_order_relaxed);
+    return 0;
+}
+
+/* False: (5), not yet. */
+static bool
+knows_life(struct far_edge *edge)
+{
+    if (edge->def.has_epochs || edge->life == edge->peer->life)
+        return true;
+    atomic_store_explicit(&edge->waits_for_taken, true, memory_order_relaxed);
+    /* acquire: pairs with taken() */
+    if (atomic_load_explicit(&edge->taken_units, memory_order_acquire) != edge->put_units)
+        return false;
+    atomic_store_explicit(&edge->waits_for_taken, false, memory_order_relaxed);
+    link_begin_again(edge->def.link);
+    atomic_store_explicit(&edge->taken_tick, 0, memory_order_relaxed);
+    edge->have = 0;
+    edge->life = edge->peer->life;
+    return true;
+}
+
+static void
+hello(struct far_edge *edge)
+{
+    const struct link_capacity capacity = link_capacity(edge->def.link);
+    uint64_t units = atomic_load_explicit(&edge->taken_units, memory_order_acquire);
+    uint64_t bytes = atomic_load_explicit(&edge->taken_bytes, memory_order_relaxed);
+    struct frame *frame;
+
+    if (!edge->have)
+        edge->have = atomic_load_explicit(&edge->sought, memory_order_relaxed);
+    frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_HELLO, edge->def.id);
+    frame->tick = edge->have;
+    frame->index = !edge->def.has_epochs && !edge->have;
+    frame->schema = edge->schema;
+    frame->credit_messages =
+        (uint32_t)grant((uint64_t)capacity.messages, edge->put_units, units, &edge->told_units);
+    frame->credit_bytes =
+        grant((uint64_t)capacity.bytes, edge->put_bytes, bytes, &edge->told_bytes);
+    out_done(edge->net);
+    edge->is_open = true;
+}
+
+/* 0 where more was told than is taken (grant). */
+static uint64_t
+credit_more(uint64_t is_taken, _Atomic uint64_t *told)
+{
+    uint64_t before = atomic_load_explicit(told, memory_order_relaxed);
+
+    if ((int64_t)(is_taken - before) <= 0)
+        return 0;
+    atomic_store_explicit(told, is_taken, memory_order_relaxed);
+    return is_taken - before;
+}
+
+static void
+give_credit(struct far_edge *edge)
+{
+    uint64_t units = atomic_load_explicit(&edge->taken_units, memory_order_acquire);
+    uint64_t bytes = atomic_load_explicit(&edge->taken_bytes, memory_order_relaxed);
+    struct frame *frame;
+
+    if (!has_credit_to_tell(edge))
+        return;
+    frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_CREDIT, edge->def.id);
+    frame->credit_messages = (uint32_t)credit_more(units, &edge->told_units);
+    frame->credit_bytes = credit_more(bytes, &edge->told_bytes);
+    out_done(edge->net);
+}
+
+static void
+acknowledge(struct far_edge *edge)
+{
+    uint64_t tick = edge->def.has_epochs
+                        ? atomic_load_explicit(&edge->covered, memory_order_relaxed)
+                        : atomic_load_explicit(&edge->taken_tick, memory_order_relaxed);
+    struct frame *frame;
+
+    if (tick <= edge->acked || tick > edge->have)
+        return;
+    frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_ACK, edge->def.id);
+    frame->tick = edge->acked = tick;
+    out_done(edge->net);
+}
+
+static void
+say_passed(struct far_edge *edge)
+{
+    struct frame *frame;
+
+    /* acquire: pairs with passed() */
+    if (edge->got_marker &&
+        atomic_exchange_explicit(&edge->has_passed, false, memory_order_acquire)) {
+        edge->passed_marker = edge->got_marker;
+        edge->got_marker = 0;
+    } else if (!edge->repeats_passed) {
+        return;
+    }
+    frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_MARKER, edge->def.id);
+    frame->index = edge->passed_marker;
+    out_done(edge->net);
+    edge->repeats_passed = false;
+}
+
+static void
+receiver_control(struct far_edge *edge)
+{
+    if (edge->is_broken || !atomic_load_explicit(&edge->is_sought, memory_order_acquire))
+        return;
+    if (!edge->is_open) {
+        if (knows_life(edge))
+            hello(edge);
+        if (!edge->is_open)
+            return;
+    }
+    give_credit(edge);
+    acknowledge(edge);
+    say_passed(edge);
+}
+
+bool
+edges_control(struct peer *peer)
+{
+    struct net *net = peer->net;
+
+    for (size_t i = 0; i < peer->n_edges && net->n_out + 4 < ENVELOPE_FRAMES; i++) {
+        struct far_edge *edge = peer->edge[i];
+
+        if (edge->def.here == LINK_SENDER)
+            sender_control(edge);
+        else if (atomic_exchange_explicit(&edge->has_news, false, memory_order_acquire))
+            receiver_control(edge);
+    }
+    return net->n_out;
+}
+
+/* ---- What comes to the sender --------------------------------------------------------------- */
+
+static bool
+get_hello(struct far_edge *edge, const struct frame *frame, struct err *err)
+{
+    uint64_t tick = frame->index ? link_covered(edge->def.link) : frame->tick;
+    struct err why = {0};
+
+    if (edge->is_open)
+        return err_set(err, "HDE-R007", "the receiver of edge '%s' says twice where it is",
+                       edge->def.name);
+    edge->is_open = true;
+    edge->allowed_units = frame->credit_messages;
+    edge->allowed_bytes = frame->credit_bytes;
+    atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+    if (!edge->is_broken && !link_seek(edge->def.link, tick, &why))
+        break_edge(edge, &why);
+    return true;
+}
+
+static bool
+get_for_sender(struct far_edge *edge, const struct frame *frame, struct err *err)
+{
+    switch (frame->kind) {
+    case HDE__FRAME_KIND__FRAME_KIND_HELLO:
+        return get_hello(edge, frame, err);
+    case HDE__FRAME_KIND__FRAME_KIND_CREDIT:
+        if (!edge->is_open ||
+            edge->allowed_units + frame->credit_messages < edge->allowed_units ||
+            edge->allowed_bytes + frame->credit_bytes < edge->allowed_bytes)
+            return err_set(err, "HDE-R007", "credit of edge '%s' out of turn",
+                           edge->def.name);
+        edge->allowed_units += frame->credit_messages;
+        edge->allowed_bytes += frame->credit_bytes;
+        atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+        return true;
+    case HDE__FRAME_KIND__FRAME_KIND_ACK:
+        if (!edge->is_open)
+            return err_set(err, "HDE-R007", "edge '%s' acknowledges before it says where it is",
+                           edge->def.name);
+        link_cover(edge->def.link, frame->tick);
+        return true;
+    case HDE__FRAME_KIND__FRAME_KIND_MARKER:
+        if (edge->marker && frame->index == edge->marker) {
+            edge->marker = 0;
+            edge->has_sent_marker = false;
+            link_drop_marker(edge->def.link);
+            atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+        }
+        return true;
+    default:
+        return err_set(err, "HDE-R007", "kind '%s' for the sender of edge '%s'",
+                       frame_kind_name(frame->kind), edge->def.name);
+    }
+}
+
+/* ---- What comes to the receiver -------------------------------------------------------------- */
+
+static bool
+unpack(struct far_edge *edge, const struct frame *frame, struct hde_msgvec *to, struct err *err)
+{
+    if (!frame_fits(frame, edge->def.types, edge->their_schema, err))
+        return false;
+    for (uint32_t i = 0; i < frame->n; i++) {
+        const struct frame_message *item = &frame->message[i];
+        hde_msg *msg = msg_unpack(msg_pool_current(), edge->def.types[item->type], item->bytes,
+                                  item->size);
+
+        if (!msg)
+            return err_set(err, "HDE-R007", "edge '%s': message %u of tick %" PRIu64
+                           " cannot be read as %s", edge->def.name, i, frame->tick,
+                           edge->def.types[item->type]->name);
+        msg->event_ns = item->event_ns;
+        msgvec_push(to, msg);
+    }
+    return true;
+}
+
+static bool
+put(struct far_edge *edge, const struct frame *frame, const struct hde_msgvec *vec, struct err *err)
+{
+    struct record record = {.tick = frame->tick,
+                            .now_ns = frame->time_ns,
+                            .watermark_ns = frame->watermark_ns,
+                            .put_ns = clock_mono_ns(),
+                            .n = frame->n,
+                            .lines = (uint32_t)(frame->credit_bytes / 64)};
+
+    if (frame->credit_messages != record_units(&record))
+        return err_set(err, "HDE-R007", "edge '%s': %u messages for a credit of %u",
+                       edge->def.name, frame->n, frame->credit_messages);
+    if (link_put(edge->def.link, &record, vec->item, false, err) != LINK_PUT)
+        return err_set(err, "HDE-R007", "edge '%s': tick %" PRIu64 " came without credit",
+                       edge->def.name, frame->tick);
+    edge->put_units += record_units(&record);
+    edge->put_bytes += record.lines * UINT64_C(64);
+    edge->have = frame->tick;
+    edge->life = edge->peer->life;
+    return true;
+}
+
+static bool
+get_data(struct far_edge *edge, const struct frame *frame, struct err *err)
+{
+    struct hde_msgvec *vec = &edge->net->in_vec;
+    bool ok;
+
+    if (frame->tick <= edge->have) {
+        edge->peer->look.duplicates++;
+        return true;
+    }
+    ok = unpack(edge, frame, vec, err) && put(edge, frame, vec, err);
+    msgvec_drop_all(vec);
+    return ok;
+}
+
+static void
+get_marker(struct far_edge *edge, const struct frame *frame)
+{
+    bool is_known = edge->marker_life == edge->peer->life;
+
+    if (is_known && frame->index == edge->passed_marker) {
+        edge->repeats_passed = true;
+        atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+    } else if (!is_known || !edge->got_marker) {
+        edge->got_marker = frame->index;
+        edge->marker_life = edge->peer->life;
+        atomic_store_explicit(&edge->has_passed, false, memory_order_relaxed);
+        link_put_marker(edge->def.link);
+    }
+}
+
+/* "HDE-R070 text" of any length. */
+static void
+get_gone(struct far_edge *edge, const struct frame *frame)
+{
+    struct err why = {0};
+    char code[12] = "HDE-R070";
+    size_t skip = 0;
+
+    if (frame->payload_size > 9 && !memcmp(frame->payload, "HDE-", 4) && frame->payload[8] == ' ') {
+        memcpy(code, frame->payload, 8);
+        skip = 9;
+    }
+    err_set(&why, code, "host '%s': %.*s", edge->peer->name,
+            (int)(frame->payload_size - skip < 400 ? frame->payload_size - skip : 400),
+            (const char *)frame->payload + skip);
+    break_edge(edge, &why);
+    link_break(edge->def.link, &why);
+}
+
+static bool
+get_in_order(struct far_edge *edge, const struct frame *frame, struct err *err)
+{
+    if (!edge->is_open || frame->number != edge->number)
+        return err_set(err, "HDE-R007", "edge '%s': frame %" PRIu64 " came where %" PRIu64 " was due",
+                       edge->def.name, frame->number, edge->number);
+    edge->number++;
+    if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_DATA)
+        return get_data(edge, frame, err);
+    if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_MARKER)
+        get_marker(edge, frame);
+    else
+        link_sender_is_over(edge->def.link);
+    return true;
+}
+
+static bool
+get_for_receiver(struct far_edge *edge, enum lane lane, const struct frame *frame, struct err *err)
+{
+    switch (frame->kind) {
+    case HDE__FRAME_KIND__FRAME_KIND_DATA:
+    case HDE__FRAME_KIND__FRAME_KIND_MARKER:
+    case HDE__FRAME_KIND__FRAME_KIND_END:
+        if (lane == LANE_DATA)
+            return get_in_order(edge, frame, err);
+        break;
+    case HDE__FRAME_KIND__FRAME_KIND_GONE:
+        get_gone(edge, frame);
+        return true;
+    case HDE__FRAME_KIND__FRAME_KIND_ASK:
+        link_ask(edge->def.link);
+        return true;
+    default:
+        break;
+    }
+    return err_set(err, "HDE-R007", "kind '%s' for the receiver of edge '%s'",
+                   frame_kind_name(frame->kind), edge->def.name);
+}
+
+bool
+edges_receive(struct peer *peer, enum lane lane, const struct frame *frame, struct err *err)
+{
+    for (size_t i = 0; i < peer->n_edges; i++) {
+        struct far_edge *edge = peer->edge[i];
+
+        if (edge->def.id != frame->edge)
+            continue;
+        if (edge->def.here == LINK_SENDER)
+            return (lane == LANE_CONTROL ||
+                    err_set(err, "HDE-R007", "edge '%s': kind '%s' on the lane of data",
+                            edge->def.name, frame_kind_name(frame->kind))) &&
+                   get_for_sender(edge, frame, err);
+        return get_for_receiver(edge, lane, frame, err);
+    }
+    return err_set(err, "HDE-R007", "there is no edge %u", frame->edge);
+}

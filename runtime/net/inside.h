@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * inside - what the files of a net share. Everything here is read and written with net->lock held,
+ * which the net's thread holds while it works, unless it says otherwise.
+ *
+ *   net.c      life, the thread, looking       socket.c  ZeroMQ: sockets, keys at the door, sending
+ *   peer.c     sessions: greetings, beats      edges.c   what edges send and get in a session
+ *   question.c questions and answers           schema.c  do both ends know the same messages? */
+#ifndef NET_INSIDE_H
+#define NET_INSIDE_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "net/envelope.h"
+#include "net/net.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    NET_VERSION = 1,
+    ENVELOPE_BYTES = 64 << 10, /* frames are put together up to here */
+    ENVELOPE_FRAMES = 256,
+    DEAD_BEATS = 4,       /* without a word on the control lane */
+    DEAD_DATA_BEATS = 20, /* on the data lane: one frame may be large and the line slow */
+    CLOCK_SAMPLES = 8,
+    OLD_SESSIONS = 8,
+};
+
+struct far_edge { /* one end */
+    struct net_edge def; /* name: owned by the net's arena */
+    struct net *net;
+    struct peer *peer;
+    uint64_t schema, their_schema; /* of its list of types; the other end's */
+    uint64_t said_schema;          /* in a greeting that need not come to a session */
+    _Atomic bool has_news;         /* any thread: there is something to look at */
+    bool is_broken;
+    struct err broken;
+
+    /* of this session */
+    bool is_open;    /* the receiver has said where it is */
+    uint64_t number; /* frames */
+
+    /* at the sender */
+    uint64_t allowed_units, allowed_bytes, sent_units, sent_bytes;
+    uint64_t sent_tick; /* highest ever */
+    uint32_t marker;    /* number of the marker that the receiver has to pass; 0: none */
+    uint32_t markers;
+    bool wants_ask, has_sent_marker, has_sent_end, has_sent_broken, is_full;
+
+    /* at the receiver */
+    _Atomic bool is_sought;      /* release: `sought` is there */
+    _Atomic uint64_t sought;     /* where link/in has begun */
+    _Atomic uint64_t covered;    /* by its epochs */
+    _Atomic uint64_t taken_units, taken_bytes, taken_tick;
+    _Atomic uint64_t told_units, told_bytes; /* given back as credit */
+    _Atomic bool waits_for_taken;            /* until all is taken, see edges.c (5) */
+    _Atomic bool has_passed;                 /* the marker was taken away */
+    uint64_t put_units, put_bytes;
+    uint64_t have;  /* tick of the last frame that was put */
+    uint64_t life;  /* of the sender's process that has put it */
+    uint64_t acked; /* in this session */
+    uint32_t got_marker, passed_marker;
+    uint64_t marker_life; /* of the sender's process that has put it */
+    bool repeats_passed;  /* the word that it was passed may be lost */
+};
+
+struct clock_sample {
+    int64_t round_ns, skew_ns;
+};
+
+struct peer { /* another host */
+    struct net *net;
+    const char *name, *endpoint, *public_key;
+    struct far_edge **edge;
+    size_t n_edges, next_edge; /* whose turn it is to send */
+    Hde__NetEdge **said_edges; /* of greetings */
+    Hde__NetType **said_types;
+    size_t n_said_types;
+
+    void *socket[LANES]; /* DEALERs that send only; NULL: not started */
+    void *monitor;       /* of the control lane's */
+    bool is_stuck[LANES];
+    void *stuck[LANES]; /* zmq_msg_t that waits for room; NULL: none */
+
+    /* sessions: peer.c */
+    uint64_t offer, seen;   /* for the next one: ours; theirs as last heard */
+    uint64_t mine, theirs;  /* of this one; 0: there is none */
+    uint64_t was[OLD_SESSIONS];
+    unsigned n_was;
+    bool is_open;    /* both ends have it */
+    bool greets;     /* now */
+    bool settles;    /* the next greeting says that the session is there */
+    bool has_denied; /* seen: it must not come to a session */
+    char denial[520];
+    uint64_t life, bytes_max; /* theirs */
+    uint64_t sent[LANES], received[LANES];
+    int64_t heard_ns[LANES], beat_at_ns, greet_at_ns;
+    bool beats[LANES];
+    unsigned refusals; /* in a row: they become rarer */
+    unsigned hangups;  /* in a row, before there was a connection */
+
+    /* clocks */
+    int64_t echo_ns, echo_at_ns;
+    struct clock_sample sample[CLOCK_SAMPLES];
+    unsigned n_samples;
+    bool is_skewed;
+
+    struct question *questions;   /* asked here, in order */
+    struct net_question *answers; /* to be sent, in order */
+    struct net_seen look;
+};
+
+struct net {
+    pthread_mutex_t lock;
+    struct arena arena;
+    const char *graph, *name, *endpoint, *public_key, *secret_key;
+    struct net_config config; /* texts and peers: those above and below */
+    struct peer *peer;
+    size_t n_peers;
+    struct far_edge **edge;
+    size_t n_edges, edges_cap;
+    uint64_t life, last_question, strangers;
+
+    void *context, *in, *in_monitor, *door; /* ZeroMQ; door: who may come in (ZAP) */
+    int wake_fd;
+    _Atomic bool is_rung, is_stopping; /* any thread */
+    pthread_t thread;
+    bool is_started, has_thread;
+
+    net_serve_with *serve;
+    void *serve_arg;
+
+    /* the envelope that is made */
+    struct sized_frame out[ENVELOPE_FRAMES];
+    struct hde_msgvec held[ENVELOPE_FRAMES];
+    uint8_t *text[ENVELOPE_FRAMES]; /* payloads, freed when they are sent */
+    size_t n_out, out_size;
+    struct frame read;
+    struct hde_msgvec in_vec;
+};
+
+/* net.c: somebody may have something for the net's thread. Any thread, without the lock. */
+void net_wake(struct net *net);
+uint64_t net_random(void); /* never 0 */
+
+/* ---- socket.c ----------------------------------------------------------------------------- */
+
+bool sockets_check(const struct net_config *config, struct err *err);
+bool sockets_open(struct net *net, struct err *err);
+void sockets_close(struct net *net);
+/* Numbered and of the session, with the frames of net->out, which are let go. What finds no room waits
+ * in peer->stuck, and must be gone before the next one. */
+void socket_send(struct peer *peer, enum lane lane, const uint8_t *greeting, size_t size);
+/* Outside of sessions: goes at once or not at all. */
+bool socket_greet(struct peer *peer, const uint8_t *greeting, size_t size);
+/* Sends what waits; false: it still does. */
+bool socket_unstick(struct peer *peer, enum lane lane);
+void socket_forget(struct peer *peer); /* what waits */
+/* Takes some messages and gives them to net_receive(). False: there were none. */
+bool sockets_receive(struct net *net);
+void sockets_wait(struct net *net, int64_t until_ns); /* without the lock */
+
+/* A frame for the envelope that is made. */
+struct frame *out_add(struct net *net, Hde__FrameKind kind, uint32_t edge);
+void out_done(struct net *net); /* that frame is whole */
+static inline bool
+out_is_full(const struct net *net)
+{
+    return net->n_out == ENVELOPE_FRAMES || net->out_size >= ENVELOPE_BYTES;
+}
+void out_drop(struct net *net);
+
+/* ---- peer.c ------------------------------------------------------------------------------- */
+
+/* A message came. user: the host whose key opened the door; NULL without CURVE. Any bytes. */
+void net_receive(struct net *net, const char *user, const uint8_t *bytes, size_t size);
+void peer_begin(struct peer *peer);
+bool peer_turn(struct peer *peer, int64_t now_ns); /* sends what is due; true: there is more */
+int64_t peer_next_ns(const struct peer *peer);     /* when something is due */
+/* The session is over; why: what the log says, NULL: nothing was wrong. */
+void peer_lose(struct peer *peer, const char *why);
+void peer_refused(struct peer *peer, const char *why);
+/* A rule was broken: counted, and the session is over. */
+void peer_broke(struct peer *peer, const char *what);
+
+/* ---- schema.c ----------------------------------------------------------------------------- */
+
+void schema_say(struct peer *peer, struct arena *arena);
+/* Whether the edges of the greeting are ours, and messages of each end can be read at the other. */
+bool schema_fits(struct peer *peer, const Hde__NetGreeting *greeting, struct err *err);
+
+/* ---- edges.c ------------------------------------------------------------------------------ */
+
+void edges_begin(struct peer *peer); /* of a session */
+void edges_end(struct peer *peer);
+void edge_attach(struct far_edge *edge);
+void edge_detach(struct far_edge *edge);
+bool edges_control(struct peer *peer); /* adds to the envelope what is due */
+bool edges_data(struct peer *peer);
+/* False with err: a rule is broken. */
+bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame, struct err *err);
+
+/* ---- question.c --------------------------------------------------------------------------- */
+
+bool questions_control(struct peer *peer);
+bool questions_receive(struct peer *peer, const struct frame *frame, struct err *err);
+void questions_end(struct peer *peer, const char *why); /* of a session */
+void questions_late(struct peer *peer, int64_t now_ns);
+int64_t questions_next_ns(const struct peer *peer); /* when one is late; INT64_MAX: none */
+void questions_fini(struct peer *peer);
+
+#endif

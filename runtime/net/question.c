@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * question - what one host asks another: a request and its reply, on the lane of control.
+ *
+ *  (1) Every question that was taken ends in one call of `answered`: with the reply, or with an
+ *      error when the session ends, the time is over or the net stops.
+ *      [test_every_question_has_one_answer]
+ *  (2) Callbacks are made without the lock: they may ask and answer. */
+#include "net/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct question {
+    struct question *next;
+    uint64_t id;
+    uint8_t *bytes; /* NULL: it was sent */
+    size_t size;
+    int64_t late_ns; /* clock_mono_ns() */
+    net_answered *answered;
+    void *arg;
+};
+
+struct net_question {
+    struct net_question *next;
+    struct net *net;
+    struct peer *peer;
+    uint64_t id, session;
+    uint8_t *bytes; /* of the answer */
+    size_t size;
+};
+
+static uint8_t *
+copy(const uint8_t *bytes, size_t size)
+{
+    uint8_t *out = xmalloc(size + 1);
+
+    if (size)
+        memcpy(out, bytes, size);
+    return out;
+}
+
+/* With the lock held; it is let go for the call. */
+static void
+end_question(struct net *net, struct question *taken, const uint8_t *bytes, size_t size,
+             const struct err *err)
+{
+    pthread_mutex_unlock(&net->lock);
+    taken->answered(taken->arg, bytes, size, err);
+    pthread_mutex_lock(&net->lock);
+    free(taken->bytes);
+    free(taken);
+}
+
+static void
+fail_question(struct peer *peer, struct question *taken, const char *why)
+{
+    struct err err = {0};
+
+    err_set(&err, "HDE-N006", "host '%s' has not answered: %s", peer->name, why);
+    end_question(peer->net, taken, NULL, 0, &err);
+}
+
+/* ---- Asking -------------------------------------------------------------------------------- */
+
+bool
+net_ask(struct net *net, const char *name, const uint8_t *bytes, size_t size, int64_t timeout_ns,
+        net_answered *answered, void *arg, struct err *err)
+{
+    struct question *question, **at;
+    struct peer *peer = NULL;
+    bool ok = false;
+
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->n_peers && !peer; i++)
+        if (!strcmp(net->peer[i].name, name))
+            peer = &net->peer[i];
+    if (!peer)
+        err_set(err, "HDE-N006", "the graph has no other host '%s'", name);
+    else if (!peer->is_open || !net->has_thread)
+        err_set(err, "HDE-N006", "host '%s' is %s", name, net_state_name(peer->look.state));
+    else if (size + ENVELOPE_BYTES > peer->bytes_max)
+        err_set(err, "HDE-N004", "a question of %zu bytes is more than host '%s' takes", size, name);
+    else
+        ok = true;
+    if (ok) {
+        question = xcalloc(1, sizeof *question);
+        *question = (struct question){.id = ++net->last_question,
+                                      .bytes = copy(bytes, size),
+                                      .size = size,
+                                      .late_ns = clock_mono_ns() + timeout_ns,
+                                      .answered = answered,
+                                      .arg = arg};
+        for (at = &peer->questions; *at; at = &(*at)->next)
+            ;
+        *at = question;
+    }
+    pthread_mutex_unlock(&net->lock);
+    if (ok)
+        net_wake(net);
+    return ok;
+}
+
+static bool
+take_reply(struct peer *peer, const struct frame *frame)
+{
+    for (struct question **at = &peer->questions; *at; at = &(*at)->next)
+        if ((*at)->id == frame->number && !(*at)->bytes) {
+            struct question *found = *at;
+
+            *at = found->next;
+            end_question(peer->net, found, frame->payload, frame->payload_size, NULL);
+            return true;
+        }
+    return true; /* it came too late */
+}
+
+void
+questions_end(struct peer *peer, const char *why)
+{
+    while (peer->questions) {
+        struct question *first = peer->questions;
+
+        peer->questions = first->next;
+        fail_question(peer, first, why);
+    }
+}
+
+void
+questions_late(struct peer *peer, int64_t now_ns)
+{
+    struct question **at = &peer->questions;
+
+    while (*at) {
+        struct question *late = *at;
+
+        if (late->late_ns > now_ns) {
+            at = &late->next;
+            continue;
+        }
+        *at = late->next;
+        fail_question(peer, late, "the time is over");
+        at = &peer->questions; /* the lock was let go */
+    }
+}
+
+int64_t
+questions_next_ns(const struct peer *peer)
+{
+    int64_t next_ns = INT64_MAX;
+
+    for (const struct question *at = peer->questions; at; at = at->next)
+        if (at->late_ns < next_ns)
+            next_ns = at->late_ns;
+    return next_ns;
+}
+
+/* ---- Being asked ----------------------------------------------------------------------------- */
+
+void
+net_serve(struct net *net, net_serve_with *serve, void *arg)
+{
+    net->serve = serve;
+    net->serve_arg = arg;
+}
+
+static void
+take_request(struct peer *peer, const struct frame *frame)
+{
+    struct net *net = peer->net;
+    struct net_question *question = xcalloc(1, sizeof *question);
+
+    *question = (struct net_question){
+        .net = net, .peer = peer, .id = frame->number, .session = peer->mine};
+    pthread_mutex_unlock(&net->lock);
+    if (net->serve)
+        net->serve(net->serve_arg, peer->name, frame->payload, frame->payload_size, question);
+    else
+        net_answer(question, NULL, 0);
+    pthread_mutex_lock(&net->lock);
+}
+
+void
+net_answer(struct net_question *taken, const uint8_t *bytes, size_t size)
+{
+    struct net *net = taken->net;
+    struct net_question **at;
+    bool is_wanted;
+
+    pthread_mutex_lock(&net->lock);
+    is_wanted = taken->session == taken->peer->mine && size + ENVELOPE_BYTES < taken->peer->bytes_max;
+    if (is_wanted) {
+        taken->bytes = copy(bytes, size);
+        taken->size = size;
+        for (at = &taken->peer->answers; *at; at = &(*at)->next)
+            ;
+        *at = taken;
+    }
+    pthread_mutex_unlock(&net->lock);
+    if (is_wanted)
+        net_wake(net);
+    else
+        free(taken);
+}
+
+/* ---- On the way ------------------------------------------------------------------------------ */
+
+static void
+add_frame(struct net *net, Hde__FrameKind kind, uint64_t id, uint8_t *taken, size_t size)
+{
+    struct frame *frame = out_add(net, kind, 0);
+
+    frame->number = id;
+    frame->payload = taken;
+    frame->payload_size = size;
+    net->text[net->n_out] = taken;
+    out_done(net);
+}
+
+bool
+questions_control(struct peer *peer)
+{
+    struct net *net = peer->net;
+
+    for (struct question *at = peer->questions; at && !out_is_full(net); at = at->next)
+        if (at->bytes) {
+            add_frame(net, HDE__FRAME_KIND__FRAME_KIND_REQUEST, at->id, at->bytes, at->size);
+            at->bytes = NULL;
+        }
+    while (peer->answers && !out_is_full(net)) {
+        struct net_question *answer = peer->answers;
+
+        peer->answers = answer->next;
+        if (answer->session == peer->mine)
+            add_frame(net, HDE__FRAME_KIND__FRAME_KIND_REPLY, answer->id, answer->bytes,
+                      answer->size);
+        else
+            free(answer->bytes);
+        free(answer);
+    }
+    return net->n_out;
+}
+
+bool
+questions_receive(struct peer *peer, const struct frame *frame, struct err *err)
+{
+    if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_REPLY)
+        return take_reply(peer, frame);
+    take_request(peer, frame);
+    return true;
+}
+
+void
+questions_fini(struct peer *peer)
+{
+    while (peer->answers) {
+        struct net_question *answer = peer->answers;
+
+        peer->answers = answer->next;
+        free(answer->bytes);
+        free(answer);
+    }
+}

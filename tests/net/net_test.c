@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * net_test - edges between two hosts: order, credit, covers, sessions that break. */
+#include "rig.h"
+
+#include "net/inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+
+static struct rig rig;
+
+static int
+begin(void **state)
+{
+    rig_init(&rig);
+    return 0;
+}
+
+static int
+end(void **state)
+{
+    rig_fini(&rig);
+    return 0;
+}
+
+static uint64_t put, next, covered; /* ticks of flow() */
+
+/* Puts and takes up to `last`, covering now and then; `disturb` is called between. */
+static void
+flow(uint64_t from, uint64_t last, void (*disturb)(void))
+{
+    put = next = from;
+    covered = from - 1;
+    for (wait_begin(); next <= last;) {
+        uint64_t tick;
+
+        while (put <= last && rig_put(&rig, put))
+            put++;
+        if ((tick = rig_take(&rig))) {
+            assert_int_equal(tick, next);
+            next++;
+            wait_begin();
+            if (next % 16 == 0)
+                link_cover(rig.link[B], covered = tick);
+            if (disturb)
+                disturb();
+        } else {
+            wait_turn();
+        }
+        if (__atomic_exchange_n(&rig.asks, 0, __ATOMIC_SEQ_CST))
+            link_cover(rig.link[B], covered = next - 1);
+    }
+    link_cover(rig.link[B], covered = last);
+}
+
+static void
+test_frames_come_once_and_in_order(void **state)
+{
+    rig_up(&rig);
+    flow(1, 5000, NULL);
+    assert_int_equal(rig_look(&rig, B).duplicates, 0);
+    assert_int_equal(rig_look(&rig, A).resent, 0);
+    assert_true(rig_look(&rig, A).frames[0] >= 5000);
+}
+
+static void
+test_hosts_start_in_any_order(void **state)
+{
+    rig_links(&rig);
+    rig_start(&rig, B);
+    assert_true(link_seek(rig.link[B], 0, NULL));
+    rig_must_put(&rig, 1);
+    rig_start(&rig, A);
+    rig_take_all(&rig, 1, 1);
+    rig_stop(&rig, B);
+    rig_wait_state(&rig, A, NET_DOWN);
+    rig_must_put(&rig, 2);
+    rig_start(&rig, B);
+    link_seek(rig.link[B], 1, NULL);
+    rig_take_all(&rig, 2, 2);
+}
+
+static void
+test_the_receiver_is_never_overrun(void **state)
+{
+    rig.capacity = 8;
+    rig_up(&rig);
+    for (uint64_t tick = 1; tick <= 8; tick++)
+        rig_must_put(&rig, tick);
+    assert_false(rig_put(&rig, 9)); /* all is kept */
+    for (wait_begin(); STAT_GET(rig.stats[B].messages) < 8;)
+        wait_turn();
+    link_cover(rig.link[A], 8);
+    for (uint64_t tick = 9; tick <= 16; tick++)
+        rig_must_put(&rig, tick);
+    for (wait_begin(); !rig_look(&rig, A).edges_waiting;)
+        wait_turn();
+    assert_int_equal(STAT_GET(rig.stats[B].messages), 8);
+    rig_take_all(&rig, 1, 16);
+    assert_int_equal(rig_look(&rig, B).malformed, 0);
+}
+
+static void
+test_what_is_covered_is_gone_at_the_sender(void **state)
+{
+    rig_up(&rig);
+    for (uint64_t tick = 1; tick <= 10; tick++)
+        rig_must_put(&rig, tick);
+    rig_take_all(&rig, 1, 10);
+    assert_int_equal(STAT_GET(rig.stats[A].kept), 10);
+    link_cover(rig.link[B], 6);
+    for (wait_begin(); STAT_GET(rig.stats[A].kept) != 4;)
+        wait_turn();
+    assert_int_equal(link_covered(rig.link[A]), 6);
+}
+
+static void
+test_half_of_what_is_kept_asks_for_an_epoch(void **state)
+{
+    rig_up(&rig);
+    for (uint64_t tick = 1; tick <= 31; tick++)
+        rig_must_put(&rig, tick);
+    rig_take_all(&rig, 1, 31);
+    assert_int_equal(__atomic_load_n(&rig.asks, __ATOMIC_SEQ_CST), 0);
+    rig_must_put(&rig, 32);
+    for (wait_begin(); !__atomic_load_n(&rig.asks, __ATOMIC_SEQ_CST);)
+        wait_turn();
+    /* a session later it is asked again: the word may have been lost */
+    rig_stop(&rig, A);
+    rig_start(&rig, A);
+    for (wait_begin(); __atomic_load_n(&rig.asks, __ATOMIC_SEQ_CST) < 2;)
+        wait_turn();
+}
+
+static void
+test_frames_that_are_gone_are_named(void **state)
+{
+    struct hde_msgvec vec = {0};
+    struct record record;
+    struct err err = {0};
+
+    rig_up(&rig);
+    flow(1, 32, NULL);
+    for (wait_begin(); link_covered(rig.link[A]) != 32;)
+        wait_turn();
+    rig_stop(&rig, B); /* and its checkpoints are gone */
+    rig_link(&rig, B);
+    rig_start(&rig, B);
+    assert_true(link_seek(rig.link[B], 5, NULL));
+    for (wait_begin(); link_take(rig.link[B], &record, &vec, &err) != LINK_DAMAGED;)
+        wait_turn();
+    assert_string_equal(err.code, "HDE-R070");
+    assert_non_null(strstr(err.text, "behind tick 5"));
+}
+
+static void
+lose(int host)
+{
+    struct net *net = rig.net[host];
+
+    pthread_mutex_lock(&net->lock);
+    peer_lose(&net->peer[0], "the test says so");
+    pthread_mutex_unlock(&net->lock);
+    net_wake(net);
+}
+
+static void
+wait_for_sessions(uint64_t n)
+{
+    for (wait_begin(); rig_look(&rig, A).connects < n || rig_look(&rig, B).connects < n;)
+        wait_turn();
+}
+
+/* ---- Markers, ends ---------------------------------------------------------------------------- */
+
+static void
+test_a_marker_goes_there_and_back(void **state)
+{
+    rig_up(&rig);
+    rig_must_put(&rig, 1);
+    link_put_marker(rig.link[A]);
+    rig_must_put(&rig, 2);
+    rig_take_all(&rig, 1, 1);
+    for (wait_begin(); !link_is_at_marker(rig.link[B]);)
+        wait_turn();
+    assert_int_equal(rig_take(&rig), 0);
+    lose(A); /* while it stands there */
+    wait_for_sessions(2);
+    assert_true(link_is_at_marker(rig.link[B]));
+    link_drop_marker(rig.link[B]);
+    rig_take_all(&rig, 2, 2);
+    assert_false(link_is_at_marker(rig.link[A]));
+    flow(3, 100, NULL);
+}
+
+static void
+test_the_end_of_a_sender_comes_behind_all_else(void **state)
+{
+    rig_up(&rig);
+    rig_must_put(&rig, 1);
+    link_sender_is_over(rig.link[A]);
+    assert_true(link_may_give(rig.link[B]));
+    rig_take_all(&rig, 1, 1);
+    for (wait_begin(); link_may_give(rig.link[B]);)
+        wait_turn();
+}
+
+/* ---- Sessions --------------------------------------------------------------------------------- */
+
+/* The sender's process ends, and another makes its frames again. */
+static void
+restart_sender(void)
+{
+    rig_stop(&rig, A);
+    put = link_covered(rig.link[A]) + 1;
+    rig_link(&rig, A);
+    rig_start(&rig, A);
+}
+
+/* The receiver's process ends, and another goes on from the last epoch. */
+static void
+restart_receiver(void)
+{
+    rig_stop(&rig, B);
+    rig_link(&rig, B);
+    rig_start(&rig, B);
+    assert_true(link_seek(rig.link[B], covered, NULL));
+    next = covered + 1;
+}
+
+static void
+break_something(void)
+{
+    switch (draw(200)) {
+    case 0:
+        restart_sender();
+        break;
+    case 1:
+        restart_receiver();
+        break;
+    case 2:
+        lose((int)draw(HOSTS));
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+test_a_session_that_breaks_costs_nothing(void **state)
+{
+    draw_begin();
+    rig_up(&rig);
+    flow(1, 4000, break_something);
+}
+
+static void
+test_without_epochs_a_new_sender_goes_on(void **state)
+{
+    rig.has_epochs = false;
+    rig_up(&rig);
+    for (uint64_t tick = 1; tick <= 40; tick++)
+        rig_must_put(&rig, tick);
+    for (wait_begin(); STAT_GET(rig.stats[B].messages) < 40;)
+        wait_turn();
+    rig_take_all(&rig, 1, 30);
+    rig_stop(&rig, A); /* another process, that begins with tick 1 */
+    rig_link(&rig, A);
+    for (uint64_t tick = 1; tick <= 20; tick++)
+        rig_must_put(&rig, tick);
+    rig_start(&rig, A);
+    rig_take_all(&rig, 31, 40);
+    rig_take_all(&rig, 1, 20);
+}
+
+static void
+test_without_epochs_what_is_taken_is_covered(void **state)
+{
+    rig.has_epochs = false;
+    rig_up(&rig);
+    for (uint64_t tick = 1; tick <= 1000; tick++) {
+        for (wait_begin(); !rig_put(&rig, tick);)
+            wait_turn();
+        rig_take_all(&rig, tick, tick);
+    }
+}
+
+int
+main(void)
+{
+#define HERE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+    const struct CMUnitTest tests[] = {
+        HERE(test_frames_come_once_and_in_order),
+        HERE(test_hosts_start_in_any_order),
+        HERE(test_the_receiver_is_never_overrun),
+        HERE(test_what_is_covered_is_gone_at_the_sender),
+        HERE(test_half_of_what_is_kept_asks_for_an_epoch),
+        HERE(test_frames_that_are_gone_are_named),
+        HERE(test_a_marker_goes_there_and_back),
+        HERE(test_the_end_of_a_sender_comes_behind_all_else),
+        HERE(test_a_session_that_breaks_costs_nothing),
+        HERE(test_without_epochs_a_new_sender_goes_on),
+        HERE(test_without_epochs_what_is_taken_is_covered),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
