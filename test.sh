@@ -7,12 +7,13 @@
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does; a test that fails runs twice
-#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, live, models, reload
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, live, models, reload,
+#                              services
 #   ./test.sh --bench          what `hde bench quant` compares, with QuantLib, numpy and scipy
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
 
 presets=() again=() filter= campaign= minutes=1 bench=
 while [ $# -gt 0 ]; do
@@ -88,7 +89,14 @@ reload)
     grep -E 'reloads(,| with)|OK|FAILED|ERROR|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
-*) echo "test.sh: no campaign '$campaign' (fuzz, kill, live, models, reload)" >&2; exit 64 ;;
+services)
+  build dev
+  HDE_SERVICES_SECONDS=$((minutes * 60)) ctest --test-dir build-dev -R '^kafka-services$' -V \
+    --timeout $((minutes * 240 + 600)) |
+    grep -E 'HDE_SEED|killed|chains came|ended by|has ended|differ|FAILED|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz, kill, live, models, reload, services)" >&2; exit 64 ;;
 esac
 
 failed=()

@@ -12,6 +12,7 @@ struct kafka {
     char brokers[128];
     char last[256]; /* what librdkafka said last of its connections; "" nothing */
     rd_kafka_resp_err_t failed;
+    bool is_broken; /* a connection broke since all partitions could be reached */
 };
 
 /* ---- Errors ------------------------------------------------------------------------------- */
@@ -140,6 +141,7 @@ hear(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     struct kafka *kafka = opaque;
 
     snprintf(kafka->last, sizeof kafka->last, "%s", reason);
+    kafka->is_broken = true;
 }
 
 static void
@@ -160,6 +162,36 @@ kafka_failed(struct kafka *kafka)
 
     kafka->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     return failed;
+}
+
+bool
+kafka_reaches(struct kafka *kafka, const char *topic, int n, int timeout_ms,
+              struct kafka_error *error)
+{
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t code;
+    char what[300];
+    int at = 0;
+
+    if (!kafka->is_broken)
+        return true;
+    list = rd_kafka_topic_partition_list_new(n);
+    for (int i = 0; i < n; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = INT64_MAX; /* a time */
+    /* not rd_kafka_query_watermark_offsets(), which does not keep to its timeout */
+    code = rd_kafka_offsets_for_times(kafka->rk, list, timeout_ms);
+    while (at < n - 1 && !list->elems[at].err)
+        at++;
+    if (list->elems[at].err)
+        code = list->elems[at].err;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code) {
+        snprintf(what, sizeof what, "partition %d of topic '%s'", at, topic);
+        return kafka_say(kafka, code, what, error);
+    }
+    kafka->is_broken = false;
+    kafka->last[0] = 0;
+    return true;
 }
 
 rd_kafka_t *

@@ -14,7 +14,7 @@ enum { READY_MAX = 1024 };
 
 struct synthetic {
     hde_list symbols;
-    int64_t seed, expiries, snapshots, ready;
+    int64_t seed, expiries, strikes, snapshots, ready;
     const char *start, *calendar;
     hde_duration step;
     bool paced;
@@ -60,7 +60,7 @@ synthetic_open(hde_ctx *ctx, void *state)
             return hde_fail(ctx, "synthetic.symbol", "no '%s' in the synthetic market",
                             self->symbols.item[i]);
     }
-    self->market = (struct market){.seed = (uint64_t)self->seed, .calendar = self->sessions};
+    self->market = (struct market){(uint64_t)self->seed, self->sessions, (int)self->strikes};
     self->chain = calloc(1, sizeof *self->chain);
     self->fired = true;
     return self->chain ? HDE_OK : hde_fail(ctx, "synthetic.memory", "out of memory");
@@ -266,6 +266,8 @@ static const hde_param params[] = {
     HDE_PARAM(struct synthetic, symbols, .fallback = "[NIFTY]", .help = "underlyings, in turn"),
     HDE_PARAM(struct synthetic, expiries, .fallback = "1", .min = 1, .max = MARKET_EXPIRIES_MAX,
               .help = "nearest expiries of each"),
+    HDE_PARAM(struct synthetic, strikes, .fallback = "0", .min = 0, .max = MARKET_STRIKES_MAX,
+              .help = "of each chain; 0: as many as the underlying has"),
     HDE_PARAM(struct synthetic, seed, .fallback = "1", .min = 0, .max = 9007199254740991.0,
               .help = "of the market"),
     HDE_PARAM(struct synthetic, calendar, .fallback = "always",

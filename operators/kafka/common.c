@@ -49,11 +49,26 @@ cluster_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_e
     return kafka_topic_make(kafka, &topic, cluster_timeout_ms(cluster), error);
 }
 
+bool
+cluster_look(hde_ctx *ctx, const struct cluster *cluster, struct kafka *kafka, int partitions)
+{
+    enum { LOOK_MS = 300 };
+    struct kafka_error error = {0};
+
+    if (kafka_reaches(kafka, cluster->topic, partitions, LOOK_MS, &error)) {
+        hde_stands(ctx, HDE_WELL, "%s", "");
+        return true;
+    }
+    hde_stands(ctx, HDE_HELD_UP, "%s", error.text);
+    return false;
+}
+
 hde_status
 cluster_status(hde_ctx *ctx, const struct kafka_error *error)
 {
     switch (error->kind) {
     case KAFKA_TROUBLE_AWAY:
+        hde_stands(ctx, HDE_HELD_UP, "%s", error->text);
         return hde_retry(ctx, "kafka.away", "%s", error->text);
     case KAFKA_TROUBLE_ABORT:
         return hde_retry(ctx, "kafka.aborted", "%s", error->text);
@@ -63,8 +78,9 @@ cluster_status(hde_ctx *ctx, const struct kafka_error *error)
         return hde_fail(ctx, "kafka.setting", "%s", error->text);
     case KAFKA_TROUBLE_DENIED:
         return hde_fail(ctx, "kafka.denied", "%s", error->text);
-    case KAFKA_TROUBLE_TOPIC:
-        return hde_fail(ctx, "kafka.topic", "%s", error->text);
+    case KAFKA_TROUBLE_TOPIC: /* a broker that comes back may not know it for a moment */
+        hde_stands(ctx, HDE_HELD_UP, "%s", error->text);
+        return hde_retry(ctx, "kafka.topic", "%s", error->text);
     case KAFKA_TROUBLE_SIZE:
         return hde_fail(ctx, "kafka.too-large", "%s", error->text);
     default:

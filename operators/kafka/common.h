@@ -45,7 +45,9 @@ struct kafka *cluster_open(const struct cluster *cluster, enum kafka_role role,
 /* Partitions of the topic, which is made if need be; -1: an error. */
 int cluster_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_error *error);
 int cluster_timeout_ms(const struct cluster *cluster);
-/* What an error means for the node: RETRY or FAIL. */
+/* Says hde_stands() by what kafka_reaches() says. False: away. */
+bool cluster_look(hde_ctx *ctx, const struct cluster *cluster, struct kafka *kafka, int partitions);
+/* What an error means for a node that runs: RETRY, away, or FAIL. */
 hde_status cluster_status(hde_ctx *ctx, const struct kafka_error *error);
 
 #endif

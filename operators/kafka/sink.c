@@ -28,7 +28,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { CALL_MS = 10000, TYPES_MAX = 64 };
+/* CALL_MS: then a call comes back and is made again, so that others hear of an outage. */
+enum { CALL_MS = 2000, TYPES_MAX = 64, LOOK_TIMER = 1 };
+static const int64_t look_every_ns = 1000000000;
 
 struct item {
     hde_msg *msg;
@@ -50,6 +52,7 @@ struct sink {
     hde_size batch_size;
 
     struct kafka *producer;
+    int n_partitions;
     struct kafka *reader; /* of the mark */
     rd_kafka_consumer_group_metadata_t *group;
     char name[250]; /* of producer and group */
@@ -202,7 +205,10 @@ open_producer(struct sink *self, struct kafka_error *error)
 
     snprintf(size, sizeof size, "%lld", (long long)self->cluster.max_message.bytes);
     self->producer = cluster_open(&self->cluster, KAFKA_PRODUCER, fixed, error);
-    if (!self->producer || cluster_topic(&self->cluster, self->producer, error) < 0)
+    if (!self->producer)
+        return false;
+    self->n_partitions = cluster_topic(&self->cluster, self->producer, error);
+    if (self->n_partitions < 0)
         return false;
     self->topic = rd_kafka_topic_new(kafka_handle(self->producer), self->cluster.topic, NULL);
     return !self->transactional ||
@@ -234,9 +240,10 @@ sink_open(hde_ctx *ctx, void *state)
     self->aborts = hde_counter_open(ctx, "aborts", "transactions that were made again");
     snprintf(self->name, sizeof self->name, "hde.%.100s.%.120s", hde_graph_name(ctx),
              hde_node_name(ctx));
-    if (open_producer(self, &error) && open_reader(self, &error) && read_mark(self, &error))
-        return HDE_OK;
-    return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
+    if (!open_producer(self, &error) || !open_reader(self, &error) || !read_mark(self, &error))
+        return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
+    hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
+    return HDE_OK;
 }
 
 static void
@@ -395,6 +402,7 @@ commit(hde_ctx *ctx, struct sink *self, uint64_t tick)
     forget(self, tick);
     hde_count(self->records, n);
     hde_count(self->commits, 1);
+    hde_stands(ctx, HDE_WELL, "%s", "");
     return HDE_OK;
 }
 
@@ -446,6 +454,20 @@ static hde_status
 sink_flush(hde_ctx *ctx, void *state, uint64_t tick)
 {
     return commit(ctx, state, tick);
+}
+
+/* While nothing waits: what does, finds out by itself. */
+static hde_status
+sink_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
+{
+    struct sink *self = state;
+
+    if (self->producer && !self->n) {
+        rd_kafka_poll(kafka_handle(self->producer), 0);
+        cluster_look(ctx, &self->cluster, self->producer, self->n_partitions);
+    }
+    hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
+    return HDE_OK;
 }
 
 static hde_status
@@ -508,6 +530,7 @@ static const hde_operator kafka_sink = {
     .state_size = sizeof(struct sink),
     .open = sink_open,
     .batch = sink_batch,
+    .timer = sink_timer,
     .close = sink_close,
     .flush = sink_flush,
     .mark = sink_mark,

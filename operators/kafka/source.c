@@ -75,9 +75,9 @@ struct source {
     int ready_fd;
     uint64_t schema[POISON]; /* of the types of the outputs */
     struct partition *partition;
-    int n_partitions;
-    bool is_assigned, is_away;
-    hde_counter *records, *repeats, *poison, *lag, *outages;
+    int n_partitions, n_all; /* that are read; that the topic has */
+    bool is_assigned;
+    hde_counter *records, *repeats, *poison, *lag;
 };
 
 /* ---- Positions ---------------------------------------------------------------------------- */
@@ -217,6 +217,7 @@ open_consumer(struct source *self, struct kafka_error *error)
     n = cluster_topic(&self->cluster, self->consumer, error);
     if (n < 0)
         return false;
+    self->n_all = n;
     self->partition = calloc((size_t)n, sizeof *self->partition);
     if (!self->partition)
         hde_no_memory();
@@ -240,7 +241,6 @@ source_open(hde_ctx *ctx, void *state)
     self->repeats = hde_counter_open(ctx, "repeats", "records that came before, dropped");
     self->poison = hde_counter_open(ctx, "poison", "records that are no messages of these types");
     self->lag = hde_counter_open(ctx, "kafka_lag", "records behind the end of the topic, now");
-    self->outages = hde_counter_open(ctx, "outages", "times that no broker could be reached");
     for (unsigned i = 0; i < POISON; i++)
         self->schema[i] = record_schema(outputs[i].types[0]);
     if (!open_consumer(self, &error))
@@ -353,13 +353,10 @@ hear(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message)
                         self->cluster.topic, message->partition,
                         partition ? partition->next : message->offset);
     kafka_say(self->consumer, message->err, "reading the topic", &error);
-    if (error.kind != KAFKA_TROUBLE_AWAY)
+    if (error.kind != KAFKA_TROUBLE_AWAY && error.kind != KAFKA_TROUBLE_TOPIC)
         return cluster_status(ctx, &error);
-    if (!self->is_away) {
-        hde_count(self->outages, 1);
-        hde_log(ctx, HDE_WARN, "kafka.away", "%s; it is tried again", error.text);
-    }
-    self->is_away = true;
+    hde_stands(ctx, HDE_HELD_UP, "%s", error.text); /* librdkafka tries again; source_timer() looks */
+    hde_log(ctx, HDE_WARN, "kafka.away", "%s; it is tried again", error.text);
     return HDE_OK;
 }
 
@@ -416,7 +413,6 @@ source_poll(hde_ctx *ctx, void *state)
 
             status = heard != HDE_OK ? heard : status;
         } else if (partition) {
-            self->is_away = false;
             partition->is_at_end = false;
             partition->next = batch[i]->offset + 1;
             partition->is_touched = true;
@@ -445,6 +441,7 @@ source_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
 {
     struct source *self = state;
 
+    cluster_look(ctx, &self->cluster, self->consumer, self->n_all);
     for (int i = 0; i < self->n_partitions; i++) {
         struct partition *partition = &self->partition[i];
         uint64_t lag = (uint64_t)kafka_lag(self->consumer, self->cluster.topic, partition->number,

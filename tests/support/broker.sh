@@ -8,8 +8,10 @@ leave() {
   finish
 }
 trap leave EXIT
-brokers() { # N: as many, and KAFKA_BROKERS for graphs
+brokers() { # N [SETTING...]: as many, and KAFKA_BROKERS for graphs
+  local n=$1
+  shift
   kafka_fetch || absent "the broker could not be fetched"
-  kafka_start "$TMP/brokers" "$1" || fail "no brokers"
-  export KAFKA_BROKERS KAFKA_REPLICATION=$1
+  kafka_start "$TMP/brokers" "$n" "$@" || fail "no brokers"
+  export KAFKA_BROKERS KAFKA_REPLICATION=$n
 }

@@ -3,8 +3,10 @@
 # shellcheck shell=bash
 #
 #   kafka_fetch            the broker's jars into build-services, unless they are there
-#   kafka_start FOLDER N   N brokers (1 or 3) below FOLDER; waits for them. Sets KAFKA_BROKERS
+#   kafka_start FOLDER N [SETTING...]   N brokers (1 or 3) below FOLDER; waits for them. Sets
+#                          KAFKA_BROKERS
 #   kafka_kill I           kill -9 of broker I;   kafka_again I   starts it once more
+#   kafka_of_port PORT     prints the number of the broker that listens there
 #   kafka_stop             ends all of them
 #
 # A broker that was started by a script ends with it, if the script calls kafka_stop from its trap.
@@ -96,6 +98,13 @@ kafka_start() { # FOLDER N [SETTING...]
     kafka_launch "$i"
   done
   for ((i = 0; i < n; i++)); do kafka_wait "$i" || return 1; done
+}
+
+kafka_of_port() {
+  local i
+  for i in "${!KAFKA_PIDS[@]}"; do
+    grep -q "^advertised.listeners=.*:$1$" "$KAFKA_FOLDER/$i.properties" && echo "$i"
+  done
 }
 
 kafka_kill() {

@@ -361,9 +361,9 @@ market_chain(const struct market *market, const struct market_underlying *u, int
     /* The grid is fixed for the day: it is listed around the last close. */
     middle = round(view.prev_spot / u->step) * u->step;
     out->spot = view.spot;
-    out->n = (size_t)u->strikes;
+    out->n = (size_t)(market->strikes ? market->strikes : u->strikes);
     for (i = 0; i < out->n; i++) {
-        double strike = middle + ((double)i - u->strikes / 2) * u->step;
+        double strike = middle + ((double)i - (double)(out->n / 2)) * u->step;
 
         out->strike[i] = strike;
         fill_leg(&view, strike, true, &out->call[i]);

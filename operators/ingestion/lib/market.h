@@ -12,12 +12,13 @@
 #include "common/calendar.h"
 
 #define MARKET_TICK 0.05
-#define MARKET_STRIKES_MAX 161
+#define MARKET_STRIKES_MAX 401
 #define MARKET_EXPIRIES_MAX 8
 
 struct market {
     uint64_t seed;
     const struct calendar *calendar; /* lent */
+    int strikes;                     /* of every expiry; 0: each underlying's own */
 };
 
 struct market_underlying {

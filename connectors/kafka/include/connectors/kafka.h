@@ -54,6 +54,11 @@ rd_kafka_t *kafka_handle(const struct kafka *kafka);
 /* What went wrong with a message last, and forgets it; ERR_NO_ERROR: nothing. Producers. */
 rd_kafka_resp_err_t kafka_failed(struct kafka *kafka);
 
+/* Whether all partitions of the topic (0 to n - 1) can be reached. Asks their leaders only if a
+ * connection broke since it was true, and then at most timeout_ms. */
+bool kafka_reaches(struct kafka *kafka, const char *topic, int n, int timeout_ms,
+                   struct kafka_error *error);
+
 /* Fills *error and returns false; `what` was wanted. */
 bool kafka_say(struct kafka *kafka, rd_kafka_resp_err_t code, const char *what,
                struct kafka_error *error);
