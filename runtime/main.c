@@ -33,6 +33,7 @@ static const struct command *const commands[] = {
     &cmd_explain,
     &cmd_graph,
     &cmd_describe,
+    &cmd_keygen,
     &cmd_new,
     &cmd_bench,
     &cmd_completion,

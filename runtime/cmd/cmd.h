@@ -163,7 +163,7 @@ extern const struct command cmd_plan, cmd_apply, cmd_rollback, cmd_history;
 extern const struct command cmd_savepoint, cmd_bisect, cmd_why;
 extern const struct command cmd_status, cmd_top, cmd_tap, cmd_log, cmd_dlq;
 extern const struct command cmd_check, cmd_explain, cmd_graph;
-extern const struct command cmd_describe, cmd_new;
+extern const struct command cmd_describe, cmd_keygen, cmd_new;
 extern const struct command cmd_bench, cmd_completion, cmd_version, cmd_help;
 
 #endif

@@ -29,7 +29,7 @@ enum { STOP_MS = 3000 }; /* after the second signal, before the process goes wit
 struct run_options {
     struct cmd_list set, log_level;
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph, *stage, *partition;
-    const char *host;
+    const char *host, *key;
     hde_duration duration, stall;
     int64_t workers, max_restarts;
     bool insecure, watch_plugins, no_takeover, accept_changed, verify, own_builds, supervise;
@@ -104,9 +104,6 @@ refuse_hostless(struct run *run)
     struct arena *arena = run->cmd->arena;
     const char *names = "";
 
-    if (graph->host != HOST_NONE)
-        return cmd_error(run->cmd, EX_CONFIG, "HDE-G024", "--host all runs it in one process",
-                         "links between hosts are not supported by this version");
     if (run->mode == RUN_REPLAY || run->options->host || !graph->n_hosts)
         return CMD_OK;
     for (size_t i = 0; i < graph->n_hosts; i++)
@@ -341,6 +338,33 @@ hashes_ns(const struct graph *graph)
     return graph->checkpoint.hashes ? graph->checkpoint.every_ns : graph->hashes_ns;
 }
 
+/* The secret key of this host: the first line of the file. */
+static int
+read_key(struct run *run, const char **key)
+{
+    const char *path = run->options->key;
+    char line[256] = "";
+    FILE *file;
+
+    *key = NULL;
+    if (!path || !graph_is_of_host(run->graph))
+        return CMD_OK;
+    file = fopen(path, "re");
+    if (!file || !fgets(line, sizeof line, file)) {
+        int error = file && !ferror(file) ? 0 : errno;
+
+        if (file)
+            fclose(file);
+        return cmd_error(run->cmd, EX_NOINPUT, "HDE-R182", NULL, "%s: no key can be read: %s", path,
+                         error ? strerror(error) : "there is nothing in it");
+    }
+    fclose(file);
+    line[strcspn(line, " \t\r\n")] = 0;
+    *key = arena_text(run->cmd->arena, line);
+    explicit_bzero(line, sizeof line);
+    return CMD_OK;
+}
+
 static int
 start(struct run *run)
 {
@@ -362,6 +386,9 @@ start(struct run *run)
                                                : graph_dlq_folder(run->graph, run->cmd->arena),
                                     .checkpoint = run->mode != RUN_REPLAY &&
                                                   run->graph->checkpoint.store,
+                                    .insecure = run->options->insecure,
+                                    .host = graph_is_of_host(run->graph) ? run->options->host
+                                                                         : NULL,
                                     .sets = run->sets,
                                     .n_sets = run->n_sets};
     struct control_options control = {.admin = run->options->admin,
@@ -369,6 +396,8 @@ start(struct run *run)
     struct err err = {0};
     int exit;
 
+    if ((exit = read_key(run, &engine.secret_key)))
+        return exit;
     if (!engines_prepare(run->graph->name, run->graph->path, run->options->control, run->cmd->arena,
                          &run->entry, &err))
         return start_exit(run, &err);
@@ -719,6 +748,9 @@ const struct command cmd_run = {
                                      .value = "NAME",
                                      .help = "what lies on this host of the graph's hosts:; all: "
                                              "everything in one process"},
+                                    {CMD_OPTION("key", struct run_options, key), .value = "FILE",
+                                     .env = "HDE_KEY", .complete = CMD_COMPLETE_FILE,
+                                     .help = "the secret key of this host ('hde keygen')"},
                                     {CMD_OPTION("stage", struct run_options, stage),
                                      .value = "NAME",
                                      .help = "only this node or chain, and what is joined to it by "

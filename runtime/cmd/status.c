@@ -147,6 +147,37 @@ status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers
 }
 
 static void
+put_hosts(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *out)
+{
+    const char *red = cmd->color ? "\033[31m" : "", *off = cmd->color ? "\033[0m" : "";
+    struct arena arena = {0};
+    struct table table = {.arena = &arena};
+
+    TABLE_ROW(&table, "HOST", "STATE", ">FOR", ">SENT", ">RECEIVED", ">RESENT", ">REFUSED",
+              ">ROUND", ">CLOCK");
+    for (size_t i = 0; i < status->n_hosts; i++) {
+        const Hde__HostStatus *h = status->hosts[i];
+
+        TABLE_ROW(&table, h->name, h->state, table_seconds(&arena, h->seconds),
+                  table_count(&arena, h->frames_sent), table_count(&arena, h->frames_received),
+                  table_count(&arena, h->resent), table_count(&arena, h->refused + h->malformed),
+                  h->has_round_seconds ? arena_printf(&arena, "%.1fms", h->round_seconds * 1e3) : "",
+                  h->has_skew_seconds ? arena_printf(&arena, "%+.1fms", h->skew_seconds * 1e3)
+                                      : "");
+    }
+    hde_text_puts(out, "\n");
+    table_print(&table, out, cmd->color ? "\033[1m" : "", off, 0, 0);
+    for (size_t i = 0; i < status->n_hosts; i++)
+        if (status->hosts[i]->why)
+            hde_text_printf(out, "%s%s: %s%s\n", red, status->hosts[i]->name,
+                            status->hosts[i]->why, off);
+    if (status->strangers)
+        hde_text_printf(out, "%s%llu strangers were refused%s\n", red,
+                        (unsigned long long)status->strangers, off);
+    arena_fini(&arena);
+}
+
+static void
 put_nodes(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *out)
 {
     struct arena arena = {0};
@@ -228,6 +259,8 @@ run_status(const struct cmd *cmd, const void *options)
         hde_text_puts(&out, "\n");
     } else {
         status_head(cmd, status, watch_answers(watch), &out);
+        if (status->n_hosts)
+            put_hosts(cmd, status, &out);
         put_nodes(cmd, status, &out);
         if (status->n_edges)
             put_edges(cmd, status, &out);
@@ -246,7 +279,9 @@ const struct command cmd_status = {
     .summary = "what a running graph is doing",
     .help = "The ingress log, the newest epoch and the recovery of a graph with checkpoint: or "
             "record:, nodes with what they have worked on, edges with what waits on them, and who "
-            "waits for whom where the graph does not move. Works while an operator hangs: an engine that "
+            "waits for whom where the graph does not move; the other hosts of a graph with hosts: up, "
+            "down or refused, frames, the time there and back and how far their clocks are from this "
+            "one's. Works while an operator hangs: an engine that "
             "does not answer is read from its counters in shared memory.",
     .examples =
         (const struct cmd_example[]){{"hde status", "the only engine that runs"},

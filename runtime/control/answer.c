@@ -333,7 +333,7 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         reply->status = status_read(parts_stats(control->parts), control->parts, arena);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_METRICS:
-        stats_prometheus(parts_stats(control->parts), text);
+        parts_prometheus(control->parts, text);
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_TEXT;
         hde_text_puts(text, "");
         reply->text = text->data;
@@ -471,7 +471,7 @@ control_admin_page(void *arg, const char *path, struct http_reply *reply)
     } else if (strcmp(path, "/metrics") == 0) {
         reply->type = "text/plain; version=0.0.4; charset=utf-8";
         parts_look(control->parts);
-        stats_prometheus(parts_stats(control->parts), &reply->body);
+        parts_prometheus(control->parts, &reply->body);
         parts_looked(control->parts);
         process_metrics(&reply->body);
     } else {

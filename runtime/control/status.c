@@ -2,6 +2,7 @@
 #include "control/status.h"
 #include "base/clock.h"
 #include "engine/dlq.h"
+#include "net/net.h"
 
 #include <limits.h>
 #include <math.h>
@@ -38,7 +39,8 @@ read_node(const struct stats *stats, size_t i, struct arena *arena)
     Hde__NodeStatus *out = arena_alloc(arena, sizeof *out);
     struct node_view view;
 
-    stats_node(stats, i, &view);
+    if (!stats_node(stats, i, &view))
+        return NULL; /* on another host */
     hde__node_status__init(out);
     out->name = text(arena, view.name);
     out->op = text(arena, view.op);
@@ -89,7 +91,8 @@ read_edge(const struct stats *stats, size_t i, struct arena *arena)
     Hde__EdgeStatus *out = arena_alloc(arena, sizeof *out);
     struct edge_view view;
 
-    stats_edge(stats, i, &view);
+    if (!stats_edge(stats, i, &view))
+        return NULL;
     hde__edge_status__init(out);
     out->name = text(arena, view.name);
     out->kind = text(arena, edge_kind_name(view.kind));
@@ -104,7 +107,7 @@ read_edge(const struct stats *stats, size_t i, struct arena *arena)
         SET(out, age_seconds, (double)view.age_ns / 1e9);
     SET(out, blocked, view.blocked);
     SET(out, blocked_seconds, (double)view.blocked_ns / 1e9);
-    if (view.kind == EDGE_SPILL || view.kind == EDGE_JOURNAL) {
+    if (view.kind == EDGE_SPILL || view.kind == EDGE_JOURNAL || view.kind == EDGE_HOST) {
         SET(out, kept, view.kept);
         SET(out, spilled, view.spilled);
         SET(out, journal_messages, view.journal_messages);
@@ -225,6 +228,52 @@ read_recovery(const struct head_view *head, struct arena *arena)
     return out;
 }
 
+/* ---- Other hosts -------------------------------------------------------------------------- */
+
+static Hde__HostStatus *
+read_host(const struct net_seen *seen, struct arena *arena)
+{
+    Hde__HostStatus *out = arena_alloc(arena, sizeof *out);
+
+    hde__host_status__init(out);
+    out->name = text(arena, seen->name);
+    out->state = text(arena, net_state_name(seen->state));
+    out->why = text(arena, seen->why);
+    SET(out, seconds, (double)(clock_real_ns() - seen->since_ns) / 1e9);
+    SET(out, connects, seen->connects);
+    SET(out, frames_sent, seen->frames[0]);
+    SET(out, frames_received, seen->frames[1]);
+    SET(out, bytes_sent, seen->bytes[0]);
+    SET(out, bytes_received, seen->bytes[1]);
+    SET(out, resent, seen->resent);
+    SET(out, duplicates, seen->duplicates);
+    SET(out, malformed, seen->malformed);
+    SET(out, refused, seen->refused);
+    SET(out, edges_waiting, seen->edges_waiting);
+    if (seen->round_ns) {
+        SET(out, round_seconds, (double)seen->round_ns / 1e9);
+        SET(out, skew_seconds, (double)seen->skew_ns / 1e9);
+    }
+    return out;
+}
+
+static void
+read_hosts(Hde__EngineStatus *out, const struct parts *parts, struct arena *arena)
+{
+    const struct graph *graph = parts_graph(parts);
+    struct net *net = parts_net(parts);
+    struct net_seen *seen;
+
+    if (!net)
+        return;
+    seen = arena_alloc(arena, (graph->n_hosts + 1) * sizeof *seen);
+    out->hosts = arena_alloc(arena, (graph->n_hosts + 1) * sizeof *out->hosts);
+    out->n_hosts = net_look(net, seen, graph->n_hosts);
+    for (size_t i = 0; i < out->n_hosts; i++)
+        out->hosts[i] = read_host(&seen[i], arena);
+    SET(out, strangers, net_strangers(net));
+}
+
 /* ---- Who waits for whom ------------------------------------------------------------------- */
 
 static void
@@ -301,11 +350,13 @@ read_all(const struct stats *stats, const struct parts *parts, struct arena *are
     out->epoch = read_epoch(&head, arena);
     out->recovery = read_recovery(&head, arena);
     out->nodes = arena_alloc(arena, (n_nodes + 1) * sizeof *out->nodes);
-    for (; out->n_nodes < n_nodes; out->n_nodes++)
-        out->nodes[out->n_nodes] = read_node(stats, out->n_nodes, arena);
+    for (size_t i = 0; i < n_nodes; i++)
+        if ((out->nodes[out->n_nodes] = read_node(stats, i, arena)))
+            out->n_nodes++;
     out->edges = arena_alloc(arena, (n_edges + 1) * sizeof *out->edges);
-    for (; out->n_edges < n_edges; out->n_edges++)
-        out->edges[out->n_edges] = read_edge(stats, out->n_edges, arena);
+    for (size_t i = 0; i < n_edges; i++)
+        if ((out->edges[out->n_edges] = read_edge(stats, i, arena)))
+            out->n_edges++;
     out->workers = arena_alloc(arena, (n_workers + 1) * sizeof *out->workers);
     for (; out->n_workers < n_workers; out->n_workers++)
         out->workers[out->n_workers] = read_worker(stats, out->n_workers, arena);
@@ -317,6 +368,7 @@ read_all(const struct stats *stats, const struct parts *parts, struct arena *are
     SET(out, ready, health.ready);
     out->reason = text(arena, health.reason);
     part_lines(out, parts, arena);
+    read_hosts(out, parts, arena);
     return out;
 }
 

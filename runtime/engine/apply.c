@@ -232,7 +232,8 @@ applier_new(struct engine *engine, struct err *err)
     struct applier *self = xcalloc(1, sizeof *self);
 
     self->engine = engine;
-    self->versions = (struct versions){engine->options.registry, engine->options.plugins, NULL, NULL};
+    self->versions = (struct versions){.registry = engine->options.registry,
+                                       .plugins = engine->options.plugins};
     if (changes_open(&self->changes, work, self, "hde-apply", err))
         return self;
     free(self);

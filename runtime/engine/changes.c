@@ -261,10 +261,14 @@ cannot_load(const struct diags *diags, const char *path, struct err *err)
 }
 
 static struct graph *
-load_with(const struct change *change, const struct registry *registry, struct err *err)
+load_with(const struct versions *self, const struct change *change,
+          const struct registry *registry, struct err *err)
 {
-    struct graph_options options = {
-        .sets = change->ask.sets, .n_sets = change->ask.n_sets, .for_run = true};
+    struct graph_options options = {.sets = change->ask.sets,
+                                    .n_sets = change->ask.n_sets,
+                                    .for_run = true,
+                                    .host = self->host,
+                                    .insecure = true}; /* it listens already */
     struct diags diags = {0};
     struct graph *graph = graph_load(change->ask.path, &options, registry, &diags);
 
@@ -282,7 +286,7 @@ load_rescanned(struct versions *self, const struct change *change)
     struct graph *graph;
 
     rescan->registry = registry_new(self->plugins);
-    graph = load_with(change, rescan->registry, NULL);
+    graph = load_with(self, change, rescan->registry, NULL);
     if (graph) {
         rescan->next = self->rescans;
         self->rescans = rescan;
@@ -297,7 +301,7 @@ struct graph *
 versions_load(struct versions *self, const struct change *change, struct err *err)
 {
     const struct registry *registry = self->rescans ? self->rescans->registry : self->registry;
-    struct graph *graph = registry ? load_with(change, registry, err) : NULL;
+    struct graph *graph = registry ? load_with(self, change, registry, err) : NULL;
 
     if (graph)
         return graph;

@@ -64,10 +64,11 @@ struct version {
     struct graph *graph;
 };
 
-/* One thread's. {registry, plugins} is enough to begin with. */
+/* One thread's. {registry, plugins, host} is enough to begin with. */
 struct versions {
     const struct registry *registry; /* NULL: nothing can be loaded from a file */
     const char *plugins;             /* folders, where operators are that came since */
+    const char *host;                /* of the graphs that this process is; NULL: none */
     struct version *newest;
     struct rescan *rescans; /* newest first */
 };

@@ -325,5 +325,22 @@ const struct code engine_codes[] = {
      "the same file everywhere. '--host all' runs everything in this process: edges between hosts "
      "are ordinary ones then, and nothing listens.",
      NULL, NULL},
+    {"HDE-R181", "nothing runs on a host",
+     "--host names a host on which no node lies: give it one with host:, or take it out of hosts:.",
+     NULL, NULL},
+    {"HDE-R182", "the secret key of a host is missing",
+     "The graph has a public key for every host, so all that passes between them is encrypted, and a "
+     "host proves who it is by the secret half of its pair. It stands in a file on that machine "
+     "alone; --key FILE or HDE_KEY names it. 'hde keygen' makes a pair.",
+     NULL, NULL},
+    {"HDE-R183", "the keys of a host are no pair",
+     "The secret key that was given is that of another public key than the graph has for this host: "
+     "nobody would let it in. Put the right file there, or the new public key into the graph on all "
+     "hosts.",
+     NULL, NULL},
+    {"HDE-R184", "the file of a secret key cannot be written",
+     "'hde keygen FILE' makes a new file and never writes over one: the key of a host that is lost is "
+     "lost. 'hde keygen --show FILE' prints the public key that goes with one that is there.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -112,8 +112,14 @@ finish(struct engine *engine, enum engine_state state)
 void
 engine_actor_ended(struct engine *engine)
 {
-    if (atomic_fetch_sub(&engine->actors_left, 1) == 1)
+    if (atomic_fetch_sub(&engine->actors_left, 1) != 1)
+        return;
+    if (engine->epochs && engine->options.ends_saved) {
+        atomic_store(&engine->has_run_out, true);
+        engine_wake(engine);
+    } else {
         finish(engine, ENGINE_ENDED);
+    }
 }
 
 void

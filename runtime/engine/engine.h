@@ -60,6 +60,8 @@ struct engine_options {
     bool verify;             /* with log: barriers are passed, hashes compared */
     int64_t hashes_ns;       /* with record: hashes of all nodes so often, with checkpoint at every
                                 barrier; 0: none */
+    const char *secret_key; /* of the graph's host, where hosts have keys; NULL: none */
+    bool insecure;          /* a host without keys may listen where others come from */
     const char *const *sets; /* what the graph was loaded with, kept in the log */
     size_t n_sets;
     const struct registry *registry; /* of the graph, for graphs that are applied */
@@ -70,6 +72,7 @@ struct engine_options {
     /* One part of several (parts.h): its counters join the file at stats_path, metrics and health
      * are those of all, and over() is called once, on any thread, when it has ended or failed. */
     const struct parts *parts;
+    bool ends_saved; /* with checkpoint: its end is an epoch, so that others need keep nothing for it */
     struct owner *owner; /* of the store that all parts are in, borrowed; NULL: takes one itself */
     void (*over)(void *arg);
     void *over_arg;

@@ -179,7 +179,7 @@ metrics(const hde_ctx *ctx, hde_text *out)
     const struct engine *engine = node_of(ctx)->engine;
 
     if (engine->options.parts) { /* which do not change */
-        stats_prometheus(parts_stats(engine->options.parts), out);
+        parts_prometheus(engine->options.parts, out);
         return;
     }
     engine_look(engine);

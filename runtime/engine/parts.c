@@ -8,20 +8,26 @@
  *      [test_a_drain_reaches_the_last_part]
  *  (3) The store of a whole graph and that of a cut one are never taken for each other, and no
  *      folder of a part that the graph does not have is passed over.
- *      [test_the_store_of_other_parts_is_refused] */
+ *      [test_the_store_of_other_parts_is_refused]
+ *  (4) A part that has come to its end is not over for a host that still needs what it sent. One that
+ *      was drained with checkpoints is: its state has that, and the next start sends it.
+ *      [tests/hosts/distributed.sh] */
 #include "engine/parts.h"
 
 #include "base/log.h"
 #include "engine/across.h"
 #include "engine/owner.h"
 #include "engine/parts_change.h"
+#include "engine/peers.h"
 #include "engine/run.h"
 #include "graph/parts.h"
 #include "link/ends.h"
 #include "seglog/seglog.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -45,6 +51,9 @@ struct parts {
     struct part *part;
     struct owner *owner;      /* of a cut graph's store; NULL: none, or the engine has its own */
     bool takes_log;           /* links lead nowhere: the logs of parts speak for them */
+    struct peers *peers;      /* of a graph with hosts; NULL: none */
+    bool is_kept;             /* there are checkpoints */
+    _Atomic size_t n_awaited; /* parts that are not over, links that keep what other hosts need */
     struct link **link;       /* cut.n_links of them; NULL: takes_log */
     const char **journal;     /* their folders */
     struct across *across;    /* of a cut graph that runs; NULL: none */
@@ -54,9 +63,8 @@ struct parts {
     char *stats_path;
     int stats_fd; /* of a file without a name */
     int done_fd;
-    pthread_mutex_t lock; /* for `changed` and the cut; after shapes of engines */
-    pthread_cond_t changed;
-    _Atomic bool is_draining;
+    pthread_mutex_t lock; /* of the cut; after shapes of engines */
+    _Atomic bool is_draining, is_stopping;
 };
 
 static bool
@@ -87,21 +95,49 @@ has_all(struct parts *self, size_t part)
     pthread_mutex_lock(&self->lock);
     for (size_t i = 0; i < self->cut->n_links; i++)
         if (self->cut->links[i].to == part) {
+            size_t from = self->cut->links[i].from;
+
             has_link = true;
-            has_all &= is_over(self->part[self->cut->links[i].from].engine);
+            has_all &= from != PART_ELSEWHERE && is_over(self->part[from].engine);
         }
     has_all &= has_link && !self->cut->parts[part].has_source;
     pthread_mutex_unlock(&self->lock);
     return has_all;
 }
 
-/* What it sends to gets no more. */
+/* One less to wait for. May come with a lock of a link held, so it takes none itself. */
+static void
+delivered(void *arg)
+{
+    struct parts *self = arg;
+
+    if (atomic_fetch_sub(&self->n_awaited, 1) == 1)
+        eventfd_write(self->done_fd, 1);
+}
+
+/* (4) */
+static void
+deliver(struct parts *self, size_t part)
+{
+    bool is_saved = self->is_kept && atomic_load(&self->is_draining);
+
+    if (engine_state(self->part[part].engine) != ENGINE_ENDED || is_saved ||
+        atomic_load(&self->is_stopping))
+        return;
+    for (size_t i = 0; i < self->cut->n_links; i++)
+        if (self->cut->links[i].from == part && !self->cut->links[i].receiver) {
+            atomic_fetch_add(&self->n_awaited, 1);
+            peers_deliver(self->peers, self->link[i], delivered, self);
+        }
+}
+
+/* What it sends to gets no more. Another host is told by the end of the data, if this is one. */
 static void
 end_links(struct parts *self, size_t part)
 {
     pthread_mutex_lock(&self->lock);
     for (size_t i = 0; i < self->cut->n_links; i++)
-        if (self->cut->links[i].from == part)
+        if (self->cut->links[i].from == part && self->cut->links[i].receiver)
             link_sender_is_over(self->link[i]);
     pthread_mutex_unlock(&self->lock);
 }
@@ -133,15 +169,12 @@ over(void *arg)
     for (size_t i = 0; i < self->n && !self->takes_log; i++)
         if (self->part[i].engine && has_all(self, i))
             engine_drain(self->part[i].engine);
-    if (all_over(self)) {
-        eventfd_write(self->done_fd, 1);
-        pthread_mutex_lock(&self->lock);
-        pthread_cond_broadcast(&self->changed);
-        pthread_mutex_unlock(&self->lock);
-    } else if (engine_state(part->engine) == ENGINE_FAILED &&
-               !owner_is_told_to_stop(self->owner, &err)) { /* then all of them fail alike */
+    if (!all_over(self) && engine_state(part->engine) == ENGINE_FAILED &&
+        !owner_is_told_to_stop(self->owner, &err)) /* then all of them fail alike */
         say_failed(part);
-    }
+    if (!self->takes_log)
+        deliver(self, index);
+    delivered(self);
 }
 
 /* ---- Folders ------------------------------------------------------------------------------ */
@@ -173,12 +206,12 @@ check_store(const struct parts *self, struct arena *arena, struct err *err)
     bool ok = true;
     DIR *dir;
 
-    if (self->cut->n_links && is_folder(arena_printf(arena, "%s/epochs", store)))
+    if (self->is_cut && is_folder(arena_printf(arena, "%s/epochs", store)))
         return err_set(err, "HDE-R073",
                        "'%s' has checkpoints of this graph without links: what they hold would be "
                        "lost; run the graph as it was, or begin with another store",
                        store);
-    if (!self->cut->n_links && is_folder(folder))
+    if (!self->is_cut && is_folder(folder))
         return err_set(err, "HDE-R073",
                        "'%s' has checkpoints of this graph cut by links: what they hold would be "
                        "lost; run the graph as it was, or begin with another store",
@@ -260,7 +293,9 @@ make_link_stats(struct parts *self, size_t i)
 
     snprintf(stats->name, sizeof stats->name, "%s", edge->name);
     stats->graph_edge = (uint32_t)def->edge;
-    stats->kind = edge->is_durable ? EDGE_JOURNAL : EDGE_SPILL;
+    stats->kind = edge->is_durable           ? EDGE_JOURNAL
+                  : edge->full == FULL_SPILL ? EDGE_SPILL
+                                             : EDGE_HOST;
     stats->capacity_messages = edge->capacity_messages;
     stats->capacity_bytes = edge->capacity_bytes;
     return stats;
@@ -274,21 +309,29 @@ make_link(struct parts *self, size_t i, const struct engine_options *options, st
     const struct graph_link *def = &self->cut->links[i];
     const struct graph_edge *edge = &self->graph->edges[def->edge];
     const struct graph_node *from = &self->graph->nodes[edge->from];
+    bool has_journal = edge->full == FULL_SPILL || edge->is_durable;
     struct link_config config = {.name = edge->name,
                                  .graph = self->graph->name,
                                  .types = from->op->outputs[edge->from_port].types,
                                  .capacity_messages = edge->capacity_messages,
                                  .capacity_bytes = edge->capacity_bytes,
                                  .journal_bytes = edge->journal_bytes,
-                                 .writes_all = edge->is_durable,
                                  .is_kept = options->checkpoint,
                                  .stats = make_link_stats(self, i)};
 
+    if (def->sender) {
+        config.journal = has_journal ? self->journal[i] : NULL;
+        config.writes_all = edge->is_durable;
+        config.is_kept |= !def->receiver; /* until the other host has it */
+    } else {
+        config.is_kept = false; /* the sender keeps it */
+    }
     if (!self->takes_log) {
-        config.journal = self->journal[i];
         self->link[i] = link_new(&config, err);
         if (!self->link[i])
             return err_wrap(err, "edge '%s'", edge->name);
+        if (edge->is_remote && !peers_add(self->peers, def, self->link[i], err))
+            return false;
     }
     link_ends_make(&self->cut->arena, self->link[i], config.types, def->sender, def->receiver);
     return true;
@@ -315,6 +358,7 @@ make_part(struct parts *self, struct part *part, struct graph_part *def,
     options.stats_path = self->stats_path;
     options.parts = self;
     options.owner = self->owner;
+    options.ends_saved = self->peers != NULL;
     options.over = over;
     options.over_arg = part;
     part->engine = engine_new(graph, &options, err);
@@ -347,11 +391,15 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
         return false;
     if (!make_stats(self, options, err))
         return false;
+    if (graph_is_of_host(self->graph) && !self->takes_log &&
+        !(self->peers = peers_new(self->graph, options, err)))
+        return false;
     for (size_t i = 0; i < self->cut->n_links; i++)
         if (!make_link(self, i, options, err))
             return false;
     if (!make_parts(self, options, err))
         return false;
+    atomic_store(&self->n_awaited, self->n);
     self->stats = stats_join(self->stats_path, err);
     if (self->stats && !self->takes_log) {
         self->across = across_new(self, self->link, self->cut->n_links);
@@ -374,7 +422,11 @@ make_all(struct parts *self, const struct engine_options *options, struct err *e
 {
     graph_cut(self->graph, &self->own_cut);
     self->cut = &self->own_cut;
-    self->is_cut = self->cut->n_links && !options->virtual_clock;
+    self->is_cut = (self->cut->n_links || graph_is_of_host(self->graph)) && !options->virtual_clock;
+    self->is_kept = options->checkpoint;
+    if (!self->cut->n_parts)
+        return err_set(err, "HDE-R181", "no node lies on host '%s'",
+                       self->graph->hosts[self->graph->host].name);
     self->part = xcalloc(self->cut->n_parts, sizeof *self->part);
     self->link = xcalloc(self->cut->n_links + 1, sizeof(struct link *));
     self->journal = xcalloc(self->cut->n_links + 1, sizeof(char *));
@@ -399,7 +451,6 @@ parts_new(const struct graph *graph, const struct engine_options *options, struc
     self->stats_fd = -1;
     self->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->changed, NULL);
     if (make_all(self, options ? options : &plain, err))
         return self;
     parts_free(self);
@@ -415,12 +466,14 @@ parts_free(struct parts *self)
         if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
             engine_stop(self->part[i].engine);
     parts_change_stop(self->change);
+    peers_stop(self->peers);
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine) /* one that runs tells others that it is over: all are joined */
             engine_join(self->part[i].engine, INT_MAX);
     for (size_t i = 0; i < self->n; i++)
         engine_free(self->part[i].engine);
     across_free(self->across);
+    peers_free(self->peers);
     for (size_t i = 0; i < self->cut->n_links; i++)
         link_free(self->link[i]);
     owner_release(self->owner);
@@ -430,7 +483,6 @@ parts_free(struct parts *self)
         close(self->stats_fd);
     if (self->done_fd >= 0)
         close(self->done_fd);
-    pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     parts_change_free(self->change); /* whose cut this may be by now */
     graph_cut_fini(&self->own_cut);
@@ -493,6 +545,8 @@ parts_apply_changes(struct parts *self, uint64_t number)
 bool
 parts_start(struct parts *self, struct err *err)
 {
+    if (self->peers && !peers_start(self->peers, err))
+        return false;
     for (size_t i = 0; i < self->n; i++)
         if (!engine_start(self->part[i].engine, err)) {
             parts_stop(self);
@@ -522,21 +576,13 @@ parts_state(const struct parts *self)
 bool
 parts_wait(struct parts *self, int timeout_ms)
 {
-    int64_t at_ns = clock_real_ns() + (int64_t)timeout_ms * NS_PER_MS;
-    struct timespec deadline = {at_ns / NS_PER_S, at_ns % NS_PER_S};
-    bool is_late = false;
+    struct pollfd fd = {.fd = self->done_fd, .events = POLLIN};
 
     if (!self->is_cut)
         return engine_wait(self->part[0].engine, timeout_ms);
-    pthread_mutex_lock(&self->lock);
-    while (!all_over(self) && !is_late) {
-        if (timeout_ms < 0)
-            pthread_cond_wait(&self->changed, &self->lock);
-        else
-            is_late = pthread_cond_timedwait(&self->changed, &self->lock, &deadline) != 0;
-    }
-    pthread_mutex_unlock(&self->lock);
-    return all_over(self);
+    while (poll(&fd, 1, timeout_ms) < 0 && errno == EINTR)
+        ;
+    return fd.revents != 0;
 }
 
 int
@@ -549,6 +595,8 @@ void
 parts_drain(struct parts *self)
 {
     atomic_store(&self->is_draining, true);
+    if (self->is_kept && all_over(self)) /* what others still need is in the state */
+        eventfd_write(self->done_fd, 1);
     for (size_t i = 0; i < self->n; i++)
         engine_drain(self->part[i].engine);
 }
@@ -556,6 +604,7 @@ parts_drain(struct parts *self)
 void
 parts_stop(struct parts *self)
 {
+    atomic_store(&self->is_stopping, true);
     for (size_t i = 0; i < self->n; i++)
         engine_stop(self->part[i].engine);
 }
@@ -583,12 +632,26 @@ parts_error(const struct parts *self)
     return engine_error(self->part[0].engine);
 }
 
+struct net *
+parts_net(const struct parts *self)
+{
+    return self->peers ? peers_net(self->peers) : NULL;
+}
+
 /* ---- One picture -------------------------------------------------------------------------- */
 
 const struct stats *
 parts_stats(const struct parts *self)
 {
     return self->stats ? self->stats : engine_stats(self->part[0].engine);
+}
+
+void
+parts_prometheus(const struct parts *self, hde_text *out)
+{
+    stats_prometheus(parts_stats(self), out);
+    if (self->peers)
+        peers_prometheus(self->peers, out);
 }
 
 const struct graph *
@@ -650,26 +713,33 @@ parts_health(const struct parts *self, hde_health *out)
     }
 }
 
+/* Whether that edge of a part is the one of the whole graph: itself, or the one to (from another
+ * host: from) the end of its link. */
+static bool
+is_tapped(const struct graph *part, size_t e, size_t edge, const struct graph_link *link)
+{
+    if (part->whole_edge[e] == edge)
+        return true;
+    if (!link || part->whole_edge[e] != SIZE_MAX)
+        return false;
+    return link->sender ? &part->nodes[part->edges[e].to] == link->sender
+                        : &part->nodes[part->edges[e].from] == link->receiver;
+}
+
 struct tap *
 parts_tap_open(struct parts *self, size_t edge, size_t depth)
 {
-    size_t link = 0;
+    const struct graph_link *link = NULL;
 
     if (!self->is_cut)
         return engine_tap_open(self->part[0].engine, edge, depth);
-    while (link < self->cut->n_links && self->cut->links[link].edge != edge)
-        link++;
-    for (size_t i = 0; i < self->n; i++) {
-        const struct graph *graph = &self->cut->parts[i].graph;
-
-        for (size_t e = 0; e < graph->n_edges; e++) {
-            const struct graph_node *to = &graph->nodes[graph->edges[e].to];
-
-            if (graph->whole_edge[e] == edge ||
-                (link < self->cut->n_links && to == self->cut->links[link].sender))
+    for (size_t i = 0; i < self->cut->n_links && !link; i++)
+        if (self->cut->links[i].edge == edge)
+            link = &self->cut->links[i];
+    for (size_t i = 0; i < self->n; i++)
+        for (size_t e = 0; e < self->cut->parts[i].graph.n_edges; e++)
+            if (is_tapped(&self->cut->parts[i].graph, e, edge, link))
                 return engine_tap_open(self->part[i].engine, e, depth);
-        }
-    }
     return NULL;
 }
 

@@ -8,7 +8,10 @@
  *
  * Life and threads as those of engine.h. A part that fails ends alone: the others go on, what it
  * would get is kept by its links as far as they reach, and the whole fails when all are over. What
- * gets everything from parts that are over is drained. */
+ * gets everything from parts that are over is drained.
+ *
+ * A graph that was loaded for one host has the parts of that host alone; links to and from others are
+ * joined by a net (engine/peers.h). What came to its end stays until the others have what it sent. */
 #ifndef ENGINE_PARTS_H
 #define ENGINE_PARTS_H
 
@@ -29,15 +32,20 @@ bool parts_join(struct parts *parts, int timeout_ms);
 const struct err *parts_error(const struct parts *parts); /* of the first part that failed */
 void parts_free(struct parts *parts);
 
+/* What joins this host to the others of the graph; NULL: it has none. */
+struct net *parts_net(const struct parts *parts);
+
 /* As engine_look(), around what is read of the whole. */
 void parts_look(const struct parts *parts);
 void parts_looked(const struct parts *parts);
+void parts_prometheus(const struct parts *parts, hde_text *out); /* with those of other hosts */
 const struct stats *parts_stats(const struct parts *parts); /* of all of them, one picture */
 const struct graph *parts_graph(const struct parts *parts); /* the whole */
 bool parts_log_level(struct parts *parts, const char *node, int level);
 void parts_stall_text(const struct parts *parts, hde_text *out);
 void parts_health(const struct parts *parts, hde_health *out);
-/* edge: of the whole graph; a link is tapped where it is put. */
+/* edge: of the whole graph; a link is tapped where it is put, or taken
+ * from another host. NULL: it is on other hosts alone. */
 struct tap *parts_tap_open(struct parts *parts, size_t edge, size_t depth);
 
 /* Like engine_verify(); of the first part that differs, with the sums of all. */

@@ -72,6 +72,8 @@ order_like(struct graph_cut *cut, const struct graph *graph, const struct graph_
 static void
 take_end(struct graph_node *end, const struct graph_node *like)
 {
+    if (!end)
+        return; /* on another host */
     end->op = like->op;
     end->params = like->params;
 }
@@ -132,7 +134,8 @@ place_of(const struct graph_cut *cut, size_t part)
             bool is_next = !is_before[i];
 
             for (size_t k = 0; k < cut->n_links; k++)
-                is_next &= cut->links[k].to != i || is_before[cut->links[k].from];
+                is_next &= cut->links[k].to != i || cut->links[k].from == PART_ELSEWHERE ||
+                           is_before[cut->links[k].from];
             if (!is_next)
                 continue;
             is_before[i] = true;
@@ -265,7 +268,9 @@ parts_change_new(struct parts *parts, const struct engine_options *options)
     struct parts_change *self = xcalloc(1, sizeof *self);
 
     self->parts = parts;
-    self->versions = (struct versions){options->registry, options->plugins, NULL, NULL};
+    self->versions = (struct versions){.registry = options->registry, .plugins = options->plugins};
+    if (graph_is_of_host(parts_graph(parts)))
+        self->versions.host = parts_graph(parts)->hosts[parts_graph(parts)->host].name;
     pthread_mutex_init(&self->opening, NULL);
     return self;
 }

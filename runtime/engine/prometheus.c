@@ -153,7 +153,8 @@ node_states(const struct stats *stats, hde_text *out)
     for (size_t i = 0; i < stats_nodes(stats); i++) {
         struct node_view node;
 
-        stats_node(stats, i, &node);
+        if (!stats_node(stats, i, &node))
+            continue;
         for (enum node_state s = NODE_IDLE; s <= NODE_ENDED; s++) {
             node_line(stats, out, "hde_node_state", &node);
             hde_text_printf(out, ",state=\"%s\"", node_state_name(s));
@@ -187,7 +188,8 @@ edge_drops(const struct stats *stats, hde_text *out)
     for (size_t i = 0; i < stats_edges(stats); i++) {
         struct edge_view edge;
 
-        stats_edge(stats, i, &edge);
+        if (!stats_edge(stats, i, &edge))
+            continue;
         for (enum drop_reason r = DROP_REPLACED; r <= DROP_FULL; r++) {
             edge_line(stats, out, "hde_edge_dropped_total", &edge);
             hde_text_printf(out, ",reason=\"%s\"", drop_reason_name(r));
@@ -290,7 +292,8 @@ stats_prometheus(const struct stats *stats, hde_text *out)
         for (size_t i = 0; i < stats_nodes(stats); i++) {
             struct node_view node;
 
-            stats_node(stats, i, &node);
+            if (!stats_node(stats, i, &node))
+                continue;
             node_line(stats, out, node_metrics[m].name, &node);
             end_line(out, metric_value(&node_metrics[m], &node));
         }
@@ -302,7 +305,8 @@ stats_prometheus(const struct stats *stats, hde_text *out)
         for (size_t i = 0; i < stats_edges(stats); i++) {
             struct edge_view edge;
 
-            stats_edge(stats, i, &edge);
+            if (!stats_edge(stats, i, &edge))
+                continue;
             edge_line(stats, out, edge_metrics[m].name, &edge);
             end_line(out, metric_value(&edge_metrics[m], &edge));
         }

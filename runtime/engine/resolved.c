@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/resolved.h"
 #include "engine/run.h"
+#include "graph/parts.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -298,12 +299,10 @@ number_in_whole(struct graph *graph)
                 nodes[i] = k;
     }
     for (size_t i = 0; i < graph->n_edges; i++) {
-        bool is_end = graph->nodes[graph->edges[i].from].op->flags & OP_LINK_END ||
-                      graph->nodes[graph->edges[i].to].op->flags & OP_LINK_END;
-
         edges[i] = SIZE_MAX;
-        for (size_t k = 0; k < whole->n_edges && !is_end; k++)
-            if (!strcmp(whole->edges[k].name, graph->edges[i].name))
+        for (size_t k = 0; k < whole->n_edges; k++)
+            if (!strcmp(whole->edges[k].name, graph->edges[i].name) &&
+                !(edge_is_link(&whole->edges[k]) && edge_carrier(whole, k) == k))
                 edges[i] = k;
     }
     graph->whole_node = nodes;

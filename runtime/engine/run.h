@@ -433,6 +433,7 @@ struct engine {
     _Atomic uint32_t taps; /* that are open */
     struct tap *tap_list;  /* tap.c */
     _Atomic uint32_t actors_left;
+    _Atomic bool has_run_out; /* all have ended, and the epoch of the end is still to come */
     pthread_mutex_t lock; /* state changes, error */
     pthread_cond_t changed;
     int done_fd;

@@ -1195,8 +1195,9 @@ barrier_turn(struct worker *worker, bool *moved)
     struct sequencer *self = worker->sequencer;
     struct engine *engine = worker->engine;
     bool is_last = engine->epochs &&
-                   atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
-                   all_silent(self);
+                   (atomic_load_explicit(&engine->has_run_out, memory_order_relaxed) ||
+                    (atomic_load_explicit(&engine->draining, memory_order_relaxed) &&
+                     all_silent(self)));
     bool is_open = barrier_is_open(engine, is_last), is_due;
     bool is_wanted = engine->savepoints && savepoints_are_wanted(engine->savepoints);
 

@@ -26,7 +26,7 @@ const char *
 edge_kind_name(enum edge_kind kind)
 {
     static const char *const names[] = {"fused", "ring", "zmq", "latest", "drop_oldest",
-                                        "spill", "journal"};
+                                        "spill", "journal", "host"};
 
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
@@ -605,7 +605,7 @@ add_node(const struct stats *stats, uint32_t i, struct node_view *out)
     add_counters(out, stats_counters_at(stats, i));
 }
 
-void
+bool
 stats_node(const struct stats *stats, size_t i, struct node_view *out)
 {
     unsigned workers = 0;
@@ -623,6 +623,7 @@ stats_node(const struct stats *stats, size_t i, struct node_view *out)
     }
     out->ns_per_message =
         out->sampled_messages ? (double)out->sampled_ns / (double)out->sampled_messages : NAN;
+    return *out->name;
 }
 
 size_t
@@ -683,7 +684,7 @@ add_edge(const struct stats *stats, struct stats_edge *edge, int64_t now_ns, str
     out->journal_bytes += STAT_GET(edge->journal_bytes);
 }
 
-void
+bool
 stats_edge(const struct stats *stats, size_t i, struct edge_view *out)
 {
     int64_t now_ns = monotonic_ns();
@@ -696,6 +697,7 @@ stats_edge(const struct stats *stats, size_t i, struct edge_view *out)
                 add_edge(it, stats_edge_at(it, k), now_ns, out);
     out->credit_messages = out->capacity_messages - (int64_t)out->depth_messages;
     out->credit_bytes = out->capacity_bytes - (int64_t)out->depth_bytes;
+    return *out->name;
 }
 
 size_t

@@ -54,7 +54,8 @@ enum edge_kind {
     EDGE_LATEST,
     EDGE_DROP_OLDEST,
     EDGE_SPILL,  /* a link: what does not fit goes to a journal */
-    EDGE_JOURNAL /* a link: all goes there */
+    EDGE_JOURNAL, /* a link: all goes there */
+    EDGE_HOST     /* a link to another host: what does not fit waits */
 };
 /* Why an edge dropped a message: a newer one of its key came; no room. */
 enum drop_reason { DROP_REPLACED, DROP_FULL };
@@ -250,11 +251,12 @@ struct head_view {
 };
 void stats_head(const struct stats *stats, struct head_view *out);
 
-/* i counts nodes and edges of the graph, in its order; workers as the engine made them. */
+/* i counts nodes and edges of the graph, in its order; workers as the engine made them. False: this
+ * process has no such node or edge, it is on another host. */
 size_t stats_nodes(const struct stats *stats);
-void stats_node(const struct stats *stats, size_t i, struct node_view *out);
+bool stats_node(const struct stats *stats, size_t i, struct node_view *out);
 size_t stats_edges(const struct stats *stats);
-void stats_edge(const struct stats *stats, size_t i, struct edge_view *out);
+bool stats_edge(const struct stats *stats, size_t i, struct edge_view *out);
 size_t stats_workers(const struct stats *stats);
 void stats_worker(const struct stats *stats, size_t i, struct worker_view *out);
 

@@ -135,6 +135,7 @@ struct graph {
     struct checkpoint_policy checkpoint;
     struct log_policy log;        /* of record or checkpoint */
     struct error_policy on_error; /* default of all nodes */
+    const char *common_name; /* that of the graph on all its hosts; name has this host's too */
     size_t n_hosts;
     struct graph_host *hosts;
     size_t coordinator; /* host that leads changes over all of them */
@@ -144,6 +145,13 @@ struct graph {
     const struct graph *whole;
     const size_t *whole_node, *whole_edge;
 };
+
+/* Loaded for one host: what lies elsewhere is there to be named, and does not run. */
+static inline bool
+graph_is_of_host(const struct graph *graph)
+{
+    return graph->n_hosts && graph->host != HOST_NONE;
+}
 
 struct graph_options {
     const char *const *sets; /* "node.param=value", "vars.x=value", "node.params.x=value" */

@@ -10,8 +10,10 @@
  *      others than this machine may come from, unless that is asked for. [tests/graph/bad_graphs.c] */
 #include "graph/hosts.h"
 
+#include "base/hash64.h"
 #include "base/nearest.h"
 #include "graph/load.h"
+#include "graph/parts.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -77,15 +79,27 @@ hosts_is_public(const char *address)
 
 /* ---- The table ---------------------------------------------------------------------------- */
 
+/* The value of a key, NULL where there is none: "${NAME:-}" is nothing. */
+static const struct yaml *
+given(struct loader *loader, struct scope *scope, const struct yaml *map, const char *key)
+{
+    const struct yaml *node = yaml_find(map, key);
+
+    if (node && node->kind == KIND_TEXT)
+        node = resolve(&loader->resolver, scope, node);
+    return node && (node->kind == KIND_NULL || (node->kind == KIND_TEXT && !*node->text)) ? NULL
+                                                                                           : node;
+}
+
 static void
 want_address(struct loader *loader, struct scope *scope, const struct yaml *map, const char *key,
              const char **out)
 {
-    const struct yaml *node = yaml_find(map, key);
+    const struct yaml *node = given(loader, scope, map, key);
     const char *text = NULL, *fault;
     bool is_listen = strcmp(key, "listen") == 0;
 
-    if (!node || !want_text(loader, scope, node, key, &text) || !text || (!is_listen && !*text))
+    if (!node || !want_text(loader, scope, node, key, &text) || !text)
         return;
     fault = address_fault(text, is_listen);
     if (fault) {
@@ -107,7 +121,7 @@ want_key(struct loader *loader, struct scope *scope, const struct yaml *node, co
                                   ".-:+=^!/*?&<>()[]{}@%$#";
     const char *text = NULL;
 
-    if (!node || !want_text(loader, scope, node, "public_key", &text) || !text || !*text)
+    if (!node || !want_text(loader, scope, node, "public_key", &text) || !text)
         return;
     if (strlen(text) == KEY_LENGTH && strspn(text, letters) == KEY_LENGTH) {
         *out = text;
@@ -133,14 +147,14 @@ load_host(struct loader *loader, struct scope *scope, const struct yaml *key,
         diags_add(loader->diags, SEVERITY_ERROR, G_NAME, key->place,
                   "'%s' cannot be the name of a host: it stands for all of them", HOST_ALL);
     check_keys(loader, map, keys, "a host");
-    if (!yaml_find(map, "listen") && (map || value->kind == KIND_NULL)) {
+    if (!given(loader, scope, map, "listen") && (map || value->kind == KIND_NULL)) {
         diags_add(loader->diags, SEVERITY_ERROR, G_MISSING_KEY, key->place,
                   "host '%s' needs 'listen': the address where the others reach it", key->text);
         diags_hint(loader->diags, "write %.40s: {listen: \"tcp://10.0.0.1:7700\"}", key->text);
     }
     want_address(loader, scope, map, "listen", &out->listen);
     want_address(loader, scope, map, "address", &out->address);
-    want_key(loader, scope, yaml_find(map, "public_key"), &out->public_key);
+    want_key(loader, scope, given(loader, scope, map, "public_key"), &out->public_key);
     want_int(loader, scope, yaml_find(map, "workers"), "workers", 1, 64, &out->workers);
     if (!out->address && out->listen && hosts_is_any(out->listen)) {
         diags_add(loader->diags, SEVERITY_ERROR, G_HOST_ADDRESS,
@@ -362,6 +376,7 @@ host_choose(struct loader *loader, const struct instance *top)
     size_t host;
 
     graph->host = HOST_NONE;
+    graph->common_name = graph->name;
     if (!name)
         return;
     if (!graph->n_hosts) {
@@ -389,4 +404,49 @@ hosts_are_apart(const struct loader *loader)
 
     return loader->graph->n_hosts && !loader->options->direct_via &&
            !(name && strcmp(name, HOST_ALL) == 0);
+}
+
+/* ---- What hosts have in common ------------------------------------------------------------ */
+
+uint32_t
+hosts_edge_number(const struct graph *graph, const struct graph_edge *edge)
+{
+    uint32_t number = 1;
+
+    for (size_t i = 0; i < graph->n_edges; i++)
+        number += graph->edges[i].is_remote && strcmp(graph->edges[i].name, edge->name) < 0;
+    return number;
+}
+
+static void
+put_end(const struct graph *graph, size_t node, hde_text *out)
+{
+    const struct graph_node *at = &graph->nodes[node];
+
+    hde_text_printf(out, " on %s, %lld by %s;", graph->hosts[at->host].name,
+                    (long long)at->replicas, at->key ? at->key : "-");
+}
+
+uint64_t
+hosts_shape(const struct graph *graph)
+{
+    uint64_t shape = 0;
+
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        const struct graph_edge *edge = &graph->edges[i];
+        const hde_port *port = &graph->nodes[edge->from].op->outputs[edge->from_port];
+        hde_text text = {0};
+
+        if (!edge->is_remote)
+            continue;
+        hde_text_printf(&text, "%s by %s:", edge->name,
+                        graph->edges[edge_carrier(graph, i)].name);
+        put_end(graph, edge->from, &text);
+        put_end(graph, edge->to, &text);
+        for (size_t t = 0; port->types[t]; t++)
+            hde_text_printf(&text, " %s", port->types[t]->name);
+        shape += hash64(0, text.data, text.len); /* in whatever order the edges come */
+        hde_text_free(&text);
+    }
+    return shape;
 }

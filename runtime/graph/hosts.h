@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * hosts - addresses of a graph's hosts. The table itself is part of struct graph. */
+ * hosts - addresses of a graph's hosts, and what hosts have in common. The table itself is part of
+ * struct graph. */
 #ifndef GRAPH_HOSTS_H
 #define GRAPH_HOSTS_H
 
-#include <stdbool.h>
+#include "graph/graph.h"
 
 #define HOST_ALL "all" /* in place of a name: all hosts in one process */
 
 bool hosts_is_any(const char *address);    /* all addresses of a machine; with or without tcp:// */
 bool hosts_is_public(const char *address); /* reached from other machines */
+
+/* What both ends of every edge between hosts have to agree on, as one number: the edges, the types
+ * that they carry, and how the nodes at their ends are replicated. Parameters and builds may differ. */
+uint64_t hosts_shape(const struct graph *graph);
+/* Of an edge between hosts: the same on all hosts of that shape. */
+uint32_t hosts_edge_number(const struct graph *graph, const struct graph_edge *edge);
 
 #endif

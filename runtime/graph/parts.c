@@ -4,7 +4,11 @@
  *  (1) Nodes that any edge but a link joins are in one part. A link leads from one part to another,
  *      and no way leads back: parts have an order. [test_links_that_do_not_cut_are_refused]
  *  (2) A part has the nodes and edges of the whole in their order, receiving ends in front of them
- *      and sending ends behind. [test_a_cut_graph_keeps_its_order] */
+ *      and sending ends behind. [test_a_cut_graph_keeps_its_order]
+ *  (3) What one output sends to several nodes of another host goes over one link.
+ *      [test_what_goes_to_one_host_goes_there_once]
+ *  (4) A part lies on one host: no edge but a link leads to another.
+ *      [test_edges_between_hosts_are_links] */
 #include "graph/parts.h"
 #include "graph/codes.h"
 
@@ -16,6 +20,45 @@ bool
 edge_is_link(const struct graph_edge *edge)
 {
     return edge->full == FULL_SPILL || edge->is_durable || edge->is_remote;
+}
+
+static bool
+same_journal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+same_keys(const struct graph_edge *a, const struct graph_edge *b)
+{
+    bool same = a->n_keys == b->n_keys;
+
+    for (size_t i = 0; same && i < a->n_keys; i++)
+        same = strcmp(a->keys[i], b->keys[i]) == 0;
+    return same;
+}
+
+/* What one sends to another host, it sends there once. */
+static bool
+go_together(const struct graph *graph, const struct graph_edge *a, const struct graph_edge *b)
+{
+    return a->is_remote && b->is_remote && a->from == b->from && a->from_port == b->from_port &&
+           graph->nodes[a->to].host == graph->nodes[b->to].host && a->full == b->full &&
+           same_keys(a, b) && a->is_durable == b->is_durable &&
+           a->capacity_messages == b->capacity_messages && a->capacity_bytes == b->capacity_bytes &&
+           same_journal(a->journal, b->journal) && a->journal_bytes == b->journal_bytes;
+}
+
+size_t
+edge_carrier(const struct graph *graph, size_t edge)
+{
+    size_t carrier = edge;
+
+    for (size_t e = 0; graph->edges[edge].is_remote && e < graph->n_edges; e++)
+        if (go_together(graph, &graph->edges[e], &graph->edges[edge]) &&
+            strcmp(graph->edges[e].name, graph->edges[carrier].name) < 0)
+            carrier = e;
+    return carrier;
 }
 
 /* ---- Which node lies in which part -------------------------------------------------------- */
@@ -37,12 +80,14 @@ part_of_nodes(const struct graph *graph, size_t *n_parts)
 
     for (size_t i = 0; i < graph->n_nodes; i++)
         root[i] = i;
-    for (size_t e = 0; e < graph->n_edges; e++)
-        if (!edge_is_link(&graph->edges[e])) {
-            size_t a = find(root, graph->edges[e].from), b = find(root, graph->edges[e].to);
+    for (size_t e = 0; e < graph->n_edges; e++) {
+        const struct graph_edge *edge = &graph->edges[e];
+        bool is_link = edge_is_link(edge);
+        size_t a = find(root, is_link ? graph->edges[edge_carrier(graph, e)].to : edge->from);
+        size_t b = find(root, edge->to);
 
-            root[a > b ? a : b] = a < b ? a : b; /* the first node stands for all */
-        }
+        root[a > b ? a : b] = a < b ? a : b; /* the first node stands for all */
+    }
     *n_parts = 0;
     for (size_t i = 0; i < graph->n_nodes; i++)
         part[i] = find(root, i) == i ? (*n_parts)++ : part[find(root, i)];
@@ -202,7 +247,7 @@ add_receivers(struct cutter *self)
         struct graph_node end = end_of(edge);
         struct graph_link *link;
 
-        if (!edge_is_link(edge))
+        if (!edge_is_link(edge) || edge_carrier(self->graph, e) != e)
             continue;
         link = &out->links[out->n_links++];
         *link = (struct graph_link){e, self->part[edge->from], self->part[edge->to], NULL, NULL};
@@ -235,26 +280,39 @@ end_edge(struct graph_edge *edge, bool may_drop)
         edge->full = FULL_BLOCK;
 }
 
+/* From the receiving end to all that the link carries for; it speaks for the first itself. */
+static void
+add_received(struct cutter *self, const struct graph_link *link)
+{
+    struct graph_part *part = &self->out->parts[link->to];
+
+    for (size_t e = 0; e < self->graph->n_edges; e++) {
+        struct graph_edge edge = self->graph->edges[e];
+
+        if (!edge_is_link(&edge) || edge_carrier(self->graph, e) != link->edge)
+            continue;
+        edge.from = (size_t)(link->receiver - part->graph.nodes);
+        edge.from_port = 0;
+        end_edge(&edge, self->graph->nodes[edge.to].op->flags & HDE_VIEW);
+        edge.to = self->place[edge.to];
+        add_edge(part, &edge, e == link->edge ? SIZE_MAX : e);
+    }
+}
+
 static void
 add_edges(struct cutter *self)
 {
     struct graph_link *link = self->out->links;
 
-    for (size_t i = 0; i < self->out->n_links; i++) { /* they begin at the first nodes */
-        struct graph_part *part = &self->out->parts[link[i].to];
-        struct graph_edge edge = self->graph->edges[link[i].edge];
-
-        edge.from = (size_t)(link[i].receiver - part->graph.nodes);
-        edge.from_port = 0;
-        end_edge(&edge, self->graph->nodes[edge.to].op->flags & HDE_VIEW);
-        edge.to = self->place[edge.to];
-        add_edge(part, &edge, SIZE_MAX);
-    }
+    for (size_t i = 0; i < self->out->n_links; i++) /* they begin at the first nodes */
+        add_received(self, &link[i]);
     for (size_t e = 0; e < self->graph->n_edges; e++) {
         struct graph_edge edge = self->graph->edges[e];
         struct graph_part *part = &self->out->parts[self->part[edge.from]];
         bool is_link = edge_is_link(&edge);
 
+        if (is_link && edge_carrier(self->graph, e) != e)
+            continue;
         edge.from = self->place[edge.from];
         if (is_link) {
             struct graph_node end = end_of(&edge);
@@ -270,6 +328,35 @@ add_edges(struct cutter *self)
         }
         add_edge(part, &edge, is_link ? SIZE_MAX : e);
     }
+}
+
+/* What lies on other hosts goes. */
+static void
+keep_host(struct graph_cut *cut, size_t host)
+{
+    size_t *place = xcalloc(cut->n_parts + 1, sizeof *place);
+    size_t n_parts = 0, n_links = 0;
+
+    for (size_t i = 0; i < cut->n_parts; i++) {
+        place[i] = cut->parts[i].host == host ? n_parts : PART_ELSEWHERE;
+        if (cut->parts[i].host == host)
+            cut->parts[n_parts++] = cut->parts[i];
+    }
+    for (size_t i = 0; i < cut->n_links; i++) {
+        struct graph_link link = cut->links[i];
+
+        link.from = place[link.from];
+        link.to = place[link.to];
+        if (link.from == PART_ELSEWHERE)
+            link.sender = NULL;
+        if (link.to == PART_ELSEWHERE)
+            link.receiver = NULL;
+        if (link.sender || link.receiver)
+            cut->links[n_links++] = link;
+    }
+    cut->n_parts = n_parts;
+    cut->n_links = n_links;
+    free(place);
 }
 
 void
@@ -290,6 +377,8 @@ graph_cut(const struct graph *graph, struct graph_cut *out)
     add_edges(&self);
     free(self.place);
     free((void *)(uintptr_t)self.part);
+    if (graph_is_of_host(graph))
+        keep_host(out, graph->host);
 }
 
 void
@@ -351,12 +440,6 @@ same_types(const ProtobufCMessageDescriptor *const *a, const ProtobufCMessageDes
     return !*a && !*b;
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && !strcmp(a, b));
-}
-
 /* What a link is made with. */
 static bool
 same_link(const struct graph *a, const struct graph_edge *x, const struct graph *b,
@@ -364,7 +447,7 @@ same_link(const struct graph *a, const struct graph_edge *x, const struct graph 
 {
     return x->is_durable == y->is_durable && x->capacity_messages == y->capacity_messages &&
            x->capacity_bytes == y->capacity_bytes && x->journal_bytes == y->journal_bytes && x->is_remote == y->is_remote &&
-           same_text(x->journal, y->journal) && same_types(types_of(a, x), types_of(b, y));
+           same_journal(x->journal, y->journal) && same_types(types_of(a, x), types_of(b, y));
 }
 
 static const struct graph_edge *

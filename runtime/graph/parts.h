@@ -16,11 +16,13 @@ struct graph_part {
     bool has_source; /* something enters it beside its links */
 };
 
+#define PART_ELSEWHERE SIZE_MAX
+
 struct graph_link {
-    size_t edge; /* of the whole graph */
-    size_t from, to; /* parts */
-    /* The ends, nodes of these parts called like the edge. They have no operator and no parameters
-     * yet: the caller gives them some. */
+    size_t edge; /* of the whole graph; its own carrier */
+    size_t from, to; /* parts; PART_ELSEWHERE: on another host */
+    /* The ends, nodes of these parts called like the edge; NULL: elsewhere. They have no operator and
+     * no parameters yet: the caller gives them some. */
     struct graph_node *sender, *receiver;
 };
 
@@ -32,7 +34,11 @@ struct graph_cut {
 };
 
 bool edge_is_link(const struct graph_edge *edge);
-/* The cut borrows from the graph, which must outlive it. Its arena starts as {0}. */
+/* The edge whose link carries this one: another with the same sender and settings that leads to the
+ * same host, the first by name; mostly itself. */
+size_t edge_carrier(const struct graph *graph, size_t edge);
+/* The parts of all hosts, or of the one that the graph was loaded for, with all links that end there.
+ * The cut borrows from the graph, which must outlive it. Its arena starts as {0}. */
 void graph_cut(const struct graph *graph, struct graph_cut *out);
 void graph_cut_fini(struct graph_cut *cut);
 

@@ -6,7 +6,9 @@
  *      watermark WM_END.
  *  (2) A frame becomes one entry of the receiver, and its tick the position of that entry.
  *  (3) The sender's barrier waits until the journal is durable: the saved state speaks of it.
- *  (4) The barrier of a savepoint over several parts puts a marker behind what it has put. */
+ *  (4) A receiver that is drained has taken all that its sender's part will put; one whose sender is
+ *      on another host waits for nothing, since that one keeps what was not taken.
+ *  (5) The barrier of a savepoint over several parts puts a marker behind what it has put. */
 #include "link/ends.h"
 
 #include "engine/ingress.h"
@@ -14,6 +16,7 @@
 
 struct end {
     struct link *link;
+    bool is_far;              /* the receiver's: its sender is on another host */
     struct upstream upstream; /* the receiver's */
 };
 
@@ -154,7 +157,9 @@ end_of(struct upstream *upstream)
 static bool
 may_give(struct upstream *upstream)
 {
-    return link_may_give(end_of(upstream)->link);
+    const struct end *self = end_of(upstream);
+
+    return !self->is_far && link_may_give(self->link);
 }
 
 static void
@@ -314,8 +319,12 @@ link_ends_make(struct arena *arena, struct link *link,
                const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
                struct graph_node *receiver)
 {
-    make_end(arena, sender, &op_out, make_ports(arena, "in", types), NULL, link);
-    make_end(arena, receiver, &op_in, NULL, make_ports(arena, "out", types), link);
+    if (sender)
+        make_end(arena, sender, &op_out, make_ports(arena, "in", types), NULL, link);
+    if (receiver)
+        make_end(arena, receiver, &op_in, NULL, make_ports(arena, "out", types), link);
+    if (receiver && !sender)
+        ((struct end *)(uintptr_t)receiver->params)->is_far = true;
 }
 
 /* Least byte first. */

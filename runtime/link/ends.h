@@ -10,7 +10,7 @@
 #include "graph/graph.h"
 #include "link/link.h"
 
-/* Makes the two nodes ends of that link; operators and parameters live in the arena. The link must
+/* Makes the two nodes ends of that link, or one where the other end is on another host (NULL); operators and parameters live in the arena. The link must
  * be there before an engine is made of the nodes, and after it. */
 void link_ends_make(struct arena *arena, struct link *link,
                     const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,

@@ -69,7 +69,7 @@ struct link {
     bool is_waiting; /* the sender was told that there is no room */
     bool is_behind;  /* the log says that the receiver is far behind */
     int64_t waits_ns;
-    struct bell_state bells[2];
+    struct bell_state bells[3];
     void (*ask)(void *arg);
     void *ask_arg;
     struct link_far far;   /* set before there are threads */
@@ -739,6 +739,8 @@ release(struct link *self, uint64_t tick)
         show_kept(self);
         if (self->is_waiting)
             ring_bell(self, LINK_SENDER);
+        if (!self->n)
+            ring_bell(self, LINK_KEEPER);
         pthread_mutex_unlock(&self->lock);
         for (size_t i = 0; i < n; i++)
             forget(&gone[i]);
@@ -920,6 +922,17 @@ link_take(struct link *self, struct record *record, struct hde_msgvec *to, struc
     if (self->far.taken)
         self->far.taken(self->far.arg, record);
     return LINK_FRAME;
+}
+
+bool
+link_is_empty(struct link *self)
+{
+    bool is_empty;
+
+    pthread_mutex_lock(&self->lock);
+    is_empty = !self->n;
+    pthread_mutex_unlock(&self->lock);
+    return is_empty;
 }
 
 bool

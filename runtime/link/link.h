@@ -72,6 +72,7 @@ enum link_take link_take(struct link *link, struct record *record, struct hde_ms
                          struct err *err);
 void link_cover(struct link *link, uint64_t tick);
 uint64_t link_covered(struct link *link);
+bool link_is_empty(struct link *link); /* nothing is kept, or was put and not taken */
 /* Whether there is a frame, or may come one. */
 bool link_may_give(struct link *link);
 
@@ -81,7 +82,11 @@ struct link_bell {
     void (*ring)(void *arg);
     void *arg;
 };
-enum link_end { LINK_SENDER, LINK_RECEIVER };
+enum link_end {
+    LINK_SENDER,
+    LINK_RECEIVER,
+    LINK_KEEPER /* who waits until nothing is kept any more */
+};
 void link_listen(struct link *link, enum link_end end, const struct link_bell *bell);
 void link_heard(struct link *link, enum link_end end);
 /* A marker (K3) stands behind all that was put so far: the receiver gets nothing from behind it until

@@ -143,6 +143,36 @@ test_edges_between_hosts_are_links(void **unused)
     graph_free(graph);
 }
 
+/* Two nodes of y and one of z read c.first and a third of y drops: y gets it twice, z once. */
+static void
+test_what_goes_to_one_host_goes_there_once(void **unused)
+{
+    struct graph *graph =
+        load("hde: 1\ngraph: t\n" TABLE
+             "nodes:\n  a: {op: test/source, host: x}\n  b: {op: test/sink, host: y}\n"
+             "  c: {op: test/sink, host: y}\n  d: {op: test/sink, host: z}\n"
+             "  v: {op: test/view, host: y}\n"
+             "edges:\n  - \"a -> [c, b, d]\"\n  - {path: a -> v, full: drop_oldest}\n",
+             &trusted);
+    struct graph_cut cut = {0};
+    const struct graph *part;
+
+    graph_cut(graph, &cut);
+    assert_int_equal(cut.n_links, 3);
+    assert_int_equal(cut.n_parts, 4); /* a; b and c; d; v */
+    assert_int_equal(cut.parts[0].graph.n_edges, 3);
+    assert_string_equal(graph->edges[cut.links[0].edge].name, "a.out -> b.in");
+    part = &cut.parts[cut.links[0].to].graph;
+    assert_int_equal(part->n_edges, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(&part->nodes[part->edges[i].from] == cut.links[0].receiver);
+        assert_true((part->whole_edge[i] == SIZE_MAX) ==
+                    (strcmp(part->edges[i].name, "a.out -> b.in") == 0));
+    }
+    graph_cut_fini(&cut);
+    graph_free(graph);
+}
+
 static void
 test_one_host_alone_has_its_own_name_folders_and_workers(void **unused)
 {
@@ -190,6 +220,57 @@ test_a_host_that_is_not_there_is_refused(void **unused)
                      "edges: [a -> b]\n",
                      &options));
     assert_string_equal(diags.list[0].code, "HDE-G332");
+}
+
+/* Of one host the numbers and the shape are those of any other; nodes that no edge between hosts
+ * touches do not count, keys and replicas at its ends do. */
+static void
+test_hosts_agree_on_numbers_and_shape(void **unused)
+{
+    struct graph_options of_x = {.host = "x", .insecure = true}, of_z = of_x;
+    struct graph *x, *z;
+    char *other = strdup(GRAPH);
+
+    of_z.host = "z";
+    x = load(GRAPH, &of_x);
+    memcpy(strstr(other, "workers: 4"), "workers: 3", 10);
+    z = load(other, &of_z);
+    assert_true(hosts_shape(x) == hosts_shape(z) && hosts_shape(x));
+    for (size_t i = 0; i < x->n_edges; i++)
+        for (size_t k = 0; k < z->n_edges; k++)
+            if (x->edges[i].is_remote && strcmp(x->edges[i].name, z->edges[k].name) == 0)
+                assert_int_equal(hosts_edge_number(x, &x->edges[i]),
+                                 hosts_edge_number(z, &z->edges[k]));
+    graph_free(z);
+    memcpy(strstr(other, "b: {op: test/sink, host: z}"), "b: {op: test/sink, host: y}", 27);
+    z = load(other, &of_z);
+    assert_true(hosts_shape(x) != hosts_shape(z));
+    graph_free(x);
+    graph_free(z);
+    free(other);
+}
+
+static void
+test_a_cut_for_one_host_has_its_parts_and_the_links_that_end_there(void **unused)
+{
+    struct graph_options options = {.host = "y", .insecure = true};
+    struct graph *graph = load(GRAPH, &options);
+    struct graph_cut cut = {0};
+    size_t n_in = 0, n_out = 0;
+
+    graph_cut(graph, &cut);
+    assert_int_equal(cut.n_parts, 2);
+    assert_string_equal(cut.parts[0].name, "c.first");
+    assert_string_equal(cut.parts[1].name, "n");
+    assert_int_equal(cut.n_links, 3); /* a -> c.first, a -> n; c.first -> c.second */
+    for (size_t i = 0; i < cut.n_links; i++) {
+        n_in += cut.links[i].receiver && cut.links[i].from == PART_ELSEWHERE;
+        n_out += cut.links[i].sender && cut.links[i].to == PART_ELSEWHERE;
+        assert_true(!cut.links[i].sender != !cut.links[i].receiver);
+    }
+    assert_true(n_in == 2 && n_out == 1);
+    graph_cut_fini(&cut);
+    graph_free(graph);
 }
 
 static void
@@ -254,9 +335,12 @@ main(void)
         cmocka_unit_test(test_every_node_lies_on_a_host),
         cmocka_unit_test(test_addresses_are_those_of_the_table),
         cmocka_unit_test(test_edges_between_hosts_are_links),
+        cmocka_unit_test(test_what_goes_to_one_host_goes_there_once),
         cmocka_unit_test(test_one_host_alone_has_its_own_name_folders_and_workers),
         cmocka_unit_test(test_all_hosts_in_one_process_have_no_edges_between_them),
         cmocka_unit_test(test_a_host_that_is_not_there_is_refused),
+        cmocka_unit_test(test_hosts_agree_on_numbers_and_shape),
+        cmocka_unit_test(test_a_cut_for_one_host_has_its_parts_and_the_links_that_end_there),
         cmocka_unit_test(test_pictures_show_hosts),
         cmocka_unit_test(test_a_plan_says_which_nodes_move_and_that_a_table_is_fixed),
     };

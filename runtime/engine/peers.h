@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * peers - the other hosts of a graph, as the parts of this one see them: a net (net/net.h) with an
+ * edge for each link that ends elsewhere, and what has to wait for it.
+ *
+ * A part that sends to another host and has come to its end is over when that host can do without
+ * what the links keep: peers_deliver() tells when. */
+#ifndef ENGINE_PEERS_H
+#define ENGINE_PEERS_H
+
+#include "engine/engine.h"
+#include "graph/parts.h"
+#include "link/link.h"
+#include "net/net.h"
+
+struct peers;
+
+/* For a graph that was loaded for one host (HDE-R182, R183, or what net_new() says). */
+struct peers *peers_new(const struct graph *graph, const struct engine_options *options,
+                        struct err *err);
+/* One end of the link is elsewhere. The link is lent until peers_free(). */
+bool peers_add(struct peers *self, const struct graph_link *def, struct link *link,
+               struct err *err);
+bool peers_start(struct peers *self, struct err *err);
+/* Calls nobody any more, links and engines least of all. */
+void peers_stop(struct peers *self);
+void peers_free(struct peers *self); /* after peers_stop() */
+
+/* Nothing more is put on the link. Calls delivered(arg) once for it, at once or later, on any thread
+ * and with a lock of the link held: when no host needs anything of it any more. */
+void peers_deliver(struct peers *self, struct link *link, void (*delivered)(void *arg), void *arg);
+
+/* Each other host as this one sees it, as Prometheus text. */
+void peers_prometheus(const struct peers *self, hde_text *out);
+struct net *peers_net(const struct peers *self);
+
+#endif
