@@ -158,7 +158,7 @@ bool socket_unstick(struct peer *peer, enum lane lane);
 void socket_forget(struct peer *peer); /* what waits */
 /* Takes some messages and gives them to net_receive(). False: there were none. */
 bool sockets_receive(struct net *net);
-void sockets_wait(struct net *net, int64_t until_ns); /* without the lock */
+void sockets_wait(struct net *net, int64_t until_ns); /* the lock is not held */
 
 /* A frame for the envelope that is made. */
 struct frame *out_add(struct net *net, Hde__FrameKind kind, uint32_t edge);

@@ -261,10 +261,11 @@ take_greeting(struct peer *peer, const Hde__NetGreeting *greeting)
             greet_soon(peer);
         return;
     }
-    if (greeting->answers && !is_fresh)
+    if (greeting->answers && !is_fresh) {
         peer->look.stale++; /* of earlier, or crossed with ours */
-    if (is_old(peer, greeting->answers))
-        return;
+        if (peer->mine || is_old(peer, greeting->answers))
+            return; /* who has no session says so by answering nothing */
+    }
     peer->seen = greeting->offer;
     peer->has_denied = false;
     if (!check_shared(peer, greeting, &err))

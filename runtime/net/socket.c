@@ -176,7 +176,10 @@ open_in(struct net *net, struct err *err)
         zmq_setsockopt(net->in, ZMQ_CURVE_SECRETKEY, net->secret_key, NET_KEY);
         zmq_setsockopt(net->in, ZMQ_ZAP_DOMAIN, "hde", 3);
     }
-    net->in_monitor = watch_socket(net, net->in, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, net);
+    net->in_monitor = watch_socket(net, net->in,
+                                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
+                                   net);
     return zmq_bind(net->in, net->endpoint) == 0 || failed(err, "HDE-N001", net->endpoint);
 }
 
@@ -489,11 +492,13 @@ sockets_wait(struct net *net, int64_t until_ns)
         item[n++] = (zmq_pollitem_t){.socket = net->in_monitor, .events = ZMQ_POLLIN};
     if (net->door)
         item[n++] = (zmq_pollitem_t){.socket = net->door, .events = ZMQ_POLLIN};
+    pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < net->n_peers; i++)
         for (int lane = 0; lane < LANES && n < 64; lane++)
             if (net->peer[i].is_stuck[lane])
                 item[n++] = (zmq_pollitem_t){.socket = net->peer[i].socket[lane],
                                              .events = ZMQ_POLLOUT};
+    pthread_mutex_unlock(&net->lock);
     zmq_poll(item, n, wait_ns <= 0 ? 0 : (long)((wait_ns + 999999) / 1000000));
     if (item[0].revents)
         while (read(net->wake_fd, &count, sizeof count) < 0 && errno == EINTR)

@@ -95,7 +95,7 @@ rig_link(struct rig *rig, int host)
                                  .graph = "test",
                                  .types = rig->types[host],
                                  .capacity_messages = rig->capacity,
-                                 .capacity_bytes = 1 << 26,
+                                 .capacity_bytes = 1 << 28,
                                  .is_kept = host == A,
                                  .stats = &rig->stats[host]};
     struct err err = {0};
@@ -142,6 +142,7 @@ rig_start(struct rig *rig, int host)
     assert_string_equal(err.text, "");
     if (rig->link[host])
         assert_true(net_add(rig->net[host], &edge, &err));
+    net_serve(rig->net[host], rig->serve, NULL);
     if (!net_start(rig->net[host], &err))
         fail_msg("%s", err.text);
 }
@@ -194,6 +195,12 @@ rig_put(struct rig *rig, uint64_t tick)
 
     sample->has_sequence = true;
     sample->sequence = tick * 3;
+    if (rig->size) {
+        sample->has_data = true;
+        sample->data.len = rig->size;
+        sample->data.data = hde_msg_alloc(msg, rig->size);
+        memset(sample->data.data, 'x', rig->size);
+    }
     msg->event_ns = (int64_t)tick;
     msgvec_push(&vec, msg);
     record.lines = msgvec_lines(&vec);

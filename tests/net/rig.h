@@ -15,7 +15,7 @@ struct rig {
     const char *address_from[HOSTS]; /* where the other one looks for it; by default there */
     bool has_keys, has_epochs;
     int64_t capacity; /* of the edge, in messages */
-    size_t bytes_max;
+    size_t bytes_max, size; /* of what is in a frame beside its number */
     uint64_t shape[HOSTS];
     char public_key[HOSTS][NET_KEY], secret_key[HOSTS][NET_KEY];
     const ProtobufCMessageDescriptor *const *types[HOSTS];
@@ -24,6 +24,7 @@ struct rig {
     struct link *link[HOSTS];
     struct stats_edge stats[HOSTS];
     uint64_t life[HOSTS];
+    net_serve_with *serve;
     uint64_t asks; /* for an epoch, at b */
 };
 
