@@ -18,6 +18,27 @@ now_ms(void)
 
 /* ---- Topics ------------------------------------------------------------------------------- */
 
+/* Asks for the topic until it is told, at most timeout_ms; sooner where the cluster refuses us, of
+ * which the question itself hears nothing. */
+static rd_kafka_resp_err_t
+ask(struct kafka *kafka, rd_kafka_topic_t *topic, int timeout_ms,
+    const struct rd_kafka_metadata **metadata)
+{
+    enum { AT_A_TIME_MS = 500 };
+    int64_t end_ms = now_ms() + timeout_ms, left_ms = timeout_ms;
+    rd_kafka_resp_err_t code;
+
+    do {
+        code = rd_kafka_metadata(kafka_handle(kafka), 0, topic, metadata,
+                                 (int)(left_ms < AT_A_TIME_MS ? left_ms : AT_A_TIME_MS));
+        rd_kafka_poll(kafka_handle(kafka), 0); /* hears of connections */
+        if (code && kafka_is_denied(kafka))
+            return RD_KAFKA_RESP_ERR__AUTHENTICATION;
+        left_ms = end_ms - now_ms();
+    } while (code && left_ms > 0);
+    return code;
+}
+
 /* Partitions of the topic, all with leaders; 0: it is not there, or not whole yet; -1: an error. */
 static int
 look(struct kafka *kafka, const char *name, int timeout_ms, struct kafka_error *error)
@@ -33,7 +54,7 @@ look(struct kafka *kafka, const char *name, int timeout_ms, struct kafka_error *
         kafka_say(kafka, rd_kafka_last_error(), what, error);
         return -1;
     }
-    code = rd_kafka_metadata(kafka_handle(kafka), 0, topic, &metadata, timeout_ms);
+    code = ask(kafka, topic, timeout_ms, &metadata);
     if (!code && metadata->topic_cnt == 1) {
         code = metadata->topics[0].err;
         n = metadata->topics[0].partition_cnt;

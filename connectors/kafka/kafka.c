@@ -13,6 +13,7 @@ struct kafka {
     char last[256]; /* what librdkafka said last of its connections; "" nothing */
     rd_kafka_resp_err_t failed;
     bool is_broken; /* a connection broke since all partitions could be reached */
+    bool is_denied; /* by who answers at the other end, or by us: the last thing that was heard */
 };
 
 /* ---- Errors ------------------------------------------------------------------------------- */
@@ -142,6 +143,7 @@ hear(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
     snprintf(kafka->last, sizeof kafka->last, "%s", reason);
     kafka->is_broken = true;
+    kafka->is_denied = trouble_of(code) == KAFKA_TROUBLE_DENIED;
 }
 
 static void
@@ -162,6 +164,12 @@ kafka_failed(struct kafka *kafka)
 
     kafka->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     return failed;
+}
+
+bool
+kafka_is_denied(const struct kafka *kafka)
+{
+    return kafka->is_denied;
 }
 
 bool

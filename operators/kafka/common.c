@@ -3,6 +3,7 @@
 
 #include <hde/text.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,14 @@ cluster_open(const struct cluster *cluster, enum kafka_role role,
     if (!name)
         hde_no_memory();
     for (size_t i = 0; i < n; i++) {
+        if (!strcmp(cluster->config.key[i], "sasl.password")) {
+            free(name);
+            error->kind = KAFKA_TROUBLE_SETTING;
+            snprintf(error->text, sizeof error->text,
+                     "setting 'sasl.password': give it as 'password:', which is never shown "
+                     "(HDE-K002)");
+            return NULL;
+        }
         name[i] = cluster->config.key[i];
         value[i] = cluster->config.value[i];
     }

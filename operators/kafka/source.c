@@ -211,12 +211,12 @@ open_consumer(struct source *self, struct kafka_error *error)
     self->consumer = cluster_open(&self->cluster, KAFKA_CONSUMER, fixed, error);
     if (!self->consumer)
         return false;
-    rd_kafka_poll_set_consumer(kafka_handle(self->consumer));
-    self->queue = rd_kafka_queue_get_consumer(kafka_handle(self->consumer));
-    rd_kafka_queue_io_event_enable(self->queue, self->ready_fd, &one, sizeof one);
     n = cluster_topic(&self->cluster, self->consumer, error);
     if (n < 0)
         return false;
+    rd_kafka_poll_set_consumer(kafka_handle(self->consumer));
+    self->queue = rd_kafka_queue_get_consumer(kafka_handle(self->consumer));
+    rd_kafka_queue_io_event_enable(self->queue, self->ready_fd, &one, sizeof one);
     self->n_all = n;
     self->partition = calloc((size_t)n, sizeof *self->partition);
     if (!self->partition)

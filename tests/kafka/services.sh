@@ -19,7 +19,14 @@ cp -r "$HDE_SOURCE/graphs" graphs
 # ---- the services
 coproc SERVER { exec bash "$HDE_SOURCE/tests/support/postgres.sh" hold max_connections=40; }
 leave() {
-  local status=$?
+  local status=$? i
+  if [ "$status" != 0 ]; then # what the brokers and the stages said last
+    for i in 0 1 2; do
+      kill -0 "${KAFKA_PIDS[i]:-0}" 2>/dev/null || echo "broker $i is not there"
+      grep -E 'ERROR|FATAL' "brokers/$i.log" | tail -n 3 | cut -c1-300
+    done
+    for i in "${stages[@]:-}"; do echo "--- $i"; tail -n 12 "$i.err" | cut -c1-400; done
+  fi
   kafka_stop
   eval "exec ${SERVER[1]}>&-" # it ends at the end of its input
   (exit $status)
@@ -91,6 +98,7 @@ all=$(count calm)
 
 # ---- stages, each started again when it has ended
 declare -A pid admin killed came
+sent=
 for stage in "${stages[@]}"; do admin[$stage]=127.0.0.1:$(kafka_port) came[$stage]=0; done
 launch() { # STAGE
   hde run killed.yaml --stage "$1" --admin "${admin[$1]}" >>"$1.out" 2>>"$1.err" </dev/null &
@@ -103,7 +111,8 @@ supervise() { # what systemd would do
     gone "${pid[$stage]}" || continue
     wait "${pid[$stage]}" 2>/dev/null
     status=$?
-    [ "$stage.$status" != ingestion.0 ] || continue # its data has an end
+    [ "$stage.$status" != ingestion.0 ] || sent=all # its data has an end
+    [ "$stage" != ingestion ] || [ -z "$sent" ] || continue
     ((status == 137)) || echo "$stage has ended with $status: $(tail -n 1 "$stage.err" | cut -c1-300)" >>ended
     ((came[$stage]++))
     launch "$stage"
@@ -117,7 +126,7 @@ is_ready() { [ "$(told "$1" readyz)" = ready ]; }
 all_ready() {
   local stage
   for stage in "${stages[@]}"; do
-    [ "$stage" = ingestion ] && gone "${pid[ingestion]}" || is_ready "$stage" || return 1
+    [ "$stage" = ingestion ] && [ -n "$sent" ] || is_ready "$stage" || return 1
   done
 }
 readies() { for stage in "${stages[@]}"; do echo "  $stage: $(told "$stage" readyz | tr '\n' ' ')"; done; }
@@ -187,7 +196,7 @@ kinds=()
 begin=$SECONDS
 for stage in "${stages[@]}"; do launch "$stage"; done
 eventually 120 all_ready || fail "the stages do not get ready: $(readies)"
-while ! gone "${pid[ingestion]}" || ((${killed[postgres]:-0} * ${killed[redis]:-0} * ${killed[broker]:-0} == 0)); do
+while [ -z "$sent" ] || ((${killed[postgres]:-0} * ${killed[redis]:-0} * ${killed[broker]:-0} == 0)); do
   pause
   supervise
   kill_one
@@ -195,6 +204,7 @@ done
 has_all() { [ "$(count killed)" -ge "$all" ]; }
 eventually 120 has_all || fail "$(count killed) of $all rows: $(readies)"
 for stage in "${stages[@]}"; do
+  [ "$stage$sent" = ingestionall ] && continue
   gone "${pid[$stage]}" || expect 0 hde drain --pid "${pid[$stage]}"
   ended "${pid[$stage]}" 0
 done

@@ -9,6 +9,7 @@
 #   kafka_of_port PORT     prints the number of the broker that listens there
 #   kafka_stop             ends all of them
 #
+# KAFKA_SECURITY is what clients speak (PLAINTEXT); what else it needs is for the SETTINGs to say.
 # A broker that was started by a script ends with it, if the script calls kafka_stop from its trap.
 #
 #   bash kafka.sh hold N   starts N, prints "ready BROKERS", ends them at the end of stdin. Exit code
@@ -68,6 +69,7 @@ kafka_wait() { # I: until the broker answers
 
 kafka_start() { # FOLDER N [SETTING...]
   local n=$2 i id voters='' copies insync=1 ports=() controllers=()
+  local security=${KAFKA_SECURITY:-PLAINTEXT}
   KAFKA_FOLDER=$1
   shift 2
   mkdir -p "$KAFKA_FOLDER"
@@ -83,10 +85,11 @@ kafka_start() { # FOLDER N [SETTING...]
   id=$(kafka_tool kafka.tools.StorageTool random-uuid) || return 1
   for ((i = 0; i < n; i++)); do
     printf '%s\n' "process.roles=broker,controller" "node.id=$((i + 1))" \
-      "listeners=PLAINTEXT://127.0.0.1:${ports[i]},CONTROLLER://127.0.0.1:${controllers[i]}" \
-      "advertised.listeners=PLAINTEXT://127.0.0.1:${ports[i]}" \
+      "listeners=$security://127.0.0.1:${ports[i]},CONTROLLER://127.0.0.1:${controllers[i]}" \
+      "advertised.listeners=$security://127.0.0.1:${ports[i]}" \
       "controller.listener.names=CONTROLLER" "controller.quorum.voters=$voters" \
-      "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT" \
+      "listener.security.protocol.map=$security:$security,CONTROLLER:PLAINTEXT" \
+      "security.inter.broker.protocol=$security" \
       "log.dirs=$KAFKA_FOLDER/$i" "auto.create.topics.enable=false" \
       "offsets.topic.replication.factor=$copies" "offsets.topic.num.partitions=3" \
       "transaction.state.log.replication.factor=$copies" "transaction.state.log.min.isr=$insync" \

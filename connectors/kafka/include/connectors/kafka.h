@@ -54,6 +54,9 @@ rd_kafka_t *kafka_handle(const struct kafka *kafka);
 /* What went wrong with a message last, and forgets it; ERR_NO_ERROR: nothing. Producers. */
 rd_kafka_resp_err_t kafka_failed(struct kafka *kafka);
 
+/* Whether the last thing heard of a connection is that a broker refused us, or we it. Who knows:
+ * rd_kafka_poll(). */
+bool kafka_is_denied(const struct kafka *kafka);
 /* Whether all partitions of the topic (0 to n - 1) can be reached. Asks their leaders only if a
  * connection broke since it was true, and then at most timeout_ms. */
 bool kafka_reaches(struct kafka *kafka, const char *topic, int n, int timeout_ms,
