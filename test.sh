@@ -109,8 +109,10 @@ for preset in "${presets[@]}"; do
   [ "$preset" = asan ] && only=(-LE install)
   echo "== test: $preset"
   rm -rf "build-$preset/reports"
+  timeout=120
+  case $preset in asan | tsan) timeout=480 ;; esac
   # In --all, on a machine that may be busy, what fails runs once more, and is named.
-  ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error \
+  ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error --timeout $timeout \
     ${again[@]+"${again[@]}"} ${only[@]+"${only[@]}"} ${filter:+-R "$filter"} 2>&1 |
     tee "build-$preset/test.log" || failed+=("$preset")
   grep -E '\*\*\*(Failed|Timeout|Exception)' "build-$preset/test.log" |

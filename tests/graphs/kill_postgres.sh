@@ -9,7 +9,11 @@ kills=${HDE_KILLS:-3}
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 coproc SERVER { exec bash "$HDE_SOURCE/tests/support/postgres.sh" hold; }
-end_server() { eval "exec ${SERVER[1]}>&-"; } # it ends at the end of its input
+end_server() { # it ends at the end of its input
+  local status=$?
+  eval "exec ${SERVER[1]}>&-"
+  return $status
+}
 trap 'end_server; finish' EXIT
 read -r word address <&"${SERVER[0]}" || { wait "$SERVER_PID"; exit $?; }
 [ "$word" = ready ] || fail "the server said '$word'"
@@ -22,7 +26,7 @@ sql() { # DATABASE SQL
   psql -XAtqd "${address% dbname=*} dbname=$1" -c "$2" || fail "psql: $2"
 }
 cp -r "$HDE_SOURCE/graphs" graphs
-snapshots=$((kills * 80))
+snapshots=$((kills * 200))
 
 graph() { # DATABASE, more of the sources
   cat <<YAML

@@ -4,7 +4,11 @@
 . "$HDE_SOURCE/tests/support/cli.sh"
 . "$HDE_SOURCE/tests/support/engine.sh"
 coproc SERVER { exec bash "$HDE_SOURCE/tests/support/postgres.sh" hold; }
-end_server() { eval "exec ${SERVER[1]}>&-"; } # it ends at the end of its input
+end_server() { # it ends at the end of its input
+  local status=$?
+  eval "exec ${SERVER[1]}>&-"
+  return $status
+}
 trap 'end_server; finish' EXIT
 read -r word address <&"${SERVER[0]}" || { wait "$SERVER_PID"; exit $?; }
 [ "$word" = ready ] || fail "the server said '$word'"
