@@ -12,7 +12,10 @@
  *      [test_a_source_is_asked_for_what_the_log_left_out, engine-seeded]
  *  (4) While the log is taken a source that waits for a timer is not waited for (intake.c).
  *  (5) Other messages than those that the log was written with stop the run, before anything has
- *      seen them. [test_a_source_that_answers_differently_is_named] */
+ *      seen them. [test_a_source_that_answers_differently_is_named] Where that is accepted, what the
+ *      log has from there on never happened: a new incarnation begins, with what this source gives
+ *      and all in the log that did not come from sources like it (sequencer.c).
+ *      [test_a_changed_source_goes_on_in_a_new_incarnation, tests/graphs/changed.sh] */
 #include "engine/asked.h"
 
 #include "base/arena.h"
@@ -24,13 +27,20 @@
 #include <string.h>
 
 bool
+asked_is_askable(const struct source *source)
+{
+    const hde_operator *op = source->node->ctx.op;
+
+    return op->seek && !(op->flags & (HDE_LIVE_ONLY | OP_LINK_END));
+}
+
+bool
 asked_leaves_out(const struct source *source, const struct intake *entry)
 {
     const struct engine *engine = source->node->engine;
-    const hde_operator *op = source->node->ctx.op;
 
-    return engine->options.checkpoint && !engine->options.payloads && op->seek &&
-           !(op->flags & (HDE_LIVE_ONLY | OP_LINK_END)) && entry->messages && entry->positions.n;
+    return engine->options.checkpoint && !engine->options.payloads && asked_is_askable(source) &&
+           entry->messages && entry->positions.n;
 }
 
 bool
@@ -137,12 +147,28 @@ move_some(struct hde_msgvec *from, struct hde_msgvec *to, uint32_t n)
     memmove(from->item, from->item + n, from->n * sizeof(void *));
 }
 
+/* Where the source stands behind what it was asked for last. */
+static void
+stand_behind(struct source *source, const struct intake *front)
+{
+    struct intake *asked = source->asked;
+
+    asked->watermark_ns = front->watermark_ns;
+    asked->positions.n = 0;
+    for (uint32_t i = 0; i < front->positions.n; i++) {
+        const struct position *at = &front->positions.item[i];
+
+        positions_set(&asked->positions, at->partition, at->bytes, at->size);
+    }
+}
+
 /* False: the front of the queue has nothing that the entry misses. */
 static bool
 take_front(struct source *source, struct intake *front, const Hde__LogEntry *entry)
 {
     bool moved = false, is_spent = true;
 
+    stand_behind(source, front);
     for (uint32_t p = 0; p < source->node->capture.n; p++) {
         uint32_t n = missing(source, entry, p);
 
@@ -152,6 +178,7 @@ take_front(struct source *source, struct intake *front, const Hde__LogEntry *ent
         moved |= n != 0;
         is_spent &= front->port[p].n == 0;
     }
+    source->is_in_front = !is_spent;
     if (is_spent && !front->is_end)
         source_pop(source);
     return moved || (is_spent && !front->is_end);
@@ -213,24 +240,23 @@ is_same(const struct source *source, const Hde__LogEntry *entry)
     return !entry->has_crc || crc == entry->crc;
 }
 
-/* False with err, unless it was said that this is fine. */
-static bool
-accept(struct source *source, const Hde__LogEntry *entry, struct err *err)
+/* With err, unless it was said that this is fine. */
+static void
+note_change(struct source *source, const Hde__LogEntry *entry, struct err *err)
 {
     const struct node *node = source->node;
 
-    if (!node->engine->options.accepts_change)
-        return err_set(err, "HDE-R111",
-                       "node '%s' (%s) was asked again for what it gave in tick %llu, and gives "
-                       "something else%s",
-                       node->def->name, node->def->op->name, (unsigned long long)entry->tick,
-                       is_complete(source, entry) ? "" : ": there is less than then");
-    if (!source->has_changed)
+    source->has_changed = node->engine->options.accepts_change;
+    if (source->has_changed)
         log_line(LEVEL_WARN, node->ctx.graph, node->ctx.node, "source.changed",
                  "goes on from what is there, as told: from tick %llu on it gives something else",
                  (unsigned long long)entry->tick);
-    source->has_changed = true;
-    return true;
+    else
+        err_set(err, "HDE-R111",
+                "node '%s' (%s) was asked again for what it gave in tick %llu, and gives something "
+                "else%s",
+                node->def->name, node->def->op->name, (unsigned long long)entry->tick,
+                is_complete(source, entry) ? "" : ": there is less than then");
 }
 
 /* The log has the messages, and the source has given them as well. */
@@ -265,8 +291,27 @@ asked_take(struct worker *worker, struct source *source, const Hde__LogEntry *en
     if (!entry->has_crc) {
         if (!take_logged(source, entry, err))
             return NULL;
-    } else if (!is_same(source, entry) && !accept(source, entry, err)) {
+    } else if (!is_same(source, entry)) {
+        note_change(source, entry, err);
         return NULL;
     }
     return source->asked;
+}
+
+struct intake *
+asked_rest(struct source *source)
+{
+    struct intake *asked = source->asked, *front = source_front(source);
+
+    asked->messages = 0;
+    for (uint32_t p = 0; p < source->node->capture.n; p++) {
+        if (source->is_in_front)
+            move_some(&front->port[p], &asked->port[p], front->port[p].n);
+        asked->messages += asked->port[p].n;
+    }
+    if (source->is_in_front && !front->is_end)
+        source_pop(source);
+    source->is_in_front = false;
+    asked->is_end = false;
+    return asked->messages ? asked : NULL;
 }

@@ -62,13 +62,20 @@ const struct code engine_codes[] = {
      "say, but a checksum of it. Recovery asked the source, and it gave other messages, or fewer: "
      "the file was changed behind the last checkpoint. Nothing was computed from them, nothing was "
      "lost: put the file back, begin with another store, or go on with what is there: hde run "
-     "--accept-changed-source (what sinks have stored of the old messages stays). record: beside "
+     "--accept-changed-source. That is a new incarnation: what the log has from there on is void, its "
+     "rows come again, and what sinks have stored of the old messages stays. record: beside "
      "checkpoint: keeps all messages in the log.",
      NULL, NULL},
     {"HDE-R110", "what an edge that drops held cannot be given back",
      "A checkpoint or savepoint holds messages of an edge with full: latest or drop_oldest in front "
      "of a node that is no view, and this graph has no such edge, or its output has another message "
      "type. Start with the graph that it was made with, and change that by hde apply.",
+     NULL, NULL},
+    {"HDE-R161", "a changed source, and a change of the graph behind it",
+     "With --accept-changed-source a start goes on from what a source gives now; what the log has from "
+     "there on never happened. A change of the graph (hde apply) is among it, and the graph file says "
+     "nothing of what was before. Nothing was changed: put the source's file back and start once, or "
+     "begin with another store.",
      NULL, NULL},
     {"HDE-R160", "an answer without its question",
      "An operator with HDE_ANSWERS_LATER says to which question each of its answers belongs: "

@@ -207,6 +207,8 @@ bool drop_hand_over(struct drop_store *store, uint64_t tick, struct record *reco
 /* Before a log is taken, for each of its hand-overs in order: n messages leave when what was put in
  * tick `cause` is here, before anything that comes later. */
 void drop_expect(struct drop_store *store, uint64_t tick, uint64_t cause, uint32_t n);
+/* Those whose cause is that tick or a later one never happen. */
+void drop_expect_until(struct drop_store *store, uint64_t cause);
 /* All that it holds and expects goes to another store. */
 void drop_move(struct drop_store *from, struct drop_store *to);
 

@@ -317,6 +317,15 @@ drop_expect(struct drop_store *self, uint64_t tick, uint64_t cause, uint32_t n)
 }
 
 void
+drop_expect_until(struct drop_store *self, uint64_t cause)
+{
+    pthread_mutex_lock(&self->lock);
+    while (self->n_due && self->due[self->first_due + self->n_due - 1].cause >= cause)
+        self->n_due--;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
 drop_move(struct drop_store *from, struct drop_store *to)
 {
     struct record record;

@@ -49,6 +49,12 @@ struct ingress {
     const Hde__Epoch *behind; /* entries come behind its barrier; NULL: from a fresh start on */
     /* one entry a tick, so ticks and positions of a start go together */
     _Atomic uint64_t start_tick, start_position;
+    struct voids {
+        uint32_t n;
+        struct {
+            uint64_t from, until; /* ticks that never happened; `until` did */
+        } *range;
+    } voids;
 
     uint32_t n, cap; /* messages of the entry that is made */
     Hde__LogMessage *item, **items;
@@ -154,7 +160,16 @@ append_entry(struct ingress *self, Hde__LogEntry *entry)
 struct starts {
     uint64_t last;  /* tick of the last start's own entry; 0: none */
     uint64_t fresh; /* of the last that did not go on from the ones before */
+    struct voids *voids; /* NULL: nobody wants to know */
 };
+
+static void
+note_void(struct voids *voids, uint64_t from, uint64_t until)
+{
+    voids->range = xrealloc(voids->range, (voids->n + 1) * sizeof *voids->range);
+    voids->range[voids->n].from = from;
+    voids->range[voids->n++].until = until;
+}
 
 static bool
 find_starts(const char *folder, uint64_t until, struct starts *out, struct err *err)
@@ -162,7 +177,7 @@ find_starts(const char *folder, uint64_t until, struct starts *out, struct err *
     struct seglog_reader *reader = seglog_reader_open(folder, err);
     struct seglog_record record;
 
-    *out = (struct starts){0};
+    out->last = out->fresh = 0;
     if (!reader)
         return false;
     /* ticks never fall, and a start's own entry is its first */
@@ -176,6 +191,8 @@ find_starts(const char *folder, uint64_t until, struct starts *out, struct err *
         entry = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
         if (entry && entry->start && !entry->start->recovered)
             out->fresh = out->last;
+        if (entry && entry->start && entry->start->has_voids_from && out->voids)
+            note_void(out->voids, entry->start->voids_from, out->last);
         if (entry)
             hde__log_entry__free_unpacked(entry, NULL);
     }
@@ -219,6 +236,8 @@ write_start(struct ingress *self, bool recovered, const Hde__Epoch *restored)
     ingress_describe(engine, &start, &arena);
     start.has_recovered = start.recovered = recovered;
     start.restored = (Hde__Epoch *)(uintptr_t)restored;
+    start.has_voids_from = engine->sequencer.void_from != 0;
+    start.voids_from = engine->sequencer.void_from;
     start.has_resolved = true;
     start.resolved.data = (uint8_t *)(uintptr_t)engine_resolved(self->engine, &start.resolved.len);
     entry.has_tick = entry.has_kind = entry.has_time_ns = true;
@@ -283,7 +302,7 @@ ingress_start(struct ingress *self, uint64_t above, bool recovered, const Hde__E
 {
     struct sequencer *sequencer = &self->engine->sequencer;
     struct err err = {0};
-    struct starts starts;
+    struct starts starts = {0};
 
     if (!find_starts(self->engine->options.record, UINT64_MAX, &starts, &err)) {
         engine_fail(self->engine, err.code, err.text);
@@ -318,6 +337,7 @@ ingress_close(struct ingress *self)
         hde__log_entry__free_unpacked(self->taken, NULL);
     if (self->began)
         hde__epoch__free_unpacked(self->began, NULL);
+    free(self->voids.range);
     free(self->item);
     free(self->items);
     free(self->position);
@@ -726,7 +746,7 @@ static const Hde__LogEntry *
 seek_start(struct ingress *self, const char *folder, uint64_t until, struct err *err)
 {
     const Hde__LogEntry *entry = NULL;
-    struct starts starts;
+    struct starts starts = {0};
 
     if (!find_starts(folder, until, &starts, err))
         return NULL;
@@ -740,6 +760,24 @@ seek_start(struct ingress *self, const char *folder, uint64_t until, struct err 
     else if (!entry && !err_is_set(err))
         err_set(err, "HDE-R012", "'%s' holds no entries", folder);
     return entry;
+}
+
+/* What a start has declared void is passed over, from here on. */
+static bool
+read_voids(struct ingress *self, const char *folder, uint64_t until, struct err *err)
+{
+    struct starts starts = {.voids = &self->voids};
+
+    return find_starts(folder, until, &starts, err);
+}
+
+static bool
+is_void(const struct ingress *self, uint64_t tick)
+{
+    for (uint32_t i = 0; i < self->voids.n; i++)
+        if (tick >= self->voids.range[i].from && tick < self->voids.range[i].until)
+            return true;
+    return false;
 }
 
 /* Behind the barrier of the epoch. False: it is none of this log, or of a part that was retired. */
@@ -774,7 +812,7 @@ take_from_epoch(struct ingress *self, struct err *err)
     const uint64_t until = until_of(engine);
     const char *folder = engine->options.log;
     Hde__Epoch *epoch = NULL;
-    struct starts starts;
+    struct starts starts = {0};
 
     if (!find_starts(folder, until, &starts, err))
         return false;
@@ -807,6 +845,8 @@ ingress_take_open(struct engine *engine, struct err *err)
 
     self->engine = engine;
     engine->ingress = self;
+    if (!read_voids(self, engine->options.log, until_of(engine), err))
+        return false;
     if (take_from_epoch(self, err))
         return true;
     if (err_is_set(err))
@@ -838,12 +878,13 @@ ingress_recover_open(struct engine *engine, bool *any, struct err *err)
     struct ingress *self = engine->ingress;
     const Hde__Epoch *epoch = epochs_last(engine->epochs);
     const char *folder = engine->options.record;
-    struct starts starts;
+    struct starts starts = {0};
 
     self->from = epochs_restored(engine->epochs);
     *any = self->from != NULL;
     if (*any)
         return true;
+    starts.voids = &self->voids;
     if (!find_starts(folder, UINT64_MAX, &starts, err))
         return false;
     if (epoch && epoch->tick < starts.fresh)
@@ -886,7 +927,7 @@ static bool
 seek_begin(const struct ingress *self, const char *folder, struct seglog_reader *reader,
            struct err *err)
 {
-    struct starts starts;
+    struct starts starts = {0};
 
     if (self->behind)
         return seglog_seek_position(reader, self->behind->position + 1);
@@ -894,8 +935,15 @@ seek_begin(const struct ingress *self, const char *folder, struct seglog_reader 
            seglog_seek_tick(reader, starts.fresh);
 }
 
+/* A decision stands, whatever became of the ticks behind the one that it is about. */
+static bool
+is_passed(const struct ingress *self, const struct seglog_key *key)
+{
+    return is_void(self, key->tick) && key->kind != HDE__LOG_KIND__LOG_KIND_ASIDE;
+}
+
 static void
-give_kinds(struct seglog_reader *reader, const Hde__LogKind *kinds, size_t n_kinds,
+give_kinds(const struct ingress *self, struct seglog_reader *reader, const Hde__LogKind *kinds, size_t n_kinds,
            void (*found)(void *arg, const Hde__LogEntry *entry), void *arg, struct err *err)
 {
     struct seglog_record record;
@@ -903,7 +951,7 @@ give_kinds(struct seglog_reader *reader, const Hde__LogKind *kinds, size_t n_kin
     while (seglog_next(reader, &record, err) == SEGLOG_RECORD) {
         Hde__LogEntry *entry = NULL;
 
-        if (is_among(record.key.kind, kinds, n_kinds))
+        if (is_among(record.key.kind, kinds, n_kinds) && !is_passed(self, &record.key))
             entry = hde__log_entry__unpack(NULL, record.size, record.bytes);
         if (entry) {
             found(arg, entry);
@@ -922,7 +970,7 @@ ingress_look_back(const struct engine *engine, const Hde__Epoch *epoch, const Hd
     if (!reader)
         return false;
     if (seglog_seek_position(reader, epoch ? epoch->position + 1 : 1))
-        give_kinds(reader, kinds, n_kinds, found, arg, err);
+        give_kinds(engine->ingress, reader, kinds, n_kinds, found, arg, err);
     seglog_reader_close(reader);
     return !err_is_set(err);
 }
@@ -940,7 +988,7 @@ ingress_scan(const struct engine *engine, const Hde__LogKind *kinds, size_t n_ki
     if (!reader)
         return false;
     if (seek_begin(engine->ingress, folder, reader, err))
-        give_kinds(reader, kinds, n_kinds, found, arg, err);
+        give_kinds(engine->ingress, reader, kinds, n_kinds, found, arg, err);
     seglog_reader_close(reader);
     return !err_is_set(err);
 }
@@ -1000,8 +1048,10 @@ ingress_next(struct ingress *self, struct err *err)
     if (self->taken)
         hde__log_entry__free_unpacked(self->taken, NULL);
     self->taken = NULL;
-    if (!self->reader || seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
-        return NULL; /* a savepoint has nothing behind it */
+    do {
+        if (!self->reader || seglog_next(self->reader, &record, err) != SEGLOG_RECORD)
+            return NULL; /* a savepoint has nothing behind it */
+    } while (is_void(self, record.key.tick));
     self->taken_position = record.key.position;
     self->taken = hde__log_entry__unpack(&msg_memory, record.size, record.bytes);
     if (!self->taken || !self->taken->has_tick || !self->taken->has_kind)

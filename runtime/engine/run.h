@@ -259,6 +259,7 @@ struct source {
     struct upstream *upstream;   /* it receives from another part; NULL: from the world */
     struct intake *asked;    /* sequencer: it is asked for what the log left out (asked.h) */
     bool has_changed;        /* and gave something else */
+    bool is_in_front;        /* and a part of its first queued call is taken */
     _Atomic bool is_held;    /* not to be called: the log is taken first */
     _Atomic bool is_silent;  /* calls nothing any more, and nothing is queued behind that */
 
@@ -320,6 +321,7 @@ struct sequencer {
     enum { CHANGE_NONE, CHANGE_ASKED, CHANGE_TAKEN } change; /* the entry is one of the graph */
     bool log_has_ended;
     uint64_t n_taken;
+    uint64_t void_from;  /* a source gave something else: the log from this tick on is void */
     uint32_t n_released; /* nodes that were told that there are no more answers */
     /* epochs */
     int64_t barrier_ns;    /* monotonic: when the next one is due */

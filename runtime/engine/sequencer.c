@@ -613,10 +613,18 @@ live_letters(struct worker *worker)
     return moved;
 }
 
+/* The tick that it had, but where the log around it is void: then it enters once more. */
+static void
+follow(struct sequencer *self, const Hde__LogEntry *entry)
+{
+    if (!self->void_from)
+        self->last = entry->tick - 1;
+}
+
 static uint64_t
 entry_tick(struct worker *worker, const Hde__LogEntry *entry)
 {
-    worker->sequencer->last = entry->tick - 1;
+    follow(worker->sequencer, entry);
     return give_tick(worker, entry->time_ns);
 }
 
@@ -807,12 +815,93 @@ taken_slot(struct worker *worker, struct source *source, const Hde__LogEntry *en
                : NULL;
 }
 
+/* ---- A source has changed, and that is accepted (E4) ---------------------------------------- */
+
+/* A start of its own; what the log has from void_from on never happened. */
+static bool
+begin_start(struct worker *worker, const Hde__Epoch *restored)
+{
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    uint64_t above = self->last > engine->largest_mark ? self->last : engine->largest_mark;
+
+    if (!ingress_start(engine->ingress, above, !restored, restored))
+        return false;
+    engine->is_recording = true;
+    return true;
+}
+
+static void
+find_change(void *arg, const Hde__LogEntry *entry)
+{
+    *(uint64_t *)arg = entry->tick;
+}
+
+/* What the source gives instead is the first entry of the new start. Then comes, in an entry of its own
+ * each, what else the log has that nobody can be asked for again; then the run is live. */
+static bool
+go_on_changed(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
+              struct err *err)
+{
+    static const Hde__LogKind kinds[] = {HDE__LOG_KIND__LOG_KIND_CHANGE};
+    struct sequencer *self = worker->sequencer;
+    struct engine *engine = worker->engine;
+    struct intake *rest = asked_rest(source);
+    uint64_t change = 0, tick;
+
+    if (!ingress_scan(engine, kinds, 1, find_change, &change, err))
+        return false;
+    if (change > entry->tick)
+        return err_set(err, "HDE-R161",
+                       "node '%s' gives something else from tick %llu on, and in tick %llu the "
+                       "graph was changed",
+                       source->node->def->name, (unsigned long long)entry->tick,
+                       (unsigned long long)change);
+    self->void_from = entry->tick;
+    if (!begin_start(worker, NULL))
+        return false;
+    for (uint32_t i = 0; i < self->n_handovers; i++)
+        drop_expect_until(self->handovers[i]->drop, self->void_from);
+    if (!rest)
+        return true;
+    tick = give_tick(worker, entry->time_ns);
+    ingress_source(engine->ingress, source, rest);
+    dispatch_entry(worker, source, rest);
+    actor_begin(source->node->actor, tick, entry->time_ns);
+    actor_run(source->node->actor);
+    return true;
+}
+
+/* Of the entries that are void: what did not come from a source that is asked again, and was not
+ * caused by what is void. */
+static bool
+enters_again(const struct worker *worker, const Hde__LogEntry *entry)
+{
+    const struct sequencer *self = worker->sequencer;
+    const struct node *node = node_called(worker->engine, entry);
+
+    switch (entry->kind) {
+    case HDE__LOG_KIND__LOG_KIND_SOURCE:
+        return node && node->source && !asked_is_askable(node->source);
+    case HDE__LOG_KIND__LOG_KIND_ANSWER:
+        return node && entry->cause < self->void_from;
+    case HDE__LOG_KIND__LOG_KIND_HANDOVER:
+        return entry->cause < self->void_from;
+    case HDE__LOG_KIND__LOG_KIND_LETTER:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* False without err: there is no credit for it now. */
 static bool
 take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry, struct err *err)
 {
+    struct sequencer *self = worker->sequencer;
     struct source *source = node->source;
     struct intake *slot;
+    uint64_t tick;
 
     if (!source)
         return err_set(err, "HDE-R012", "tick %llu: node '%s' is no source in this graph",
@@ -820,13 +909,13 @@ take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry
     if (!actor_can_start(node->actor))
         return false;
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_IDLE) {
-        worker->sequencer->last = entry->tick - 1;
+        follow(self, entry);
         enter_idle(worker, source, entry->time_ns);
         return true;
     }
     slot = taken_slot(worker, source, entry, err);
     if (!slot)
-        return false;
+        return source->has_changed && !self->void_from && go_on_changed(worker, source, entry, err);
     slot->watermark_ns = entry->watermark_ns;
     slot->is_end = entry->end;
     slot->messages = (uint32_t)entry->n_messages;
@@ -834,8 +923,11 @@ take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry
     for (size_t i = 0; i < entry->n_positions; i++)
         positions_set(&slot->positions, entry->positions[i]->partition,
                       entry->positions[i]->at.data, entry->positions[i]->at.len);
+    tick = entry_tick(worker, entry);
+    if (self->void_from)
+        ingress_source(worker->engine->ingress, source, slot);
     dispatch_entry(worker, source, slot);
-    actor_begin(node->actor, entry_tick(worker, entry), entry->time_ns);
+    actor_begin(node->actor, tick, entry->time_ns);
     actor_run(node->actor);
     return true;
 }
@@ -875,7 +967,7 @@ take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry
             return false;
         }
     }
-    worker->sequencer->last = entry->tick - 1;
+    follow(worker->sequencer, entry);
     give_direct(worker, direct, entry->time_ns);
     return true;
 }
@@ -897,6 +989,8 @@ take_handover(struct worker *worker, struct edge *edge, const Hde__LogEntry *ent
         return false;
     record.lines = msgvec_lines(&self->handed);
     record.tick = entry_tick(worker, entry);
+    if (self->void_from)
+        ingress_handover(worker->engine->ingress, edge, &record, entry->cause, &self->handed);
     ring_put(edge->out, &record, self->handed.item);
     self->handed.n = 0;
     return true;
@@ -953,6 +1047,11 @@ take_letter(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     if (!fed)
         return false;
     entry_tick(worker, entry);
+    if (worker->sequencer->void_from) {
+        struct fed_view view = feed_view(fed);
+
+        ingress_letter(worker->engine->ingress, view.node, view.port, view.id, view.msg);
+    }
     give_fed(worker, fed, entry->time_ns);
     return true;
 }
@@ -964,11 +1063,13 @@ take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
     struct edge *edge = NULL;
     struct node *node = NULL;
 
+    if (self->void_from && !enters_again(worker, entry))
+        return true;
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_CHANGE)
         return take_change(worker, entry, err);
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_CUT)
         return true; /* of a change that follows, or that was not made */
-    if (entry->tick <= self->last)
+    if (entry->tick <= self->last && !self->void_from)
         return err_set(err, "HDE-R012", "tick %llu comes behind tick %llu",
                        (unsigned long long)entry->tick, (unsigned long long)self->last);
     if (entry->kind == HDE__LOG_KIND__LOG_KIND_BARRIER)
@@ -1059,17 +1160,16 @@ go_live(struct worker *worker)
 
     const Hde__Epoch *restored = epochs_restored(engine->epochs);
     struct err err = {0};
-    uint64_t above = self->last > engine->largest_mark ? self->last : engine->largest_mark;
 
     ingress_recover_close(engine->ingress);
-    if (!ingress_start(engine->ingress, above, !restored, restored))
+    if (!self->void_from && !begin_start(worker, restored))
         return false;
+    self->void_from = 0;
     if (restored) {
         if (!ingress_wait_started(engine->ingress))
             return false; /* a broken log: ingress_must_wait() says so */
         epochs_forget_restored(engine->epochs);
     }
-    engine->is_recording = true;
     swaps_started(engine);
     self->barrier_ns = worker->mono_ns;
     for (uint32_t i = 0; i < self->n_sources; i++) {
@@ -1093,6 +1193,35 @@ go_live(struct worker *worker)
     return true;
 }
 
+static void
+write_decisions(struct worker *worker, int64_t now_ns)
+{
+    struct engine *engine = worker->engine;
+    struct decision *decision;
+
+    while ((decision = swaps_next_decision(engine->swaps))) {
+        uint64_t tick = give_tick(worker, now_ns);
+
+        if (decision->swap)
+            ingress_return(engine->ingress, decision);
+        else
+            ingress_aside(engine->ingress, decision);
+        atomic_store(&decision->tick, tick);
+    }
+}
+
+/* What is asked for ends before it; or it is an entry of this start. */
+static bool
+is_behind(const struct worker *worker, const Hde__LogEntry *entry)
+{
+    const struct sequencer *self = worker->sequencer;
+    uint64_t until = worker->engine->options.until;
+
+    return (until && entry->tick > until) ||
+           (self->void_from &&
+            HDE_TICK_INCARNATION(entry->tick) == HDE_TICK_INCARNATION(self->last));
+}
+
 static bool
 log_turn(struct worker *worker)
 {
@@ -1105,10 +1234,12 @@ log_turn(struct worker *worker)
 
     if (cut_turn(worker, &moved))
         return moved;
+    if (self->void_from && swaps_have_news(engine->swaps))
+        write_decisions(worker, self->now_ns);
     while (!worker_turn_is_over(worker)) {
         if (!self->entry && !self->log_has_ended)
             self->entry = ingress_next(engine->ingress, &err);
-        if (self->entry && engine->options.until && self->entry->tick > engine->options.until)
+        if (self->entry && is_behind(worker, self->entry))
             self->entry = NULL;
         self->log_has_ended = !self->entry;
         if (err_is_set(&err))
@@ -1223,23 +1354,6 @@ barrier_turn(struct worker *worker, bool *moved)
 }
 
 /* ---- Swaps -------------------------------------------------------------------------------- */
-
-static void
-write_decisions(struct worker *worker, int64_t now_ns)
-{
-    struct engine *engine = worker->engine;
-    struct decision *decision;
-
-    while ((decision = swaps_next_decision(engine->swaps))) {
-        uint64_t tick = give_tick(worker, now_ns);
-
-        if (decision->swap)
-            ingress_return(engine->ingress, decision);
-        else
-            ingress_aside(engine->ingress, decision);
-        atomic_store(&decision->tick, tick);
-    }
-}
 
 static void
 give_swap(struct worker *worker, int64_t now_ns)

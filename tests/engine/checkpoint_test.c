@@ -678,6 +678,127 @@ test_a_source_that_answers_differently_is_named(void **state)
     hde_text_free(&store.lines);
 }
 
+/* ---- A source that has changed ---- */
+
+static int64_t once_given, once_most;
+
+/* Gives each number once, whoever asks. */
+static hde_status
+once_poll(hde_ctx *ctx, void *state)
+{
+    hde_msg *msg;
+    Hde__Sample *sample;
+
+    if (once_given >= once_most)
+        return HDE_END;
+    msg = hde_msg_new(ctx, &hde__sample__descriptor);
+    msg->event_ns = once_given;
+    sample = (Hde__Sample *)msg->body;
+    sample->has_sequence = true;
+    sample->sequence = (uint64_t)once_given++;
+    hde_emit(ctx, 0, msg);
+    return HDE_OK;
+}
+
+static const hde_operator op_once = {.size = sizeof(hde_operator),
+                                     .flags = HDE_LIVE_ONLY,
+                                     .name = "test/once",
+                                     .outputs = out1,
+                                     .poll = once_poll};
+
+enum { CHANGED = 150, CHANGED_COUNT = 3000 };
+
+/* Until so many lines are stored, or to the end; without epochs but those of a start. */
+static void
+run_changing(struct store *store, int64_t other, bool accepts, uint64_t n)
+{
+    struct plan *plan = plan_new("changing");
+    struct engine_options options = options_of();
+    struct err err = {0};
+    struct engine *engine;
+
+    plan_node(plan, "s", &op_steps,
+              &(struct steps){.count = CHANGED_COUNT, .step_ns = 1, .other = other});
+    plan_node(plan, "once", &op_once, NULL);
+    plan_node(plan, "y", &op_steps_blocking, &(struct steps){.count = CHANGED_COUNT, .step_ns = 1});
+    plan_node(plan, "vault", &op_vault, &(struct vault){.store = &store[0]});
+    plan_node(plan, "other", &op_vault, &(struct vault){.store = &store[1]});
+    plan_edge(plan, "s", 0, "vault", 0);
+    plan_edge(plan, "once", 0, "vault", 1);
+    plan_edge(plan, "y", 0, "other", 0);
+    plan_graph(plan)->checkpoint = (struct checkpoint_policy){folder, 1000000000000, 5000000000, 3};
+    options.accepts_change = accepts;
+    engine = engine_new(plan_graph(plan), &options, &err);
+    assert_string_equal(err.text, "");
+    assert_true(engine_start(engine, &err));
+    while (!has_reached(&store[0], n, engine))
+        ;
+    if (engine_state(engine) == ENGINE_FAILED)
+        fail_msg("%s", engine_error(engine)->text);
+    assert_true(n < UINT64_MAX || engine_state(engine) == ENGINE_ENDED);
+    engine_stop(engine);
+    engine_free(engine);
+    plan_free(plan);
+}
+
+/* The lines of a port from an offset on: *first and *last of the sequences, which have no gap. */
+static void
+read_port(const struct store *store, size_t from, unsigned wanted, int64_t other, int64_t *first,
+          int64_t *last)
+{
+    *first = *last = -1;
+    for (const char *line = store->lines.data + from; *line; line = strchr(line, '\n') + 1) {
+        unsigned port;
+        long long sequence;
+        double value;
+
+        assert_int_equal(sscanf(line, "%u %lld %lf", &port, &sequence, &value), 3);
+        if (port != wanted)
+            continue;
+        if (*first < 0)
+            *first = sequence;
+        else
+            assert_int_equal(sequence, *last + 1);
+        if (other)
+            assert_true(value == (double)(sequence + (sequence >= other)));
+        *last = sequence;
+    }
+}
+
+static void
+test_a_changed_source_goes_on_in_a_new_incarnation(void **state)
+{
+    struct store store[2] = {{{0}}};
+    int64_t first, last, given;
+    size_t before, end;
+    char epochs[64];
+
+    once_given = 0;
+    once_most = INT64_MAX;
+    run_changing(store, 0, false, 1000);
+    before = store[0].lines.len;
+    given = once_given;
+    read_port(&store[0], 0, 0, INT64_MAX, &first, &last);
+    assert_true(last > CHANGED);
+    once_most = given + 10;
+    run_changing(store, CHANGED, true, UINT64_MAX);
+    end = store[0].lines.len;
+    read_port(&store[0], before, 0, CHANGED, &first, &last); /* again, and changed */
+    assert_int_equal(first, CHANGED);
+    assert_int_equal(last, CHANGED_COUNT - 1);
+    read_port(&store[0], before, 1, 0, &first, &last); /* from the log, then new ones */
+    assert_true(first < given && first > 0);
+    assert_int_equal(last, given + 9);
+
+    /* the log is one that was never anything else */
+    snprintf(epochs, sizeof epochs, "%s/epochs", folder);
+    assert_int_equal(nftw(epochs, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    run_changing(store, CHANGED, false, UINT64_MAX);
+    assert_int_equal(store[0].lines.len, end);
+    hde_text_free(&store[0].lines);
+    hde_text_free(&store[1].lines);
+}
+
 static void
 test_a_second_instance_is_refused_where_it_must_not_take_over(void **state)
 {
@@ -721,6 +842,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_log_may_have_all_payloads_and_then_none,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_that_answers_differently_is_named,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_changed_source_goes_on_in_a_new_incarnation,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(
             test_a_second_instance_is_refused_where_it_must_not_take_over, make_folder,

@@ -45,3 +45,6 @@ sed -i 's/105\.5/999.5/' day.csv
 expect 0 hde run --accept-changed-source graph.yaml
 has err "goes on from what is there"
 [ "$(stored)" = 20 ] || fail "rows came or went"
+# in a new incarnation, whose log is that of the changed file
+expect 0 hde run graph.yaml
+has_not err "HDE-R"

@@ -38,8 +38,8 @@ for ((i = 0; i < kills; i++)); do
     until_true 20 bash -c "[ \$(wc -l <asked) -gt $((before + 30 + RANDOM % 100)) ]" ||
       fail "kill $i: nothing is asked"
     if ((i % 4 == 0)); then # another build of the one that is asked, while it is asked
-      expect 0 hde reload ask --so "$plugins/2/later.so" --probation 0s
-      expect 0 hde reload ask --so "$plugins/1/later.so" --probation 0s
+      expect 0 hde reload ask --so "$plugins/2/later.so" --probation 0s --pid "$child"
+      expect 0 hde reload ask --so "$plugins/1/later.so" --probation 0s --pid "$child"
     fi
     kill -KILL "$child"
   fi
