@@ -116,7 +116,7 @@ add_item(struct link *self)
         self->first = 0;
     }
     item = item_at(self, self->n++);
-    *item = (struct item){0};
+    *item = (struct item){.vec = item->vec};
     return item;
 }
 
@@ -130,9 +130,37 @@ show_kept(struct link *self)
     STAT_SET(stats->journal_bytes, self->journal_bytes);
 }
 
-/* Takes the first item away. The messages are dropped by the caller, without the lock. */
-static struct hde_msgvec
-pop_item(struct link *self)
+/* Messages of items that went, to be dropped without the lock. */
+enum { GONE_AT_ONCE = 64 };
+struct gone {
+    size_t n;
+    hde_msg *msg[GONE_AT_ONCE];
+    struct hde_msgvec many; /* of an item for which there was no room */
+};
+
+static bool
+gone_is_full(const struct gone *gone)
+{
+    return gone->n == GONE_AT_ONCE || gone->many.n;
+}
+
+/* Few are copied, so that the place keeps its array for the next item. */
+static void
+let_go(struct gone *gone, struct hde_msgvec *vec)
+{
+    if (vec->n > GONE_AT_ONCE - gone->n) {
+        gone->many = *vec;
+        *vec = (struct hde_msgvec){0};
+        return;
+    }
+    for (uint32_t i = 0; i < vec->n; i++)
+        gone->msg[gone->n++] = vec->item[i];
+    vec->n = 0;
+}
+
+/* Takes the first item away. */
+static void
+pop_item(struct link *self, struct gone *gone)
 {
     struct item *item = item_at(self, 0);
 
@@ -149,7 +177,7 @@ pop_item(struct link *self)
     self->first = (self->first + 1) & (self->cap - 1);
     self->n--;
     self->next--;
-    return item->vec;
+    let_go(gone, &item->vec);
 }
 
 /* The first position that is still needed. */
@@ -409,9 +437,9 @@ link_free(struct link *self)
         seglog_reader_close(self->reader);
     if (self->log)
         seglog_close(self->log);
-    for (size_t i = 0; i < self->n; i++) {
-        msgvec_drop_all(&item_at(self, i)->vec);
-        msgvec_fini(&item_at(self, i)->vec);
+    for (size_t i = 0; i < self->cap; i++) {
+        msgvec_drop_all(&self->item[i].vec);
+        msgvec_fini(&self->item[i].vec);
     }
     pthread_mutex_destroy(&self->lock);
     frame_fini(&self->written);
@@ -722,29 +750,33 @@ forget(struct hde_msgvec *vec)
 static void
 release(struct link *self, uint64_t tick)
 {
-    struct hde_msgvec gone[64];
-    size_t n;
+    struct gone gone;
     uint64_t needed;
+    bool is_more;
 
     do {
-        n = 0;
+        gone.n = 0;
+        gone.many = (struct hde_msgvec){0};
         pthread_mutex_lock(&self->lock);
         if (tick > self->covered)
             self->covered = tick;
         skip_taken(self); /* frames that a sender has made again may lie there unseen */
-        while (n < 64 && self->next && item_at(self, 0)->last_tick <= self->covered)
-            gone[n++] = pop_item(self);
+        while (!gone_is_full(&gone) && self->next &&
+               item_at(self, 0)->last_tick <= self->covered)
+            pop_item(self, &gone);
         self->has_asked = false;
-        needed = needed_position(self);
+        needed = self->log ? needed_position(self) : 0;
         show_kept(self);
         if (self->is_waiting)
             ring_bell(self, LINK_SENDER);
         if (!self->n)
             ring_bell(self, LINK_KEEPER);
         pthread_mutex_unlock(&self->lock);
-        for (size_t i = 0; i < n; i++)
-            forget(&gone[i]);
-    } while (n == 64);
+        for (size_t i = 0; i < gone.n; i++)
+            hde_msg_drop(gone.msg[i]);
+        is_more = gone_is_full(&gone);
+        forget(&gone.many);
+    } while (is_more);
     if (self->log)
         seglog_need(self->log, needed);
 }

@@ -127,7 +127,7 @@ rig_start(struct rig *rig, int host)
         .n_peers = 1,
         .secret_key = rig->has_keys ? rig->secret_key[host] : NULL,
         .shape = rig->shape[host],
-        .beat_ns = 50000000,
+        .beat_ns = 200000000,
         .bytes_max = rig->bytes_max};
     struct net_edge edge = {.peer = names[!host],
                             .id = 7,

@@ -139,7 +139,7 @@ test_a_replayed_greeting_changes_nothing(void **state)
         uint64_t connects = rig_look(&rig, B).connects, stale = rig_look(&rig, B).stale;
 
         way_repeat_all(way[B]);
-        for (wait_begin(); rig_look(&rig, B).stale < stale + 10;)
+        for (wait_begin(); rig_look(&rig, B).stale < stale + 3;)
             wait_turn();
         assert_int_equal(rig_look(&rig, B).connects, connects);
         assert_int_equal(rig_look(&rig, B).state, NET_UP);

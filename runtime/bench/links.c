@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * links - `hde bench links`: an edge between two hosts against a bare pair of ZeroMQ DEALERs that
+ * carries messages of the same sizes, and against a raw TCP connection; all over tcp on the loopback
+ * device, both ends in this process. Sides are interleaved, medians printed.
+ *
+ * A message of ours is a protobuf message of a tick of its own: it is packed, numbered, kept until the
+ * other end has taken it, and unpacked there. One of the bare pair is a copy of as many bytes. */
+#include "base/arena.h"
+#include "base/clock.h"
+#include "net/net.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum { ROUNDS_MAX = 99, PING = 40000, STAND_NS = 50000 };
+enum side { BARE, LINK, CURVE, SIDES, TCP = SIDES };
+enum { FIRST_PORT = 17500 };
+
+static const char *const names[] = {"a", "b"};
+static const ProtobufCMessageDescriptor *const types[] = {&hde__sample__descriptor, NULL};
+
+static void
+require(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "hde-bench-links: %s\n", what);
+    exit(1);
+}
+
+static double
+median(double *values, int n)
+{
+    for (int i = 1; i < n; i++)
+        for (int k = i; k > 0 && values[k] < values[k - 1]; k--) {
+            double lower = values[k];
+
+            values[k] = values[k - 1];
+            values[k - 1] = lower;
+        }
+    return values[n / 2];
+}
+
+/* ---- Two hosts ------------------------------------------------------------------------------------ */
+
+/* An edge there, and one back. link[edge][host]. */
+struct hosts {
+    struct net *net[2];
+    struct link *link[2][2];
+    struct stats_edge stats[2][2];
+    struct hde_msgvec got[2]; /* by take() */
+    int news[2][2];           /* eventfds: there is something to take, or room */
+};
+
+static void
+ring(void *fd)
+{
+    eventfd_write(*(int *)fd, 1);
+}
+
+static void
+make_link(struct hosts *self, int edge, int host)
+{
+    enum link_end end = edge == host ? LINK_SENDER : LINK_RECEIVER;
+    struct link_config config = {.name = edge ? "back" : "there",
+                                 .graph = "bench",
+                                 .types = types,
+                                 .capacity_messages = 8192,
+                                 .capacity_bytes = 64 << 20,
+                                 .is_kept = end == LINK_SENDER,
+                                 .stats = &self->stats[edge][host]};
+
+    self->link[edge][host] = link_new(&config, NULL);
+    self->news[edge][host] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    link_listen(self->link[edge][host], end,
+                &(struct link_bell){ring, &self->news[edge][host]});
+}
+
+static struct hosts *
+make_hosts(bool has_keys, int port)
+{
+    struct hosts *self = xcalloc(1, sizeof *self);
+    char address[2][64], public_key[2][NET_KEY], secret_key[2][NET_KEY];
+    struct err err = {0};
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(address[i], sizeof address[i], "tcp://127.0.0.1:%d", port + i);
+        require(net_keys(public_key[i], secret_key[i], &err), err.text);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct net_peer host[2] = {{names[0], address[0], has_keys ? public_key[0] : NULL},
+                                   {names[1], address[1], has_keys ? public_key[1] : NULL}};
+        struct net_config config = {.graph = "bench",
+                                    .self = host[i],
+                                    .peers = &host[!i],
+                                    .n_peers = 1,
+                                    .secret_key = has_keys ? secret_key[i] : NULL};
+
+        self->net[i] = net_new(&config, &err);
+        require(self->net[i], err.text);
+        for (int edge = 0; edge < 2; edge++) {
+            struct net_edge def = {.peer = names[!i],
+                                   .id = (uint32_t)edge,
+                                   .name = edge ? "back" : "there",
+                                   .here = edge == i ? LINK_SENDER : LINK_RECEIVER,
+                                   .types = types};
+
+            make_link(self, edge, i);
+            def.link = self->link[edge][i];
+            require(net_add(self->net[i], &def, &err), err.text);
+        }
+        require(net_start(self->net[i], &err), err.text);
+    }
+    return self;
+}
+
+static void
+free_hosts(struct hosts *self)
+{
+    for (int i = 0; i < 2; i++)
+        net_free(self->net[i]);
+    for (int i = 0; i < 2; i++)
+        msgvec_fini(&self->got[i]);
+    for (int i = 0; i < 4; i++) {
+        link_free(self->link[i / 2][i % 2]);
+        close(self->news[i / 2][i % 2]);
+    }
+    free(self);
+}
+
+/* As a worker of the engine: some microseconds on its feet, then asleep. */
+static void
+wait_for_news(int fd)
+{
+    int64_t end_ns = clock_mono_ns() + STAND_NS;
+    struct pollfd item = {fd, POLLIN, 0};
+    eventfd_t count;
+
+    while (eventfd_read(fd, &count) < 0)
+        if (clock_mono_ns() > end_ns)
+            poll(&item, 1, -1);
+}
+
+static void
+put(struct hosts *self, int edge, uint64_t tick, hde_msg *msg)
+{
+    struct link *link = self->link[edge][edge];
+    struct hde_msgvec vec = {&msg, 1, 1};
+    struct record record = {.tick = tick, .n = 1, .lines = msgvec_lines(&vec)};
+
+    while (link_put(link, &record, &msg, false, NULL) != LINK_PUT) {
+        wait_for_news(self->news[edge][edge]);
+        link_heard(link, LINK_SENDER);
+    }
+}
+
+static uint64_t
+take(struct hosts *self, int edge)
+{
+    struct link *link = self->link[edge][!edge];
+    struct record record;
+    enum link_take taken;
+
+    while ((taken = link_take(link, &record, &self->got[edge], NULL)) == LINK_EMPTY) {
+        link_heard(link, LINK_RECEIVER);
+        taken = link_take(link, &record, &self->got[edge], NULL);
+        if (taken != LINK_EMPTY)
+            break;
+        wait_for_news(self->news[edge][!edge]);
+    }
+    require(taken == LINK_FRAME, "a link broke");
+    msgvec_drop_all(&self->got[edge]);
+    return record.tick;
+}
+
+static hde_msg *
+message_of(size_t bytes)
+{
+    hde_msg *msg = msg_new(msg_pool_current(), &hde__sample__descriptor);
+    Hde__Sample *sample = (Hde__Sample *)msg->body;
+
+    sample->n_values = bytes / sizeof(double);
+    sample->values = hde_msg_alloc(msg, bytes);
+    for (size_t i = 0; i < sample->n_values; i++)
+        sample->values[i] = (double)i;
+    return msg;
+}
+
+/* ---- A bare pair ------------------------------------------------------------------------------------ */
+
+struct pair {
+    void *context[2], *socket[2];
+    size_t size;
+    int n;
+};
+
+static void
+open_pair(struct pair *self, int port)
+{
+    char address[64];
+    int zero = 0;
+
+    snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
+    for (int i = 0; i < 2; i++) {
+        self->context[i] = zmq_ctx_new();
+        self->socket[i] = zmq_socket(self->context[i], ZMQ_DEALER);
+        zmq_setsockopt(self->socket[i], ZMQ_LINGER, &zero, sizeof zero);
+        require((i ? zmq_connect : zmq_bind)(self->socket[i], address) == 0, "a port is taken");
+    }
+}
+
+static void
+close_pair(struct pair *self)
+{
+    for (int i = 0; i < 2; i++) {
+        zmq_close(self->socket[i]);
+        zmq_ctx_term(self->context[i]);
+    }
+}
+
+static void
+send_copy(void *socket, const uint8_t *bytes, size_t size)
+{
+    zmq_msg_t msg;
+
+    zmq_msg_init_size(&msg, size);
+    memcpy(zmq_msg_data(&msg), bytes, size);
+    zmq_msg_send(&msg, socket, 0);
+}
+
+static void
+receive(void *socket)
+{
+    zmq_msg_t msg;
+
+    zmq_msg_init(&msg);
+    require(zmq_msg_recv(&msg, socket, 0) >= 0, "a bare socket broke");
+    zmq_msg_close(&msg);
+}
+
+/* ---- One way: messages a second ------------------------------------------------------------------------ */
+
+static uint8_t bytes[PING];
+
+static void *
+send_bare(void *arg)
+{
+    struct pair *self = arg;
+
+    for (int i = 0; i < self->n; i++)
+        send_copy(self->socket[1], bytes, self->size);
+    return NULL;
+}
+
+static double
+rate_bare(struct pair *self, size_t size, int n)
+{
+    int64_t begin_ns;
+    pthread_t thread;
+
+    self->size = size;
+    self->n = n;
+    begin_ns = clock_mono_ns();
+    pthread_create(&thread, NULL, send_bare, self);
+    for (int i = 0; i < n; i++)
+        receive(self->socket[0]);
+    begin_ns = clock_mono_ns() - begin_ns;
+    pthread_join(thread, NULL);
+    return n / ((double)begin_ns / 1e9);
+}
+
+struct sending {
+    struct hosts *hosts;
+    uint64_t first;
+    size_t size;
+    int n;
+};
+
+static void *
+send_linked(void *arg)
+{
+    const struct sending *self = arg;
+    hde_msg *msg = message_of(self->size);
+
+    for (int i = 0; i < self->n; i++)
+        put(self->hosts, 0, self->first + (uint64_t)i, msg);
+    hde_msg_drop(msg);
+    return NULL;
+}
+
+static double
+rate_linked(struct hosts *hosts, uint64_t *tick, size_t size, int n)
+{
+    struct sending sending = {hosts, *tick + 1, size, n};
+    int64_t begin_ns = clock_mono_ns();
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, send_linked, &sending);
+    for (int i = 0; i < n; i++)
+        require(take(hosts, 0) == ++*tick, "a frame is missing");
+    begin_ns = clock_mono_ns() - begin_ns;
+    pthread_join(thread, NULL);
+    return n / ((double)begin_ns / 1e9);
+}
+
+/* ---- There and back ---------------------------------------------------------------------------------- */
+
+static void *
+echo_bare(void *arg)
+{
+    struct pair *self = arg;
+
+    for (int i = 0; i < self->n; i++) {
+        receive(self->socket[0]);
+        send_copy(self->socket[0], bytes, PING);
+    }
+    return NULL;
+}
+
+static double
+round_bare(struct pair *self, int n)
+{
+    double *us = xcalloc((size_t)n, sizeof *us), result;
+    pthread_t thread;
+
+    self->n = n;
+    pthread_create(&thread, NULL, echo_bare, self);
+    for (int i = 0; i < n; i++) {
+        int64_t begin_ns = clock_mono_ns();
+
+        send_copy(self->socket[1], bytes, PING);
+        receive(self->socket[1]);
+        us[i] = (double)(clock_mono_ns() - begin_ns) / 1e3;
+    }
+    pthread_join(thread, NULL);
+    result = median(us, n);
+    free(us);
+    return result;
+}
+
+static void *
+echo_linked(void *arg)
+{
+    const struct sending *self = arg;
+    hde_msg *msg = message_of(self->size);
+
+    for (int i = 0; i < self->n; i++)
+        put(self->hosts, 1, take(self->hosts, 0), msg);
+    hde_msg_drop(msg);
+    return NULL;
+}
+
+static double
+round_linked(struct hosts *hosts, uint64_t *tick, int n)
+{
+    struct sending sending = {hosts, 0, PING, n};
+    double *us = xcalloc((size_t)n, sizeof *us), result;
+    hde_msg *msg = message_of(PING);
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, echo_linked, &sending);
+    for (int i = 0; i < n; i++) {
+        int64_t begin_ns = clock_mono_ns();
+
+        put(hosts, 0, ++*tick, msg);
+        require(take(hosts, 1) == *tick, "an echo is missing");
+        us[i] = (double)(clock_mono_ns() - begin_ns) / 1e3;
+    }
+    pthread_join(thread, NULL);
+    hde_msg_drop(msg);
+    result = median(us, n);
+    free(us);
+    return result;
+}
+
+/* ---- Raw TCP ------------------------------------------------------------------------------------------ */
+
+struct raw {
+    int fd[2];
+    int n;
+};
+
+static void
+open_raw(struct raw *self)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    socklen_t size = sizeof to;
+
+    require(bind(door, (struct sockaddr *)&to, size) == 0 && listen(door, 1) == 0 &&
+                getsockname(door, (struct sockaddr *)&to, &size) == 0, "there is no TCP");
+    self->fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(connect(self->fd[0], (struct sockaddr *)&to, size) == 0, "there is no TCP");
+    self->fd[1] = accept(door, NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        setsockopt(self->fd[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    close(door);
+}
+
+static void
+swap_bytes(int fd, bool begins)
+{
+    static _Thread_local uint8_t in[PING];
+
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t done = 0; done < PING;) {
+            ssize_t n = (turn == 0) == begins ? write(fd, bytes + done, PING - done)
+                                              : read(fd, in + done, PING - done);
+
+            require(n > 0, "TCP broke");
+            done += (size_t)n;
+        }
+}
+
+static void *
+echo_raw(void *arg)
+{
+    const struct raw *self = arg;
+
+    for (int i = 0; i < self->n; i++)
+        swap_bytes(self->fd[1], false);
+    return NULL;
+}
+
+static double
+round_raw(struct raw *self, int n)
+{
+    double *us = xcalloc((size_t)n, sizeof *us), result;
+    pthread_t thread;
+
+    self->n = n;
+    pthread_create(&thread, NULL, echo_raw, self);
+    for (int i = 0; i < n; i++) {
+        int64_t begin_ns = clock_mono_ns();
+
+        swap_bytes(self->fd[0], true);
+        us[i] = (double)(clock_mono_ns() - begin_ns) / 1e3;
+    }
+    pthread_join(thread, NULL);
+    result = median(us, n);
+    free(us);
+    return result;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------------------ */
+
+static const size_t sizes[] = {1024, 32768};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+struct bench {
+    struct pair pair;
+    struct hosts *hosts[SIDES]; /* LINK, CURVE */
+    struct raw raw;
+    uint64_t tick[SIDES];
+    double rate[SIZES][SIDES][ROUNDS_MAX], round_us[SIDES + 1][ROUNDS_MAX];
+};
+
+static void
+run_round(struct bench *self, int i, int n)
+{
+    static const int messages[SIZES] = {40, 4};
+
+    for (int k = 0; k < SIZES; k++)
+        for (int side = BARE; side < SIDES; side++)
+            self->rate[k][side][i] =
+                side == BARE ? rate_bare(&self->pair, sizes[k], n * messages[k])
+                             : rate_linked(self->hosts[side], &self->tick[side], sizes[k],
+                                           n * messages[k]);
+    for (int side = BARE; side < SIDES; side++)
+        self->round_us[side][i] = side == BARE
+                                      ? round_bare(&self->pair, n / 2)
+                                      : round_linked(self->hosts[side], &self->tick[side], n / 2);
+    self->round_us[TCP][i] = round_raw(&self->raw, n / 2);
+}
+
+static void
+print(struct bench *self, int rounds, bool json)
+{
+    double us[SIDES + 1];
+
+    printf(json ? "{\"rates\":[" : "one way            bare ZeroMQ          link                  CURVE\n");
+    for (int k = 0; k < SIZES; k++) {
+        double rate[SIDES];
+
+        for (int side = BARE; side < SIDES; side++)
+            rate[side] = median(self->rate[k][side], rounds);
+        printf(json ? "%s{\"bytes\":%zu,\"bare\":%.0f,\"link\":%.0f,\"curve\":%.0f}"
+                    : "%s%6zu bytes  %9.0f/s  ", json && k ? "," : "", sizes[k], rate[BARE],
+               rate[LINK], rate[CURVE]);
+        if (!json)
+            printf("%6.0f MB/s %9.0f/s (%.2f) %6.0f MB/s  %9.0f/s (%.2f)\n",
+                   rate[BARE] * (double)sizes[k] / 1e6, rate[LINK], rate[LINK] / rate[BARE],
+                   rate[LINK] * (double)sizes[k] / 1e6, rate[CURVE], rate[CURVE] / rate[BARE]);
+    }
+    for (int side = BARE; side <= TCP; side++)
+        us[side] = median(self->round_us[side], rounds);
+    printf(json ? "],\"round_us\":{\"bare\":%.1f,\"link\":%.1f,\"curve\":%.1f,\"tcp\":%.1f}}\n"
+                : "there and back, 40 kB, p50: bare %.1f us, link %.1f us, with CURVE %.1f us, raw TCP "
+                  "%.1f us\n",
+           us[BARE], us[LINK], us[CURVE], us[TCP]);
+    if (!json)
+        printf("  link/bare %.2f, link/TCP %.2f, bare/TCP %.2f\n", us[LINK] / us[BARE],
+               us[LINK] / us[TCP], us[BARE] / us[TCP]);
+}
+
+static const char usage[] =
+    "usage: hde bench links [-- [--rounds N] [--quick] [--json]]\n"
+    "What an edge between two hosts carries, over tcp on the loopback device (ports 17500 to 17504),\n"
+    "against a bare pair of ZeroMQ DEALERs and a raw TCP connection.\n";
+
+int
+main(int argc, char **argv)
+{
+    static struct bench bench;
+    bool json = false, quick = false;
+    int rounds = 7;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0) {
+            rounds = atoi(argv[++i]);
+        } else if (strcmp(argv[i], "--quick") == 0) {
+            quick = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            json = true;
+        } else {
+            bool help = strcmp(argv[i], "--help") == 0;
+
+            fputs(usage, help ? stdout : stderr);
+            return help ? 0 : 64;
+        }
+    }
+    rounds = quick ? 1 : rounds < ROUNDS_MAX ? rounds : ROUNDS_MAX;
+    memset(bytes, 'x', sizeof bytes);
+    bench.hosts[LINK] = make_hosts(false, FIRST_PORT);
+    bench.hosts[CURVE] = make_hosts(true, FIRST_PORT + 2);
+    open_pair(&bench.pair, FIRST_PORT + 4);
+    open_raw(&bench.raw);
+    for (int i = 0; i < rounds; i++)
+        run_round(&bench, i, quick ? 100 : 1500);
+    print(&bench, rounds, json);
+    close_pair(&bench.pair);
+    free_hosts(bench.hosts[LINK]);
+    free_hosts(bench.hosts[CURVE]);
+    close(bench.raw.fd[0]);
+    close(bench.raw.fd[1]);
+    return 0;
+}
