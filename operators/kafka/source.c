@@ -344,6 +344,10 @@ hear(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message)
             partition->is_at_end = true;
         return HDE_OK;
     }
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && partition && partition->next < 0) {
+        self->is_assigned = false; /* who was asked where it begins has gone: ask again */
+        return HDE_OK;
+    }
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
         message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         return hde_fail(ctx, "kafka.gone",

@@ -55,7 +55,7 @@ away() { curl -s "http://$admin/metrics" | grep -c '^hde_node_held_up{.*} 1$'; }
 is_away() { [ "$(away)" -gt 0 ]; }
 until_true 30 has_rows three $((all / 10)) || fail "nothing comes: $(hde status)"
 is_ready || fail "not ready before the kill: $(cat ready)"
-port=$("$HDE_BUILD/tests/kafka-leader" "$KAFKA_BROKERS" raw) || fail "nobody leads the topic"
+port=$("$HDE_BUILD/tests/kafka-ask" "$KAFKA_BROKERS" leader raw) || fail "nobody leads the topic"
 leader=$(kafka_of_port "$port")
 echo "killed: broker $leader, after $(rows three) of $all rows"
 kafka_kill "$leader"

@@ -168,7 +168,7 @@ outage() { # WHO WAY-BACK STAGE...: is told, perhaps with a stage killed during 
 kill_leader() {
   local port leader topics=(market.raw market.enriched analytics.results)
   draw 3
-  port=$("$HDE_BUILD/tests/kafka-leader" "$KAFKA_BROKERS" "${topics[drawn]}") || return 0
+  port=$("$HDE_BUILD/tests/kafka-ask" "$KAFKA_BROKERS" leader "${topics[drawn]}") || return 0
   leader=$(kafka_of_port "$port")
   kafka_kill "$leader"
   outage broker "kafka_again $leader" "${stages[@]}"

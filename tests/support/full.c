@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * full - preloaded: while there is a file of the name HDE_FULL, files whose name ends with .seg or
- * .tmp get no room, as on a full disk. */
+ * full - preloaded: while there is a file of the name HDE_FULL, files whose name ends with .seg,
+ * .tmp or .log (a Kafka broker's) get no room, as on a full disk. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,7 +25,16 @@ fails(int fd)
     n = readlink(link, name, sizeof name - 1);
     name[n > 0 ? n : 0] = 0;
     errno = ENOSPC;
-    return n > 4 && (!strcmp(name + n - 4, ".seg") || !strcmp(name + n - 4, ".tmp"));
+    return n > 4 && (!strcmp(name + n - 4, ".seg") || !strcmp(name + n - 4, ".tmp") ||
+                     !strcmp(name + n - 4, ".log"));
+}
+
+ssize_t
+write(int fd, const void *bytes, size_t size)
+{
+    ssize_t (*next)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+
+    return fails(fd) ? -1 : next(fd, bytes, size);
 }
 
 ssize_t

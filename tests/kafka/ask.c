@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * leader - which broker leads a partition of a topic that has records.
+ * ask - a bare client for what tests want to know of a topic, or done to it.
  *
- *   kafka-leader BROKERS TOPIC      prints its port; exit code 1: none is known now */
+ *   kafka-ask BROKERS leader TOPIC   the port of who leads a partition that has records
+ *   kafka-ask BROKERS delete TOPIC
+ *
+ * Exit code 1: not known now, not done. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { WAIT_MS = 5000 };
 
@@ -39,21 +43,43 @@ leader(rd_kafka_t *rk, const char *name)
     return port;
 }
 
+static int
+delete(rd_kafka_t *rk, const char *name)
+{
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_event_t *event;
+    int is_done;
+
+    rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, WAIT_MS);
+    is_done = event && !rd_kafka_event_error(event);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteTopic_destroy(topic);
+    return is_done;
+}
+
 int
 main(int argc, char **argv)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char why[256];
     rd_kafka_t *rk;
-    int port;
+    int answer;
 
-    if (argc != 3)
+    if (argc != 4)
         return 64;
     rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], why, sizeof why);
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    port = leader(rk, argv[2]);
-    if (port)
-        printf("%d\n", port);
+    if (!strcmp(argv[2], "delete")) {
+        answer = delete(rk, argv[3]);
+    } else {
+        answer = leader(rk, argv[3]);
+        if (answer)
+            printf("%d\n", answer);
+    }
     rd_kafka_destroy(rk);
-    return !port;
+    return !answer;
 }
