@@ -19,7 +19,7 @@ kafka: {brokers: "\${KAFKA_BROKERS}", replication: 3}
 include:
   processing: {chain: graphs/processing.yaml}
 nodes:
-  market: {op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY, FINNIFTY], step: 50ms, paced: true, snapshots: 300}}
+  market: {op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY, FINNIFTY], step: 50ms, paced: true, snapshots: 200}}
   store: {op: storage/sqlite, params: {path: $1/market.db}}
   lines: {op: storage/jsonl, params: {path: $1/raw.jsonl, by_type: none}}
 edges:
