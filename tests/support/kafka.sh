@@ -55,7 +55,7 @@ kafka_launch() { # I: starts the broker whose folder and settings are there
 }
 
 kafka_wait() { # I: until the broker answers
-  local deadline=$((SECONDS + 60)) port
+  local deadline=$((SECONDS + 180)) port
   port=$(sed -n "s/^advertised.listeners=.*://p" "$KAFKA_FOLDER/$1.properties")
   until kafka_listens "$port"; do
     if [ "$SECONDS" -ge "$deadline" ] || ! kill -0 "${KAFKA_PIDS[$1]}" 2>/dev/null; then
