@@ -19,7 +19,7 @@
 #define DAY_NS INT64_C(86400000000000)
 
 struct db_options {
-    bool plan, dry_run;
+    bool plan, dry_run, keep;
     int64_t days, rollup_days;
     const char *before;
     hde_duration longer;
@@ -115,6 +115,38 @@ query(struct db *db, const char *sql, int n, const char *const *params)
 /* ---- status, migrate, doctor --------------------------------------------------------------- */
 
 static bool
+say_keep(void *arg, const struct cell *cells, const char *const *names, unsigned n,
+         struct err *err)
+{
+    struct db *db = arg;
+    hde_text text = {0};
+
+    for (int i = 0; i < 2; i++) {
+        hde_text_printf(&text, "%s stay ", i ? "; rollups" : "rows");
+        if (cells[i].kind == CELL_INTEGER)
+            hde_text_printf(&text, "%" PRId64 " days", cells[i].integer);
+        else
+            hde_text_puts(&text, "for ever");
+        if (cells[2 + i].integer) {
+            hde_text_puts(&text, ", those before ");
+            hde_json_time(&text, cells[2 + i].integer);
+            hde_text_puts(&text, " are gone");
+        }
+    }
+    cmd_note(db->cmd, "%s", text.data);
+    hde_text_free(&text);
+    return true;
+}
+
+static bool
+note_keep(struct db *db)
+{
+    return store_each(&db->store,
+                      "SELECT rows_days, rollup_days, rows_from_ns, rollups_from_ns FROM hde_keep",
+                      0, NULL, say_keep, db, &db->err);
+}
+
+static bool
 db_status(struct db *db)
 {
     static const char *const names[] = {"table", "rows", "from_ns", "to_ns"};
@@ -124,10 +156,12 @@ db_status(struct db *db)
     if (!store_versions(&db->store, &applied, &db->err))
         return false;
     cmd_note(db->cmd, "%s: %s, schema %zu of %zu", db->store.where,
-             !is_postgres                                     ? "SQLite"
+             !is_postgres                             ? "SQLite"
              : pg_level(db->store.pg) == PG_LEVEL_TIMESCALE ? "PostgreSQL with TimescaleDB"
                                                               : "PostgreSQL",
              applied, migration_count(store_migrations(&db->store)));
+    if (!note_keep(db))
+        return false;
     for (int i = 0; store_tables[i]; i++) {
         char sql[200];
         int64_t rows, from = 0, to = 0;
@@ -350,8 +384,8 @@ make_day(void *arg, const struct cell *cells, const char *const *names, unsigned
 }
 
 static bool
-copy_table(struct store *from, struct store *to, const char *table, bool is_timed, int64_t *rows,
-           struct err *err)
+copy_table(struct store *from, struct store *to, const char *table, const char *select,
+           bool is_timed, int64_t *rows, struct err *err)
 {
     struct copying copying = {.to = to, .table = table};
     struct pg_error error = {0};
@@ -361,8 +395,7 @@ copy_table(struct store *from, struct store *to, const char *table, bool is_time
     snprintf(sql, sizeof sql, "SELECT DISTINCT event_ns / 86400000000000 FROM %s", table);
     if (is_timed && to->pg)
         good = store_each(from, sql, 0, NULL, make_day, to, err);
-    snprintf(sql, sizeof sql, "SELECT * FROM %s", table);
-    good = good && store_stream(from, sql, copy_row, &copying, err);
+    good = good && (!select || store_stream(from, select, copy_row, &copying, err));
     if (good && copying.is_open && (!pg_copy_put(to->pg, &copying.rows, &error) ||
                                     !pg_copy_end(to->pg, &error)))
         good = err_set(err, pg_code(error.kind), "%s", error.text);
@@ -372,25 +405,84 @@ copy_table(struct store *from, struct store *to, const char *table, bool is_time
     return good;
 }
 
+/* With TimescaleDB the rollups are made of its rows: those of rows that are gone are read out of
+ * the aggregates, and cannot be put there. */
+static bool
+may_copy(struct store *from, struct store *to, struct err *err)
+{
+    int64_t n;
+
+    if (!store_is_timescale(to))
+        return true;
+    return store_number(from,
+                        "SELECT count(*) FROM option_chain_5m_kept WHERE bucket_ns < (SELECT "
+                        "rows_from_ns FROM hde_keep)",
+                        0, NULL, &n, err) &&
+           (n == 0 || err_set(err, "HDE-S031", "%s: %" PRId64 " rollups whose rows are gone cannot "
+                              "be restored into TimescaleDB", from->where, n));
+}
+
+/* What of a table is copied; NULL: nothing. */
+static const char *
+select_of(const struct store *from, const struct store *to, const char *table, char sql[200])
+{
+    bool is_rollup = strstr(table, "_kept") || strcmp(table, "hde_dirty") == 0;
+
+    snprintf(sql, 200, "SELECT * FROM %s", table);
+    if (is_rollup && store_is_timescale(to))
+        return NULL;
+    if (strstr(table, "_kept") && store_is_timescale(from))
+        snprintf(sql, 200,
+                 "SELECT * FROM %.*s WHERE bucket_ns < (SELECT rows_from_ns FROM hde_keep)",
+                 (int)(strlen(table) - strlen("_kept")), table);
+    return sql;
+}
+
+static bool
+put_keep(void *arg, const struct cell *cells, const char *const *names, unsigned n,
+         struct err *err)
+{
+    char rows[24], rollups[24];
+    const char *const params[] = {rows, rollups};
+    int64_t none;
+
+    snprintf(rows, sizeof rows, "%" PRId64, cells[0].integer);
+    snprintf(rollups, sizeof rollups, "%" PRId64, cells[1].integer);
+    return store_number(arg,
+                        "UPDATE hde_keep SET rows_from_ns = CAST($1 AS INT8), "
+                        "rollups_from_ns = CAST($2 AS INT8)",
+                        2, params, &none, err);
+}
+
+/* Every bucket of which there are rows. */
+static const char fold_all[] =
+    "INSERT INTO hde_dirty SELECT DISTINCT feed, expiry, event_ns - event_ns % 300000000000, 1 "
+    "FROM chain_metrics";
+
 static bool
 copy_store(struct db *db, struct store *from, struct store *to)
 {
     static const char *const names[] = {"table", "rows"};
-    bool good = store_migrate(to, &db->err) && store_begin(from, &db->err) &&
-                store_begin(to, &db->err);
+    bool good = store_migrate(to, &db->err) && may_copy(from, to, &db->err) &&
+                store_begin(from, &db->err) && store_begin(to, &db->err) &&
+                store_each(from, "SELECT rows_from_ns, rollups_from_ns FROM hde_keep", 0, NULL,
+                           put_keep, to, &db->err);
 
     for (int i = 0; good && store_tables[i]; i++) {
-        char sql[100];
+        char sql[100], select[200];
         int64_t rows;
 
         snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", store_tables[i]);
         good = store_number(to, sql, 0, NULL, &rows, &db->err) &&
                (rows == 0 || err_set(&db->err, "HDE-S018", "%s: the table %s has rows already",
                                      to->where, store_tables[i])) &&
-               copy_table(from, to, store_tables[i], i < STORE_TIMED, &rows, &db->err);
+               copy_table(from, to, store_tables[i], select_of(from, to, store_tables[i], select),
+                          i < STORE_TIMED, &rows, &db->err);
         if (good)
             SHOW(db, 2, TEXT(store_tables[i]), NUMBER(rows));
     }
+    if (good && store_is_timescale(from) && !store_is_timescale(to))
+        good = store_exec(to, fold_all, &db->err);
     good = good && store_commit(to, &db->err);
     store_rollback(to);
     store_rollback(from);
@@ -463,13 +555,19 @@ add_row(void *arg, const struct cell *cells, const char *const *names, unsigned 
 }
 
 static bool
+sum_select(struct store *store, const char *select, struct sum *sum, struct err *err)
+{
+    *sum = (struct sum){0};
+    return store_stream(store, select, add_row, sum, err);
+}
+
+static bool
 sum_table(struct store *store, const char *table, struct sum *sum, struct err *err)
 {
     char sql[100];
 
-    *sum = (struct sum){0};
     snprintf(sql, sizeof sql, "SELECT * FROM %s", table);
-    return store_stream(store, sql, add_row, sum, err);
+    return sum_select(store, sql, sum, err);
 }
 
 static void
@@ -482,6 +580,34 @@ show_sums(struct db *db, const char *what, const struct sum *a, const struct sum
     SHOW(db, 4, TEXT(what), NUMBER(a->rows), NUMBER(b->rows), TEXT(same ? "same" : "differ"));
 }
 
+/* The same with TimescaleDB, whose aggregates are compared with what the rows give. */
+static bool
+verify_aggregates(struct db *db)
+{
+#define SINCE " WHERE bucket_ns >= (SELECT rows_from_ns FROM hde_keep)"
+    static const struct {
+        const char *name, *is, *has_to_be;
+    } rollups[] = {
+        {"option_chain_5m", "SELECT * FROM option_chain_5m" SINCE,
+         "SELECT * FROM option_chain_5m_live" SINCE},
+        {"chain_metrics_5m", "SELECT * FROM chain_metrics_5m" SINCE,
+         "SELECT * FROM chain_metrics_5m_live" SINCE},
+    };
+#undef SINCE
+    bool good = store_begin(&db->store, &db->err);
+
+    for (size_t i = 0; good && i < sizeof rollups / sizeof *rollups; i++) {
+        struct sum is, has_to_be;
+
+        good = sum_select(&db->store, rollups[i].is, &is, &db->err) &&
+               sum_select(&db->store, rollups[i].has_to_be, &has_to_be, &db->err);
+        if (good)
+            show_sums(db, rollups[i].name, &is, &has_to_be);
+    }
+    store_rollback(&db->store);
+    return good;
+}
+
 /* Rollups as they are read, and read again when every bucket is made of its rows; buckets whose
  * rows are gone stay out of it. Nothing is left of that. */
 static bool
@@ -489,15 +615,16 @@ verify_rollups(struct db *db)
 {
     static const char *const views[] = {"option_chain_5m", "chain_metrics_5m", "option_chain_1h",
                                         "chain_metrics_1h"};
-    static const char forget[] =
-        "DELETE FROM hde_dirty; INSERT INTO hde_dirty SELECT DISTINCT feed, expiry, "
-        "event_ns - event_ns % 300000000000, 1 FROM chain_metrics";
     struct sum before[4], after[4];
-    bool good = store_begin(&db->store, &db->err);
+    bool good;
 
+    if (store_is_timescale(&db->store))
+        return verify_aggregates(db);
+    good = store_begin(&db->store, &db->err);
     for (int i = 0; good && i < 4; i++)
         good = sum_table(&db->store, views[i], &before[i], &db->err);
-    good = good && store_exec(&db->store, forget, &db->err);
+    good = good && store_exec(&db->store, "DELETE FROM hde_dirty", &db->err) &&
+           store_exec(&db->store, fold_all, &db->err);
     for (int i = 0; good && i < 4; i++)
         good = sum_table(&db->store, views[i], &after[i], &db->err);
     store_rollback(&db->store);
@@ -542,21 +669,49 @@ db_verify(struct db *db)
 
 /* ---- retention ----------------------------------------------------------------------------- */
 
-/* Midnight (UTC) of --before, or of so many days before today. */
+/* Midnight (UTC) so many days before the newest day that has come. */
 static bool
-find_cutoff(struct db *db, int64_t days, int64_t *ns)
+days_ago(struct db *db, int64_t days, int64_t *ns)
+{
+    int64_t newest, today = time(NULL) / 86400;
+
+    if (!store_number(&db->store, "SELECT max(last_ns) / 86400000000000 FROM chains", 0, NULL,
+                      &newest, &db->err))
+        return false;
+    *ns = ((newest < today ? newest : today) - days) * DAY_NS;
+    return true;
+}
+
+/* What --days says, or the store itself. */
+static bool
+find_cutoff(struct db *db, int64_t days, const char *column, int64_t *ns)
+{
+    char sql[100];
+
+    snprintf(sql, sizeof sql, "SELECT coalesce(%s, -1) FROM hde_keep", column);
+    if (days < 0 && !store_number(&db->store, sql, 0, NULL, &days, &db->err))
+        return false;
+    *ns = 0;
+    return days < 0 || days_ago(db, days, ns);
+}
+
+/* --before is for rows; rollups go at the same time or later. */
+static bool
+find_cutoffs(struct db *db, int64_t *rows_ns, int64_t *rollups_ns)
 {
     struct tm tm = {0};
     const char *before = db->options->before;
     const char *end = before ? strptime(before, "%Y-%m-%d", &tm) : NULL;
 
-    if (!before) {
-        *ns = (time(NULL) / 86400 - days) * DAY_NS;
-        return true;
-    }
-    if (!end || *end)
+    if (before && (!end || *end))
         return err_set(&db->err, "HDE-C004", "--before wants a date, 2026-08-19");
-    *ns = timegm(&tm) * INT64_C(1000000000);
+    if (!find_cutoff(db, db->options->days, "rows_days", rows_ns) ||
+        !find_cutoff(db, db->options->rollup_days, "rollup_days", rollups_ns))
+        return false;
+    if (before)
+        *rows_ns = timegm(&tm) * INT64_C(1000000000);
+    if (*rollups_ns > *rows_ns)
+        *rollups_ns = *rows_ns;
     return true;
 }
 
@@ -573,93 +728,46 @@ list_going(struct db *db, const char *table, const char *column, const char *cut
     return query(db, sql, 1, params);
 }
 
+/* What is given becomes what the store says. */
 static bool
-delete_before(struct db *db, const char *table, const char *column, const char *cutoff)
+keep_days(struct db *db)
 {
-    char sql[200];
-    const char *const params[] = {cutoff};
+    char rows[24], rollups[24];
+    const char *const params[] = {rows, rollups};
     int64_t none;
 
-    snprintf(sql, sizeof sql, "DELETE FROM %s WHERE %s < CAST($1 AS INT8)", table, column);
-    return store_number(&db->store, sql, 1, params, &none, &db->err);
-}
-
-static bool
-collect_text(void *arg, const struct cell *cells, const char *const *names, unsigned n,
-             struct err *err)
-{
-    hde_text *text = arg;
-
-    for (unsigned i = 0; i < n; i++)
-        hde_text_put(text, cells[i].text, strlen(cells[i].text) + 1);
-    return true;
-}
-
-/* Partitions go one after the other, and lock nobody out: the server writes the statements. */
-static bool
-drop_partitions(struct db *db, const char *cutoff)
-{
-    static const char sql[] =
-        "SELECT format('ALTER TABLE %I DETACH PARTITION %I ', p.relname, c.relname) || "
-        "CASE WHEN i.inhdetachpending THEN 'FINALIZE' ELSE 'CONCURRENTLY' END, "
-        "format('DROP TABLE %I', c.relname) FROM pg_inherits i JOIN pg_class c "
-        "ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent "
-        "WHERE c.relkind = 'r' AND p.relname IN (SELECT hde_timed()) AND "
-        "CASE WHEN c.relname ~ '_[0-9]{8}$' THEN extract(epoch FROM "
-        "to_date(right(c.relname, 8), 'YYYYMMDD'))::INT8 * 1000000000 < $1::INT8 END";
-    const char *const params[] = {cutoff};
-    hde_text statements = {0};
-    bool good = store_each(&db->store, sql, 1, params, collect_text, &statements, &db->err);
-
-    for (size_t at = 0; good && at < statements.len; at += strlen(statements.data + at) + 1)
-        good = store_exec(&db->store, statements.data + at, &db->err);
-    hde_text_free(&statements);
-    return good;
-}
-
-static bool
-drop_chunks(struct db *db, const char *cutoff)
-{
-    const char *const params[] = {cutoff};
-    int64_t none;
-
+    snprintf(rows, sizeof rows, "%" PRId64, db->options->days);
+    snprintf(rollups, sizeof rollups, "%" PRId64, db->options->rollup_days);
     return store_number(&db->store,
-                        "SELECT count(drop_chunks(t::REGCLASS, older_than => $1::INT8)) "
-                        "FROM (SELECT hde_timed() AS t) timed",
-                        1, params, &none, &db->err);
+                        "UPDATE hde_keep SET rows_days = CASE WHEN CAST($1 AS INT8) < 0 THEN "
+                        "rows_days ELSE CAST($1 AS INT8) END, rollup_days = CASE WHEN "
+                        "CAST($2 AS INT8) < 0 THEN rollup_days ELSE CAST($2 AS INT8) END",
+                        2, params, &none, &db->err);
 }
 
 static bool
 db_retention(struct db *db)
 {
-    static const char *const rollups[] = {"option_chain_5m_kept", "chain_metrics_5m_kept"};
+    static const char *const rollups[] = {"option_chain_5m",  "chain_metrics_5m",
+                                          "option_chain_15m", "chain_metrics_15m",
+                                          "option_chain_1h",  "chain_metrics_1h"};
+    int64_t rows_ns = 0, rollups_ns = 0;
     char raw[24], wide[24];
-    int64_t cutoff = 0, wide_cutoff;
 
-    if (!find_cutoff(db, db->options->days, &cutoff))
+    if (!find_cutoffs(db, &rows_ns, &rollups_ns))
         return false;
-    wide_cutoff = cutoff - (db->options->rollup_days - db->options->days) * DAY_NS;
-    snprintf(raw, sizeof raw, "%" PRId64, cutoff);
-    snprintf(wide, sizeof wide, "%" PRId64, wide_cutoff);
+    snprintf(raw, sizeof raw, "%" PRId64, rows_ns);
+    snprintf(wide, sizeof wide, "%" PRId64, rollups_ns);
     for (int i = 0; i < STORE_TIMED; i++)
         if (!list_going(db, store_tables[i], "event_ns", raw))
             return false;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 6; i++)
         if (!list_going(db, rollups[i], "bucket_ns", wide))
             return false;
     if (db->options->dry_run)
         return true;
-    if (!store_fold(&db->store, cutoff, &db->err))
-        return false;
-    if (store_is_postgres(&db->store) &&
-        !(pg_level(db->store.pg) == PG_LEVEL_TIMESCALE ? drop_chunks(db, raw)
-                                                       : drop_partitions(db, raw)))
-        return false;
-    for (int i = 0; !store_is_postgres(&db->store) && i < STORE_TIMED; i++)
-        if (!delete_before(db, store_tables[i], "event_ns", raw))
-            return false;
-    return delete_before(db, rollups[0], "bucket_ns", wide) &&
-           delete_before(db, rollups[1], "bucket_ns", wide);
+    return (!db->options->keep || keep_days(db)) &&
+           store_retire(&db->store, rows_ns, rollups_ns, &db->err);
 }
 
 /* ---- gaps ---------------------------------------------------------------------------------- */
@@ -702,7 +810,7 @@ static const struct word {
 static int
 exit_of(const struct err *err)
 {
-    static const char passing[] = "HDE-S001 HDE-S003 HDE-S004 HDE-S005 HDE-S006";
+    static const char passing[] = "HDE-S001 HDE-S003 HDE-S004 HDE-S005 HDE-S006 HDE-S030";
 
     return strstr(passing, err->code) ? EX_TEMPFAIL
            : strcmp(err->code, "HDE-S007") == 0 ? EX_NOPERM
@@ -776,7 +884,8 @@ static const struct command db_command = {
         " backup     all of it into a new SQLite FILE, which is a store as well\n"
         " restore    all of FILE into an empty store\n"
         " verify     rollups against the rows; with FILE, or another store, row for row with that\n"
-        " retention  drop whole days (UTC) of rows and, later, of rollups; --dry-run lists them\n"
+        " retention  end whole days (UTC) of rows and, later, of rollups, as a sink does every hour;\n"
+        "            --dry-run lists them. What is older then is not written any more\n"
         " gaps       times of a session without a chain\n"
         " fold       rollups of buckets that are past, which a running sink does by itself\n\n"
         "So a store moves from SQLite to PostgreSQL, or back, by backup and restore.",
@@ -787,6 +896,7 @@ static const struct command db_command = {
             {"hde db restore postgresql:///hde market.db", "from SQLite into PostgreSQL"},
             {"hde db verify postgresql:///hde market.db", "is it all there?"},
             {"hde db retention --days 90 --dry-run market.db", "what is older than 90 days"},
+            {"hde db retention --days 30 --rollup-days 365 --keep market.db", "from now on"},
             {"hde db gaps market.db --longer 2m", "when nothing came for two minutes"},
             {0}},
     .options =
@@ -794,11 +904,13 @@ static const struct command db_command = {
             {CMD_OPTION("plan", struct db_options, plan), .help = "migrate: change nothing"},
             {CMD_OPTION("dry-run", struct db_options, dry_run),
              .help = "retention: change nothing"},
-            {CMD_OPTION("days", struct db_options, days), .value = "N", .fallback = "90",
-             .min = 0, .max = 100000, .help = "retention: rows of so many days stay"},
+            {CMD_OPTION("days", struct db_options, days), .value = "N", .fallback = "-1",
+             .min = -1, .max = 100000,
+             .help = "retention: rows of so many days before the newest stay; -1: as the store says"},
             {CMD_OPTION("rollup-days", struct db_options, rollup_days), .value = "N",
-             .fallback = "730", .min = 0, .max = 100000,
-             .help = "retention: rollups of so many days stay"},
+             .fallback = "-1", .min = -1, .max = 100000, .help = "the same of rollups"},
+            {CMD_OPTION("keep", struct db_options, keep),
+             .help = "retention: both are what the store says from now on, and sinks keep to it"},
             {CMD_OPTION("before", struct db_options, before), .value = "DATE",
              .help = "retention: rows before this day go, instead of --days"},
             {CMD_OPTION("longer", struct db_options, longer), .value = "TIME", .fallback = "1m",

@@ -76,6 +76,12 @@ store_is_postgres(const struct store *store)
     return store->pg != NULL;
 }
 
+bool
+store_is_timescale(const struct store *store)
+{
+    return store->pg && pg_level(store->pg) == PG_LEVEL_TIMESCALE;
+}
+
 const struct migration *
 store_migrations(const struct store *store)
 {
@@ -268,6 +274,35 @@ store_number(struct store *store, const char *sql, int n, const char *const *par
 {
     *number = 0;
     return store_each(store, sql, n, params, take_number, number, err);
+}
+
+/* Another program at it ends the call at once; then it is not done. */
+static bool
+retire_pg(struct store *store, const char *const *params, int64_t rows_before_ns, struct err *err)
+{
+    int64_t none, from_ns;
+
+    if (!store_number(store, "CALL hde_retire($1, $2)", 2, params, &none, err) ||
+        !store_number(store, "SELECT rows_from_ns FROM hde_keep", 0, NULL, &from_ns, err))
+        return false;
+    return from_ns >= rows_before_ns ||
+           err_set(err, "HDE-S030", "%s: another program folds or ends rows there", store->where);
+}
+
+bool
+store_retire(struct store *store, int64_t rows_before_ns, int64_t rollups_before_ns,
+             struct err *err)
+{
+    char rows[24], rollups[24];
+    const char *const params[] = {rows, rollups};
+    struct sqlite_error error = {0};
+
+    snprintf(rows, sizeof rows, "%" PRId64, rows_before_ns);
+    snprintf(rollups, sizeof rollups, "%" PRId64, rollups_before_ns);
+    if (store->pg)
+        return retire_pg(store, params, rows_before_ns, err);
+    return sqlite_retire(store->sqlite, rows_before_ns, rollups_before_ns, &error) ||
+           said_sqlite(err, &error);
 }
 
 bool

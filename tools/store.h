@@ -31,6 +31,7 @@ struct cell {
 bool store_open(struct store *store, const char *address, bool read_only, struct err *err);
 void store_close(struct store *store);
 bool store_is_postgres(const struct store *store);
+bool store_is_timescale(const struct store *store);
 
 /* Migrations: how many are there and how many there are; check refuses another schema than ours. */
 bool store_versions(struct store *store, size_t *applied, struct err *err);
@@ -57,6 +58,10 @@ bool store_number(struct store *store, const char *sql, int n, const char *const
                   int64_t *number, struct err *err);
 /* Folds what is past, and all before before_ns. */
 bool store_fold(struct store *store, int64_t before_ns, struct err *err);
+
+/* Ends rows and rollups before those instants, at midnight (UTC). */
+bool store_retire(struct store *store, int64_t rows_before_ns, int64_t rollups_before_ns,
+                  struct err *err);
 
 /* Tables with rows of the market, ended by NULL; the first nine have event_ns. */
 enum { STORE_TIMED = 9 };

@@ -52,11 +52,11 @@ fold_next(struct sqlite *db, struct fold *fold, bool *found, struct sqlite_error
 }
 
 bool
-sqlite_fold(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded,
-            struct sqlite_error *error)
+sqlite_fold_in(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded,
+               struct sqlite_error *error)
 {
     struct fold fold = {0};
-    bool found = true, good = sqlite_begin(db, error) && prepare(db, &fold, error);
+    bool found = true, good = prepare(db, &fold, error);
 
     if (good)
         sqlite_bind_integer(fold.past, 1, before_ns);
@@ -66,8 +66,16 @@ sqlite_fold(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded
     sqlite3_finalize(fold.past);
     for (int i = 0; i < STEPS; i++)
         sqlite3_finalize(fold.step[i]);
-    good = good && sqlite_commit(db, error);
-    if (!good)
-        sqlite_rollback(db);
     return good;
+}
+
+bool
+sqlite_fold(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded,
+            struct sqlite_error *error)
+{
+    if (sqlite_begin(db, error) && sqlite_fold_in(db, most, before_ns, folded, error) &&
+        sqlite_commit(db, error))
+        return true;
+    sqlite_rollback(db);
+    return false;
 }

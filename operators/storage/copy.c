@@ -50,7 +50,8 @@ struct copy {
     int flow;         /* the kind whose COPY is open, or -1 */
     bool keeps_dirty; /* the store has rollups of ours */
     bool stage_all;
-    uint64_t rows, staged;
+    uint64_t rows, staged, expired;
+    int64_t from_ns; /* earlier messages expire */
     unsigned touched;       /* tables of the message that is being written, by first kind */
     struct pg_error *error; /* of the add that runs */
 };
@@ -409,14 +410,15 @@ put_chain(void *to, const struct value values[MARKET_CHAIN_VALUES])
 /* ---- A transaction ------------------------------------------------------------------------- */
 
 void
-copy_start(struct copy *self, bool stage_all)
+copy_start(struct copy *self, bool stage_all, int64_t from_ns)
 {
     for (int i = 0; i < MARKET_TABLES; i++) {
         pg_rows_clear(&self->kind[i].fresh);
         pg_rows_clear(&self->kind[i].staged);
     }
     self->n_chains = self->n_dirty = 0;
-    self->rows = self->staged = 0;
+    self->rows = self->staged = self->expired = 0;
+    self->from_ns = from_ns;
     self->stage_all = stage_all;
     self->flow = -1;
     for (size_t i = 0; i < self->n_series; i++)
@@ -454,6 +456,10 @@ copy_add(struct copy *self, const ProtobufCMessage *const *messages, size_t n,
 
         if (!market_find_key(messages[i], &key))
             continue;
+        if (key.event_ns < self->from_ns) {
+            self->expired++;
+            continue;
+        }
         series = find_series(self, &key);
         if (!series)
             return false;
@@ -545,4 +551,10 @@ uint64_t
 copy_staged(const struct copy *self)
 {
     return self->staged;
+}
+
+uint64_t
+copy_expired(const struct copy *self)
+{
+    return self->expired;
 }

@@ -18,8 +18,9 @@ bool copy_begin(struct copy *copy, struct pg_error *error);
 /* Before the transaction: the partitions of the day of a message. */
 bool copy_make_day(struct copy *copy, const ProtobufCMessage *message, struct pg_error *error);
 
-/* In the transaction: start, any number of adds, finish. stage_all: no row is taken for new. */
-void copy_start(struct copy *copy, bool stage_all);
+/* In the transaction: start, any number of adds, finish. stage_all: no row is taken for new.
+ * from_ns: messages before that are passed over. */
+void copy_start(struct copy *copy, bool stage_all, int64_t from_ns);
 bool copy_add(struct copy *copy, const ProtobufCMessage *const *messages, size_t n,
               struct pg_error *error);
 bool copy_finish(struct copy *copy, struct pg_error *error);
@@ -28,5 +29,6 @@ void copy_forget(struct copy *copy);
 
 uint64_t copy_rows(const struct copy *copy); /* since copy_start() */
 uint64_t copy_staged(const struct copy *copy);
+uint64_t copy_expired(const struct copy *copy); /* messages that were passed over */
 
 #endif

@@ -155,15 +155,16 @@ meet_mark(hde_ctx *ctx, struct sink *self, uint64_t mark)
     self->has_mark = true;
 }
 
-/* *fenced: a later start of this node has written. */
+/* *fenced: a later start of this node has written. *from_ns: the store has rows from then on. */
 static bool
-store_mark(hde_ctx *ctx, struct sink *self, uint64_t tick, bool *fenced, struct pg_error *error)
+store_mark(hde_ctx *ctx, struct sink *self, uint64_t tick, bool *fenced, int64_t *from_ns,
+           struct pg_error *error)
 {
     static const char sql[] =
         "INSERT INTO hde_marks AS m (graph, node, tick, incarnation) VALUES ($1, $2, $3, $4) "
         "ON CONFLICT (graph, node) DO UPDATE SET tick = excluded.tick, "
         "incarnation = excluded.incarnation WHERE m.incarnation <= excluded.incarnation OR $5 "
-        "RETURNING 1";
+        "RETURNING (SELECT rows_from_ns FROM hde_keep)";
     char number[24], incarnation[24];
     bool is_other = self->is_late && tick <= self->waiting.mark;
     const char *const params[] = {hde_graph_name(ctx), hde_node_name(ctx), number, incarnation,
@@ -174,6 +175,7 @@ store_mark(hde_ctx *ctx, struct sink *self, uint64_t tick, bool *fenced, struct 
     snprintf(incarnation, sizeof incarnation, "%" PRIu64, HDE_TICK_INCARNATION(tick));
     result = pg_query(self->pg, sql, 5, params, error);
     *fenced = result && PQntuples(result) == 0;
+    *from_ns = result && !*fenced ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return result != NULL;
 }
@@ -213,11 +215,13 @@ write_all(hde_ctx *ctx, struct sink *self, uint64_t tick, bool stage_all, bool *
 {
     const ProtobufCMessage *messages[64];
     size_t done = 0;
+    int64_t from_ns;
 
     *fenced = false;
-    if (!pg_begin(self->pg, error) || !store_mark(ctx, self, tick, fenced, error) || *fenced)
+    if (!pg_exec(self->pg, "BEGIN; SELECT hde_writes()", error) ||
+        !store_mark(ctx, self, tick, fenced, &from_ns, error) || *fenced)
         return false;
-    copy_start(self->copy, stage_all);
+    copy_start(self->copy, stage_all, from_ns);
     self->trying = tick;
     while (done < self->waiting.n) {
         size_t n = 0;
@@ -263,7 +267,7 @@ commit(hde_ctx *ctx, void *state, uint64_t tick)
         return say(ctx, self, &error);
     }
     self->is_late = false;
-    waiting_committed(ctx, &self->waiting, tick, copy_rows(self->copy));
+    waiting_committed(ctx, &self->waiting, tick, copy_rows(self->copy), copy_expired(self->copy));
     hde_count(self->staged, copy_staged(self->copy));
     return HDE_OK;
 }
@@ -291,9 +295,21 @@ fold(hde_ctx *ctx, void *state, int64_t most, uint64_t *folded)
     return true;
 }
 
+static void
+tend(hde_ctx *ctx, void *state)
+{
+    struct sink *self = state;
+    struct pg_error error = {0};
+
+    if (self->is_away || (reach(ctx, self, &error) && pg_exec(self->pg, "CALL hde_tend()", &error)))
+        return;
+    pg_rollback(self->pg);
+    hde_log(ctx, HDE_WARN, "postgres.tend", "%s [%s]", error.text, pg_code(error.kind));
+}
+
 /* ---- The operator -------------------------------------------------------------------------- */
 
-static const struct waiting_store store = {.commit = commit, .fold = fold};
+static const struct waiting_store store = {.commit = commit, .fold = fold, .tend = tend};
 
 static hde_status
 sink_open(hde_ctx *ctx, void *state)

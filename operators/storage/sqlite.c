@@ -26,7 +26,8 @@ struct sink {
     struct market market;
     sqlite3_stmt *upsert[MARKET_TABLES], *chain, *dirty;
     sqlite3_stmt *read_mark, *write_mark;
-    uint64_t rows;              /* of the transaction that is being made */
+    int64_t from_ns;            /* earlier messages expire */
+    uint64_t rows, expired;     /* of the transaction that is being made */
     struct sqlite_error *error; /* of it */
 };
 
@@ -96,7 +97,10 @@ connect(struct sink *self, struct sqlite_error *error)
         "ON CONFLICT (feed, expiry, bucket_ns) DO UPDATE SET writes = writes + 1",
         error);
     self->read_mark = sqlite_prepare(
-        self->db, "SELECT tick, incarnation FROM hde_marks WHERE graph = ? AND node = ?", error);
+        self->db,
+        "SELECT tick, incarnation, rows_from_ns FROM hde_keep LEFT JOIN hde_marks "
+        "ON graph = ? AND node = ?",
+        error);
     self->write_mark = sqlite_prepare(
         self->db,
         "INSERT INTO hde_marks (graph, node, tick, incarnation) VALUES (?, ?, ?, ?) ON CONFLICT "
@@ -151,7 +155,7 @@ put_chain(void *to, const struct value values[MARKET_CHAIN_VALUES])
 
 /* ---- Marks --------------------------------------------------------------------------------- */
 
-/* The stored mark: 0 where this node has none. */
+/* The stored mark: 0 where this node has none; and from when on the store has rows. */
 static bool
 load_mark(hde_ctx *ctx, struct sink *self, uint64_t *tick, uint64_t *incarnation,
           struct sqlite_error *error)
@@ -163,6 +167,7 @@ load_mark(hde_ctx *ctx, struct sink *self, uint64_t *tick, uint64_t *incarnation
     rc = sqlite_step(self->db, self->read_mark, error);
     *tick = rc == 1 ? (uint64_t)sqlite3_column_int64(self->read_mark, 0) : 0;
     *incarnation = rc == 1 ? (uint64_t)sqlite3_column_int64(self->read_mark, 1) : 0;
+    self->from_ns = rc == 1 ? sqlite3_column_int64(self->read_mark, 2) : 0;
     sqlite3_reset(self->read_mark);
     return rc >= 0;
 }
@@ -197,11 +202,16 @@ write_all(struct sink *self, struct sqlite_error *error)
 {
     const struct market_writer writer = {self, put_row, put_chain};
 
-    self->rows = 0;
+    self->rows = self->expired = 0;
     self->error = error;
     for (size_t i = 0; i < self->waiting.n; i++) {
         const ProtobufCMessage *message = self->waiting.msg[i]->body;
+        struct market_key key;
 
+        if (market_find_key(message, &key) && key.event_ns < self->from_ns) {
+            self->expired++;
+            continue;
+        }
         if (!market_write(&self->market, message, &writer) ||
             (market_is_chain(message) && !note_dirty(self, message)))
             return false;
@@ -229,7 +239,7 @@ commit(hde_ctx *ctx, void *state, uint64_t tick)
         sqlite_rollback(self->db);
         return say(ctx, &error);
     }
-    waiting_committed(ctx, &self->waiting, tick, self->rows);
+    waiting_committed(ctx, &self->waiting, tick, self->rows, self->expired);
     return HDE_OK;
 }
 
@@ -245,9 +255,19 @@ fold(hde_ctx *ctx, void *state, int64_t most, uint64_t *folded)
     return false;
 }
 
+static void
+tend(hde_ctx *ctx, void *state)
+{
+    struct sink *self = state;
+    struct sqlite_error error = {0};
+
+    if (!sqlite_tend(self->db, &error))
+        hde_log(ctx, HDE_WARN, "sqlite.tend", "%s", error.text);
+}
+
 /* ---- The operator -------------------------------------------------------------------------- */
 
-static const struct waiting_store store = {.commit = commit, .fold = fold};
+static const struct waiting_store store = {.commit = commit, .fold = fold, .tend = tend};
 
 static hde_status
 sink_open(hde_ctx *ctx, void *state)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { FOLD_MOST = 64 };
-static const int64_t soon_ns = 1000000;
+static const int64_t soon_ns = 1000000, tend_ns = 3600 * INT64_C(1000000000);
 
 const hde_port waiting_inputs[] = {
     {"snapshots", HDE_TYPES(&hde__enriched_chain__descriptor, &hde__raw_chain__descriptor),
@@ -76,8 +76,14 @@ waiting_skip(hde_ctx *ctx, struct waiting *self, uint64_t mark)
 }
 
 void
-waiting_committed(hde_ctx *ctx, struct waiting *self, uint64_t tick, uint64_t rows)
+waiting_committed(hde_ctx *ctx, struct waiting *self, uint64_t tick, uint64_t rows,
+                  uint64_t expired)
 {
+    if (expired)
+        hde_log(ctx, HDE_WARN, "store.expired",
+                "%llu messages are older than the rows that the store keeps, and are not written",
+                (unsigned long long)expired);
+    hde_count(self->expired, expired);
     waiting_drop(self, tick);
     self->mark = tick;
     hde_count(self->written, rows);
@@ -94,6 +100,7 @@ waiting_open(hde_ctx *ctx, struct waiting *self, const struct waiting_store *sto
     self->written = hde_counter_open(ctx, "rows", "rows written");
     self->commits = hde_counter_open(ctx, "commits", "transactions committed");
     self->folded = hde_counter_open(ctx, "folded", "buckets folded into rollups");
+    self->expired = hde_counter_open(ctx, "expired", "messages older than what the store keeps");
 }
 
 void
@@ -169,6 +176,10 @@ waiting_timer(hde_ctx *ctx, void *sink, uint32_t id, int64_t at_ns)
     else if (folded == FOLD_MOST)
         fold_later(ctx, self, soon_ns);
     hde_count(self->folded, folded);
+    if (folded < FOLD_MOST && (!self->tended_ns || at_ns - self->tended_ns >= tend_ns)) {
+        self->tended_ns = at_ns;
+        self->store->tend(ctx, sink);
+    }
     return HDE_OK;
 }
 

@@ -19,6 +19,8 @@ struct waiting_store { /* a database */
     /* Folds up to `most` past buckets into the rollups; false: not now, which it has said. A
      * failure is nothing to stop for: buckets stay dirty, and readers see them all the same. */
     bool (*fold)(hde_ctx *ctx, void *sink, int64_t most, uint64_t *folded);
+    /* Every hour: ends what is older than the store says (hde_keep). Says what went wrong. */
+    void (*tend)(hde_ctx *ctx, void *sink);
 };
 
 struct waiting { /* the first member of a sink's state, all zero before open() */
@@ -34,7 +36,8 @@ struct waiting { /* the first member of a sink's state, all zero before open() *
     uint64_t mark;      /* committed up to here, as far as is known */
     int64_t since_ns;   /* processing time of the oldest */
     bool folds;         /* the timer is set */
-    hde_counter *written, *commits, *folded;
+    int64_t tended_ns;  /* processing time */
+    hde_counter *written, *commits, *folded, *expired;
 };
 
 enum { WAITING_TIMER = 1 }; /* other timers of a sink have other numbers */
@@ -54,8 +57,10 @@ extern const hde_port waiting_inputs[];
 void waiting_open(hde_ctx *ctx, struct waiting *waiting, const struct waiting_store *store);
 /* Says what was not committed. */
 void waiting_close(hde_ctx *ctx, struct waiting *waiting, const char *event, const char *where);
-/* What waits up to tick is in store, by a transaction of so many rows. */
-void waiting_committed(hde_ctx *ctx, struct waiting *waiting, uint64_t tick, uint64_t rows);
+/* What waits up to tick is in store, by a transaction of so many rows; so many messages are older
+ * than what the store has (hde_keep.rows_from_ns), and were passed over. */
+void waiting_committed(hde_ctx *ctx, struct waiting *waiting, uint64_t tick, uint64_t rows,
+                       uint64_t expired);
 /* Drops the messages of ticks up to tick: they are in store already. */
 void waiting_drop(struct waiting *waiting, uint64_t tick);
 /* The same for those that come again out of a log, now and from here on: a mark that a start did

@@ -67,5 +67,14 @@ const struct code store_codes[] = {
     {"HDE-S018", "something is there already",
      "A backup is made into a new file, and restored into an empty store; nothing is written over.",
      NULL, NULL},
+    {"HDE-S030", "another program ends old rows",
+     "One at a time folds rollups and ends rows; sinks do so by themselves. Nothing is wrong: try "
+     "again in a moment.",
+     NULL, NULL},
+    {"HDE-S031", "rollups cannot be restored into TimescaleDB",
+     "There the rollups are continuous aggregates, made of rows; those in the backup are of rows "
+     "that retention has ended. Restore into a PostgreSQL database without the extension, or into a "
+     "SQLite file; pg_dump and pg_restore move a TimescaleDB database whole.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -24,7 +24,8 @@
 static inline hde_msg *
 chain_new(hde_harness *h, int day, int64_t after_open_ns, size_t n)
 {
-    static const char *const sessions[] = {"2026-08-19", "2026-08-20", "2026-08-21"};
+    static const char *const sessions[] = {"2026-08-19", "2026-08-20", "2026-08-21",
+                                           "2026-08-22", "2026-08-23"};
     hde_msg *msg = hde_harness_new(h, &hde__raw_chain__descriptor);
     Hde__RawChain *raw = (Hde__RawChain *)msg->body;
 

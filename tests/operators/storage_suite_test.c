@@ -13,6 +13,7 @@ struct store {
     void (*make)(void);                    /* an empty one */
     void (*ask)(const char *, hde_text *); /* the values of a query between blanks */
     const char *hasty; /* parameters that make commits cheap */
+    void (*change)(const char *); /* executes statements */
 };
 
 static const struct store *store;
@@ -76,6 +77,17 @@ ask_sqlite(const char *sql, hde_text *answer)
     sqlite_close(db);
 }
 
+static void
+change_sqlite(const char *sql)
+{
+    struct sqlite_error error = {0};
+    struct sqlite *db = sqlite_open(path, NULL, &error);
+
+    if (!db || !sqlite_exec(db, sql, &error))
+        fail_msg("%s", error.text);
+    sqlite_close(db);
+}
+
 /* ---- PostgreSQL ---------------------------------------------------------------------------- */
 
 static const char *database;
@@ -110,10 +122,16 @@ ask_postgres(const char *sql, hde_text *answer)
     PQfinish(conn);
 }
 
-static const struct store sqlite = {"SQLite", "storage/sqlite", make_sqlite, ask_sqlite,
-                                    ", sync: normal"};
+static void
+change_postgres(const char *sql)
+{
+    ask(database, sql);
+}
+
+static const struct store sqlite = {"SQLite",        "storage/sqlite", make_sqlite, ask_sqlite,
+                                    ", sync: normal", change_sqlite};
 static const struct store postgres = {"PostgreSQL", "storage/postgres", make_postgres,
-                                      ask_postgres, ""};
+                                      ask_postgres, "", change_postgres};
 
 /* ---- TimescaleDB: one engine, in which a database is a schema (support/pglite) -------------- */
 
@@ -131,7 +149,7 @@ make_timescale(void)
 }
 
 static const struct store timescale = {"TimescaleDB", "storage/postgres", make_timescale,
-                                       ask_postgres, ""};
+                                       ask_postgres, "", change_postgres};
 
 static int
 setup(void **state)
@@ -458,6 +476,83 @@ test_aggregates_and_compression_of_timescale_read_the_same(void **state)
     hde_harness_close(h);
 }
 
+/* A chain of one strike, so many days and minutes after the first open. */
+static void
+push_day(hde_harness *h, int day, int minute, double price)
+{
+    hde_msg *msg = chain_new(h, day, minute * MINUTE, 1);
+
+    CALLS(msg, last, price);
+    push(h, "snapshots", msg);
+}
+
+static const char days_of_rows[] =
+    "SELECT (event_ns - 1787111100000000000) / 86400000000000, count(*) FROM chain_metrics "
+    "GROUP BY 1 ORDER BY 1";
+static const char days_of_rollups[] =
+    "SELECT (bucket_ns - 1787111100000000000) / 86400000000000, sum(snapshots), max(high) "
+    "FROM option_chain_5m GROUP BY 1 ORDER BY 1";
+static const char days_of_hours[] =
+    "SELECT (bucket_ns - 1787108400000000000) / 86400000000000, sum(snapshots), max(high) "
+    "FROM option_chain_1h GROUP BY 1 ORDER BY 1";
+
+/* What keeps the promise of hde_keep: the sink's own hour, or a job of the database. */
+static void
+tend(hde_harness *h, int64_t *now)
+{
+    if (store == &timescale) {
+        char call[64];
+
+        snprintf(call, sizeof call, "CALL run_job(%s)",
+                 query("SELECT job_id FROM timescaledb_information.jobs WHERE "
+                       "proc_name = 'hde_tend' AND proc_schema = current_schema"));
+        store->change(call);
+        return;
+    }
+    hde_harness_now(h, *now += 3601 * SECOND);
+}
+
+static void
+test_rows_end_by_days_and_their_rollups_stay_as_they_were(void **state)
+{
+    hde_harness *h = open_sink(", fold_every: 1s");
+    int64_t now = SECOND;
+
+    store->change("UPDATE hde_keep SET rows_days = 1, rollup_days = 2");
+    for (int day = 0; day < 4; day++)
+        for (int i = 0; i < 3; i++)
+            push_day(h, day, i, 10 * day + i);
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(query(days_of_rows), "0 3 1 3 2 3 3 3");
+    tend(h, &now);
+    assert_string_equal(query(days_of_rows), "2 3 3 3");
+    assert_string_equal(query(days_of_rollups), "1 3 12 2 3 22 3 3 32");
+    assert_string_equal(query(days_of_hours), "1 3 12 2 3 22 3 3 32");
+
+    push_day(h, 1, 1, 99); /* its rows are gone: the one would take the place of all */
+    push_day(h, 2, 1, 77); /* late too, but a correction */
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_int_equal(hde_harness_counter(h, "expired"), 1);
+    if (store == &timescale) { /* by the policies that look at the last 7 days */
+        char call[120];
+
+        snprintf(call, sizeof call,
+                 "CALL refresh_continuous_aggregate('option_chain_5m', %s, NULL)",
+                 query("SELECT rows_from_ns FROM hde_keep"));
+        store->change(call);
+    }
+    assert_string_equal(query(days_of_rows), "2 3 3 3");
+    assert_string_equal(query(days_of_rollups), "1 3 12 2 3 77 3 3 32");
+
+    push_day(h, 4, 0, 40); /* a day later one more goes */
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    tend(h, &now);
+    assert_string_equal(query(days_of_rows), "3 3 4 1");
+    assert_string_equal(query(days_of_rollups), "2 3 77 3 3 32 4 1 40");
+    assert_string_equal(query(days_of_hours), "2 3 77 3 3 32 4 1 40");
+    hde_harness_close(h);
+}
+
 static int
 run_suite(const struct store *which)
 {
@@ -476,6 +571,7 @@ run_suite(const struct store *which)
         cmocka_unit_test_setup(test_rollups_are_those_of_the_rows, setup),
         cmocka_unit_test_setup(test_folded_buckets_read_the_same_and_a_late_row_changes_them,
                                setup),
+        cmocka_unit_test_setup(test_rows_end_by_days_and_their_rollups_stay_as_they_were, setup),
         cmocka_unit_test_setup(test_aggregates_and_compression_of_timescale_read_the_same, setup),
     };
 

@@ -23,6 +23,7 @@ const message = (type, body) => {
   head.writeInt32BE(body.length + 4, 1)
   return Buffer.concat([head, body])
 }
+const WRITES = 'SET default_transaction_read_only = off'
 const COPY_IN = message('G', Buffer.from([1, 0, 0]))
 
 // Messages of an answer: type and bytes.
@@ -77,6 +78,7 @@ class Session {
     const words = bytes.subarray(8).toString('utf8').split('\0')
     const of = (name) => words.find((_, i) => i % 2 === 1 && words[i - 1] === name)
     const schema = of('database').replace(/\W/g, '')
+    await engine.exec(WRITES)
     await engine.exec(`CREATE SCHEMA IF NOT EXISTS ${schema}; SET search_path = ${schema}, public`)
     if (of('application_name') === 'hde') await engine.exec('DEALLOCATE ALL')
     this.started = true
@@ -95,7 +97,8 @@ class Session {
       this.copy = [bytes]
       this.state = '?'
       this.socket.write(COPY_IN)
-    } else if (type === 'X') {
+    } else if (type === 'X') { // read-only was this session alone
+      await engine.exec(WRITES)
       this.socket.end()
     } else {
       if (type !== 'Q' && type !== 'S') this.state = '?'

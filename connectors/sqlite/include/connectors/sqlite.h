@@ -80,5 +80,13 @@ bool sqlite_migrate(struct sqlite *db, const struct migration *migrations,
  * in a transaction of its own. What hde_fold() is in PostgreSQL. */
 bool sqlite_fold(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded,
                  struct sqlite_error *error);
+/* The same in the caller's transaction. */
+bool sqlite_fold_in(struct sqlite *db, int64_t most, int64_t before_ns, uint64_t *folded,
+                    struct sqlite_error *error);
+/* Ends rows before rows_before_ns and rollups before rollups_before_ns, both at midnight (UTC). */
+bool sqlite_retire(struct sqlite *db, int64_t rows_before_ns, int64_t rollups_before_ns,
+                   struct sqlite_error *error);
+/* The same as hde_keep says, where it is due. */
+bool sqlite_tend(struct sqlite *db, struct sqlite_error *error);
 
 #endif
