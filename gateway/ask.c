@@ -287,6 +287,25 @@ parse_limit(const struct argument *argument, struct ask *ask, struct problem *pr
     return true;
 }
 
+const char *const interval_names[INTERVALS] = {"raw", "5m", "15m", "1h"};
+const int64_t interval_ns[INTERVALS] = {1, 300 * (int64_t)NS_PER_S, 900 * (int64_t)NS_PER_S,
+                                        3600 * (int64_t)NS_PER_S};
+
+static bool
+parse_interval(const char *value, struct ask *ask, struct problem *problem)
+{
+    for (int i = 0; i < INTERVALS; i++)
+        if (strcmp(value, interval_names[i]) == 0) {
+            ask->interval = (enum interval)i;
+            return true;
+        }
+    return problem_fault(problem, "invalid_parameter",
+                         &(struct fault){"interval", .allowed = interval_names,
+                                         .n_allowed = INTERVALS,
+                                         .nearest = nearest_word(value, interval_names, INTERVALS)},
+                         "interval is raw, or that of a rollup");
+}
+
 /* ---- Cursors ------------------------------------------------------------------------------ */
 
 /* Everything that must stay the same between two pages: route, symbol and the other parameters. */
@@ -382,7 +401,8 @@ static const struct {
     const char *name;
     unsigned bit;
 } known[] = {{"expiry", ASK_EXPIRY}, {"strikes", ASK_STRIKES}, {"from", ASK_FROM},
-             {"to", ASK_TO},         {"limit", ASK_LIMIT},     {"cursor", ASK_CURSOR}};
+             {"to", ASK_TO},         {"limit", ASK_LIMIT},     {"cursor", ASK_CURSOR},
+             {"interval", ASK_INTERVAL}};
 enum { N_KNOWN = sizeof known / sizeof *known };
 
 static unsigned
@@ -432,6 +452,8 @@ parse_one(struct ask *ask, const struct target *target, const struct argument *a
         return parse_instant(argument, &ask->to, problem);
     case ASK_LIMIT:
         return parse_limit(argument, ask, problem);
+    case ASK_INTERVAL:
+        return parse_interval(argument->value, ask, problem);
     default:
         return parse_cursor(argument->value, ask, target, route, symbol, problem);
     }
@@ -445,6 +467,7 @@ ask_parse(struct ask *ask, const struct target *target, unsigned allowed, const 
 
     memset(ask, 0, offsetof(struct ask, strike));
     ask->from = ask->to = (struct instant){0};
+    ask->interval = INTERVAL_RAW;
     ask->limit = 0;
     ask->resumed = false;
     for (size_t i = 0; i < target->n_arguments; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ask - the query parameters of a request as values: expiry, strikes, from, to, limit, cursor. */
+ * ask - the query parameters of a request as values: expiry, strikes, from, to, interval,
+ * limit, cursor. */
 #ifndef GATEWAY_ASK_H
 #define GATEWAY_ASK_H
 
@@ -14,10 +15,16 @@ enum ask_parameter {
     ASK_LIMIT = 16,
     ASK_CURSOR = 32,
     ASK_ALL = 64,
+    ASK_INTERVAL = 128,
 };
 
 enum expiry_choice { EXPIRY_NEAREST, EXPIRY_NEXT, EXPIRY_ALL, EXPIRY_DATE };
 enum strike_choice { STRIKES_ALL, STRIKES_ATM, STRIKES_LIST };
+
+/* What one point of a series stands for: a row, or a bucket of a rollup. */
+enum interval { INTERVAL_RAW, INTERVAL_5M, INTERVAL_15M, INTERVAL_1H, INTERVALS };
+extern const char *const interval_names[INTERVALS];
+extern const int64_t interval_ns[INTERVALS]; /* RAW: 1 */
 
 /* A point of time as asked: absolute, or relative to the newest data. */
 enum instant_kind { INSTANT_ABSENT, INSTANT_ABSOLUTE, INSTANT_RELATIVE, INSTANT_OPEN };
@@ -34,6 +41,7 @@ struct ask {
     size_t n_strikes;     /* STRIKES_LIST */
     double strike[LIMIT_STRIKES];
     struct instant from, to;
+    enum interval interval;
     size_t limit;  /* 0: not given */
     bool resumed;  /* a cursor was given */
     int64_t after; /* of the cursor: the last position that was sent */

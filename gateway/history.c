@@ -25,7 +25,7 @@ struct history {
     char *address;
     bool is_postgres;
     struct sqlite *db;                   /* NULL: not open */
-    sqlite3_stmt *version, *ticks, *pcr; /* of db */
+    sqlite3_stmt *version, *ticks, *pcr[INTERVALS]; /* of db */
     struct pg *pg;                       /* of PostgreSQL, always there */
     bool is_up;                          /* it was, when it was used last */
     char identity[360];
@@ -34,11 +34,20 @@ struct history {
     struct pg_error pg_trouble;
 };
 
-/* One text for both; $n is a parameter of both. */
-static const char select_pcr[] =
-    "SELECT event_ns, pcr_oi, pcr_volume, pcr_oi_change, spot FROM chain_metrics "
-    "WHERE feed = $1 AND expiry = $2 AND event_ns BETWEEN $3 AND $4 AND event_ns > $5 "
-    "ORDER BY event_ns LIMIT $6";
+/* One text for both; $n is a parameter of both. Rows, and rollups where their rows are gone. */
+#define RATIOS "pcr_oi, pcr_volume, pcr_oi_change, "
+#define WITHIN(time)                                                                               \
+    " WHERE feed = $1 AND expiry = $2 AND " time " BETWEEN $3 AND $4 AND " time " > $5 "
+#define ROLLUP(table) "SELECT bucket_ns, " RATIOS "spot_close FROM " table WITHIN("bucket_ns")
+#define IN_ORDER "ORDER BY 1 LIMIT $6"
+static const char *const select_pcr[INTERVALS] = {
+    [INTERVAL_RAW] = "SELECT event_ns, " RATIOS "spot FROM chain_metrics" WITHIN("event_ns")
+                     "UNION ALL " ROLLUP("chain_metrics_5m")
+                     "AND bucket_ns < (SELECT rows_from_ns FROM hde_keep) " IN_ORDER,
+    [INTERVAL_5M] = ROLLUP("chain_metrics_5m") IN_ORDER,
+    [INTERVAL_15M] = ROLLUP("chain_metrics_15m") IN_ORDER,
+    [INTERVAL_1H] = ROLLUP("chain_metrics_1h") IN_ORDER,
+};
 
 struct history *
 history_new(const char *address)
@@ -97,8 +106,10 @@ prepare(struct history *self)
                                  "SELECT group_concat(graph || ' ' || node || ' ' || tick) FROM "
                                  "(SELECT * FROM hde_marks ORDER BY graph, node)",
                                  &self->trouble);
-    self->pcr = sqlite_prepare(self->db, select_pcr, &self->trouble);
-    return self->version && self->ticks && self->pcr;
+    for (int i = 0; i < INTERVALS; i++)
+        if (!(self->pcr[i] = sqlite_prepare(self->db, select_pcr[i], &self->trouble)))
+            return false;
+    return self->version && self->ticks;
 }
 
 static void
@@ -231,7 +242,7 @@ pcr_of_pg(struct history *self, const struct history_range *range, struct pcr_se
     snprintf(to, sizeof to, "%" PRId64, range->to_ns);
     snprintf(after, sizeof after, "%" PRId64, range->after_ns);
     snprintf(limit, sizeof limit, "%zu", range->limit);
-    result = ask_pg(self, select_pcr, 6, params);
+    result = ask_pg(self, select_pcr[range->interval], 6, params);
     for (int i = 0; result && i < PQntuples(result); i++)
         out->point[out->n++] = (struct pcr_point){
             .event_ns = strtoll(PQgetvalue(result, i, 0), NULL, 10),
@@ -247,7 +258,7 @@ pcr_of_pg(struct history *self, const struct history_range *range, struct pcr_se
 bool
 history_pcr(struct history *self, const struct history_range *range, struct pcr_series *out)
 {
-    sqlite3_stmt *stmt = self->pcr;
+    sqlite3_stmt *stmt = self->pcr[range->interval];
     int got;
 
     if (self->is_postgres)

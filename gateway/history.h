@@ -31,10 +31,12 @@ uint64_t history_ticks(struct history *history);
 struct history_range {
     const char *feed, *expiry;
     int64_t from_ns, to_ns, after_ns; /* from <= time <= to, after < time */
+    enum interval interval;
     size_t limit;
 };
 
-/* Adds points in order of time; out has room for limit. */
+/* Adds points in order of time; out has room for limit. One question to the store, whether the
+ * points come from rows, compressed rows or rollups. */
 bool history_pcr(struct history *history, const struct history_range *range,
                  struct pcr_series *out);
 

@@ -109,9 +109,10 @@ print_key(const struct reading *reading, char out[CACHE_KEY])
 {
     const struct history_range *range = &reading->range;
 
-    snprintf(out, CACHE_KEY, "pcr1:{%s}:%s:%lld:%lld:%lld:%zu:%s:%llx", range->feed, range->expiry,
-             (long long)range->from_ns, (long long)range->to_ns, (long long)range->after_ns,
-             range->limit, history_identity(reading->store->history),
+    snprintf(out, CACHE_KEY, "pcr2:{%s}:%s:%s:%lld:%lld:%lld:%zu:%s:%llx", range->feed,
+             range->expiry, interval_names[range->interval], (long long)range->from_ns,
+             (long long)range->to_ns, (long long)range->after_ns, range->limit,
+             history_identity(reading->store->history),
              (unsigned long long)reading->store->seen_ticks);
 }
 
@@ -136,9 +137,9 @@ read_shared(struct cache *cache, struct reading *reading, struct pcr_series *out
     return true;
 }
 
-/* The newest chain as a point; false if it has none of the numbers. */
+/* The newest chain as a point of its bucket; false if it has none of the numbers. */
 static bool
-live_point(const struct snapshot *now, struct pcr_point *point)
+live_point(const struct snapshot *now, int64_t width_ns, struct pcr_point *point)
 {
     const hde_msg *msg = now->msg[LIVE_ENRICHED];
     const Hde__EnrichedChain *chain = msg ? (const Hde__EnrichedChain *)msg->body : NULL;
@@ -153,17 +154,21 @@ live_point(const struct snapshot *now, struct pcr_point *point)
         .oi_change = FIELD(pcr, oi_change),
         .spot = FIELD(chain->raw, spot),
     };
+    point->event_ns -= point->event_ns % width_ns;
     return true;
 }
 
 bool
-query_pcr(struct query *query, const char *feed, const struct snapshot *now, int64_t from_ns,
-          int64_t to_ns, int64_t after_ns, size_t limit, struct pcr_series *out, char *error,
-          size_t error_size)
+query_pcr(struct query *query, const char *feed, const struct snapshot *now,
+          const struct query_range *range, struct pcr_series *out, char *error, size_t error_size)
 {
     struct store *store = query->store;
+    const int64_t width_ns = interval_ns[range->interval];
+    const int64_t from_ns = range->from_ns - range->from_ns % width_ns; /* the bucket it is in */
+    const size_t limit = range->limit;
     struct reading reading = {store,
-                              {feed, now->expiry, from_ns, to_ns, after_ns, limit + 1}};
+                              {feed, now->expiry, from_ns, range->to_ns, range->after_ns,
+                               range->interval, limit + 1}};
     struct pcr_point live;
     bool good = true;
 
@@ -181,8 +186,8 @@ query_pcr(struct query *query, const char *feed, const struct snapshot *now, int
         return false;
     }
     out->from_store = out->n > 0;
-    if (live_point(now, &live) && live.event_ns >= from_ns && live.event_ns <= to_ns &&
-        live.event_ns > after_ns &&
+    if (live_point(now, width_ns, &live) && live.event_ns >= from_ns &&
+        live.event_ns <= range->to_ns && live.event_ns > range->after_ns &&
         (out->n == 0 || live.event_ns > out->point[out->n - 1].event_ns))
         out->point[out->n++] = live;
     if (out->n > limit) {

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_QUERY_H
 #define GATEWAY_QUERY_H
 
+#include "ask.h"
 #include "live.h"
 
 #include <connectors/cache.h>
@@ -18,7 +19,8 @@ struct query {
     struct cache *cache; /* of what was read from the store, shared with others; NULL: none */
 };
 
-/* One stored chain's put/call ratios; NaN where absent. */
+/* The put/call ratios of one stored chain, or of the last one of a bucket, which is named by its
+ * begin; NaN where absent. */
 struct pcr_point {
     int64_t event_ns;
     double oi, volume, oi_change, spot;
@@ -37,10 +39,16 @@ void query_close_store(struct query *query);
 
 /* Grows when somebody commits to the store; 0 without a store. */
 uint64_t query_store_version(struct query *query);
-/* Points with from <= event time <= to and after < event time, at most limit; the live point
+struct query_range {
+    int64_t from_ns, to_ns, after_ns; /* from <= time <= to, after < time */
+    enum interval interval;
+    size_t limit;
+};
+
+/* Points of the range; where rows are gone, those of five minutes stand for them. The live point
  * ends the series where the store does not have it yet. False: the store failed, why in error. */
-bool query_pcr(struct query *query, const char *feed, const struct snapshot *now, int64_t from_ns,
-               int64_t to_ns, int64_t after_ns, size_t limit, struct pcr_series *out, char *error,
+bool query_pcr(struct query *query, const char *feed, const struct snapshot *now,
+               const struct query_range *range, struct pcr_series *out, char *error,
                size_t error_size);
 
 #endif

@@ -13,7 +13,8 @@
 #include <hde/text.h>
 
 #define CHAIN_PARAMETERS (ASK_EXPIRY | ASK_ALL | ASK_STRIKES)
-#define SERIES_PARAMETERS (ASK_EXPIRY | ASK_FROM | ASK_TO | ASK_LIMIT | ASK_CURSOR)
+#define SERIES_PARAMETERS                                                                          \
+    (ASK_EXPIRY | ASK_FROM | ASK_TO | ASK_INTERVAL | ASK_LIMIT | ASK_CURSOR)
 
 const struct route routes[] = {
     {"/livez", SCOPE_PROCESS, 0, .answer = health_livez},
@@ -220,6 +221,8 @@ print_meta(const struct view *view, const struct route *route, const char *expir
         json_number(json, age_ns > 0 ? (double)(age_ns / 1000000) : 0);
     else
         json_absent(json);
+    json_field_text(json, "interval",
+                    route->parameters & ASK_INTERVAL ? interval_names[view->ask->interval] : NULL);
     json_field_integer(json, "count", (int64_t)view->count);
     json_field_text(json, "engine_version", hde_version());
     json_open_key(json, "missing", '[');

@@ -884,7 +884,7 @@ static const struct command db_command = {
         " backup     all of it into a new SQLite FILE, which is a store as well\n"
         " restore    all of FILE into an empty store\n"
         " verify     rollups against the rows; with FILE, or another store, row for row with that\n"
-        " retention  end whole days (UTC) of rows and, later, of rollups, as a sink does every hour;\n"
+        " retention  end whole days (UTC) of rows and, later, of rollups, as sinks do by themselves;\n"
         "            --dry-run lists them. What is older then is not written any more\n"
         " gaps       times of a session without a chain\n"
         " fold       rollups of buckets that are past, which a running sink does by itself\n\n"
@@ -906,7 +906,7 @@ static const struct command db_command = {
              .help = "retention: change nothing"},
             {CMD_OPTION("days", struct db_options, days), .value = "N", .fallback = "-1",
              .min = -1, .max = 100000,
-             .help = "retention: rows of so many days before the newest stay; -1: as the store says"},
+             .help = "retention: rows of so many days before the newest stay; -1: see hde_keep"},
             {CMD_OPTION("rollup-days", struct db_options, rollup_days), .value = "N",
              .fallback = "-1", .min = -1, .max = 100000, .help = "the same of rollups"},
             {CMD_OPTION("keep", struct db_options, keep),

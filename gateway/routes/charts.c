@@ -142,20 +142,21 @@ put_series(struct view *view, const struct pcr_series *series)
     json_close(json, ']');
 }
 
-/* GET /v1/charts/pcr/{symbol}: by default the session so far. */
+/* GET /v1/charts/pcr/{symbol}: by default the session so far, row by row. */
 bool
 charts_pcr(struct view *view, const struct chain_view *chain)
 {
     size_t limit = view->ask->limit ? view->ask->limit : LIMIT_POINTS_DEFAULT;
     int64_t after = view->ask->resumed ? view->ask->after : INT64_MIN;
+    struct query_range range = {
+        .after_ns = after, .interval = view->ask->interval, .limit = limit};
     struct pcr_series series;
-    int64_t from, to;
     char error[160];
 
-    if (!resolve_range(view, chain, &from, &to))
+    if (!resolve_range(view, chain, &range.from_ns, &range.to_ns))
         return false;
-    if (!query_pcr(view->query, view->feed.feed, view->snapshot, from, to, after, limit, &series,
-                   error, sizeof error))
+    if (!query_pcr(view->query, view->feed.feed, view->snapshot, &range, &series, error,
+                   sizeof error))
         return problem_set(view->problem, "history_unavailable", "%s", error);
     put_series(view, &series);
     view->count = series.n;

@@ -13,7 +13,7 @@
  *      COPY. Every other one goes by way of a staging table, in which the last one of a key counts,
  *      and an upsert. Where somebody else wrote meanwhile, all of the batch does.
  *      [test_a_row_that_somebody_else_wrote_is_replaced]
- *  (6) A database that is away is waited for, at the start too, and that is seen as long as it lasts,
+ *  (6) A database that is away is waited for, at the start too, and that is seen while it lasts,
  *      also while nothing is to be written. [test_a_start_without_a_database_waits_for_it,
  *      test_a_session_that_ends_while_nothing_comes_is_seen]
  *  (7) A mark that the start did not see covers ticks that come again. One that is not below a new

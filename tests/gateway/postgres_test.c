@@ -82,6 +82,34 @@ test_a_database_is_read_as_a_file_is(void **state)
 }
 
 static void
+test_rollups_of_a_database_stand_for_rows_that_are_gone(void **state)
+{
+    struct answer answer;
+
+    ask(postgres_server.address, "SELECT hde_make_day(1787024700000000000)"); /* the day before */
+    ask(postgres_server.address,
+        "INSERT INTO chain_metrics (feed, expiry, event_ns, spot, pcr_oi) SELECT '" RIG_FEED
+        "', '" RIG_NEAR "', 1787024700000000000 + i * 60000000000, 25000, 100 + i "
+        "FROM generate_series(0, 9) i; "
+        "INSERT INTO chains (feed, expiry, first_ns, last_ns) VALUES ('" RIG_FEED "', '" RIG_NEAR
+        "', 0, 1787114700000000000); INSERT INTO hde_dirty SELECT DISTINCT feed, expiry, "
+        "event_ns - event_ns % 300000000000, 1 FROM chain_metrics");
+    ask(postgres_server.address, "CALL hde_retire(1787097600000000000, 0)");
+    write_rows(12, 13);
+    answer = rig_data(&rig, "/v1/charts/pcr/NIFTY?from=2026-08-18T00:00:00Z");
+    assert_int_equal(json_array_size(answer_at(&answer, "data")), 2 + 13 + 1);
+    assert_string_equal(text_at(&answer, "data.0.t"), "2026-08-18T03:45:00Z");
+    assert_float_equal(number_at(&answer, "data.0.pcr_oi"), 104, 0);
+    assert_float_equal(number_at(&answer, "data.1.pcr_oi"), 109, 0);
+    assert_float_equal(number_at(&answer, "data.2.pcr_oi"), 1, 0);
+    answer_free(&answer);
+    answer = rig_data(&rig, "/v1/charts/pcr/NIFTY?interval=15m");
+    assert_int_equal(json_array_size(answer_at(&answer, "data")), 2);
+    assert_float_equal(number_at(&answer, "data.0.pcr_oi"), 12, 0); /* as it was folded */
+    answer_free(&answer);
+}
+
+static void
 test_a_database_that_is_away_is_503_and_found_again(void **state)
 {
     struct answer answer;
@@ -94,7 +122,7 @@ test_a_database_that_is_away_is_503_and_found_again(void **state)
     assert_int_equal(answer.status, 200);
     answer_free(&answer);
     postgres_do("start");
-    expect_points(13);
+    expect_points(14);
 }
 
 static int
@@ -117,6 +145,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_database_is_read_as_a_file_is),
+        cmocka_unit_test(test_rollups_of_a_database_stand_for_rows_that_are_gone),
         cmocka_unit_test(test_a_database_that_is_away_is_503_and_found_again),
     };
     int failed;

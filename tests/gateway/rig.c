@@ -242,7 +242,8 @@ check_members(const char *path, const json_t *object, const struct member *membe
 static const struct member envelope_members[] = {{"meta", 'o'}, {"links", 'o'}, {0}};
 static const struct member meta_members[] = {
     {"as_of", 's'},  {"symbol", 's'}, {"feed", 's'},    {"expiry", 's'},         {"source", 'S'},
-    {"age_ms", 'n'}, {"count", 'N'},  {"missing", 'a'}, {"engine_version", 'S'}, {0}};
+    {"age_ms", 'n'}, {"count", 'N'},  {"missing", 'a'}, {"engine_version", 'S'},
+    {"interval", 's'}, {0}};
 static const struct member link_members[] = {{"self", 'S'}, {"next", 's'}, {0}};
 
 static void

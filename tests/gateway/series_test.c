@@ -136,6 +136,66 @@ test_from_and_to_bound_the_series(void **state)
     }
 }
 
+/* As after so many days: rows before a minute are gone, of their buckets there are rollups. */
+static void
+end_rows(int minute)
+{
+    struct sqlite_error error;
+    struct sqlite *db = sqlite_open(store_path, NULL, &error);
+    char sql[900];
+
+    snprintf(sql, sizeof sql,
+             "INSERT INTO chains (feed, expiry, first_ns, last_ns) VALUES ('" RIG_FEED
+             "', '" RIG_NEAR "', 0, %lld); "
+             "INSERT INTO hde_dirty SELECT DISTINCT feed, expiry, event_ns - event_ns %% "
+             "300000000000, 1 FROM chain_metrics",
+             (long long)(CHAIN_OPEN_NS + 3600 * (int64_t)1000000000));
+    assert_non_null(db);
+    assert_true(sqlite_exec(db, sql, &error));
+    assert_true(sqlite_retire(db, CHAIN_OPEN_NS + minute * MINUTE_NS, 0, &error));
+    sqlite_close(db);
+}
+
+static void
+test_rollups_stand_for_rows_that_are_gone(void **state)
+{
+    static const struct {
+        const char *query;
+        size_t n;
+        double first, second; /* pcr_oi */
+    } cases[] = {
+        {"", 2 + 5 + 1, 5, 10},
+        {"interval=raw&from=open", 2 + 5 + 1, 5, 10},
+        {"from=2026-08-19T03:50:00Z", 1 + 5 + 1, 10, 11},
+        {"limit=2", 2, 5, 10},
+        {"interval=5m", 3 + 1, 5, 10},
+        {"interval=5m&from=2026-08-19T03:52:00Z", 2 + 1, 10, 15},
+        {"interval=15m&to=2026-08-19T04:00:00Z", 1, 15, 0},
+        {"interval=1h", 1 + 1, 15, 1.25},
+    };
+
+    write_store(15);
+    end_rows(10);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct answer answer;
+        char path[160];
+
+        snprintf(path, sizeof path, "/v1/charts/pcr/NIFTY?%s", cases[i].query);
+        answer = rig_data(&rig, path);
+        if (json_array_size(answer_at(&answer, "data")) != cases[i].n)
+            fail_msg("%s: %s", cases[i].query, answer.body);
+        assert_float_equal(number_at(&answer, "data.0.pcr_oi"), cases[i].first, 0);
+        if (cases[i].n > 1)
+            assert_float_equal(number_at(&answer, "data.1.pcr_oi"), cases[i].second, 0);
+        assert_string_equal(text_at(&answer, "meta.interval"),
+                            strstr(cases[i].query, "=5m")    ? "5m"
+                            : strstr(cases[i].query, "=15m") ? "15m"
+                            : strstr(cases[i].query, "=1h")  ? "1h"
+                                                             : "raw");
+        answer_free(&answer);
+    }
+}
+
 static void
 test_a_series_is_paged_without_loss_or_repeat(void **state)
 {
@@ -189,6 +249,7 @@ main(void)
         STORED(test_a_stored_series_ends_with_the_live_point),
         STORED(test_a_commit_of_the_writer_changes_the_series),
         STORED(test_from_and_to_bound_the_series),
+        STORED(test_rollups_stand_for_rows_that_are_gone),
         STORED(test_a_series_is_paged_without_loss_or_repeat),
         STORED(test_a_damaged_store_is_503_and_the_live_routes_go_on),
     };
