@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Tests of connectors/redis with a real cluster of three: keys everywhere, a slot that moves under
- * load (ASK, MOVED, TRYAGAIN), a member killed and back. */
+ * load (ASK, MOVED, TRYAGAIN), a member killed and back, one whose replica takes over. */
 #include "redis_rig.h"
 
 #include <connectors/redis.h>
@@ -284,6 +284,76 @@ test_a_killed_member_takes_only_its_own_keys_and_gives_them_back(void **state)
     redis_free(redis);
 }
 
+/* ---- A replica takes over ----------------------------------------------------------------- */
+
+static bool
+says(struct redis_rig *rig, const char *question, const char *text)
+{
+    redisReply *reply = rig_redis(rig, question);
+    bool does = strstr(reply->str, text) != NULL;
+
+    freeReplyObject(reply);
+    return does;
+}
+
+struct sight {
+    struct redis_rig *rig;
+    const char *question, *text;
+};
+
+static bool
+is_seen(void *user)
+{
+    struct sight *sight = user;
+
+    return says(sight->rig, sight->question, sight->text);
+}
+
+static void
+follow(struct redis_rig *replica, struct redis_rig *master)
+{
+    char id[41];
+    struct sight joined = {replica, "CLUSTER NODES", id};
+    struct sight follows = {replica, "INFO replication", "master_link_status:up"};
+
+    rig_cluster_id(master, id);
+    freeReplyObject(rig_redis(replica, "CLUSTER MEET 127.0.0.1 %d %d", master->port, master->bus));
+    assert_true(rig_until(20, is_seen, &joined));
+    freeReplyObject(rig_redis(replica, "CLUSTER REPLICATE %s", id));
+    assert_true(rig_until(30, is_seen, &follows));
+}
+
+static void
+test_where_a_replica_takes_over_the_client_follows_and_finds_what_was_there(void **state)
+{
+    struct redis *redis = client(member[0].url);
+    struct redis_error error = {0};
+    struct wish wish = {.redis = redis, .key = "kept"};
+    size_t lost = owner_of(redis_slot("kept", 4));
+    struct redis_rig replica;
+    struct sight everywhere[N];
+    char id[41];
+    long long value;
+
+    rig_redis_start(&replica, true);
+    follow(&replica, &member[lost]);
+    rig_cluster_id(&replica, id);
+    for (size_t i = 0; i < N; i++) {
+        everywhere[i] = (struct sight){&member[i], "CLUSTER NODES", id};
+        assert_true(rig_until(20, is_seen, &everywhere[i]));
+    }
+    assert_int_equal(increase(redis, "kept", &value, &error), REDIS_TROUBLE_NONE);
+    assert_int_equal(rig_redis_integer(&member[lost], "WAIT 1 20000"), 1);
+    rig_redis_kill(&member[lost]);
+    assert_int_not_equal(increase(redis, "kept", &value, &error), REDIS_TROUBLE_NONE);
+    assert_true(rig_until(40, is_served, &wish));
+    assert_true(says(&replica, "INFO replication", "role:master"));
+    assert_int_equal(increase(redis, "kept", &value, &error), REDIS_TROUBLE_NONE);
+    assert_in_range(value, 3, 4); /* once, again, and once that may have been done unheard */
+    redis_free(redis);
+    rig_redis_stop(&replica);
+}
+
 static int
 start(void **state)
 {
@@ -307,6 +377,8 @@ main(void)
         cmocka_unit_test(test_a_slot_that_moves_under_load_loses_and_doubles_nothing),
         cmocka_unit_test(test_a_script_whose_keys_are_under_way_is_to_be_tried_again),
         cmocka_unit_test(test_a_killed_member_takes_only_its_own_keys_and_gives_them_back),
+        cmocka_unit_test(
+            test_where_a_replica_takes_over_the_client_follows_and_finds_what_was_there),
     };
 
     return rig_has_redis() ? cmocka_run_group_tests(tests, start, stop) : 77;
