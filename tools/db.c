@@ -719,13 +719,13 @@ static bool
 list_going(struct db *db, const char *table, const char *column, const char *cutoff)
 {
     char sql[300];
-    const char *const params[] = {cutoff};
+    const char *const params[] = {table, cutoff};
 
     snprintf(sql, sizeof sql,
-             "SELECT CAST('%s' AS TEXT) AS \"table\", %s - %s %% 86400000000000 AS day_ns, "
-             "count(*) AS \"rows\" FROM %s WHERE %s < CAST($1 AS INT8) GROUP BY 2 ORDER BY 2",
-             table, column, column, table, column);
-    return query(db, sql, 1, params);
+             "SELECT CAST($1 AS TEXT) AS \"table\", %s - %s %% 86400000000000 AS day_ns, "
+             "count(*) AS \"rows\" FROM %s WHERE %s < CAST($2 AS INT8) GROUP BY 2 ORDER BY 2",
+             column, column, table, column);
+    return query(db, sql, 2, params);
 }
 
 /* What is given becomes what the store says. */
@@ -884,8 +884,8 @@ static const struct command db_command = {
         " backup     all of it into a new SQLite FILE, which is a store as well\n"
         " restore    all of FILE into an empty store\n"
         " verify     rollups against the rows; with FILE, or another store, row for row with that\n"
-        " retention  end whole days (UTC) of rows and, later, of rollups, as sinks do by themselves;\n"
-        "            --dry-run lists them. What is older then is not written any more\n"
+        " retention  end whole days (UTC) of rows and, later, of rollups, as sinks do themselves\n"
+        "            (--dry-run lists them); what is older is not written any more then\n"
         " gaps       times of a session without a chain\n"
         " fold       rollups of buckets that are past, which a running sink does by itself\n\n"
         "So a store moves from SQLite to PostgreSQL, or back, by backup and restore.",
