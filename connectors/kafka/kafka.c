@@ -14,6 +14,8 @@ struct kafka {
     rd_kafka_resp_err_t failed;
     bool is_broken; /* a connection broke since all partitions could be reached */
     bool is_denied; /* by who answers at the other end, or by us: the last thing that was heard */
+    kafka_rebalance *rebalance;
+    void *arg; /* its */
 };
 
 /* ---- Errors ------------------------------------------------------------------------------- */
@@ -157,6 +159,15 @@ delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
         kafka->last[0] = 0;
 }
 
+static void
+rebalanced(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+           void *opaque)
+{
+    const struct kafka *kafka = opaque;
+
+    kafka->rebalance(rk, code, list, kafka->arg);
+}
+
 rd_kafka_resp_err_t
 kafka_failed(struct kafka *kafka)
 {
@@ -251,9 +262,10 @@ set_all(rd_kafka_conf_t *conf, const struct kafka_settings *settings,
     return true;
 }
 
-struct kafka *
-kafka_open(enum kafka_role role, const struct kafka_settings *settings,
-           const struct kafka_setting *fixed, struct kafka_error *error)
+static struct kafka *
+open_client(enum kafka_role role, const struct kafka_settings *settings,
+            const struct kafka_setting *fixed, kafka_rebalance *rebalance, void *arg,
+            struct kafka_error *error)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     struct kafka *kafka = calloc(1, sizeof *kafka);
@@ -267,6 +279,10 @@ kafka_open(enum kafka_role role, const struct kafka_settings *settings,
     rd_kafka_conf_set_error_cb(conf, hear);
     if (role == KAFKA_PRODUCER)
         rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    kafka->rebalance = rebalance;
+    kafka->arg = arg;
+    if (rebalance)
+        rd_kafka_conf_set_rebalance_cb(conf, rebalanced);
     if (set_all(conf, settings, fixed, error)) {
         kafka->rk = rd_kafka_new(role == KAFKA_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
                                  conf, why, sizeof why);
@@ -277,6 +293,20 @@ kafka_open(enum kafka_role role, const struct kafka_settings *settings,
     rd_kafka_conf_destroy(conf);
     free(kafka);
     return NULL;
+}
+
+struct kafka *
+kafka_open(enum kafka_role role, const struct kafka_settings *settings,
+           const struct kafka_setting *fixed, struct kafka_error *error)
+{
+    return open_client(role, settings, fixed, NULL, NULL, error);
+}
+
+struct kafka *
+kafka_open_member(const struct kafka_settings *settings, const struct kafka_setting *fixed,
+                  kafka_rebalance *rebalance, void *arg, struct kafka_error *error)
+{
+    return open_client(KAFKA_CONSUMER, settings, fixed, rebalance, arg, error);
 }
 
 void

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct kafka *
-cluster_open(const struct cluster *cluster, enum kafka_role role,
-             const struct kafka_setting *fixed, struct kafka_error *error)
+static struct kafka *
+open_client(const struct cluster *cluster, enum kafka_role role, const struct kafka_setting *fixed,
+            kafka_rebalance *rebalance, void *arg, struct kafka_error *error)
 {
     size_t n = cluster->config.n;
     const char **name = calloc(2 * (n + 1), sizeof *name), **value = name + n + 1;
@@ -35,9 +35,30 @@ cluster_open(const struct cluster *cluster, enum kafka_role role,
         value[n] = cluster->password.text;
         settings.n++;
     }
-    kafka = kafka_open(role, &settings, fixed, error);
+    kafka = rebalance ? kafka_open_member(&settings, fixed, rebalance, arg, error)
+                      : kafka_open(role, &settings, fixed, error);
     free(name);
     return kafka;
+}
+
+struct kafka *
+cluster_open(const struct cluster *cluster, enum kafka_role role,
+             const struct kafka_setting *fixed, struct kafka_error *error)
+{
+    return open_client(cluster, role, fixed, NULL, NULL, error);
+}
+
+struct kafka *
+cluster_open_member(const struct cluster *cluster, const struct kafka_setting *fixed,
+                    kafka_rebalance *rebalance, void *arg, struct kafka_error *error)
+{
+    return open_client(cluster, KAFKA_CONSUMER, fixed, rebalance, arg, error);
+}
+
+void
+cluster_name(char out[CLUSTER_NAME], const char *graph, const char *node)
+{
+    snprintf(out, CLUSTER_NAME, "hde.%s.%s", graph, node);
 }
 
 int

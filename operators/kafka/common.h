@@ -42,6 +42,12 @@ struct cluster {
 /* A client with the user's settings. */
 struct kafka *cluster_open(const struct cluster *cluster, enum kafka_role role,
                            const struct kafka_setting *fixed, struct kafka_error *error);
+/* A consumer that takes part in a group: `rebalance` is called with arg, while the caller polls. */
+struct kafka *cluster_open_member(const struct cluster *cluster, const struct kafka_setting *fixed,
+                                  kafka_rebalance *rebalance, void *arg, struct kafka_error *error);
+/* How a sink calls itself, as a producer and where it commits its mark. */
+enum { CLUSTER_NAME = 512 };
+void cluster_name(char out[CLUSTER_NAME], const char *graph, const char *node);
 /* Partitions of the topic, which is made if need be; -1: an error. */
 int cluster_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_error *error);
 int cluster_timeout_ms(const struct cluster *cluster);

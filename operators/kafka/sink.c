@@ -7,9 +7,11 @@
  *      offset that is committed in it, for a group that is called like the transactional id and has
  *      no members. So readers of committed records see each tick whole, and once.
  *      [tests/kafka/kill.sh]
- *  (3) A producer that the cluster has fenced opens another one and reads the mark: a later start
- *      has written there (it stops), or the cluster has given up a transaction that took too long
- *      (what is behind the mark is made again).
+ *  (3) A producer that the cluster has fenced opens another one, which fences all others, and reads
+ *      the mark. It is the last one, or of the commit whose answer was lost: the cluster has given
+ *      up a transaction that took too long, and what is behind the mark is made again. Any other
+ *      mark is of another start, and this one stops: its state does not have what that one wrote.
+ *      [tests/kafka/members.sh]
  *  (4) Without transactions a record may come twice after a crash; it says where it is from, and
  *      kafka/source drops repeats. The mark is then committed behind the records.
  *
@@ -55,7 +57,7 @@ struct sink {
     int n_partitions;
     struct kafka *reader; /* of the mark */
     rd_kafka_consumer_group_metadata_t *group;
-    char name[250]; /* of producer and group */
+    char name[CLUSTER_NAME]; /* of producer and group */
     uint64_t writer, mark;
     char birth[20];
     rd_kafka_topic_t *topic;
@@ -238,8 +240,7 @@ sink_open(hde_ctx *ctx, void *state)
     self->records = hde_counter_open(ctx, "records", "records committed");
     self->commits = hde_counter_open(ctx, "commits", "transactions committed");
     self->aborts = hde_counter_open(ctx, "aborts", "transactions that were made again");
-    snprintf(self->name, sizeof self->name, "hde.%.100s.%.120s", hde_graph_name(ctx),
-             hde_node_name(ctx));
+    cluster_name(self->name, hde_graph_name(ctx), hde_node_name(ctx));
     if (!open_producer(self, &error) || !open_reader(self, &error) || !read_mark(self, &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
     hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
@@ -264,6 +265,7 @@ static hde_status
 reopen(hde_ctx *ctx, struct sink *self)
 {
     struct kafka_error error = {0};
+    uint64_t mark = self->mark;
 
     close_producer(self);
     if (!open_producer(self, &error) || !read_mark(self, &error)) {
@@ -271,9 +273,11 @@ reopen(hde_ctx *ctx, struct sink *self)
             error.kind = KAFKA_TROUBLE_AWAY; /* yet another one: who is last wins */
         return cluster_status(ctx, &error);
     }
-    if (HDE_TICK_INCARNATION(self->mark) > HDE_TICK_INCARNATION(self->tick))
+    if (self->mark != mark &&
+        (self->mark > self->tick ||
+         HDE_TICK_INCARNATION(self->mark) != HDE_TICK_INCARNATION(self->tick)))
         return hde_fail(ctx, "kafka.fenced",
-                        "topic '%s': a later start of node '%s' writes to it: this one stops "
+                        "topic '%s': another start of node '%s' writes to it: this one stops "
                         "(HDE-K005)",
                         self->cluster.topic, hde_node_name(ctx));
     forget(self, self->mark);

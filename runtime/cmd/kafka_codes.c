@@ -50,5 +50,15 @@ const struct code kafka_codes[] = {
      "Writer and reader have different versions of the schemas. The record leaves by the output "
      "poison.",
      NULL, NULL},
+    {"HDE-K020", "the topics of a shared stage have different numbers of partitions",
+     "Processes share a stage by partitions: who has partition 3 has it of each topic that the stage "
+     "reads, and the state with it. So they have equally many; records with one key then are in the "
+     "same partition of all. Make the topics with the same partitions:, or take one of them in a "
+     "stage of its own.",
+     NULL, NULL},
+    {"HDE-K021", "a partition of a shared stage does not run in this process",
+     "Its process cannot start, or crashed again and again; its own messages say why. This member "
+     "has left the group, so that others get its partitions.",
+     NULL, NULL},
     {0},
 };

@@ -9,6 +9,7 @@
 #include "cmd/summary.h"
 #include "control/control.h"
 #include "control/engines.h"
+#include "engine/generation.h"
 #include "engine/last_words.h"
 #include "engine/resolved.h"
 
@@ -31,7 +32,7 @@ struct run_options {
     const char *plugins, *control, *admin, *log_format, *speed, *to, *graph, *stage, *partition;
     const char *host, *key;
     hde_duration duration, stall;
-    int64_t workers, max_restarts;
+    int64_t workers, max_restarts, generation;
     bool insecure, watch_plugins, no_takeover, accept_changed, verify, own_builds, supervise;
 };
 
@@ -47,6 +48,7 @@ struct run {
     const char **sets;
     size_t n_sets;
     struct log_start start; /* of the log */
+    uint64_t from;          /* the generation that this start goes on from; 0: none */
     struct registry *registry;
     struct graph *graph;
     struct engine_entry entry;
@@ -172,6 +174,60 @@ load_resolved(struct run *run)
     return run->graph ? CMD_OK : cmd_error_err(run->cmd, EX_CONFIG, &err);
 }
 
+/* What runs the same stage again, but for which partition: for kafka/members. Options that have
+ * variables of the environment are inherited by these. */
+static void
+say_command(struct run *run, struct graph_options *out)
+{
+    const struct run_options *options = run->options;
+    struct arena *arena = run->cmd->arena;
+    const char **word =
+        arena_alloc(arena, (2 * run->n_sets + 2 * options->log_level.n + 20) * sizeof *word);
+    size_t n = 0;
+
+#define SAY(name, value) (word[n++] = "--" name, word[n++] = (value))
+    word[n++] = "run";
+    word[n++] = run->path;
+    if (options->stage)
+        SAY("stage", options->stage);
+    for (size_t i = 0; i < run->n_sets; i++)
+        SAY("set", run->sets[i]);
+    for (size_t i = 0; i < options->log_level.n; i++)
+        SAY("log-level", options->log_level.item[i]);
+    if (options->plugins)
+        SAY("plugins", options->plugins);
+    if (options->admin)
+        SAY("admin", options->admin);
+    if (options->workers)
+        SAY("workers", arena_printf(arena, "%lld", (long long)options->workers));
+    SAY("log-format", options->log_format);
+    SAY("stall", arena_printf(arena, "%lldms", (long long)(options->stall.ns / NS_PER_MS)));
+    if (options->insecure)
+        word[n++] = "--insecure";
+    if (options->accept_changed)
+        word[n++] = "--accept-changed-source";
+    if (run->cmd->quiet)
+        word[n++] = "--quiet";
+#undef SAY
+    out->command = word;
+    out->n_command = n;
+}
+
+/* The partition of a shared stage goes on in a store of its own. */
+static int
+begin_generation(struct run *run)
+{
+    struct graph *graph = run->graph;
+    struct err err = {0};
+
+    run->from = (uint64_t)run->options->generation;
+    if (!graph->is_shared ||
+        generation_begin(graph->checkpoint.store, &run->from, &graph->arena,
+                         &graph->checkpoint.store, &graph->generation, &err))
+        return CMD_OK;
+    return cmd_error_err(run->cmd, strcmp(err.code, "HDE-R141") ? CMD_FAILED : EX_NOINPUT, &err);
+}
+
 static int
 load(struct run *run)
 {
@@ -196,13 +252,16 @@ load(struct run *run)
                  problem[i].err.text);
     if (has_resolved(run))
         return load_resolved(run);
+    say_command(run, &options);
     run->graph = graph_load(run->path, &options, run->registry, &diags);
     diags_sort(&diags);
     exit = show_findings(run->cmd, &diags, !run->graph);
     diags_fini(&diags);
     if (!exit)
         exit = refuse_live(run);
-    return exit ? exit : refuse_hostless(run);
+    if (!exit)
+        exit = refuse_hostless(run);
+    return exit ? exit : begin_generation(run);
 }
 
 /* ---- Logs --------------------------------------------------------------------------------- */
@@ -277,11 +336,11 @@ parse_speed(struct run *run)
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
-/* Whether another run has the store. */
+/* Whether another run has the store, or got farther than the state that this one began with. */
 static bool
 is_taken_over(const struct err *err)
 {
-    return strcmp(err->code, "HDE-R097") == 0;
+    return strcmp(err->code, "HDE-R097") == 0 || strcmp(err->code, "HDE-R140") == 0;
 }
 
 static int
@@ -427,6 +486,8 @@ start(struct run *run)
         return start_exit(run, &err);
     if (run->options->watch_plugins && !(run->follow = follow_open(run->parts, &err)))
         return start_exit(run, &err);
+    if (run->graph->generation)
+        generation_forget_others(run->graph->checkpoint.store, run->from);
     run->begin_ns = clock_mono_ns();
     if (!run->options->verify)
         summary_start(run->cmd, run->parts, run->control);
@@ -728,13 +789,23 @@ const struct command cmd_run = {
             "themselves.\n\nWith --supervise a parent process runs it in a child, passes signals on, "
             "and starts it again after a crash: from the last checkpoint where the graph keeps one, "
             "and with the build before, where the one that crashed was just swapped in; that one is "
-            "blocked then.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
+            "blocked then.\n\nAn edge via: a topic cuts the graph into stages, and --stage runs one. "
+            "Of a stage that is named in kafka: {shared: [...]} any number of processes may run, on "
+            "any machines that share the checkpoint store: each runs the stage once for each "
+            "partition that it gets, as a child process GRAPH.STAGE.PARTITION with a status, and with "
+            "--admin a port, of its own (that of the member, plus 1, plus the partition). One that "
+            "starts gets some of the others' partitions, one that ends gives its back: each is "
+            "drained where it was before it goes on elsewhere, the state with it. One without a "
+            "partition waits. What is not heard of for kafka: {session: 10s} loses its partitions, "
+            "and can commit nothing any more. A child that crashes is started again; Ctrl-C, drain "
+            "and stop of the member drain its children.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
             "sinks, and with --json to one object at the start and one at the end.",
     .examples =
         (const struct cmd_example[]){
             {"hde run graphs/demo.yaml", "until Ctrl-C"},
             {"hde run demo.yaml --for 20s --set vars.rate=0.07", "twenty seconds, another rate"},
-            {"hde run market.yaml --stage processing", "one stage; others run elsewhere"},
+            {"hde run market.yaml --stage processing", "one stage; others run elsewhere, and where it "
+                                                        "is shared this one elsewhere as well"},
             {"hde run graphs/distributed.yaml --host ingest", "what lies on this machine"},
             {"hde run demo.yaml --admin :9100", "with metrics on 127.0.0.1:9100"},
             {0}},
@@ -759,6 +830,10 @@ const struct command cmd_run = {
                                      .value = "N",
                                      .help = "with --stage: only this partition of its topics, with "
                                              "a state of its own"},
+                                    {CMD_OPTION("generation", struct run_options, generation),
+                                     .value = "N", .min = 0, .max = 16777215,
+                                     .help = "with --partition of a shared stage: the state to go on "
+                                             "from (its member says it); 0: the newest one"},
                                     {CMD_OPTION("no-takeover", struct run_options, no_takeover),
                                      .help = "do not start where another run has the checkpoint "
                                              "store; else that one is told to stop"},

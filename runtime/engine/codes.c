@@ -349,5 +349,16 @@ const struct code engine_codes[] = {
      "'hde keygen FILE' makes a new file and never writes over one: the key of a host that is lost is "
      "lost. 'hde keygen --show FILE' prints the public key that goes with one that is there.",
      NULL, NULL},
+    {"HDE-R140", "another process has got farther with this partition",
+     "A sink of a shared stage has committed more than the state that this start took knows of: "
+     "while it began, the process that had the partition before was not gone yet. Nothing was "
+     "written. 'hde run --stage NAME' starts the partition again, from what was committed then.",
+     NULL, NULL},
+    {"HDE-R141", "the state of a partition is not where it is looked for",
+     "Each commit of a shared stage names the state that belongs to it, a folder NUMBER in "
+     "STORE/GRAPH.STAGE.PARTITION of the checkpoint store, and this process does not find it. The "
+     "store has to be a folder that all processes of the stage share, such as one on NFS. Where it "
+     "is lost for good, a stage begins anew under another name of the graph.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

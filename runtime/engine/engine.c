@@ -23,8 +23,10 @@
 #include "base/log.h"
 #include "graph/delivery.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -446,6 +448,27 @@ choose_graph(struct engine *engine, struct err *err)
     return ok;
 }
 
+/* What a sink of a shared stage has committed is in the log that this start goes on from; else its
+ * state is that of somebody who did not get so far (generation.h). */
+static bool
+check_marks(const struct engine *engine, struct err *err)
+{
+    const struct graph *file = engine->wanted ? engine->wanted : engine->graph;
+    uint64_t known = engine->ingress ? ingress_last_tick(engine->ingress) : 0;
+
+    for (size_t i = 0; file->generation && i < file->n_nodes; i++)
+        for (uint32_t k = 0; file->nodes[i].names_state && k < engine->n_nodes; k++) {
+            const struct node *node = engine->nodes[k];
+
+            if (!strcmp(node->ctx.node, file->nodes[i].name) && node->mark > known)
+                return err_set(err, "HDE-R140",
+                               "node '%s' has committed tick %" PRIu64
+                               ", and the state in '%s' goes to tick %" PRIu64 " only",
+                               node->ctx.node, node->mark, file->checkpoint.store, known);
+        }
+    return true;
+}
+
 /* Where ticks begin: behind an epoch and the log after it, or above all that was before. */
 static bool
 place_start(struct engine *engine, struct err *err)
@@ -454,7 +477,7 @@ place_start(struct engine *engine, struct err *err)
 
     if (engine->is_taking)
         return place_taking(engine, err);
-    if (!read_marks(engine, &engine->largest_mark, err))
+    if (!read_marks(engine, &engine->largest_mark, err) || !check_marks(engine, err))
         return false;
     if ((from && !epochs_restore(engine, from, err)) || !held_read_log(engine, err))
         return false;

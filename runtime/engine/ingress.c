@@ -569,6 +569,15 @@ ingress_first(const struct ingress *self)
 }
 
 uint64_t
+ingress_last_tick(const struct ingress *self)
+{
+    struct seglog_facts facts;
+
+    seglog_facts(self->log, &facts);
+    return facts.last_tick;
+}
+
+uint64_t
 ingress_last(const struct ingress *self)
 {
     return seglog_last(self->log);

@@ -33,6 +33,7 @@ void ingress_aside(struct ingress *self, const struct decision *decision);
 uint64_t ingress_start_position(const struct ingress *self); /* of this start's entry */
 uint64_t ingress_first(const struct ingress *self);
 uint64_t ingress_last(const struct ingress *self);
+uint64_t ingress_last_tick(const struct ingress *self);
 void ingress_hashes(struct ingress *self, Hde__BarrierHashes *hashes);
 /* Any thread. Whether the tick's entry survives a crash; if not, the log hurries and wakes the
  * workers of gated actors. */

@@ -10,12 +10,16 @@
  *  (3) The incarnation in STORE/owner is durable before the new owner gives a tick, and never falls:
  *      also without the log, ticks of a later owner are above all of an earlier one (S3).
  *
+ *  (4) The partition of a shared stage has a store for each start (generation.h), and a later one is
+ *      a challenge to all before. [tests/kafka/members.sh]
+ *
  *      FREE --take--> OWNED --challenge--> stopping --lock released--> OWNED by the other */
 #include "engine/owner.h"
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/generation.h"
 #include "engine/stats.h"
 
 #include <errno.h>
@@ -38,6 +42,7 @@ struct owner {
     char path[PATH_MAX], challenge[PATH_MAX];
     int fd; /* of the locked file; -1: not ours */
     uint64_t incarnation;
+    bool is_generation; /* a later one is a challenge, too */
 };
 
 struct mark { /* what both files hold */
@@ -76,6 +81,22 @@ write_mark(int fd, const struct owner *self)
            io.fsync(fd) == 0 && io_sync_folder(self->store);
 }
 
+bool
+owner_place(const char *store, uint64_t incarnation)
+{
+    struct owner self = {.store = store, .host = "-", .incarnation = incarnation};
+    char path[PATH_MAX];
+    int fd = -1;
+    bool ok;
+
+    if (snprintf(path, sizeof path, "%s/owner", store) < PATH_MAX)
+        fd = io.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    ok = fd >= 0 && write_mark(fd, &self);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static void
 put_who(const struct mark *who, char *out, size_t size)
 {
@@ -87,10 +108,14 @@ owner_is_told_to_stop(const struct owner *self, struct err *err)
 {
     struct mark who;
     char text[STATS_NAME + 40] = "another process";
+    bool is_asked;
 
-    if (!self || access(self->challenge, F_OK))
+    if (!self)
         return false;
-    if (read_mark(self->challenge, &who))
+    is_asked = access(self->challenge, F_OK) == 0;
+    if (!is_asked && !(self->is_generation && generation_is_over(self->store)))
+        return false;
+    if (is_asked && read_mark(self->challenge, &who))
         put_who(&who, text, sizeof text);
     err_set(err, "HDE-R097",
             "%s has started the same graph and takes over the store '%s': this run stops, nothing "
@@ -174,6 +199,7 @@ owner_take(const struct graph *graph, const struct engine_options *options, stru
 
     self->store = graph->checkpoint.store;
     self->graph = graph->name;
+    self->is_generation = graph->generation != 0;
     if (options->host)
         snprintf(self->host, sizeof self->host, "%s", options->host);
     else if (gethostname(self->host, sizeof self->host - 1))

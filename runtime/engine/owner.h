@@ -12,6 +12,8 @@ struct owner;
  * outlive it; options->owner is not looked at. */
 struct owner *owner_take(const struct graph *graph, const struct engine_options *options,
                          struct err *err);
+/* A store whose next owner gets the incarnation behind that one. False with errno. */
+bool owner_place(const char *store, uint64_t incarnation);
 void owner_release(struct owner *self); /* after all in the store is closed; removes nothing */
 /* Any thread. True: another process has asked for the store, err says who (HDE-R097). */
 bool owner_is_told_to_stop(const struct owner *self, struct err *err);

@@ -239,6 +239,18 @@ static const struct code codes[] = {
      "spilled in front of it. Drop behind it, on an edge of its own.",
      "edges:\n  - {path: a -> b, via: \"kafka:raw\", full: latest}",
      "edges:\n  - {path: a -> b, via: \"kafka:raw\"}"},
+    {G_SHARED_NODE, "a stage cannot be shared: a node",
+     "kafka: {shared: [NAME]} lets any number of processes share a stage: each runs it for some of "
+     "the partitions of the topics it reads, with a state for each partition. So all that it takes "
+     "comes from topics, and all that it puts into topics goes over edges via: them; a source or a "
+     "kafka/sink of its own would work once for each partition.",
+     NULL, NULL},
+    {G_SHARED_STATE, "a stage cannot be shared: its state",
+     "The state of a partition goes from process to process in a folder of the checkpoint store, "
+     "with the log beside it. A stage that is shared has that folder (on a disk that all of its "
+     "machines see), no record: elsewhere, and no full: spill or durable: inside.",
+     "kafka: {shared: [processing]}",
+     "kafka: {shared: [processing]}\ncheckpoint: {every: 1s, store: \"${HDE_STATE}\"}"},
     {G_DELIVERY, "a promised delivery does not hold",
      "delivery: says what is promised for a sink, an edge or the whole graph when a process dies: "
      "effectively_once (nothing lost, nothing twice), at_least_once (nothing lost), at_most_once "

@@ -92,6 +92,9 @@
 #define G_VIA "HDE-G290"
 #define G_VIA_PLUGIN "HDE-G291"
 #define G_VIA_SETTINGS "HDE-G292"
+/* shared stages */
+#define G_SHARED_NODE "HDE-G310"
+#define G_SHARED_STATE "HDE-G311"
 /* the ingress log */
 #define G_LOG_CLASH "HDE-G260"
 #define G_ANSWERS "HDE-G325"

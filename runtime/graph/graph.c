@@ -197,6 +197,7 @@ load(struct loader *loader, const char *path)
         hosts_load(loader, top);
     hosts_place(loader, top);
     via_make(loader, top);
+    shared_make(loader, top);
     sets_find_nodes(loader);
     fill_params(loader);
     check_drafts(loader, top);

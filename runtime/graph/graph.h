@@ -65,6 +65,7 @@ struct graph_node {
     enum delivery delivery; /* NONE: as the graph says */
     const char *topic; /* of a node that an edge with via: has become; NULL: the file has it */
     size_t host;       /* among the graph's, if it has any */
+    bool names_state;  /* its mark tells which state a start has to go on from */
 };
 
 struct graph_edge {
@@ -134,6 +135,8 @@ struct graph {
     int64_t hashes_ns;            /* of record: hashes of all nodes so often; 0: none */
     struct checkpoint_policy checkpoint;
     struct log_policy log;        /* of record or checkpoint */
+    bool is_shared;      /* one partition of a shared stage: checkpoint.store holds generations */
+    uint64_t generation; /* the one that checkpoint.store is; 0: it is not chosen, or there are none */
     struct error_policy on_error; /* default of all nodes */
     const char *common_name; /* that of the graph on all its hosts; name has this host's too */
     size_t n_hosts;
@@ -163,6 +166,8 @@ struct graph_options {
     const char *partition; /* with stage: only this partition of its topics; NULL: all */
     const char *host;      /* that this process is, HOST_ALL: all of them; NULL: it is none */
     bool insecure;         /* hosts without keys may listen where others come from */
+    const char *const *command; /* what runs that stage again, for kafka/members */
+    size_t n_command;
 };
 
 /* Reads, resolves and checks everything; all findings go to diags. NULL if there was an error.

@@ -248,6 +248,16 @@ void via_make(struct loader *loader, struct instance *top);
 /* With options->stage: leaves out the drafts that other stages run. */
 void stage_choose(struct loader *loader);
 const char *stage_of(struct loader *loader, size_t node); /* "processing" of "processing.clean" */
+/* What hangs together: nodes with equal stages_find(). All that bears the name does, whatever hangs
+ * at it; NULL: none. The caller frees it. */
+size_t *stages_roots(struct loader *loader, const char *stage);
+size_t stages_find(size_t *root, size_t node);
+
+/* ---- shared.c ------------------------------------------------------------------------------- */
+
+/* kafka: {shared: [...]}: each of these stages gets its node kafka/members. After via_make(). */
+void shared_make(struct loader *loader, struct instance *top);
+bool shared_is_members(const struct node_draft *node);
 
 /* ---- hosts.c -------------------------------------------------------------------------------- */
 

@@ -48,6 +48,18 @@ put(struct via *self, struct yaml *map, const char *key, struct yaml *value)
     map->item[map->n++] = value;
 }
 
+static struct yaml *
+list_of_one(struct arena *arena, const char *text, struct place place)
+{
+    struct yaml *list = arena_alloc(arena, sizeof *list);
+
+    *list = (struct yaml){.kind = KIND_LIST, .place = place, .n = 1};
+    list->item = arena_alloc(arena, sizeof *list->item);
+    list->item[0] = yaml_text(arena, text, place);
+    list->item[0]->literal = true;
+    return list;
+}
+
 static const struct yaml *
 params_of(struct via *self, enum role role, const struct edge_draft *edge, const char *stage)
 {
@@ -74,7 +86,7 @@ params_of(struct via *self, enum role role, const struct edge_draft *edge, const
             yaml_text(arena, arena_printf(arena, "hde.%s.%s", self->loader->graph->name, stage),
                       settings->via_place));
     if (role == ROLE_SOURCE && partition)
-        put(self, map, "only", yaml_text(arena, partition, settings->via_place));
+        put(self, map, "only", list_of_one(arena, partition, settings->via_place));
     return map;
 }
 
@@ -190,8 +202,12 @@ find_operators(struct via *self, const struct edge_draft *edge)
 static void
 check_cluster(struct via *self)
 {
+    const struct registry_operator *members = registry_find(self->loader->registry, "kafka/members");
+
     for (size_t i = 0; self->cluster && i < self->cluster->n; i++)
-        if (!params_find(self->op[ROLE_SINK]->op, self->cluster->key[i]->text) &&
+        if (strcmp(self->cluster->key[i]->text, "shared") &&
+            !(members && params_find(members->op, self->cluster->key[i]->text)) &&
+            !params_find(self->op[ROLE_SINK]->op, self->cluster->key[i]->text) &&
             !params_find(self->op[ROLE_SOURCE]->op, self->cluster->key[i]->text))
             params_unknown(self->loader->diags, self->op[ROLE_SINK]->op,
                            self->cluster->key[i]->place, G_PARAM, self->cluster->key[i]->text);
@@ -243,18 +259,28 @@ via_make(struct loader *loader, struct instance *top)
 
 /* ---- One stage alone ---------------------------------------------------------------------- */
 
-static size_t
-find(size_t *root, size_t node)
+size_t
+stages_find(size_t *root, size_t node)
 {
     while (root[node] != node)
         node = root[node] = root[root[node]];
     return node;
 }
 
-static bool
-is_of_stage(struct loader *loader, size_t node, const char *stage)
+size_t *
+stages_roots(struct loader *loader, const char *stage)
 {
-    return !strcmp(stage_of(loader, node), stage);
+    size_t *root = xcalloc(loader->n_nodes + 1, sizeof *root), first = SIZE_MAX;
+
+    for (size_t i = 0; i < loader->n_nodes; i++)
+        root[i] = i;
+    for (size_t e = 0; e < loader->n_edges; e++)
+        root[stages_find(root, loader->edges[e].from.node)] =
+            stages_find(root, loader->edges[e].to.node);
+    for (size_t i = 0; stage && i < loader->n_nodes; i++)
+        if (!strcmp(stage_of(loader, i), stage))
+            root[stages_find(root, i)] = stages_find(root, first == SIZE_MAX ? (first = i) : first);
+    return root;
 }
 
 /* The first name of what hangs together with `node`: the same whatever part of it was named. */
@@ -262,7 +288,7 @@ static const char *
 first_name(struct loader *loader, size_t *root, size_t node)
 {
     for (size_t i = 0; i < loader->n_nodes; i++)
-        if (find(root, i) == find(root, node))
+        if (stages_find(root, i) == stages_find(root, node))
             return stage_of(loader, i);
     return "";
 }
@@ -279,43 +305,65 @@ leave_out_edges(struct loader *loader)
     loader->n_edges = kept;
 }
 
-/* Each stage has folders of its own. */
 static const char *
 folder_of(struct loader *loader, const char *folder)
 {
     return folder ? arena_printf(loader->arena, "%s/%s", folder, loader->graph->name) : NULL;
 }
 
+/* All of the stage but its members, or of a shared one that has no partition, the members alone. */
+static void
+leave_out_nodes(struct loader *loader, size_t *root, size_t chosen)
+{
+    bool is_shared = false, for_members;
+
+    for (size_t i = 0; chosen != SIZE_MAX && i < loader->n_nodes; i++)
+        is_shared |= shared_is_members(&loader->nodes[i]) &&
+                     stages_find(root, i) == stages_find(root, chosen);
+    for_members = is_shared && !loader->options->partition;
+    for (size_t i = 0; i < loader->n_nodes; i++)
+        loader->nodes[i].is_left_out =
+            (chosen != SIZE_MAX && stages_find(root, i) != stages_find(root, chosen)) ||
+            shared_is_members(&loader->nodes[i]) != for_members;
+    loader->graph->is_shared = is_shared && !for_members;
+    if (loader->graph->is_shared)
+        loader->graph->dlq.folder = NULL; /* letters are with the state, and go with it */
+    if (for_members) { /* they have no state */
+        loader->graph->checkpoint = (struct checkpoint_policy){0};
+        loader->graph->log = (struct log_policy){0};
+        loader->graph->delivery = DELIVERY_NONE;
+    }
+}
+
+/* Each stage has folders of its own. */
+static void
+name_stage(struct loader *loader, const char *stage)
+{
+    struct graph *graph = loader->graph;
+
+    graph->name = arena_printf(loader->arena, "%s.%s", graph->name, stage);
+    if (loader->options->partition)
+        graph->name = arena_printf(loader->arena, "%s.%s", graph->name, loader->options->partition);
+    graph->checkpoint.store = folder_of(loader, graph->checkpoint.store);
+    graph->record = folder_of(loader, graph->record);
+    graph->dlq.folder = folder_of(loader, graph->dlq.folder);
+}
+
 void
 stage_choose(struct loader *loader)
 {
     const char *stage = loader->options->stage;
-    struct graph *graph = loader->graph;
-    size_t *root = xcalloc(loader->n_nodes + 1, sizeof *root);
-    size_t chosen = SIZE_MAX;
+    size_t *root = stages_roots(loader, stage), chosen = SIZE_MAX;
 
-    for (size_t i = 0; i < loader->n_nodes; i++)
-        root[i] = i;
-    for (size_t e = 0; e < loader->n_edges; e++)
-        root[find(root, loader->edges[e].from.node)] = find(root, loader->edges[e].to.node);
-    for (size_t i = 0; stage && i < loader->n_nodes; i++)
-        if (is_of_stage(loader, i, stage)) /* all that bears the name, whatever hangs at it */
-            root[find(root, i)] = find(root, chosen == SIZE_MAX ? (chosen = i) : chosen);
-    if (stage && chosen == SIZE_MAX) {
-        diags_add(loader->diags, SEVERITY_ERROR, G_NODE, (struct place){graph->path, 1, 1},
+    for (size_t i = 0; stage && chosen == SIZE_MAX && i < loader->n_nodes; i++)
+        if (!strcmp(stage_of(loader, i), stage))
+            chosen = i;
+    if (stage && chosen == SIZE_MAX)
+        diags_add(loader->diags, SEVERITY_ERROR, G_NODE, (struct place){loader->graph->path, 1, 1},
                   "the graph has no node or chain '%s' at its top", stage);
-    } else if (stage) {
-        for (size_t i = 0; i < loader->n_nodes; i++)
-            loader->nodes[i].is_left_out = find(root, i) != find(root, chosen);
-        leave_out_edges(loader);
-        stage = first_name(loader, root, chosen);
-        graph->name = arena_printf(loader->arena, "%s.%s", graph->name, stage);
-        if (loader->options->partition)
-            graph->name =
-                arena_printf(loader->arena, "%s.%s", graph->name, loader->options->partition);
-        graph->checkpoint.store = folder_of(loader, graph->checkpoint.store);
-        graph->record = folder_of(loader, graph->record);
-        graph->dlq.folder = folder_of(loader, graph->dlq.folder);
-    }
+    leave_out_nodes(loader, root, chosen);
+    leave_out_edges(loader);
+    if (chosen != SIZE_MAX)
+        name_stage(loader, first_name(loader, root, chosen));
     free(root);
 }

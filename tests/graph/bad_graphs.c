@@ -190,6 +190,14 @@ const struct bad_graph bad_graphs[] = {
      PAIR "edges: [{path: a -> b, via: @\"kafka:t\"}]\n"},
     {"via a topic with a policy", "G292",
      PAIR "edges: [{path: a -> b, full: drop_oldest, via: @\"kafka:t\"}]\n"},
+    {"a shared stage that takes nothing from a topic", "G310",
+     HEAD "kafka: {shared: [@b]}\ncheckpoint: {store: kept}\n"
+          "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n"},
+    {"a shared stage without a store", "G311",
+     HEAD "kafka: {shared: [@b]}\n"
+          "nodes: {a: {op: test/source}, b: {op: test/sink}}\nedges: [a -> b]\n"},
+    {"a shared stage that is not there", "G071",
+     PAIR "kafka: {shared: [@c]}\nedges: [a -> b]\n"},
     {"tcp", "G024",
      PAIR "edges: [{path: a -> b, transport: @tcp}]\n"},
     {"a source in a child process", "G024",

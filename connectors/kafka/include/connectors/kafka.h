@@ -49,6 +49,13 @@ enum kafka_role { KAFKA_PRODUCER, KAFKA_CONSUMER };
 /* `fixed` ends with {0}: they cannot be set by the user (HDE-K002). Connects in the background. */
 struct kafka *kafka_open(enum kafka_role role, const struct kafka_settings *settings,
                          const struct kafka_setting *fixed, struct kafka_error *error);
+/* A consumer that will subscribe: `rebalance` is called by rd_kafka_consumer_poll() and _close(). It
+ * or its caller, later, tells librdkafka to assign or unassign. */
+typedef void kafka_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                             rd_kafka_topic_partition_list_t *list, void *arg);
+struct kafka *kafka_open_member(const struct kafka_settings *settings,
+                                const struct kafka_setting *fixed, kafka_rebalance *rebalance,
+                                void *arg, struct kafka_error *error);
 void kafka_close(struct kafka *kafka); /* does not wait for the cluster; NULL is fine */
 rd_kafka_t *kafka_handle(const struct kafka *kafka);
 /* What went wrong with a message last, and forgets it; ERR_NO_ERROR: nothing. Producers. */
