@@ -114,6 +114,8 @@ create(struct kafka *kafka, const struct kafka_topic *topic, int timeout_ms,
     snprintf(number, sizeof number, "%lld", (long long)topic->max_message_bytes);
     if (topic->max_message_bytes)
         rd_kafka_NewTopic_set_config(wanted, "max.message.bytes", number);
+    if (topic->is_compacted)
+        rd_kafka_NewTopic_set_config(wanted, "cleanup.policy", "compact");
     queue = rd_kafka_queue_new(rk);
     rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
     event = rd_kafka_queue_poll(queue, timeout_ms);
@@ -188,13 +190,17 @@ kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeo
 }
 
 int64_t
-kafka_lag(struct kafka *kafka, const char *topic, int partition, int64_t next)
+kafka_lag(struct kafka *kafka, const char *topic, int partition, int64_t next, int timeout_ms)
 {
+    rd_kafka_t *rk = kafka_handle(kafka);
     int64_t low, high;
+    rd_kafka_resp_err_t code =
+        timeout_ms ? rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high, timeout_ms)
+                   : rd_kafka_get_watermark_offsets(rk, topic, partition, &low, &high);
 
-    if (next < 0 ||
-        rd_kafka_get_watermark_offsets(kafka_handle(kafka), topic, partition, &low, &high) ||
-        high < 0)
+    if (code || high < 0 || (next < 0 && next != RD_KAFKA_OFFSET_BEGINNING))
         return 0;
+    if (next < low)
+        next = low;
     return high > next ? high - next : 0;
 }

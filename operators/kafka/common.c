@@ -80,6 +80,17 @@ cluster_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_e
 }
 
 bool
+cluster_schemas_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_error *error)
+{
+    struct kafka_topic topic = {.name = cluster->schemas,
+                                .partitions = 1,
+                                .replication = (int)cluster->replication,
+                                .is_compacted = true};
+
+    return kafka_topic_make(kafka, &topic, cluster_timeout_ms(cluster), error) > 0;
+}
+
+bool
 cluster_look(hde_ctx *ctx, const struct cluster *cluster, struct kafka *kafka, int partitions)
 {
     enum { LOOK_MS = 300 };

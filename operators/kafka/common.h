@@ -7,7 +7,7 @@
 #include <hde/operator.h>
 
 struct cluster {
-    const char *brokers, *topic;
+    const char *brokers, *topic, *schemas;
     hde_map config;
     hde_secret password;
     int64_t partitions, replication;
@@ -36,6 +36,8 @@ struct cluster {
                       .help = "of a topic that is made"),                                          \
         CLUSTER_PARAM(state, max_message, .fallback = "8MiB", .min = 1024, .max = 1e9,             \
                       .help = "largest message, also of a topic that is made"),                    \
+        CLUSTER_PARAM(state, schemas, .fallback = "hde.schemas",                                   \
+                      .help = "compacted topic with the versions of all message types"),           \
         CLUSTER_PARAM(state, timeout, .fallback = "30s", .min = 0.1, .max = 3600,                  \
                       .help = "how long a start waits for the cluster")
 
@@ -50,6 +52,9 @@ enum { CLUSTER_NAME = 512 };
 void cluster_name(char out[CLUSTER_NAME], const char *graph, const char *node);
 /* Partitions of the topic, which is made if need be; -1: an error. */
 int cluster_topic(const struct cluster *cluster, struct kafka *kafka, struct kafka_error *error);
+/* The topic of the schemas is there. */
+bool cluster_schemas_topic(const struct cluster *cluster, struct kafka *kafka,
+                           struct kafka_error *error);
 int cluster_timeout_ms(const struct cluster *cluster);
 /* Says hde_stands() by what kafka_reaches() says. False: away. */
 bool cluster_look(hde_ctx *ctx, const struct cluster *cluster, struct kafka *kafka, int partitions);

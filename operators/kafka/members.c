@@ -83,8 +83,11 @@ mark_of(struct members *self, int partition, const char *sink, uint64_t *mark,
 {
     char graph[CLUSTER_NAME], node[CLUSTER_NAME], group[CLUSTER_NAME], text[KAFKA_METADATA_MAX];
     const char *topic = strchr(sink, '=') + 1;
-    const struct kafka_setting fixed[] = {
-        {"group.id", group}, {"enable.auto.commit", "false"}, {0}};
+    /* not waiting for a transaction that its owner may never end; the sink ends it (HDE-R140) */
+    const struct kafka_setting fixed[] = {{"group.id", group},
+                                          {"enable.auto.commit", "false"},
+                                          {"isolation.level", "read_uncommitted"},
+                                          {0}};
     struct kafka *reader;
     int64_t offset;
     bool ok;
@@ -318,6 +321,16 @@ confirm(struct members *self)
 }
 
 static void
+tell_partitions(const struct members *self)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < self->n; i++)
+        n += self->child[i].is_ours;
+    hde_gauge_set(self->partitions, n);
+}
+
+static void
 get(struct members *self, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_t *rk = kafka_handle(self->client);
@@ -330,8 +343,8 @@ get(struct members *self, rd_kafka_topic_partition_list_t *list)
             self->child[number] = (struct child){.is_ours = true, .pid = self->child[number].pid,
                                                  .fd = self->child[number].fd,
                                                  .end_ns = self->child[number].end_ns};
-        hde_count(self->partitions, number < self->n);
     }
+    tell_partitions(self);
     rd_kafka_error_destroy(rd_kafka_incremental_assign(rk, list));
     rd_kafka_pause_partitions(rk, list);
 }
@@ -346,9 +359,9 @@ give(struct members *self, const rd_kafka_topic_partition_list_t *list, bool is_
             continue;
         self->child[number].is_ours = false;
         end(self, number, is_lost ? SIGKILL : SIGTERM);
-        hde_count(self->partitions, (uint64_t)-1);
         hde_count(self->losses, is_lost);
     }
+    tell_partitions(self);
     self->leaving = rd_kafka_topic_partition_list_copy(list);
     if (is_lost)
         hde_log(self->ctx, HDE_WARN, "members.lost",
@@ -443,12 +456,15 @@ members_open(hde_ctx *ctx, void *state)
 {
     struct members *self = state;
     struct kafka_error error = {0};
+    char labels[100];
 
     self->ctx = ctx;
+    snprintf(labels, sizeof labels, "topic=\"%.80s\"", self->cluster.topic);
     self->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->ready_fd < 0 || !hde_watch(ctx, self->ready_fd, EPOLLIN, 1))
         return hde_fail(ctx, "kafka.descriptor", "no descriptor is left");
-    self->partitions = hde_counter_open(ctx, "partitions", "partitions that run here, now");
+    self->partitions = hde_gauge_open(ctx, "kafka_partitions", labels,
+                                      "Partitions of a shared stage that are run here.");
     self->starts = hde_counter_open(ctx, "starts", "processes started for partitions");
     self->failures = hde_counter_open(ctx, "failures", "processes that ended by themselves");
     self->losses = hde_counter_open(ctx, "losses", "partitions that the group gave to others");

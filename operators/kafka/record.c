@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Types -------------------------------------------------------------------------------- */
-
 uint64_t
 record_hash(uint64_t hash, const char *text)
 {
@@ -16,46 +14,6 @@ record_hash(uint64_t hash, const char *text)
         hash *= UINT64_C(0x100000001b3);
     } while (*text++);
     return hash;
-}
-
-enum { TYPES_MAX = 64 };
-
-struct digest {
-    uint64_t hash;
-    unsigned n;
-    const ProtobufCMessageDescriptor *seen[TYPES_MAX];
-};
-
-static void
-add_type(struct digest *digest, const ProtobufCMessageDescriptor *type)
-{
-    char line[256];
-
-    digest->hash = record_hash(digest->hash, type->name);
-    for (unsigned i = 0; i < digest->n; i++)
-        if (digest->seen[i] == type)
-            return;
-    if (digest->n == TYPES_MAX)
-        return;
-    digest->seen[digest->n++] = type;
-    for (unsigned i = 0; i < type->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &type->fields[i];
-
-        snprintf(line, sizeof line, "%s %u %u %u", field->name, field->id, (unsigned)field->label,
-                 (unsigned)field->type);
-        digest->hash = record_hash(digest->hash, line);
-        if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-            add_type(digest, field->descriptor);
-    }
-}
-
-uint64_t
-record_schema(const ProtobufCMessageDescriptor *type)
-{
-    struct digest digest = {.hash = HASH_START};
-
-    add_type(&digest, type);
-    return digest.hash ? digest.hash : 1;
 }
 
 /* ---- Headers ------------------------------------------------------------------------------ */

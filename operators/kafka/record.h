@@ -3,7 +3,7 @@
  * needs is in headers, all of them text.
  *
  *   hde-type    full name of the message type
- *   hde-schema  hash of its fields and of all that it contains, 16 hex digits
+ *   hde-schema  number of the version of that type (schema.h), 16 hex digits
  *   hde-writer  who wrote it, 16 hex digits: graph, node and the birth of that writer's mark
  *   hde-at      tick.index: the entry of the writer's log that caused it, and the how manieth it
  *               was. So it names what `hde why` can look up, and repeats can be told
@@ -22,7 +22,6 @@ struct record {
     bool has_at, has_event, has_schema; /* was there, and could be read */
 };
 
-uint64_t record_schema(const ProtobufCMessageDescriptor *type); /* never 0 */
 rd_kafka_headers_t *record_headers(const struct record *record);
 void record_read(const rd_kafka_message_t *message, struct record *out);
 /* FNV-1a over text, going on from `hash`; HASH_START at first. */

@@ -18,6 +18,7 @@
  *      waiting: | produced (n_sent) | not yet |   --commit--> nothing waits, mark */
 #include "common.h"
 #include "record.h"
+#include "schema.h"
 
 #include <hde/schemas/analytics.pb-c.h>
 #include <hde/schemas/market.pb-c.h>
@@ -33,6 +34,14 @@
 /* CALL_MS: then a call comes back and is made again, so that others hear of an outage. */
 enum { CALL_MS = 2000, TYPES_MAX = 64, LOOK_TIMER = 1 };
 static const int64_t look_every_ns = 1000000000;
+
+static const hde_port inputs[] = {
+    {"in",
+     HDE_TYPES(&hde__raw_chain__descriptor, &hde__enriched_chain__descriptor,
+               &hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
+               &hde__buildup__descriptor, &hde__zones__descriptor, &hde__sample__descriptor),
+     0, "one record a message"},
+    {0}};
 
 struct item {
     hde_msg *msg;
@@ -67,6 +76,7 @@ struct sink {
     uint64_t tick; /* of the newest one */
     uint32_t index;
     bool in_transaction, must_abort, must_reopen, has_mark;
+    struct schemas schemas;
     struct known known[TYPES_MAX];
     unsigned n_known;
     hde_counter *records, *commits, *aborts;
@@ -75,18 +85,30 @@ struct sink {
 /* ---- Records ------------------------------------------------------------------------------ */
 
 static const struct known *
-known_type(struct sink *self, const ProtobufCMessageDescriptor *type)
+known_type(const struct sink *self, const ProtobufCMessageDescriptor *type)
 {
     for (unsigned i = 0; i < self->n_known; i++)
         if (self->known[i].type == type)
             return &self->known[i];
+    return NULL;
+}
+
+/* A type that goes to the topic: its version is among those of the topic after this. */
+static hde_status
+learn_type(hde_ctx *ctx, struct sink *self, const ProtobufCMessageDescriptor *type)
+{
+    struct kafka_error error = {0};
+
     if (self->n_known == TYPES_MAX)
-        return NULL;
+        return hde_reject(ctx, "kafka.types", "more than %d message types", TYPES_MAX);
+    if (!schemas_offer(&self->schemas, &self->cluster, type, &error))
+        return cluster_status(ctx, &error);
     self->known[self->n_known] = (struct known){
         .type = type,
         .key = self->key ? protobuf_c_message_descriptor_get_field_by_name(type, self->key) : NULL,
-        .schema = record_schema(type)};
-    return &self->known[self->n_known++];
+        .schema = schema_hash(type)};
+    self->n_known++;
+    return HDE_OK;
 }
 
 /* Text of the key field; NULL: it has none. */
@@ -231,6 +253,17 @@ open_reader(struct sink *self, struct kafka_error *error)
     return self->reader != NULL;
 }
 
+/* Of all types that may come. */
+static bool
+check_schemas(struct sink *self, struct kafka_error *error)
+{
+    bool ok = schemas_read(&self->schemas, &self->cluster, error);
+
+    for (unsigned i = 0; ok && inputs[0].types[i]; i++)
+        ok = schemas_check(&self->schemas, &self->cluster, inputs[0].types[i], error);
+    return ok;
+}
+
 static hde_status
 sink_open(hde_ctx *ctx, void *state)
 {
@@ -241,7 +274,8 @@ sink_open(hde_ctx *ctx, void *state)
     self->commits = hde_counter_open(ctx, "commits", "transactions committed");
     self->aborts = hde_counter_open(ctx, "aborts", "transactions that were made again");
     cluster_name(self->name, hde_graph_name(ctx), hde_node_name(ctx));
-    if (!open_producer(self, &error) || !open_reader(self, &error) || !read_mark(self, &error))
+    if (!open_producer(self, &error) || !open_reader(self, &error) || !read_mark(self, &error) ||
+        !check_schemas(self, &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
     hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK;
@@ -446,8 +480,11 @@ sink_batch(hde_ctx *ctx, void *state, hde_batch *batch)
             return hde_reject(ctx, "kafka.too-large",
                               "%s of %zu bytes: raise max_message (HDE-K007)",
                               msg->body->descriptor->name, size);
-        if (!known_type(self, msg->body->descriptor))
-            return hde_reject(ctx, "kafka.types", "more than %d message types", TYPES_MAX);
+        if (!known_type(self, msg->body->descriptor)) {
+            status = learn_type(ctx, self, msg->body->descriptor);
+            if (status != HDE_OK)
+                return status;
+        }
         wait_for_commit(self, msg, size, batch->tick);
     }
     status = send_waiting(ctx, self);
@@ -496,6 +533,7 @@ sink_close(hde_ctx *ctx, void *state)
     kafka_close(self->reader);
     forget(self, UINT64_MAX);
     free(self->item);
+    schemas_fini(&self->schemas);
 }
 
 static const hde_param params[] = {
@@ -511,14 +549,6 @@ static const hde_param params[] = {
                       "empty"),
     HDE_PARAM(struct sink, batch_size, .fallback = "8MiB", .min = 1, .max = 1e9,
               .help = "the same in bytes"),
-    {0}};
-
-static const hde_port inputs[] = {
-    {"in",
-     HDE_TYPES(&hde__raw_chain__descriptor, &hde__enriched_chain__descriptor,
-               &hde__cumulative_oi__descriptor, &hde__velocity__descriptor,
-               &hde__buildup__descriptor, &hde__zones__descriptor, &hde__sample__descriptor),
-     0, "one record a message"},
     {0}};
 
 static const hde_operator kafka_sink = {

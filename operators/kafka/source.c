@@ -7,13 +7,15 @@
  *  (2) A position is the next offset of a partition and, for each writer, the last (tick, index)
  *      that came: what is at or below it is a repeat and is dropped. [tests/kafka/topic.sh]
  *  (3) What one poll() emits is one entry, of at most BATCH records that were there already.
- *      Nothing is taken while the queue of the source is full; librdkafka then stops fetching at
- *      its own bound (queued.max.messages.kbytes).
+ *      Nothing is taken while the queue of the source is full; after a second of that the partitions
+ *      are paused, and what was fetched ahead (at most queued.max.messages.kbytes) is given up. Then
+ *      they are assigned anew at `next`; what comes once more is below it. [tests/kafka/lag.sh]
  * (4) Each type has an output of its own; a record that is none of them leaves by poison, with all
  *      that is known of it, and the partition goes on behind it. [tests/kafka/topic.sh]
  *  (5) The watermark is that of the partition that is farthest behind, of those that have more. */
 #include "common.h"
 #include "record.h"
+#include "schema.h"
 
 #include <hde/schemas/analytics.pb-c.h>
 #include <hde/schemas/market.pb-c.h>
@@ -21,15 +23,18 @@
 #include <hde/text.h>
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, WRITERS_MAX = 64, POSITION_VERSION = 1, LAG_TIMER = 1 };
-static const int64_t lag_every_ns = 1000000000;
+enum { BATCH = 64, WRITERS_MAX = 64, POSITION_VERSION = 1, LOOK_TIMER = 1, ASK_MS = 300 };
+static const int64_t look_every_ns = 1000000000;
 
 static const hde_port outputs[] = {
     {"chains", HDE_TYPES(&hde__raw_chain__descriptor), 0, "chains as they came"},
@@ -52,9 +57,10 @@ struct writer {
 struct partition {
     int32_t number;
     bool is_placed, is_touched, is_at_end;
-    int64_t next;     /* offset; -1: where the group stands, or `from` */
+    _Atomic int64_t next; /* offset; -1: where the group stands, or `from` */
     int64_t event_ns; /* the largest that came; INT64_MIN: none */
-    uint64_t lag;     /* as counted */
+    _Atomic int64_t at; /* where it was assigned, or has met the end: behind marks of transactions */
+    hde_counter *lag;
     uint32_t n_writers;
     struct writer writer[WRITERS_MAX];
 };
@@ -74,10 +80,18 @@ struct source {
     rd_kafka_queue_t *queue;
     int ready_fd;
     uint64_t schema[POISON]; /* of the types of the outputs */
+    struct schemas schemas;
+    uint64_t unknown; /* version that was looked for last, and is not there */
     struct partition *partition;
     int n_partitions, n_all; /* that are read; that the topic has */
     bool is_assigned;
-    hde_counter *records, *repeats, *poison, *lag;
+
+    /* looks once a second, also while this node is not called because nobody has room */
+    pthread_t watcher;
+    pthread_mutex_t lock; /* of the rest, and of assigning and pausing */
+    pthread_cond_t ends;
+    bool is_watched, is_ending, is_polled, is_paused; /* polled: since it looked */
+    hde_counter *records, *repeats, *poison, *pauses;
 };
 
 /* ---- Positions ---------------------------------------------------------------------------- */
@@ -175,6 +189,7 @@ assign(struct source *self, struct kafka_error *error)
         if (at < 0)
             at = !strcmp(self->from, "end") ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
         rd_kafka_topic_partition_list_add(list, self->cluster.topic, partition->number)->offset = at;
+        partition->at = at;
     }
     code = ok ? rd_kafka_assign(kafka_handle(self->consumer), list) : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_topic_partition_list_destroy(list);
@@ -228,6 +243,106 @@ open_consumer(struct source *self, struct kafka_error *error)
     return true;
 }
 
+static void
+open_lags(hde_ctx *ctx, struct source *self)
+{
+    char labels[100];
+
+    for (int i = 0; i < self->n_partitions; i++) {
+        struct partition *partition = &self->partition[i];
+
+        snprintf(labels, sizeof labels, "topic=\"%.70s\",partition=\"%d\"", self->cluster.topic,
+                 partition->number);
+        partition->lag = hde_gauge_open(ctx, "kafka_lag", labels,
+                                        "Records between this reader and the end of the partition.");
+    }
+}
+
+/* ---- The watcher (3) -------------------------------------------------------------------------- */
+
+static void
+pause_all(struct source *self)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (rd_kafka_assignment(kafka_handle(self->consumer), &list))
+        return;
+    rd_kafka_pause_partitions(kafka_handle(self->consumer), list);
+    rd_kafka_topic_partition_list_destroy(list);
+    self->is_paused = true;
+    hde_count(self->pauses, 1);
+}
+
+static void
+look(struct source *self)
+{
+    for (int i = 0; i < self->n_partitions; i++) {
+        const struct partition *partition = &self->partition[i];
+        int64_t next = partition->next, at = partition->at;
+
+        if (next < at || next < 0)
+            next = at;
+        hde_gauge_set(partition->lag,
+                      (uint64_t)kafka_lag(self->consumer, self->cluster.topic, partition->number,
+                                          next, self->is_paused ? ASK_MS : 0));
+    }
+    if (self->is_assigned && !self->is_polled && !self->is_paused)
+        pause_all(self);
+    self->is_polled = false;
+}
+
+static void *
+watch(void *arg)
+{
+    struct source *self = arg;
+
+    pthread_mutex_lock(&self->lock);
+    while (!self->is_ending) {
+        struct timespec until;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += look_every_ns / 1000000000;
+        pthread_cond_timedwait(&self->ends, &self->lock, &until);
+        look(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+static bool
+start_watcher(struct source *self)
+{
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->ends, NULL);
+    self->is_watched = pthread_create(&self->watcher, NULL, watch, self) == 0;
+    return self->is_watched;
+}
+
+static void
+end_watcher(struct source *self)
+{
+    if (!self->is_watched)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->is_ending = true;
+    pthread_cond_signal(&self->ends);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->watcher, NULL);
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------- */
+
+/* Of each type that is read. */
+static bool
+check_schemas(struct source *self, struct kafka_error *error)
+{
+    bool ok = schemas_read(&self->schemas, &self->cluster, error);
+
+    for (unsigned i = 0; ok && i < POISON; i++)
+        ok = schemas_check(&self->schemas, &self->cluster, outputs[i].types[0], error);
+    return ok;
+}
+
 static hde_status
 source_open(hde_ctx *ctx, void *state)
 {
@@ -240,12 +355,15 @@ source_open(hde_ctx *ctx, void *state)
     self->records = hde_counter_open(ctx, "records", "records taken");
     self->repeats = hde_counter_open(ctx, "repeats", "records that came before, dropped");
     self->poison = hde_counter_open(ctx, "poison", "records that are no messages of these types");
-    self->lag = hde_counter_open(ctx, "kafka_lag", "records behind the end of the topic, now");
+    self->pauses = hde_counter_open(ctx, "pauses", "times that nobody had room for records");
     for (unsigned i = 0; i < POISON; i++)
-        self->schema[i] = record_schema(outputs[i].types[0]);
-    if (!open_consumer(self, &error))
+        self->schema[i] = schema_hash(outputs[i].types[0]);
+    if (!open_consumer(self, &error) || !check_schemas(self, &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
-    hde_timer_after(ctx, LAG_TIMER, lag_every_ns);
+    open_lags(ctx, self);
+    if (!start_watcher(self))
+        return hde_fail(ctx, "kafka.thread", "no thread is left");
+    hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK;
 }
 
@@ -254,6 +372,7 @@ source_close(hde_ctx *ctx, void *state)
 {
     struct source *self = state;
 
+    end_watcher(self);
     if (self->is_assigned && self->group)
         rd_kafka_commit(kafka_handle(self->consumer), NULL, 0);
     if (self->queue)
@@ -264,6 +383,7 @@ source_close(hde_ctx *ctx, void *state)
         close(self->ready_fd);
     }
     free(self->partition);
+    schemas_fini(&self->schemas);
 }
 
 /* ---- Records ------------------------------------------------------------------------------ */
@@ -298,6 +418,25 @@ emit_poison(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message
     hde_emit(ctx, POISON, msg);
 }
 
+/* A version that was not there at the start was put there by a writer since; that takes a moment. */
+static bool
+can_read(struct source *self, unsigned output, uint64_t schema)
+{
+    const ProtobufCMessageDescriptor *type = outputs[output].types[0];
+    struct kafka_error error;
+    struct schema *found;
+
+    if (schema == self->schema[output])
+        return true;
+    found = schemas_find(&self->schemas, type->name, schema);
+    if (!found && schema != self->unknown) {
+        schemas_read(&self->schemas, &self->cluster, &error);
+        found = schemas_find(&self->schemas, type->name, schema);
+        self->unknown = found ? 0 : schema;
+    }
+    return found && schema_can_read(found, type);
+}
+
 static void
 take(hde_ctx *ctx, struct source *self, struct partition *partition,
      const rd_kafka_message_t *message)
@@ -317,7 +456,7 @@ take(hde_ctx *ctx, struct source *self, struct partition *partition,
         emit_poison(ctx, self, message, &record, "it is of no type that is read here (HDE-K011)");
         return;
     }
-    if (record.has_schema && record.schema != self->schema[i]) {
+    if (record.has_schema && !can_read(self, i, record.schema)) {
         emit_poison(ctx, self, message, &record, "its type has other fields (HDE-K012)");
         return;
     }
@@ -340,8 +479,10 @@ hear(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message)
     struct kafka_error error = {0};
 
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (partition)
+        if (partition) {
             partition->is_at_end = true;
+            partition->at = message->offset;
+        }
         return HDE_OK;
     }
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && partition && partition->next < 0) {
@@ -396,6 +537,23 @@ settle(hde_ctx *ctx, struct source *self)
     tell_watermark(ctx, self);
 }
 
+/* At first, or again behind a pause. */
+static bool
+begin(struct source *self, struct kafka_error *error)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (!assign(self, error))
+        return false;
+    if (self->is_paused && !rd_kafka_assignment(kafka_handle(self->consumer), &list)) {
+        rd_kafka_resume_partitions(kafka_handle(self->consumer), list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    self->is_assigned = true;
+    self->is_paused = false;
+    return true;
+}
+
 static hde_status
 source_poll(hde_ctx *ctx, void *state)
 {
@@ -403,11 +561,15 @@ source_poll(hde_ctx *ctx, void *state)
     rd_kafka_message_t *batch[BATCH];
     struct kafka_error error = {0};
     hde_status status = HDE_OK;
+    bool begun;
     ssize_t n;
 
-    if (!self->is_assigned && !assign(self, &error))
+    pthread_mutex_lock(&self->lock);
+    self->is_polled = true;
+    begun = (self->is_assigned && !self->is_paused) || begin(self, &error);
+    pthread_mutex_unlock(&self->lock);
+    if (!begun)
         return cluster_status(ctx, &error);
-    self->is_assigned = true;
     n = rd_kafka_consume_batch_queue(self->queue, 0, batch, BATCH);
     for (ssize_t i = 0; i < n; i++) {
         struct partition *partition = partition_of(self, batch[i]->partition);
@@ -416,7 +578,7 @@ source_poll(hde_ctx *ctx, void *state)
             hde_status heard = hear(ctx, self, batch[i]);
 
             status = heard != HDE_OK ? heard : status;
-        } else if (partition) {
+        } else if (partition && batch[i]->offset >= partition->next) {
             partition->is_at_end = false;
             partition->next = batch[i]->offset + 1;
             partition->is_touched = true;
@@ -446,15 +608,7 @@ source_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
     struct source *self = state;
 
     cluster_look(ctx, &self->cluster, self->consumer, self->n_all);
-    for (int i = 0; i < self->n_partitions; i++) {
-        struct partition *partition = &self->partition[i];
-        uint64_t lag = (uint64_t)kafka_lag(self->consumer, self->cluster.topic, partition->number,
-                                           partition->next);
-
-        hde_count(self->lag, lag - partition->lag); /* less is a step around */
-        partition->lag = lag;
-    }
-    hde_timer_after(ctx, LAG_TIMER, lag_every_ns);
+    hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK;
 }
 

@@ -47,8 +47,9 @@ const struct code kafka_codes[] = {
      "poison; connected to kafka/poison it goes to the dead-letter queue.",
      NULL, NULL},
     {"HDE-K012", "a record has a type of the same name with other fields",
-     "Writer and reader have different versions of the schemas. The record leaves by the output "
-     "poison.",
+     "The record was written with a version of its type that is not among those of the topic (in "
+     "hde.schemas, where each writer puts its own), or that does not go together with the reader's. "
+     "The record leaves by the output poison.",
      NULL, NULL},
     {"HDE-K020", "the topics of a shared stage have different numbers of partitions",
      "Processes share a stage by partitions: who has partition 3 has it of each topic that the stage "
@@ -60,5 +61,13 @@ const struct code kafka_codes[] = {
      "Its process cannot start, or crashed again and again; its own messages say why. This member "
      "has left the group, so that others get its partitions.",
      NULL, NULL},
+    {"HDE-K022", "a topic has another version of a message type",
+     "Fields of a message type may be added; they are never renumbered, renamed, retyped or removed, "
+     "and what is added is not required. Then old and new programs read each other's records. Here a "
+     "version that was written to the topic (all of them are kept in hde.schemas) and the one of this "
+     "program do not go together; the text shows both lines. Give the changed field a new number and "
+     "name, or write to another topic.",
+     "optional double spot = 3;   // was: optional int64 spot = 3;",
+     "optional int64 spot = 3;\noptional double spot_price = 9;"},
     {0},
 };

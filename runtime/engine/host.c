@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/ctx.h"
 #include "engine/key.h"
+#include "engine/stats.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -213,6 +214,22 @@ void
 hde_timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
 {
     ctx->host->timer_after(ctx, id, delay_ns);
+}
+
+/* In the counters its name is NAME{LABELS}: by the brace it is known. */
+hde_counter *
+hde_gauge_open(hde_ctx *ctx, const char *name, const char *labels, const char *help)
+{
+    char full[STATS_COUNTER_NAME];
+
+    snprintf(full, sizeof full, "%s{%s}", name, labels ? labels : "");
+    return ctx->host->counter_open(ctx, full, help);
+}
+
+void
+hde_gauge_set(hde_counter *gauge, uint64_t value)
+{
+    hde_count(gauge, value - atomic_load_explicit(gauge->value, memory_order_relaxed));
 }
 
 hde_counter *

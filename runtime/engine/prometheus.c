@@ -4,6 +4,7 @@
 #include "engine/stats.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -163,6 +164,62 @@ node_states(const struct stats *stats, hde_text *out)
     }
 }
 
+/* All gauges of the name that this one has, of all nodes. */
+static void
+gauges_like(const struct stats *stats, hde_text *out, const char *name, const char *help)
+{
+    size_t len = strcspn(name, "{");
+    char metric[STATS_COUNTER_NAME + 4];
+
+    snprintf(metric, sizeof metric, "hde_%.*s", (int)len, name);
+    head(out, metric, "gauge", help);
+    for (size_t i = 0; i < stats_nodes(stats); i++) {
+        struct node_view node;
+
+        stats_node(stats, i, &node);
+        for (unsigned c = 0; c < node.n_counters; c++) {
+            const char *labels = node.counter[c].name + len + 1;
+
+            if (strncmp(node.counter[c].name, name, len + 1) != 0)
+                continue;
+            node_line(stats, out, metric, &node);
+            if (strlen(labels) > 1)
+                hde_text_printf(out, ",%.*s", (int)strlen(labels) - 1, labels);
+            end_line(out, (double)node.counter[c].value);
+        }
+    }
+}
+
+/* Whether a gauge of that name came before: then it is written. */
+static bool
+is_written(const struct stats *stats, size_t n, unsigned of_last, const char *name)
+{
+    size_t len = strcspn(name, "{");
+
+    for (size_t i = 0; i <= n; i++) {
+        struct node_view node;
+
+        stats_node(stats, i, &node);
+        for (unsigned c = 0; c < (i < n ? node.n_counters : of_last); c++)
+            if (!strncmp(node.counter[c].name, name, len + 1))
+                return true;
+    }
+    return false;
+}
+
+static void
+node_gauges(const struct stats *stats, hde_text *out)
+{
+    for (size_t i = 0; i < stats_nodes(stats); i++) {
+        struct node_view node;
+
+        stats_node(stats, i, &node);
+        for (unsigned c = 0; c < node.n_counters; c++)
+            if (strchr(node.counter[c].name, '{') && !is_written(stats, i, c, node.counter[c].name))
+                gauges_like(stats, out, node.counter[c].name, node.counter[c].help);
+    }
+}
+
 static void
 node_counters(const struct stats *stats, hde_text *out)
 {
@@ -172,6 +229,8 @@ node_counters(const struct stats *stats, hde_text *out)
 
         stats_node(stats, i, &node);
         for (unsigned c = 0; c < node.n_counters; c++) {
+            if (strchr(node.counter[c].name, '{'))
+                continue;
             node_line(stats, out, "hde_node_counter_total", &node);
             hde_text_printf(out, ",counter=\"");
             label(out, node.counter[c].name);
@@ -300,6 +359,7 @@ stats_prometheus(const struct stats *stats, hde_text *out)
     }
     node_states(stats, out);
     node_counters(stats, out);
+    node_gauges(stats, out);
     for (size_t m = 0; m < sizeof edge_metrics / sizeof *edge_metrics; m++) {
         head(out, edge_metrics[m].name, edge_metrics[m].type, edge_metrics[m].help);
         for (size_t i = 0; i < stats_edges(stats); i++) {

@@ -64,8 +64,9 @@ const char *node_state_name(enum node_state state);
 const char *edge_kind_name(enum edge_kind kind);
 const char *drop_reason_name(enum drop_reason reason);
 
+enum { STATS_COUNTER_NAME = 128 };
 struct stats_counter {
-    char name[64], help[128];
+    char name[STATS_COUNTER_NAME], help[128]; /* "NAME{LABELS}": a gauge */
     _Atomic uint64_t value;
     _Atomic uint32_t in_use;
 };

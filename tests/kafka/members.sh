@@ -75,7 +75,7 @@ has_children() { # MEMBER:N...: members run so many partitions, and those have s
 goes_on() { # rows come
   local before
   before=$(rows shared/market.db)
-  until_true 20 has_rows shared/market.db $((before + all / 50)) || fails "no rows come: $1"
+  until_true 60 has_rows shared/market.db $((before + all / 50)) || fails "no rows come: $1"
 }
 ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * put - a bare producer: one record of the bytes of standard input.
  *
- *   kafka-put BROKERS TOPIC PARTITION [HEADER=TEXT...] */
+ *   kafka-put BROKERS TOPIC PARTITION [key=TEXT] [HEADER=TEXT...] */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ main(int argc, char **argv)
     size_t n = fread(bytes, 1, sizeof bytes, stdin);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+    const char *key = NULL;
     char why[256];
     rd_kafka_t *rk;
 
@@ -33,11 +34,14 @@ main(int argc, char **argv)
     for (int i = 4; i < argc; i++) {
         const char *text = strchr(argv[i], '=');
 
-        if (text)
+        if (!strncmp(argv[i], "key=", 4))
+            key = text + 1;
+        else if (text)
             rd_kafka_header_add(headers, argv[i], text - argv[i], text + 1, -1);
     }
     if (rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(argv[2]), RD_KAFKA_V_PARTITION(atoi(argv[3])),
                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(bytes, n),
+                          RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
                           RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END) ||
         rd_kafka_flush(rk, 20000) || failed) {
         fprintf(stderr, "kafka-put: not delivered\n");

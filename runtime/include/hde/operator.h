@@ -163,6 +163,10 @@ void hde_timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns);
 /* Counters of your own, opened in open() by a lower_case name; shown in status and /metrics. */
 hde_counter *hde_counter_open(hde_ctx *ctx, const char *name, const char *help);
 void hde_count(hde_counter *counter, uint64_t n);
+/* The same for what goes up and down: in /metrics hde_NAME, with labels as they stand there
+ * ("topic=\"raw\",partition=\"3\"") or NULL beside those of the node. Both together up to 120 bytes. Set by one thread, any. */
+hde_counter *hde_gauge_open(hde_ctx *ctx, const char *name, const char *labels, const char *help);
+void hde_gauge_set(hde_counter *gauge, uint64_t value);
 
 /* ---- The outside world: sources, sinks and impure operators ------------------------------- */
 

@@ -83,6 +83,7 @@ struct kafka_topic {
     int partitions, replication;
     int64_t retention_ms;      /* 0: the cluster's */
     int64_t max_message_bytes; /* 0: the cluster's */
+    bool is_compacted;         /* keeps the last record of each key for ever */
 };
 
 /* Makes the topic unless it is there, and waits until its partitions have leaders. Returns how many
@@ -99,7 +100,9 @@ enum { KAFKA_METADATA_MAX = 128 };
 /* Offset that the group has committed, -1: none; its metadata as text. */
 bool kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeout_ms,
                      int64_t *offset, char metadata[KAFKA_METADATA_MAX], struct kafka_error *error);
-/* Messages between `next` and the end as far as it is known here; 0: unknown. */
-int64_t kafka_lag(struct kafka *kafka, const char *topic, int partition, int64_t next);
+/* Messages between `next` (also RD_KAFKA_OFFSET_BEGINNING) and the end; 0: unknown. The end is what
+ * fetching has told, or, with timeout_ms, what the cluster says now. */
+int64_t kafka_lag(struct kafka *kafka, const char *topic, int partition, int64_t next,
+                  int timeout_ms);
 
 #endif
