@@ -7,8 +7,8 @@
 #   ./test.sh --tsan [FILTER]  with ThreadSanitizer
 #   ./test.sh --clang [FILTER] built by clang
 #   ./test.sh --all            all four, as CI does; a test that fails runs twice
-#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, kill, live, models, reload,
-#                              services
+#   ./test.sh --campaign NAME [--minutes N]  a long run: fuzz, hosts, kill, live, models,
+#                              reload, services
 #   ./test.sh --bench          what `hde bench quant` compares, with QuantLib, numpy and scipy
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -72,6 +72,13 @@ kill)
     grep -E 'HDE_SEED|kill|FAILED|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
+hosts)
+  build dev
+  HDE_FAULT_SECONDS=$((minutes * 60)) ctest --test-dir build-dev -R '^hosts-faults$' -V \
+    --timeout $((minutes * 180 + 300)) |
+    grep -E 'HDE_SEED|passed \(|rows|: [0-9]+$|FAILED|tests passed|tests failed'
+  exit "${PIPESTATUS[0]}"
+  ;;
 live)
   build dev
   HDE_LIVE_SECONDS=$((minutes * 60)) ctest --test-dir build-dev -R '^graphs-live$' -V \
@@ -96,7 +103,7 @@ services)
     grep -E 'HDE_SEED|killed|chains came|ended by|has ended|differ|FAILED|tests passed|tests failed'
   exit "${PIPESTATUS[0]}"
   ;;
-*) echo "test.sh: no campaign '$campaign' (fuzz, kill, live, models, reload, services)" >&2; exit 64 ;;
+*) echo "test.sh: no campaign '$campaign' (fuzz, hosts, kill, live, models, reload, services)" >&2; exit 64 ;;
 esac
 
 failed=()

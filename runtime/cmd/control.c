@@ -17,6 +17,8 @@ run_drain(const struct cmd *cmd, const void *options)
 
     request.ask_case = HDE__CONTROL_REQUEST__ASK_DRAIN;
     request.drain = &drain;
+    if (cmd->n_args)
+        request.host = (char *)(uintptr_t)cmd->args[0];
     return target_tell(cmd, &block->target, &request, "draining");
 }
 
@@ -34,17 +36,21 @@ run_stop(const struct cmd *cmd, const void *options)
 
 const struct command cmd_drain = {
     .name = "drain",
-    .args = "",
+    .args = "[HOST]",
     .group = CMD_GROUP_RUN,
     .summary = "end a running graph gently",
     .help = "Sources stop, everything that is under way is finished, sinks flush, then the engine "
             "ends with exit code 0. The command returns when the draining has begun. A signal "
-            "(Ctrl-C) does the same.",
+            "(Ctrl-C) does the same.\n\nOf a graph with hosts: the engine of that host, asked through any "
+            "other. What the others send it meanwhile is kept for its next start, so hosts can be "
+            "replaced one by one.",
     .examples = (const struct cmd_example[]){{"hde drain", "the only engine that runs"},
                                              {"hde drain --graph market", "one of several"},
+                                             {"hde drain calc", "another host of its graph"},
                                              {0}},
     .options = target_rows,
     .exits = (const struct cmd_exit[]){TARGET_EXITS, {0}},
+    .max_args = 1,
     CMD_BLOCK(struct target_block),
     .run = run_drain,
 };

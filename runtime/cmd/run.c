@@ -237,7 +237,7 @@ load(struct run *run)
                                     .direct_via = run->replay && !run->log,
                                     .stage = run->options->stage,
                                     .partition = run->options->partition,
-                                    .host = run->options->host,
+                                    .host = run->log ? run->start.host : run->options->host,
                                     .insecure = run->options->insecure ||
                                                 run->mode == RUN_REPLAY};
     const struct registry_problem *problem;

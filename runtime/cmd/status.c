@@ -8,6 +8,7 @@
 
 struct status_options {
     struct target_options target;
+    bool all;
 };
 
 const char *
@@ -238,6 +239,66 @@ put_counters(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *o
     arena_fini(&arena);
 }
 
+static void
+put_one(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hde_text *out)
+{
+    if (cmd->json) {
+        hde_json_message(out, &status->base, HDE_JSON_FIELDS);
+        return;
+    }
+    status_head(cmd, status, answers, out);
+    if (status->n_hosts)
+        put_hosts(cmd, status, out);
+    put_nodes(cmd, status, out);
+    if (status->n_edges)
+        put_edges(cmd, status, out);
+    put_counters(cmd, status, out);
+}
+
+/* A host that gives no status: its name, and why. */
+static void
+put_silent(const struct cmd *cmd, const char *name, const char *state, const struct err *err,
+           hde_text *out)
+{
+    if (!cmd->json) {
+        hde_text_printf(out, "%s%s is %s%s: %s\n", cmd->color ? "\033[31m" : "", name, state,
+                        cmd->color ? "\033[0m" : "", err->text);
+        return;
+    }
+    hde_text_puts(out, "{\"host\":");
+    hde_json_string(out, name);
+    hde_text_puts(out, ",\"link\":");
+    hde_json_string(out, state);
+    hde_text_puts(out, ",\"error\":");
+    hde_json_string(out, err->text);
+    hde_text_puts(out, "}");
+}
+
+/* The other hosts of the graph; status is over with the first question to them. */
+static void
+put_others(const struct cmd *cmd, struct watch *watch, const Hde__EngineStatus *status,
+           hde_text *out)
+{
+    size_t n = status->n_hosts;
+    const char **names = arena_alloc(cmd->arena, (n + 1) * sizeof *names);
+    const char **states = arena_alloc(cmd->arena, (n + 1) * sizeof *states);
+
+    for (size_t i = 0; i < n; i++) {
+        names[i] = arena_text(cmd->arena, status->hosts[i]->name);
+        states[i] = arena_text(cmd->arena, status->hosts[i]->state);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct err err = {0};
+        const Hde__EngineStatus *other = watch_read_host(watch, names[i], &err);
+
+        hde_text_puts(out, cmd->json ? "," : "\n");
+        if (other)
+            put_one(cmd, other, true, out);
+        else
+            put_silent(cmd, names[i], states[i], &err, out);
+    }
+}
+
 static int
 run_status(const struct cmd *cmd, const void *options)
 {
@@ -254,18 +315,11 @@ run_status(const struct cmd *cmd, const void *options)
         watch_close(watch);
         return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", NULL, "the engine does not answer");
     }
-    if (cmd->json) {
-        hde_json_message(&out, &status->base, HDE_JSON_FIELDS);
-        hde_text_puts(&out, "\n");
-    } else {
-        status_head(cmd, status, watch_answers(watch), &out);
-        if (status->n_hosts)
-            put_hosts(cmd, status, &out);
-        put_nodes(cmd, status, &out);
-        if (status->n_edges)
-            put_edges(cmd, status, &out);
-        put_counters(cmd, status, &out);
-    }
+    hde_text_puts(&out, cmd->json && opt->all ? "[" : "");
+    put_one(cmd, status, watch_answers(watch), &out);
+    if (opt->all && watch_answers(watch))
+        put_others(cmd, watch, status, &out);
+    hde_text_puts(&out, cmd->json ? opt->all ? "]\n" : "\n" : "");
     exit = cmd_print(cmd, &out, NULL);
     hde_text_free(&out);
     watch_close(watch);
@@ -286,9 +340,14 @@ const struct command cmd_status = {
     .examples =
         (const struct cmd_example[]){{"hde status", "the only engine that runs"},
                                      {"hde status --graph market", "one of several"},
+                                     {"hde status --all", "every host of its graph"},
                                      {"hde status --json | jq '.nodes[].errors'", "for scripts"},
                                      {0}},
-    .options = (const struct cmd_option[]){TARGET_OPTIONS(struct status_options), {0}},
+    .options = (const struct cmd_option[]){{CMD_OPTION("all", struct status_options, all),
+                                            .help = "of all hosts of the graph, asked through this "
+                                                    "one; with --json a list"},
+                                           TARGET_OPTIONS(struct status_options),
+                                           {0}},
     .exits = (const struct cmd_exit[]){TARGET_EXITS, {0}},
     CMD_BLOCK(struct status_options),
     .run = run_status,

@@ -61,10 +61,10 @@ join_sets(struct taking *self, const struct log_start *start, const struct cmd_l
 }
 
 static int
-load(struct taking *self, const char *path)
+load(struct taking *self, const char *path, const char *host)
 {
     struct graph_options options = {
-        .sets = self->sets, .n_sets = self->n_sets, .insecure = true};
+        .sets = self->sets, .n_sets = self->n_sets, .host = host, .insecure = true};
     struct diags diags = {0};
     hde_text out = {0};
 
@@ -95,7 +95,7 @@ taking_open(const struct cmd *cmd, const struct taking_options *options, const c
         !open_plugin(out, options->plugins, plugin, &err))
         return cmd_error_err(cmd, EX_NOINPUT, &err);
     join_sets(out, &start, &options->set);
-    exit = load(out, options->graph ? options->graph : start.path);
+    exit = load(out, options->graph ? options->graph : start.path, start.host);
     if (!exit && !seglog_segments(log, NULL, 0, &err)) /* folders, one for each part */
         graph_cut(out->graph, &out->cut);
     return exit;

@@ -224,3 +224,17 @@ watch_read(struct watch *watch, struct arena *arena)
     status = status_read(watch->stats, NULL, arena);
     return has_ended(status) ? NULL : status;
 }
+
+const Hde__EngineStatus *
+watch_read_host(struct watch *watch, const char *host, struct err *err)
+{
+    Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
+    Hde__ControlStatus ask = HDE__CONTROL_STATUS__INIT;
+    const Hde__ControlReply *reply;
+
+    request.ask_case = HDE__CONTROL_REQUEST__ASK_STATUS;
+    request.status = &ask;
+    request.host = (char *)(uintptr_t)host;
+    reply = client_ask(watch->client, &request, TARGET_TIMEOUT_MS, err, NULL);
+    return reply && reply->answer_case == HDE__CONTROL_REPLY__ANSWER_STATUS ? reply->status : NULL;
+}

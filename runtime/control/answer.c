@@ -342,10 +342,16 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         list_edges(control, reply, arena);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_TAP:
+        if (peer->question) {
+            *message = "messages are not sent to another host";
+            return "HDE-C013";
+        }
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER__NOT_SET;
         viewer_open(control, peer, request->id, request->tap);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_TAP_MORE:
+        if (peer->question)
+            return "HDE-C013";
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER__NOT_SET;
         viewer_more(control, peer, request->tap_more);
         return NULL;
@@ -379,6 +385,15 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
     }
 }
 
+static bool
+is_elsewhere(const struct control *control, const Hde__ControlRequest *request)
+{
+    const struct graph *graph = parts_graph(control->parts);
+
+    return request->host && !(graph_is_of_host(graph) &&
+                              strcmp(graph->hosts[graph->host].name, request->host) == 0);
+}
+
 void
 control_answer(struct control *control, const struct peer *peer, const uint8_t *bytes, size_t size)
 {
@@ -397,6 +412,11 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
     reply.version = CONTROL_VERSION;
     reply.id = request->id;
     reply.done = &done;
+    if (is_elsewhere(control, request)) {
+        hosts_forward(control, peer, request, bytes, size);
+        hde__control_request__free_unpacked(request, NULL);
+        return;
+    }
     if (request->version != CONTROL_VERSION) {
         code = "HDE-C013";
         message = "this engine speaks version 1 of the control protocol";

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "control/server.h"
+#include "net/net.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,21 +22,28 @@ enum { HOUSEKEEPING_MS = 5000, BUSY_MS = 1000, LINGER_MS = 500, REQUESTS_A_TURN 
 /* ---- The thread --------------------------------------------------------------------------- */
 
 bool
+control_send_bytes(struct control *control, const struct peer *peer, const uint8_t *bytes,
+                   size_t size)
+{
+    if (zmq_send(control->router, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return false;
+    return zmq_send(control->router, bytes, size, ZMQ_DONTWAIT) >= 0;
+}
+
+bool
 control_send(struct control *control, const struct peer *peer, const Hde__ControlReply *reply)
 {
     size_t size = hde__control_reply__get_packed_size(reply);
-    zmq_msg_t msg;
+    uint8_t *bytes = xmalloc(size + 1);
+    bool sent = true;
 
-    if (zmq_send(control->router, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        return false;
-    if (zmq_msg_init_size(&msg, size))
-        return false;
-    hde__control_reply__pack(reply, zmq_msg_data(&msg));
-    if (zmq_msg_send(&msg, control->router, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&msg);
-        return false;
-    }
-    return true;
+    hde__control_reply__pack(reply, bytes);
+    if (peer->question)
+        net_answer(peer->question, bytes, size);
+    else
+        sent = control_send_bytes(control, peer, bytes, size);
+    free(bytes);
+    return sent;
 }
 
 static bool
@@ -49,7 +57,7 @@ receive_frame(struct control *control, zmq_msg_t *msg)
 static bool
 receive_request(struct control *control)
 {
-    struct peer peer;
+    struct peer peer = {0};
     zmq_msg_t name, body, more;
     bool whole;
 
@@ -80,18 +88,21 @@ run(void *arg)
     struct control *control = arg;
     zmq_pollitem_t items[] = {{.socket = control->router, .events = ZMQ_POLLIN},
                               {.fd = control->epoll, .events = ZMQ_POLLIN},
-                              {.fd = control->wake, .events = ZMQ_POLLIN}};
+                              {.fd = control->wake, .events = ZMQ_POLLIN},
+                              {.fd = control->inbox_fd, .events = ZMQ_POLLIN}};
 
     pthread_setname_np(pthread_self(), "hde-control");
     for (;;) {
         bool busy = viewers_busy(control) || (control->http && http_busy(control->http));
 
-        if (zmq_poll(items, 3, busy ? BUSY_MS : HOUSEKEEPING_MS) < 0 && errno != EINTR)
+        if (zmq_poll(items, 4, busy ? BUSY_MS : HOUSEKEEPING_MS) < 0 && errno != EINTR)
             break;
         if (items[2].revents)
             break;
         for (int i = 0; i < REQUESTS_A_TURN && receive_request(control); i++)
             ;
+        if (items[3].revents)
+            hosts_serve(control);
         if (control->http)
             http_serve(control->http);
         viewers_serve(control);
@@ -177,7 +188,8 @@ open_all(struct control *control, const struct control_options *options, struct 
 
     control->epoll = epoll_create1(EPOLL_CLOEXEC);
     control->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (control->epoll < 0 || control->wake < 0)
+    control->inbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (control->epoll < 0 || control->wake < 0 || control->inbox_fd < 0)
         return err_set(err, "HDE-C016", "no descriptors for control: %s", strerror(errno));
     if (!open_router(control, options, err))
         return false;
@@ -205,7 +217,8 @@ control_new(struct parts *parts, const struct control_options *options, struct e
     struct err own = {0};
 
     control->parts = parts;
-    control->epoll = control->wake = -1;
+    control->epoll = control->wake = control->inbox_fd = -1;
+    hosts_open(control);
     if (open_all(control, options, &own))
         return control;
     err_set(err, own.code, "%s", own.text);
@@ -222,6 +235,7 @@ control_free(struct control *control)
         eventfd_write(control->wake, 1);
         pthread_join(control->thread, NULL);
     }
+    hosts_close(control);
     http_close(control->http);
     if (control->router)
         zmq_close(control->router);
@@ -233,6 +247,8 @@ control_free(struct control *control)
         close(control->epoll);
     if (control->wake >= 0)
         close(control->wake);
+    if (control->inbox_fd >= 0)
+        close(control->inbox_fd);
     free(control);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * server - the inside of control: shared by its loop (control.c), its answers (answer.c) and its
- * taps (viewer.c). Everything here belongs to the control thread. */
+ * taps (viewer.c) and other hosts (hosts.c). Everything here belongs to the control thread, but for
+ * the inbox. */
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
@@ -20,6 +21,7 @@ enum {
 };
 
 struct peer { /* who asked: the ROUTER's name for a client */
+    struct net_question *question; /* another host, that gets one answer; NULL: a client */
     uint8_t size;
     uint8_t bytes[255];
 };
@@ -47,6 +49,9 @@ struct control {
     struct http *http;
     int epoll; /* http and taps */
     int wake;  /* eventfd: end */
+    int inbox_fd; /* eventfd: something is in the inbox */
+    struct inbox_item *inbox, **inbox_tail; /* with inbox_lock held; see hosts.c */
+    pthread_mutex_t inbox_lock;
     pthread_t thread;
     bool started;
     char endpoint[256];
@@ -55,6 +60,18 @@ struct control {
 
 /* Sends one answer; false if the client is gone or takes nothing. */
 bool control_send(struct control *control, const struct peer *peer, const Hde__ControlReply *reply);
+
+/* The same of an answer that is packed already, to a client. */
+bool control_send_bytes(struct control *control, const struct peer *peer, const uint8_t *bytes,
+                        size_t size);
+
+/* hosts.c */
+void hosts_open(struct control *control); /* before the net starts */
+/* Asks the host that the request names; its answer goes to the peer. */
+void hosts_forward(struct control *control, const struct peer *peer,
+                   const Hde__ControlRequest *request, const uint8_t *bytes, size_t size);
+void hosts_serve(struct control *control); /* what has come from others */
+void hosts_close(struct control *control); /* after the thread; stops the net */
 
 /* answer.c: what one frame of a client asks for, answered at once. */
 void control_answer(struct control *control, const struct peer *peer, const uint8_t *bytes,

@@ -360,5 +360,9 @@ const struct code engine_codes[] = {
      "store has to be a folder that all processes of the stage share, such as one on NFS. Where it "
      "is lost for good, a stage begins anew under another name of the graph.",
      NULL, NULL},
+    {"HDE-R185", "a savepoint is not taken over several hosts",
+     "Every host of a graph keeps epochs of its own, and a savepoint of one of them alone would not go "
+     "with what the others have. 'hde run --host all' takes one of the whole graph in one process.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

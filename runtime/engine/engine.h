@@ -81,6 +81,7 @@ struct engine_options {
 /* What the last start in an ingress log was. Texts live in the arena. */
 struct log_start {
     const char *graph, *path; /* name and file */
+    const char *host;         /* of that graph, whose log it is; NULL: it has none, or it ran as one */
     size_t n_sets;
     const char **sets;
     void *resolved; /* packed hde.ResolvedGraph; size 0: none */

@@ -223,6 +223,8 @@ ingress_describe(const struct engine *engine, Hde__LogStart *out, struct arena *
     out->n_set = engine->options.n_sets;
     out->set = (char **)(uintptr_t)engine->options.sets;
     out->version = (char *)(uintptr_t)hde_version();
+    if (graph_is_of_host(graph))
+        out->host = (char *)(uintptr_t)graph->hosts[graph->host].name;
 }
 
 static bool
@@ -1015,6 +1017,7 @@ copy_start(const Hde__LogStart *start, struct arena *arena, struct log_start *ou
 {
     out->graph = arena_text(arena, start->graph ? start->graph : "");
     out->path = arena_text(arena, start->path ? start->path : "");
+    out->host = start->host ? arena_text(arena, start->host) : NULL;
     out->n_sets = start->n_set;
     out->sets = arena_alloc(arena, (start->n_set + 1) * sizeof *out->sets);
     for (size_t i = 0; i < start->n_set; i++)

@@ -850,6 +850,8 @@ parts_reload_reports(struct parts *self, uint64_t number, struct reload_report *
 bool
 parts_savepoint_ask(struct parts *self, const char *name, struct err *err)
 {
+    if (self->peers)
+        return err_set(err, "HDE-R185", "a savepoint is not taken over the hosts of a graph");
     return self->across ? across_ask(self->across, name, err)
                         : savepoint_ask(self->part[0].engine, name, err);
 }

@@ -6,43 +6,13 @@
 . "$HDE_SOURCE/tests/support/cli.sh"
 . "$HDE_SOURCE/tests/support/absent.sh"
 . "$HDE_SOURCE/tests/support/netns.sh"
+. "$HDE_SOURCE/tests/hosts/rig.sh"
 
-names=(ingest calc analyse serve)
-snapshots=${HDE_SNAPSHOTS:-150}
-
-run() { # NAME ARGUMENTS...: in the background, on its host
-  local name=$1 i=0
-  while [ "${names[i]}" != "$name" ]; do i=$((i + 1)); done
-  shift
-  on_host $((i + 1)) hde run graphs/distributed.yaml --host "$name" --key "$name.key" "$@" \
-    >"$name.out" 2>>"$name.err" &
-  pids[i]=$!
-  CHILDREN+=("$!")
-}
-
-tables() { # DATABASE: every row of every table without processing times and places, sorted
-  local table columns
-  for table in $(sqlite3 "$1" "SELECT name FROM sqlite_master WHERE type = 'table' AND
-    name NOT LIKE 'hde_%' AND name NOT LIKE 'sqlite_%' ORDER BY name"); do
-    columns=$(sqlite3 "$1" "SELECT group_concat('\"' || name || '\"') FROM pragma_table_info('$table')
-      WHERE name NOT IN ('ingest_ns', 'stored_ns', 'tick')")
-    echo "== $table"
-    sqlite3 "$1" "SELECT $columns FROM $table" | sort
-  done
-}
-
-netns_up 4
-cp -r "$HDE_SOURCE/graphs" graphs
-for i in 0 1 2 3; do
-  name=${names[i]}
-  key=$(hde keygen "$name.key") || fail "no key"
-  export "HDE_${name^^}=tcp://10.77.0.$((i + 1)):7700" "HDE_${name^^}_KEY=$key"
-done
+hosts_up
 export HDE_STATE=$TMP/live.state HDE_STORE=$TMP/live.db HDE_EVERY=300ms
 expect 0 hde check --strict --delivery graphs/distributed.yaml
 has out "4 hosts"
 has out "effectively_once"
-declare -a pids
 expect 1 on_host 1 hde run graphs/distributed.yaml --host ingest
 has err "HDE-R182"
 expect 1 on_host 1 hde run graphs/distributed.yaml --host ingest --key calc.key
@@ -57,7 +27,7 @@ CHILDREN+=("$simulator")
 until_true 30 grep -q 'http://' simulator || fail "the simulator does not listen"
 DHAN_BASE_URL=$(grep -o 'http://[0-9.:]*' simulator | head -n 1)/v2
 export DHAN_BASE_URL DHAN_TOKEN=a DHAN_CLIENT_ID=a HDE_CALENDAR=always
-for name in serve analyse calc ingest; do run "$name"; done
+for name in serve analyse calc ingest; do host_run "$name"; done
 summary() { on_host 4 curl -sf http://127.0.0.1:8000/v1/analytics/summary/NIFTY; }
 served() { summary | jq -e '.data | length > 0'; }
 until_true 60 served || { tail -n 5 ./*.err; fail "host four serves nothing"; }
@@ -71,26 +41,28 @@ expect 0 hde status --graph distributed.calc --json
 jq -e '[.hosts[] | select(.state == "up")] | length == 3' out >/dev/null || fail "hosts of the status"
 expect 0 hde tap --graph distributed.serve 'processing.reversal.out*' --limit 1
 has out '"underlying"'
-for i in 3 0 1 2; do kill -TERM "${pids[i]}"; done
-for i in 0 1 2 3; do wait "${pids[i]}" || fail "${names[i]} ended with $?"; done
+expect 0 hde status --graph distributed.ingest --all
+for name in "${names[@]}"; do has out "distributed.$name on $name"; done
+expect 0 hde status --graph distributed.ingest --all --json
+jq -e '[.[].host] | sort == ["analyse", "calc", "ingest", "serve"]' out >/dev/null || fail "not all"
+expect 0 hde drain --graph distributed.ingest serve
+wait "${pids[3]}" || fail "the drained host ended with $?"
+is_down() { hde status --graph distributed.calc --json | jq -e '.hosts[] | select(.name == "serve") | .state == "down"'; }
+until_true 20 is_down || fail "the drained host is not down"
+expect 0 hde status --graph distributed.ingest --all
+has out "serve is down"
+expect 1 hde drain --graph distributed.ingest serve
+for i in 0 1 2; do kill -TERM "${pids[i]}"; done
+for i in 0 1 2; do wait "${pids[i]}" || fail "${names[i]} ended with $?"; done
 kill "$simulator"
 
-# 2. From a recorded input: a chain of the same ports in place of the ingestion
-cat >graphs/ingestion.yaml <<YAML
-hde: 1
-chain: ingestion
-outputs: {chains: recorded.chains}
-vars: {base_url: "", token: "", underlyings: [], calendar: ""}
-nodes:
-  recorded:
-    op: ingestion/synthetic
-    params: {symbols: "\${vars.underlyings}", step: 10ms, paced: true, snapshots: $snapshots}
-YAML
+# 2. From a recorded input
+hosts_recorded "${HDE_SNAPSHOTS:-150}" 10ms
 export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
 expect 0 hde run graphs/distributed.yaml --host all
 export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
 rm -f ./*.err
-for name in calc ingest serve analyse; do run "$name"; done
+for name in calc ingest serve analyse; do host_run "$name"; done
 for i in 0 1 2 3; do
   wait "${pids[i]}" || { tail -n 5 ./*.err; fail "${names[i]} ended with $?"; }
 done
@@ -98,4 +70,7 @@ tables one.db >want
 tables four.db >got
 [ "$(grep -c . want)" -gt 1000 ] || fail "one process stored next to nothing"
 cmp want got || { diff want got | cut -c1-200 | head -8; fail "the tables differ"; }
+expect 0 hde replay four.state/serve/log --set "storage.sqlite.path=$TMP/again.db"
+tables again.db >got
+cmp want got || { diff want got | cut -c1-200 | head -8; fail "the replay of one host differs"; }
 echo "$(grep -vc '^==' got) rows, 0 differ"

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * hosts - requests to other hosts of the graph, and from them.
+ *
+ * A request that names another host goes there as it is, over the net's lane for questions; its
+ * control answers it like one of its own clients, and that answer goes to who asked here. What the
+ * net's thread hands over waits in an inbox until the control thread comes to it. */
+#include "control/server.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "engine/parts.h"
+#include "net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define ANSWER_NS (1500 * NS_PER_MS) /* shorter than a client waits */
+
+struct inbox_item {
+    struct inbox_item *next;
+    struct control *control;
+    struct peer peer; /* who asked: another host, or a client here whose answer this is */
+    uint64_t id;
+    struct err err; /* there is no answer */
+    size_t size;
+    uint8_t *bytes;
+};
+
+static void
+put(struct inbox_item *item, const uint8_t *bytes, size_t size)
+{
+    struct control *control = item->control;
+
+    item->bytes = xmalloc(size + 1);
+    item->size = size;
+    if (size)
+        memcpy(item->bytes, bytes, size);
+    pthread_mutex_lock(&control->inbox_lock);
+    *control->inbox_tail = item;
+    control->inbox_tail = &item->next;
+    pthread_mutex_unlock(&control->inbox_lock);
+    eventfd_write(control->inbox_fd, 1);
+}
+
+/* On the net's thread. */
+static void
+asked(void *arg, const char *from, const uint8_t *bytes, size_t size, struct net_question *taken)
+{
+    struct inbox_item *item = xcalloc(1, sizeof *item);
+
+    item->control = arg;
+    item->peer.question = taken;
+    put(item, bytes, size);
+}
+
+/* On the net's thread. */
+static void
+answered(void *arg, const uint8_t *bytes, size_t size, const struct err *err)
+{
+    struct inbox_item *item = arg;
+
+    if (err)
+        item->err = *err;
+    put(item, bytes, err ? 0 : size);
+}
+
+void
+hosts_open(struct control *control)
+{
+    control->inbox_tail = &control->inbox;
+    pthread_mutex_init(&control->inbox_lock, NULL);
+    if (parts_net(control->parts))
+        net_serve(parts_net(control->parts), asked, control);
+}
+
+void
+hosts_forward(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
+              const uint8_t *bytes, size_t size)
+{
+    struct net *net = parts_net(control->parts);
+    struct inbox_item *item;
+    struct err err = {0};
+
+    if (!net || peer->question || request->ask_case == HDE__CONTROL_REQUEST__ASK_TAP) {
+        control_refuse(control, peer, request->id, "HDE-C013",
+                       net ? NULL : "the graph has no hosts, or runs as one process",
+                       "this is not asked of another host");
+        return;
+    }
+    item = xcalloc(1, sizeof *item);
+    *item = (struct inbox_item){.control = control, .peer = *peer, .id = request->id};
+    if (net_ask(net, request->host, bytes, size, ANSWER_NS, answered, item, &err))
+        return;
+    free(item);
+    control_refuse(control, peer, request->id, err.code, NULL, err.text);
+}
+
+static struct inbox_item *
+take(struct control *control)
+{
+    struct inbox_item *item;
+
+    pthread_mutex_lock(&control->inbox_lock);
+    item = control->inbox;
+    if (item)
+        control->inbox = item->next;
+    if (!control->inbox)
+        control->inbox_tail = &control->inbox;
+    pthread_mutex_unlock(&control->inbox_lock);
+    return item;
+}
+
+static void
+serve(struct control *control, const struct inbox_item *item)
+{
+    if (item->peer.question)
+        control_answer(control, &item->peer, item->bytes, item->size);
+    else if (err_is_set(&item->err))
+        control_refuse(control, &item->peer, item->id, item->err.code, NULL, item->err.text);
+    else
+        control_send_bytes(control, &item->peer, item->bytes, item->size);
+}
+
+void
+hosts_serve(struct control *control)
+{
+    struct inbox_item *item;
+    eventfd_t n;
+
+    eventfd_read(control->inbox_fd, &n);
+    while ((item = take(control))) {
+        serve(control, item);
+        free(item->bytes);
+        free(item);
+    }
+}
+
+void
+hosts_close(struct control *control)
+{
+    struct inbox_item *item;
+
+    if (!control->inbox_tail)
+        return;
+    if (parts_net(control->parts))
+        net_stop(parts_net(control->parts)); /* it calls nobody from here on */
+    while ((item = take(control))) {
+        if (item->peer.question)
+            net_answer(item->peer.question, NULL, 0);
+        free(item->bytes);
+        free(item);
+    }
+    pthread_mutex_destroy(&control->inbox_lock);
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# graphs/distributed.yaml on four hosts under random faults from a seed: kill -9 of any host, a
+# drain and start, links down in either direction, packets lost, late and reordered. The tables are
+# those of a run that nobody disturbed, and the lines of each key are there once and in order.
+#   HDE_FAULT_SECONDS=N   how long there is input (12); HDE_SEED=N
+. "$HDE_SOURCE/tests/support/cli.sh"
+. "$HDE_SOURCE/tests/support/absent.sh"
+. "$HDE_SOURCE/tests/support/netns.sh"
+. "$HDE_SOURCE/tests/hosts/rig.sh"
+
+seconds=${HDE_FAULT_SECONDS:-12}
+seed=${HDE_SEED:-$$}
+RANDOM=$seed
+echo "HDE_SEED=$seed"
+down_max=$((seconds > 60 ? 60000 : 2000)) # ms
+
+hosts_up "$seed"
+hosts_recorded $((seconds * 10)) 100ms # 2 symbols: 20 chains of 400 legs a second
+sed -i 's|^nodes:|nodes:\n  lines: {host: serve, op: storage/jsonl, params: {path: "${LINES_TO}", fields: [feed, expiry, event_ns, spot]}}|' \
+  graphs/distributed.yaml
+echo '  - processing.enriched -> lines' >>graphs/distributed.yaml
+by_key() { jq -c '[.feed, .expiry, .event_ns, .spot]' "$1" | sort -s -t, -k1,2; } # each in its order
+export LINES_TO=$TMP/calm.jsonl HDE_EVERY=500ms HDE_STATE=$TMP/calm.state HDE_STORE=$TMP/calm.db
+sed -i 's/, paced: true//' graphs/ingestion.yaml
+expect 0 hde run graphs/distributed.yaml --host all
+hosts_recorded $((seconds * 10)) 100ms
+tables calm.db >want
+by_key calm.jsonl >want.lines
+[ "$(grep -c . want)" -gt 1000 ] || fail "the undisturbed run stored next to nothing"
+
+export LINES_TO=$TMP/faults.jsonl HDE_STATE=$TMP/kept HDE_STORE=$TMP/faults.db
+for name in serve calc ingest analyse; do host_run "$name"; done
+
+declare -A done_n
+again() { # NAME: starts what has ended otherwise than by its end
+  local i status
+  i=$(host_number "$1")
+  kill -0 "${pids[i]}" 2>/dev/null && return 0
+  wait "${pids[i]}" 2>/dev/null
+  status=$?
+  [ "$status" = 0 ] && return 0
+  [ "$status" = 137 ] || { tail -n 5 "$1.err"; fail "$1 ended with $status"; }
+  host_run "$1"
+}
+fault() {
+  local host=${names[RANDOM % 4]} a=$((1 + RANDOM % 4)) b kind=$((RANDOM % 6)) i
+  b=$((1 + (a + RANDOM % 3) % 4))
+  i=$(host_number "$host")
+  kind=(kill kill drain down worse better)
+  kind=${kind[RANDOM % 6]}
+  case $kind in
+  kill)
+    kill -KILL "${pids[i]}" 2>/dev/null
+    again "$host"
+    ;;
+  drain) # what it says is that it has ended: it is started again all the same
+    kill -TERM "${pids[i]}" 2>/dev/null || return 0
+    until_true 20 not_there "${pids[i]}" || { kill -KILL "${pids[i]}"; kind=stuck; }
+    wait "${pids[i]}"
+    host_run "$host"
+    ;;
+  down) network "$a>$b" down=$((500 + RANDOM % down_max)) ;;
+  worse) network "$a>$b" loss=$((RANDOM % 80)) delay=0..$((1 + RANDOM % 40)) reorder=$((RANDOM % 80)) ;;
+  better) network '*>*' clear ;;
+  esac
+  done_n[$kind]=$((${done_n[$kind]:-0} + 1))
+}
+not_there() { ! kill -0 "$1"; }
+
+end=$((SECONDS + seconds))
+while [ "$SECONDS" -lt "$end" ]; do
+  read -rt "$((RANDOM % 2)).$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
+  fault
+  for name in "${names[@]}"; do again "$name"; done
+done
+network '*>*' clear
+all_ended() {
+  local i
+  for i in 0 1 2 3; do ! kill -0 "${pids[i]}" 2>/dev/null || return 1; done
+}
+until_true $((60 + seconds)) all_ended || {
+  for name in "${names[@]}"; do
+    echo "--- $name"
+    hde status --graph "distributed.$name" | head -n 30
+    tail -n 5 "$name.err"
+  done
+  fail "it did not come to its end"
+}
+for name in "${names[@]}"; do
+  wait "${pids[$(host_number "$name")]}" || { tail -n 5 "$name.err"; fail "$name ended with $?"; }
+done
+tables faults.db >got
+for kind in "${!done_n[@]}"; do echo "$kind: ${done_n[$kind]}"; done
+cmp want got || { diff want got | cut -c1-200 | head -8; fail "tables differ (HDE_SEED=$seed)"; }
+by_key faults.jsonl >got.lines
+cmp want.lines got.lines || fail "lines are lost, doubled or out of order (HDE_SEED=$seed)"
+echo "$(grep -vc '^==' got) rows, $(wc -l <got.lines) lines, 0 differ"

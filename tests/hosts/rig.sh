@@ -1,0 +1,61 @@
+# graphs/distributed.yaml on four hosts, each a namespace with keys of its own. Sourced behind
+# cli.sh, absent.sh and netns.sh.
+#
+#   hosts_up [SEED]            namespaces, keys, and the graphs in the folder graphs
+#   hosts_recorded N STEP      its input is N chains a symbol of 400 legs, STEP apart, the same each time
+#   host_run NAME ARGUMENTS... in the background; its process is ${pids[I]} with I of host_number
+#   tables DATABASE            every row of every table without processing times and ticks, sorted
+# shellcheck shell=bash
+names=(ingest calc analyse serve)
+declare -a pids
+
+host_number() { # NAME: 0 to 3
+  local i=0
+  while [ "${names[i]}" != "$1" ]; do i=$((i + 1)); done
+  echo $i
+}
+
+hosts_up() {
+  local i name key
+  netns_up 4 "${1:-1}"
+  cp -r "$HDE_SOURCE/graphs" graphs
+  for i in 0 1 2 3; do
+    name=${names[i]}
+    key=$(hde keygen "$name.key") || fail "no key"
+    export "HDE_${name^^}=tcp://10.77.0.$((i + 1)):7700" "HDE_${name^^}_KEY=$key"
+  done
+}
+
+hosts_recorded() { # a chain of the same ports in place of the ingestion
+  cat >graphs/ingestion.yaml <<YAML
+hde: 1
+chain: ingestion
+outputs: {chains: recorded.chains}
+vars: {base_url: "", token: "", underlyings: [], calendar: ""}
+nodes:
+  recorded:
+    op: ingestion/synthetic
+    params: {symbols: "\${vars.underlyings}", step: $2, paced: true, snapshots: $1}
+YAML
+}
+
+host_run() {
+  local name=$1 i
+  i=$(host_number "$name")
+  shift
+  on_host $((i + 1)) hde run graphs/distributed.yaml --host "$name" --key "$name.key" "$@" \
+    >"$name.out" 2>>"$name.err" &
+  pids[i]=$!
+  CHILDREN+=("$!")
+}
+
+tables() {
+  local table columns
+  for table in $(sqlite3 "$1" "SELECT name FROM sqlite_master WHERE type = 'table' AND
+    name NOT LIKE 'hde_%' AND name NOT LIKE 'sqlite_%' ORDER BY name"); do
+    columns=$(sqlite3 "$1" "SELECT group_concat('\"' || name || '\"') FROM pragma_table_info('$table')
+      WHERE name NOT IN ('ingest_ns', 'stored_ns', 'tick')")
+    echo "== $table"
+    sqlite3 "$1" "SELECT $columns FROM $table" | sort
+  done
+}
