@@ -121,7 +121,7 @@ change_ask(const struct cmd *cmd, const struct target_options *target, Hde__Cont
         poll(NULL, 0, LOOK_MS);
         request.ask_case = HDE__CONTROL_REQUEST__ASK_CHANGES;
         request.changes = &ask;
-        reply = client_ask(*client, &request, TARGET_TIMEOUT_MS, &err, &hint);
+        reply = client_ask(*client, &request, target_patience_ms(end_ns), &err, &hint);
         if (!reply)
             return cmd_error(cmd, EX_UNAVAILABLE, err.code, hint, "%s", err.text);
     }

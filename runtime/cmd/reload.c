@@ -90,7 +90,7 @@ follow(const struct cmd *cmd, struct client *client, uint64_t number, int64_t sh
         request.reloads = &ask;
         ask.has_number = true;
         ask.number = number;
-        reply = client_ask(client, &request, TARGET_TIMEOUT_MS, &err, &hint);
+        reply = client_ask(client, &request, target_patience_ms(end_ns), &err, &hint);
         if (!reply) {
             *exit = cmd_error(cmd, EX_UNAVAILABLE, err.code, hint, "%s", err.text);
             return NULL;

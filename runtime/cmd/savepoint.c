@@ -25,7 +25,8 @@ struct savepoint_options {
 /* ---- take --------------------------------------------------------------------------------- */
 
 static const Hde__EngineSavepoint *
-ask(const struct cmd *cmd, struct client *client, const char *name, bool take, int *exit)
+ask(const struct cmd *cmd, struct client *client, const char *name, bool take, int timeout_ms,
+    int *exit)
 {
     Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
     Hde__ControlSavepoint savepoint = HDE__CONTROL_SAVEPOINT__INIT;
@@ -37,7 +38,7 @@ ask(const struct cmd *cmd, struct client *client, const char *name, bool take, i
     request.savepoint = &savepoint;
     savepoint.name = (char *)(uintptr_t)name;
     savepoint.has_take = savepoint.take = take;
-    reply = client_ask(client, &request, TARGET_TIMEOUT_MS, &err, &hint);
+    reply = client_ask(client, &request, timeout_ms, &err, &hint);
     if (reply && reply->answer_case == HDE__CONTROL_REPLY__ANSWER_SAVEPOINT)
         return reply->savepoint;
     if (reply)
@@ -84,10 +85,10 @@ run_take(const struct cmd *cmd, const struct savepoint_options *options)
     client = client_open(entry.endpoint, &err);
     if (!client)
         return cmd_error_err(cmd, EX_UNAVAILABLE, &err);
-    taken = ask(cmd, client, cmd->args[1], true, &exit);
+    taken = ask(cmd, client, cmd->args[1], true, TARGET_TIMEOUT_MS, &exit);
     while (taken && taken->waiting && clock_mono_ns() < end_ns) {
         poll(NULL, 0, LOOK_MS);
-        taken = ask(cmd, client, cmd->args[1], false, &exit);
+        taken = ask(cmd, client, cmd->args[1], false, target_patience_ms(end_ns), &exit);
     }
     if (taken && taken->waiting)
         exit = cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", "'hde status' tells what waits for what",

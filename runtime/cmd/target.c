@@ -98,6 +98,14 @@ exit_of(const struct err *err)
 }
 
 int
+target_patience_ms(int64_t end_ns)
+{
+    int64_t left_ms = (end_ns - clock_mono_ns()) / NS_PER_MS;
+
+    return left_ms > TARGET_TIMEOUT_MS ? (int)left_ms : TARGET_TIMEOUT_MS;
+}
+
+int
 target_ask(const struct cmd *cmd, const struct target_options *options,
            Hde__ControlRequest *request, struct client **client, const Hde__ControlReply **reply)
 {

@@ -34,6 +34,10 @@ int target_find(const struct cmd *cmd, const struct target_options *options,
 
 enum { TARGET_TIMEOUT_MS = 2000 };
 
+/* For an answer about something that was begun and may take until end_ns (monotonic): while it is
+ * done the engine may have no time for answers. */
+int target_patience_ms(int64_t end_ns);
+
 /* target_find(), then one request. 0 with the answer (until client_close) or an exit code. */
 int target_ask(const struct cmd *cmd, const struct target_options *options,
                Hde__ControlRequest *request, struct client **client,

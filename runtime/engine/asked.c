@@ -10,7 +10,9 @@
  *      and goes on by itself from there: behind the log its next messages are live ones. Its calls
  *      need not cut as they did: messages are counted off the entries.
  *      [test_a_source_is_asked_for_what_the_log_left_out, engine-seeded]
- *  (4) While the log is taken a source that waits for a timer is not waited for (intake.c).
+ *  (4) While the log is taken a source that waits for a timer is not waited for (intake.c). One that
+ *      is idle all the same and gives nothing for two seconds gives less than then: (5).
+ *      [test_a_source_that_gives_nothing_any_more_is_named]
  *  (5) Other messages than those that the log was written with stop the run, before anything has
  *      seen them. [test_a_source_that_answers_differently_is_named] Where that is accepted, what the
  *      log has from there on never happened: a new incarnation begins, with what this source gives
@@ -25,6 +27,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+static const int64_t dry_ns = 2LL * NS_PER_S;
 
 bool
 asked_is_askable(const struct source *source)
@@ -240,6 +244,31 @@ is_same(const struct source *source, const Hde__LogEntry *entry)
     return !entry->has_crc || crc == entry->crc;
 }
 
+/* Nothing is there, and nothing will come: a source that waits for the world asks for a retry. */
+static bool
+has_dried_up(const struct worker *worker, struct source *source)
+{
+    if (!atomic_load_explicit(&source->is_idle, memory_order_relaxed) ||
+        worker->engine->options.steps) {
+        source->asked_ns = 0;
+        return false;
+    }
+    if (!source->asked_ns)
+        source->asked_ns = worker->mono_ns;
+    return worker->mono_ns - source->asked_ns >= dry_ns;
+}
+
+/* When to look again. */
+static void
+wait_for(struct worker *worker, const struct source *source)
+{
+    int64_t next_ns = source->asked_ns ? source->asked_ns + dry_ns : worker->mono_ns + dry_ns;
+
+    if (source->worker == worker && source_next_ns(source) < next_ns)
+        next_ns = source_next_ns(source);
+    worker->sequencer->wait_ns = next_ns;
+}
+
 /* With err, unless it was said that this is fine. */
 static void
 note_change(struct source *source, const Hde__LogEntry *entry, struct err *err)
@@ -280,11 +309,13 @@ asked_take(struct worker *worker, struct source *source, const Hde__LogEntry *en
     while (!is_complete(source, entry)) {
         struct intake *front = sequencer_shown(worker, source);
 
+        if (!front && has_dried_up(worker, source))
+            break;
         if (!front) {
-            if (source->worker == worker)
-                worker->sequencer->wait_ns = source_next_ns(source);
+            wait_for(worker, source);
             return NULL;
         }
+        source->asked_ns = 0;
         if (!take_front(source, front, entry))
             break;
     }

@@ -111,11 +111,28 @@ finish(struct engine *engine, enum engine_state state)
         engine->options.over(engine->options.over_arg);
 }
 
+/* The log has all of the run: whoever waits for the end of the recovery hears of it. */
+static void
+tell_taken(struct engine *engine)
+{
+    struct stats_recovery *stats = &engine->stats->recovery;
+
+    if (engine->is_taking || !atomic_load(&engine->recovering))
+        return;
+    STAT_SET(stats->taken, STAT_GET(stats->entries));
+    STAT_SET(stats->ended_ns, clock_mono_ns());
+    log_line(LEVEL_INFO, engine->stats->graph, NULL, "recovery.done",
+             "%llu entries taken again: the run has ended in its log",
+             (unsigned long long)STAT_GET(stats->entries));
+}
+
 void
 engine_actor_ended(struct engine *engine)
 {
     if (atomic_fetch_sub(&engine->actors_left, 1) != 1)
         return;
+    if (!engine->options.ends_saved)
+        tell_taken(engine);
     if (engine->epochs && engine->options.ends_saved) {
         atomic_store(&engine->has_run_out, true);
         engine_wake(engine);

@@ -258,6 +258,7 @@ settle(struct source *source, hde_status status)
 {
     struct node *node = source->node;
 
+    atomic_store_explicit(&source->is_idle, status == HDE_IDLE, memory_order_relaxed);
     switch (status) {
     case HDE_OK:
         node->attempts = 0;

@@ -258,9 +258,11 @@ struct source {
     struct positions stands; /* said by the call that runs */
     struct upstream *upstream;   /* it receives from another part; NULL: from the world */
     struct intake *asked;    /* sequencer: it is asked for what the log left out (asked.h) */
+    int64_t asked_ns;        /* monotonic: when it was found to have nothing for that; 0: it has */
     bool has_changed;        /* and gave something else */
     bool is_in_front;        /* and a part of its first queued call is taken */
     _Atomic bool is_held;    /* not to be called: the log is taken first */
+    _Atomic bool is_idle;    /* its last call has said so */
     _Atomic bool is_silent;  /* calls nothing any more, and nothing is queued behind that */
 
     /* queue between them: one writer, one reader */

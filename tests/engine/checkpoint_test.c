@@ -58,6 +58,7 @@ struct steps {
     int64_t count, step_ns, at;
     bool forgets; /* seek() refuses */
     int64_t other; /* messages from there on have other values; 0: none */
+    int64_t idles; /* from there on nothing comes; 0: all does */
 };
 
 static hde_status
@@ -67,6 +68,8 @@ steps_poll(hde_ctx *ctx, void *state)
     hde_msg *msg;
     Hde__Sample *sample;
 
+    if (self->idles && self->at >= self->idles)
+        return HDE_IDLE;
     if (self->at >= self->count)
         return HDE_END;
     msg = hde_msg_new(ctx, &hde__sample__descriptor);
@@ -678,6 +681,21 @@ test_a_source_that_answers_differently_is_named(void **state)
     hde_text_free(&store.lines);
 }
 
+static void
+test_a_source_that_gives_nothing_any_more_is_named(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan;
+
+    run_until(&store, 1000, 1000000000000);
+    for (size_t i = 0; i < 2; i++) { /* on the sequencing worker, on a thread of its own */
+        plan = make_plan(&store, COUNT, 1000000);
+        ((struct steps *)(uintptr_t)plan_graph(plan)->nodes[i].params)->idles = 30;
+        assert_refused(plan, "HDE-R111", "there is less than then");
+    }
+    hde_text_free(&store.lines);
+}
+
 /* ---- A source that has changed ---- */
 
 static int64_t once_given, once_most;
@@ -842,6 +860,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_log_may_have_all_payloads_and_then_none,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_that_answers_differently_is_named,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_source_that_gives_nothing_any_more_is_named,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_changed_source_goes_on_in_a_new_incarnation,
                                         make_folder, remove_folder),

@@ -319,7 +319,8 @@ typedef struct hde_operator {
     void (*close)(hde_ctx *ctx, void *state);
 
     /* Sources. All that one poll() emits is one entry, one tick: bound it. A source with seek()
-     * gives the same messages again from there, event times and all: a log may leave them out. */
+     * gives the same messages again from there, event times and all: a log may leave them out. Where it
+     * has to wait for them it says HDE_RETRY: HDE_IDLE means that there are no more. */
     hde_status (*poll)(hde_ctx *ctx, void *state);
     hde_status (*seek)(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes,
                        size_t size);
