@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/target.h"
+#include "base/clock.h"
 #include "base/nearest.h"
 #include "control/status.h"
 
