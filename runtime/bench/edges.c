@@ -69,16 +69,16 @@ die(const char *what, const char *text)
     exit(70);
 }
 
-/* A named counter of node "sink". */
+/* A named counter of a node. */
 static uint64_t
-counter_of(const struct engine *engine, const char *name)
+counter_of(const struct engine *engine, const char *node, const char *name)
 {
     const struct stats *stats = engine_stats(engine);
     struct node_view view;
 
     for (size_t i = 0; i < stats_nodes(stats); i++) {
         stats_node(stats, i, &view);
-        for (unsigned c = 0; strcmp(view.name, "sink") == 0 && c < view.n_counters; c++) {
+        for (unsigned c = 0; strcmp(view.name, node) == 0 && c < view.n_counters; c++) {
             if (strcmp(view.counter[c].name, name) == 0)
                 return view.counter[c].value;
         }
@@ -86,8 +86,20 @@ counter_of(const struct engine *engine, const char *name)
     return 0;
 }
 
-/* Runs a graph text to its end; ns a message between the sink's `skip` and `until`. */
+/* What one graph has told. */
+struct told {
+    double ns;                                              /* a message, between skip and until */
+    double loop, loop_tenth, graph, graph_tenth; /* ns a chain, of a race */
+};
+
 static double
+ps_of(const struct engine *engine, const char *name)
+{
+    return (double)counter_of(engine, "source", name) / 1000;
+}
+
+/* Runs a graph text to its end. */
+static struct told
 run_graph(const char *yaml)
 {
     char path[] = "/tmp/hde-bench-XXXXXX";
@@ -98,7 +110,8 @@ run_graph(const char *yaml)
     int fd = mkstemp(path);
     struct graph *graph;
     struct engine *engine;
-    uint64_t messages, ns;
+    struct told told = {0};
+    uint64_t messages;
 
     if (fd < 0 || write(fd, yaml, strlen(yaml)) != (ssize_t)strlen(yaml))
         die(path, "cannot be written");
@@ -117,14 +130,19 @@ run_graph(const char *yaml)
     engine_wait(engine, -1);
     if (engine_state(engine) == ENGINE_FAILED)
         die("engine", engine_error(engine)->text);
-    messages = counter_of(engine, "timed_messages");
-    ns = counter_of(engine, "timed_ns");
+    messages = counter_of(engine, "sink", "timed_messages");
+    told.loop = ps_of(engine, "loop_median_ps");
+    told.loop_tenth = ps_of(engine, "loop_tenth_ps");
+    told.graph = ps_of(engine, "graph_median_ps");
+    told.graph_tenth = ps_of(engine, "graph_tenth_ps");
+    if (messages)
+        told.ns = (double)counter_of(engine, "sink", "timed_ns") / (double)messages;
     engine_free(engine);
     graph_free(graph);
     diags_fini(&diags);
     if (messages == 0)
         die("graph", "the sink timed nothing");
-    return (double)ns / (double)messages;
+    return told;
 }
 
 /* A chain of `hops` nodes between the source and the sink. `edge` are properties of every edge,
@@ -133,19 +151,21 @@ struct chain_graph {
     const char *source, *port, *op, *edge, *node;
     int hops, per_tick;
     long ticks;
+    bool race; /* against the loop */
 };
 
-static double
+static struct told
 run_chain(const struct chain_graph *g)
 {
     hde_text text = {0};
     long messages = g->ticks * g->per_tick;
-    double ns;
+    struct told told;
 
     hde_text_printf(&text, "hde: 1\ngraph: bench\nworkers: 2\nnodes:\n");
     hde_text_printf(&text,
-                    "  source: {op: bench/source, params: {shape: %s, ticks: %ld, per_tick: %d}}\n",
-                    g->source, g->ticks, g->per_tick);
+                    "  source: {op: bench/source, params: {shape: %s, ticks: %ld, per_tick: %d, "
+                    "race: %s}}\n",
+                    g->source, g->ticks, g->per_tick, g->race ? "true" : "false");
     for (int i = 0; i < g->hops; i++) {
         hde_text_printf(&text, "  op%d: {op: bench/%s%s", i, g->op, g->node);
         if (strcmp(g->op, "pass") != 0)
@@ -158,9 +178,9 @@ run_chain(const struct chain_graph *g)
     for (int i = 0; i < g->hops; i++)
         hde_text_printf(&text, " -> op%d", i);
     hde_text_printf(&text, " -> sink%s}\n", g->edge);
-    ns = run_graph(text.data);
+    told = run_graph(text.data);
     hde_text_free(&text);
-    return ns;
+    return told;
 }
 
 /* A diamond: both halves on workers of their own, merged in front of the sink. */
@@ -181,67 +201,9 @@ run_diamond(long ticks, int per_tick)
         " params: {skip: %ld, until: %ld}}\n"
         "edges:\n  - source.ticks -> [near, far] -> sink\n",
         ticks, per_tick, messages / 10, messages);
-    ns = run_graph(text.data);
+    ns = run_graph(text.data).ns;
     hde_text_free(&text);
     return ns;
-}
-
-/* ---- the hand-written loop ---- */
-
-/* The same messages as the source's, each in one block. */
-static Hde__BenchChain *
-new_chain(void)
-{
-    const size_t columns = 25;
-    Hde__BenchChain *chain = xmalloc(sizeof *chain);
-    Hde__BenchSide *sides = xmalloc(2 * sizeof *sides);
-    double *block = xmalloc(columns * BENCH_STRIKES * sizeof *block);
-
-    hde__bench_chain__init(chain);
-    chain->strike = block;
-    chain->n_strike = BENCH_STRIKES;
-    for (int s = 0; s < 2; s++) {
-        double **at[] = {&sides[s].last,      &sides[s].bid,    &sides[s].ask,  &sides[s].oi,
-                         &sides[s].oi_change, &sides[s].volume, &sides[s].iv,   &sides[s].delta,
-                         &sides[s].gamma,     &sides[s].theta,  &sides[s].vega, &sides[s].price};
-
-        hde__bench_side__init(&sides[s]);
-        for (int c = 0; c < 12; c++) {
-            *at[c] = block + (1 + 12 * s + c) * BENCH_STRIKES;
-            for (int k = 0; k < BENCH_STRIKES; k++)
-                (*at[c])[k] = 100 * (1 + s) + c * k;
-        }
-    }
-    chain->calls = &sides[0];
-    chain->puts = &sides[1];
-    return chain;
-}
-
-static void
-light(const Hde__BenchChain *chain, int64_t column, double *out)
-{
-    bench_work(bench_column(chain->calls, column), bench_column(chain->puts, column),
-               chain->n_strike, out);
-}
-
-static void (*volatile const light_fn)(const Hde__BenchChain *, int64_t, double *) = light;
-
-static double
-run_loop(long chains)
-{
-    static Hde__BenchChain *ready[BENCH_READY];
-    static double mix[BENCH_OPS][BENCH_STRIKES];
-    double start;
-
-    for (int i = 0; !ready[BENCH_READY - 1]; i++)
-        ready[i] = new_chain();
-    start = now_ns();
-    for (long i = 0; i < chains; i++) {
-        for (int op = 0; op < BENCH_OPS; op++)
-            light_fn(ready[i % BENCH_READY], op, mix[op]);
-    }
-    __asm__ volatile("" : : "g"(mix) : "memory");
-    return (now_ns() - start) / (double)chains;
 }
 
 /* ---- a bare ring: pointers, one writer, one reader, published `publish` at a time ---- */
@@ -412,7 +374,9 @@ run_raw_zmq(long messages)
 
 enum {
     LOOP,
+    LOOP_TENTH,
     FUSED,
+    FUSED_TENTH,
     ZMQ_ROWS,
     PASS_SHORT,
     PASS_LONG,
@@ -428,7 +392,9 @@ enum {
 
 static struct series all[N_SERIES] = {
     [LOOP] = {.name = "loop"},
+    [LOOP_TENTH] = {.name = "loop_tenth"},
     [FUSED] = {.name = "fused"},
+    [FUSED_TENTH] = {.name = "fused_tenth"},
     [ZMQ_ROWS] = {.name = "zmq_rows"},
     [PASS_SHORT] = {.name = "pass_2"},
     [PASS_LONG] = {.name = "pass_10"},
@@ -441,42 +407,63 @@ static struct series all[N_SERIES] = {
     [RAW_ZMQ] = {.name = "raw_zmq_inproc"},
 };
 
+/* The graph against the loop: slices of 1,024 chains in turn, on one thread, on the same chains. */
+static void
+run_race(long scale)
+{
+    const struct chain_graph fused = {"chain", "chains", "light", "", "", BENCH_OPS, 1, scale, true};
+    struct told told = run_chain(&fused);
+
+    add(&all[LOOP], told.loop);
+    add(&all[LOOP_TENTH], told.loop_tenth);
+    add(&all[FUSED], told.graph);
+    add(&all[FUSED_TENTH], told.graph_tenth);
+}
+
 static void
 run_round(long scale)
 {
-    const struct chain_graph fused = {"chain", "chains", "light", "", "", BENCH_OPS, 1, 4 * scale};
     const struct chain_graph rows = {
         "rows", "rows", "rows", ", transport: zmq", ", boundary: true", BENCH_OPS, 1, 2000};
     const struct chain_graph pass2 = {"tick", "ticks", "pass", "", "", 2, 8, scale};
     const struct chain_graph pass10 = {"tick", "ticks", "pass", "", "", 10, 8, scale};
     const struct chain_graph ring = {"tick", "ticks", "pass", "", ", worker: 1", 0, 8, scale};
 
-    add(&all[LOOP], run_loop(4 * scale));
-    add(&all[FUSED], run_chain(&fused));
-    add(&all[LOOP], run_loop(4 * scale));
-    add(&all[ZMQ_ROWS], run_chain(&rows));
-    add(&all[PASS_SHORT], run_chain(&pass2));
-    add(&all[PASS_LONG], run_chain(&pass10));
+    run_race(scale);
+    add(&all[ZMQ_ROWS], run_chain(&rows).ns);
+    add(&all[PASS_SHORT], run_chain(&pass2).ns);
+    add(&all[PASS_LONG], run_chain(&pass10).ns);
     add(&all[RING_8], run_edge_ring(scale * 8, 8));
     add(&all[BARE_8], run_bare_ring(scale * 8, 8));
     add(&all[RING_32], run_edge_ring(scale * 8, 32));
     add(&all[BARE_32], run_bare_ring(scale * 8, 32));
-    add(&all[GRAPH_RING_8], run_chain(&ring));
+    add(&all[GRAPH_RING_8], run_chain(&ring).ns);
     add(&all[DIAMOND], run_diamond(scale, 8));
     add(&all[RAW_ZMQ], run_raw_zmq(scale * 2));
 }
 
 static void
-print_text(void)
+print_race(void)
 {
-    double loop = median(&all[LOOP]), fused = median(&all[FUSED]), rows = median(&all[ZMQ_ROWS]);
-    double ring8 = median(&all[RING_8]), bare8 = median(&all[BARE_8]);
-    double ring32 = median(&all[RING_32]), bare32 = median(&all[BARE_32]);
+    double loop = median(&all[LOOP]), fused = median(&all[FUSED]);
+    double loop_tenth = median(&all[LOOP_TENTH]), fused_tenth = median(&all[FUSED_TENTH]);
 
     printf("one chain of 400 legs a tick, 8 light operators            chains/s\n");
     printf("  hand-written loop                                      %10.0f\n", 1e9 / loop);
-    printf("  graph, fused                                           %10.0f   %.2f of the loop\n",
+    printf("  graph, fused                                           %10.0f   %.3f of the loop\n",
            1e9 / fused, loop / fused);
+    printf("  the same, 10th percentile of slices                    %10.0f   %.3f of the loop's\n",
+           1e9 / fused_tenth, loop_tenth / fused_tenth);
+}
+
+static void
+print_text(void)
+{
+    double fused = median(&all[FUSED]), rows = median(&all[ZMQ_ROWS]);
+    double ring8 = median(&all[RING_8]), bare8 = median(&all[BARE_8]);
+    double ring32 = median(&all[RING_32]), bare32 = median(&all[BARE_32]);
+
+    print_race();
     printf("  graph, boundary, zmq and row messages on every hop     %10.0f   fused does %.0f x\n",
            1e9 / rows, rows / fused);
     printf("a hop                                                  ns a message\n");
@@ -512,7 +499,7 @@ print_json(void)
 }
 
 static const char usage[] =
-    "usage: hde bench edges [--rounds N] [--quick] [--json]\n"
+    "usage: hde bench edges [--rounds N] [--quick] [--loop] [--json]\n"
     "\n"
     "What a hop costs: an 8-operator graph against a hand-written loop of the same functions and\n"
     "against the same graph with ZeroMQ and row messages on every hop; fused, ring and merged "
@@ -520,6 +507,7 @@ static const char usage[] =
     "against a bare ring and a raw ZeroMQ pair. Sides alternate; medians of N rounds (7).\n"
     "\n"
     "  hde bench edges --quick     3 short rounds, to see that it works\n"
+    "  hde bench edges --loop      the graph against the loop alone\n"
     "  hde bench edges --json      every series in ns a message: median, min, max\n";
 
 int
@@ -527,7 +515,7 @@ main(int argc, char **argv)
 {
     int rounds = 7;
     long scale = 500000;
-    bool json = false;
+    bool json = false, loop = false;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0) {
@@ -535,6 +523,8 @@ main(int argc, char **argv)
         } else if (strcmp(argv[i], "--quick") == 0) {
             rounds = 3;
             scale = 50000;
+        } else if (strcmp(argv[i], "--loop") == 0) {
+            loop = true;
         } else if (strcmp(argv[i], "--json") == 0) {
             json = true;
         } else {
@@ -546,10 +536,16 @@ main(int argc, char **argv)
     }
     rounds = rounds < ROUNDS_MAX / 2 ? rounds : ROUNDS_MAX / 2;
     registry = registry_new(NULL);
-    for (int i = 0; i < rounds; i++)
-        run_round(scale);
+    for (int i = 0; i < rounds; i++) {
+        if (loop)
+            run_race(scale);
+        else
+            run_round(scale);
+    }
     if (json)
         print_json();
+    else if (loop)
+        print_race();
     else
         print_text();
     return 0;
