@@ -18,18 +18,15 @@ const hde_port chain_outputs[] = {
     {0},
 };
 
-hde_status
-chain_each(hde_ctx *ctx, void *state, hde_batch *batch, chain_work *work)
+hde_msg *
+chain_each(hde_ctx *ctx, void *state, hde_msg *taken, chain_work *work)
 {
-    for (; batch->done < batch->n; batch->done++) {
-        Hde__EnrichedChain *chain;
-        hde_msg *msg = chain_enrich(ctx, hde_take(batch, batch->done), &chain);
+    Hde__EnrichedChain *chain;
+    hde_msg *msg = chain_enrich(ctx, taken, &chain);
 
-        if (chain->raw && chain->raw->n_strike > 0)
-            work(ctx, state, msg, chain);
-        hde_emit(ctx, 0, msg);
-    }
-    return HDE_OK;
+    if (chain->raw && chain->raw->n_strike > 0)
+        work(ctx, state, msg, chain);
+    return msg;
 }
 
 double *

@@ -143,10 +143,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     out->strikes_used = (uint32_t)forward.strikes_used;
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -189,7 +189,8 @@ static const hde_operator forward_operator = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_forward,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
     .close = close_forward,
 };
 

@@ -151,10 +151,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
                   gex_flip(&curve, s->flip_width.value, (size_t)s->flip_steps));
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -195,7 +195,8 @@ static const hde_operator gamma_exposure = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_gex,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
     .close = close_gex,
 };
 

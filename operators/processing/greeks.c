@@ -103,10 +103,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     bsm_column(&shared, n, strike, put_iv, &out);
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -134,7 +134,8 @@ static const hde_operator greeks_operator = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_greeks,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&greeks_operator);

@@ -111,10 +111,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     solve_side(ctx, s, msg, &shared, chain->raw, chain->raw->puts, chain_model(msg, &chain->puts));
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -140,7 +140,8 @@ static const hde_operator implied_volatility = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_iv,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 _Static_assert((int)IV_STALE == (int)HDE__IV_STATUS__IV_STATUS_STALE,

@@ -86,10 +86,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     put_straddle(ctx, chain, forward, out);
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -119,7 +119,8 @@ static const hde_operator iv_skew = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_skew,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&iv_skew);

@@ -33,10 +33,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     CHAIN_SET(out, put_pain, s->columns ? puts : NULL, s->columns ? n : 0);
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -55,7 +55,8 @@ static const hde_operator max_pain_operator = {
     .outputs = chain_outputs,
     .params = params,
     .state_size = sizeof(struct state),
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&max_pain_operator);

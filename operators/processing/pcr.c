@@ -80,10 +80,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
               isnan(oi.puts) ? NAN : raw->strike[first + pcr_largest(count, put_oi + first)]);
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -108,7 +108,8 @@ static const hde_operator pcr_operator = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_pcr,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&pcr_operator);

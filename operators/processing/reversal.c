@@ -59,10 +59,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
               reversal_levels(CANDIDATES, candidate, s->tolerance.value * forward, level));
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -87,7 +87,8 @@ static const hde_operator reversal_operator = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_reversal,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&reversal_operator);

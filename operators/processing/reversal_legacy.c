@@ -76,10 +76,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     }
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_operator reversal_legacy_operator = {
@@ -95,7 +95,8 @@ static const hde_operator reversal_legacy_operator = {
     .outputs = chain_outputs,
     .state_size = sizeof(struct state),
     .open = open_legacy,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&reversal_legacy_operator);

@@ -91,10 +91,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     price_side(ctx, msg, &shared, chain->raw, vol, chain_model(msg, &chain->puts));
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static const hde_param params[] = {
@@ -120,7 +120,8 @@ static const hde_operator theoretical_price = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_price,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
 };
 
 HDE_PLUGIN(&theoretical_price);

@@ -123,10 +123,10 @@ measure(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain)
     CHAIN_PUT(out, own_divergence, iv30 - own);
 }
 
-static hde_status
-batch(hde_ctx *ctx, void *state, hde_batch *batch)
+static hde_msg *
+each(hde_ctx *ctx, void *state, hde_msg *taken)
 {
-    return chain_each(ctx, state, batch, measure);
+    return chain_each(ctx, state, taken, measure);
 }
 
 static hde_status
@@ -204,7 +204,8 @@ static const hde_operator vix_divergence = {
     .params = params,
     .state_size = sizeof(struct state),
     .open = open_vix,
-    .batch = batch,
+    .batch = hde_each,
+    .each = each,
     .state_type = &hde__vix_terms__descriptor,
     .state_schema = 1,
     .save = save_vix,

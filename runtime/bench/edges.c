@@ -88,7 +88,7 @@ counter_of(const struct engine *engine, const char *node, const char *name)
 
 /* What one graph has told. */
 struct told {
-    double ns;                                              /* a message, between skip and until */
+    double ns;                                   /* a message, between skip and until */
     double loop, loop_tenth, graph, graph_tenth; /* ns a chain, of a race */
 };
 
@@ -411,7 +411,15 @@ static struct series all[N_SERIES] = {
 static void
 run_race(long scale)
 {
-    const struct chain_graph fused = {"chain", "chains", "light", "", "", BENCH_OPS, 1, scale, true};
+    const struct chain_graph fused = {.source = "chain",
+                                      .port = "chains",
+                                      .op = "light",
+                                      .edge = "",
+                                      .node = "",
+                                      .hops = BENCH_OPS,
+                                      .per_tick = 1,
+                                      .ticks = scale,
+                                      .race = true};
     struct told told = run_chain(&fused);
 
     add(&all[LOOP], told.loop);
@@ -490,8 +498,11 @@ print_json(void)
 {
     printf("{\"unit\":\"ns\"");
     for (int i = 0; i < N_SERIES; i++) {
-        double mid = median(&all[i]);
+        double mid;
 
+        if (all[i].n == 0)
+            continue;
+        mid = median(&all[i]);
         printf(",\"%s\":{\"median\":%.3f,\"min\":%.3f,\"max\":%.3f,\"n\":%d}", all[i].name, mid,
                all[i].value[0], all[i].value[all[i].n - 1], all[i].n);
     }

@@ -63,11 +63,11 @@ struct hde_ctx {
     size_t scratch_used;
 
     int64_t event_ns;      /* event time that new messages inherit outside of batch() */
+    const hde_operator *op;
     struct msg_pool *pool; /* of the thread that runs this instance; NULL: look it up */
     struct scratch_block *scratch;
     const struct host *host;
     void *owner; /* the host's */
-    const hde_operator *op;
     const char *node; /* name of the node */
     const char *graph;
     const char *key; /* of a node with replicas; NULL: it has none */

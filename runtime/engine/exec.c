@@ -11,7 +11,10 @@
  *      of this actor starts. [test_retry_goes_on_where_it_stood]
  *  (4) A timer fires before the first message of a later event time, and at the latest in the tick
  *      that moves the watermark past it. [test_timers_fire_between_messages_by_event_time]
- *  (5) A node ends once: watermark WM_END, timers fired, flushed. Only then WM_END goes on.
+ *  (5) In a line of nodes with each() the only message of a tick goes from call to call; whatever is
+ *      not that (more messages, a timer that is due, a wrapped batch(), a fan-out) runs as any
+ *      other. [test_each_does_what_batch_does]
+ *  (6) A node ends once: watermark WM_END, timers fired, flushed. Only then WM_END goes on.
  *      [test_end_fires_timers_then_flushes]
  *
  *      PORTS --message--> CALL --done--> PORTS ... --last port--> AFTER (direct, timers) --> END
@@ -42,12 +45,12 @@ exec_account(struct actor *actor)
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         struct node *node = actor->nodes[i];
 
-        if (!node->calls)
+        if (!(node->calls | node->singles))
             continue;
-        STAT_ADD(node->stats->calls, node->calls);
-        STAT_ADD(node->stats->batches, node->source ? 0 : node->calls);
-        STAT_ADD(node->stats->messages, node->messages);
-        node->calls = node->messages = 0;
+        STAT_ADD(node->stats->calls, node->calls + node->singles);
+        STAT_ADD(node->stats->batches, node->source ? 0 : node->calls + node->singles);
+        STAT_ADD(node->stats->messages, node->messages + node->singles);
+        node->calls = node->messages = node->singles = 0;
     }
 }
 
@@ -810,8 +813,8 @@ run_rest(struct actor *actor, struct node *node, hde_status status)
     return run_node(actor, node);
 }
 
-/* Most nodes in most ticks: one inlet, no timer is due, the call succeeds. The rest is run_node()'s.
- * What it counts stays in the node until the turn ends. */
+/* Most nodes in most ticks: one inlet, the watermark makes no timer due, the call succeeds. The
+ * rest is run_node()'s. What it counts stays in the node until the turn ends. */
 static inline bool
 run_plain(struct actor *actor, struct node *node, struct stats_worker *worker)
 {
@@ -820,8 +823,6 @@ run_plain(struct actor *actor, struct node *node, struct stats_worker *worker)
     hde_status status;
     uint32_t n;
 
-    if (unlikely(*node->vec_wm != node->seen_wm) && !follow_watermark(node))
-        return run_node(actor, node);
     n = vec->n;
     if (!n)
         return true;
@@ -843,21 +844,94 @@ run_plain(struct actor *actor, struct node *node, struct stats_worker *worker)
     return true;
 }
 
+/* A plain node that works by each(). Whatever wraps its batch() keeps it from being called alone. */
+static inline bool
+is_single(const struct node *node)
+{
+    return node->is_plain && node->ctx.batch == hde_each;
+}
+
+static inline bool
+timer_is_due(const struct node *node)
+{
+    return node->event_timers.next_ns <= node->wm;
+}
+
+static inline bool
+watermark_stands(struct node *node)
+{
+    return !unlikely(*node->vec_wm != node->seen_wm) || follow_watermark(node);
+}
+
+/* Whether all that this node sends comes to the next one alone, and each() may be called there. */
+static inline bool
+leads_to_single(const struct node *node, struct node *next)
+{
+    return node->ctx.outlets.port->only == next->vec && is_single(next) && watermark_stands(next);
+}
+
+/* One message from each() to each(), as far as that goes: it does not lie on the edges between.
+ * What the next call needs is looked up before this one: behind it that would be waited for. Gives
+ * the node to go on with, which has the message; the same one, if a timer of it is due now. */
+static struct node *const *__attribute__((noinline))
+run_singles(struct actor *actor, struct node *const *at, struct node *const *end,
+            struct stats_worker *worker)
+{
+    const int64_t now_ns = actor->now_ns;
+    struct node *node = *at;
+    hde_msg *msg = node->vec->item[0];
+
+    node->vec->n = 0;
+    for (;;) {
+        struct node *next = at + 1 < end ? at[1] : NULL;
+
+        if (next && !leads_to_single(node, next))
+            next = NULL;
+        node->ctx.event_ns = msg->event_ns;
+        node->ctx.now_ns = now_ns;
+        STAT_SET(worker->node, node->label);
+        node->singles++;
+        msg = node->ctx.op->each(&node->ctx, node->ctx.state, msg);
+        ctx_scratch_reset(&node->ctx);
+        if (unlikely(timer_is_due(node)))
+            break;
+        at++;
+        if (!next || unlikely(!msg || next->vec->n))
+            break;
+        node = next;
+    }
+    if (msg)
+        hde_emit(&node->ctx, 0, msg);
+    return at;
+}
+
 bool
 exec_tick(struct actor *actor)
 {
     struct stats_worker *worker = actor->worker->stats;
     struct node *const *const nodes = actor->nodes, *const *const end = nodes + actor->n_nodes;
+    struct node *const *at = nodes + actor->at;
     const bool is_slow = actor->is_slow || actor->direct;
 
-    for (struct node *const *at = nodes + actor->at; at < end; at++) {
-        bool is_done = unlikely(is_slow || !(*at)->is_plain) ? run_node(actor, *at)
-                                                             : run_plain(actor, *at, worker);
+    while (at < end) {
+        struct node *node = *at;
+        bool is_done;
 
+        if (unlikely(is_slow || !node->is_plain) || !watermark_stands(node)) {
+            is_done = run_node(actor, node);
+        } else if (node->vec->n == 1 && is_single(node)) {
+            at = run_singles(actor, at, end, worker);
+            if (at == end || !unlikely(timer_is_due(*at)))
+                continue;
+            is_done = run_node(actor, *at);
+        } else {
+            is_done = run_plain(actor, node, worker);
+        }
         if (unlikely(!is_done)) {
             actor->at = (uint32_t)(at - nodes);
             return false;
         }
+        at++;
     }
     actor->at = 0;
     return true;

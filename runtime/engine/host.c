@@ -106,6 +106,18 @@ hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg)
     hde_emit(ctx, port, hde_msg_keep(msg));
 }
 
+hde_status
+hde_each(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    for (; batch->done < batch->n; batch->done++) {
+        hde_msg *msg = ctx->op->each(ctx, state, hde_take(batch, batch->done));
+
+        if (msg)
+            hde_emit(ctx, 0, msg);
+    }
+    return HDE_OK;
+}
+
 /* ---- Scratch ------------------------------------------------------------------------------ */
 
 static struct scratch_block *

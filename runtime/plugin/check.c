@@ -217,6 +217,9 @@ check_functions(const hde_operator *op, struct err *err)
 
     if (in && !op->batch)
         return err_set(err, code, "%s: has inputs but no batch()", op->name);
+    if (op->batch == hde_each && (!op->each || !out))
+        return err_set(err, code, "%s: batch is hde_each, so it needs each() and an output",
+                       op->name);
     if (!in && out && !op->poll)
         return err_set(err, code, "%s: is a source (outputs, no inputs), so it needs poll()",
                        op->name);

@@ -99,6 +99,52 @@ const hde_operator op_timed = {.size = sizeof(hde_operator),
                                .timer = timed_timer,
                                .flush = timed_flush};
 
+/* ---- ringing ------------------------------------------------------------------------------ */
+
+static hde_msg *
+ring_each(hde_ctx *ctx, void *state, hde_msg *taken)
+{
+    uint32_t id = (uint32_t)sequence_of(taken);
+
+    hde_timer_at(ctx, 100 * id + 1, taken->event_ns);
+    hde_timer_at(ctx, 100 * id + 2, taken->event_ns + 15);
+    return taken;
+}
+
+static hde_status
+ring_batch(hde_ctx *ctx, void *state, hde_batch *batch)
+{
+    for (; batch->done < batch->n; batch->done++)
+        hde_emit(ctx, 0, ring_each(ctx, state, hde_take(batch, batch->done)));
+    return HDE_OK;
+}
+
+static hde_status
+ring_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
+{
+    hde_msg *msg = hde_msg_new(ctx, &hde__sample__descriptor);
+    Hde__Sample *sample = (Hde__Sample *)msg->body;
+
+    sample->has_sequence = true;
+    sample->sequence = id;
+    hde_emit(ctx, 0, msg);
+    return HDE_OK;
+}
+
+const hde_operator op_ringing = {.size = sizeof(hde_operator),
+                                 .name = "test/ringing",
+                                 .inputs = in1,
+                                 .outputs = out1,
+                                 .batch = ring_batch,
+                                 .timer = ring_timer};
+const hde_operator op_ringing_each = {.size = sizeof(hde_operator),
+                                      .name = "test/ringing_each",
+                                      .inputs = in1,
+                                      .outputs = out1,
+                                      .batch = hde_each,
+                                      .each = ring_each,
+                                      .timer = ring_timer};
+
 /* ---- gated -------------------------------------------------------------------------------- */
 
 static hde_status

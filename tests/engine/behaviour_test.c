@@ -217,6 +217,45 @@ test_timers_fire_between_messages_by_event_time(void **state)
     hde_text_free(&out);
 }
 
+/* Four nodes in a line, of which the second and third ring. */
+static void
+run_ringing(const hde_operator *ringing, const hde_operator *mix, int64_t per_poll, hde_text *out)
+{
+    struct plan *plan = plan_new("ringing");
+    struct engine_options options = {.virtual_clock = true, .workers = 1};
+    struct engine *engine;
+
+    plan_node(plan, "feed", &op_feed,
+              &(struct feed){.count = 12, .per_poll = per_poll, .first = 1, .step_ns = 10});
+    plan_node(plan, "mix", mix, &(struct mix){.salt = 1, .drop_every = 5});
+    plan_node(plan, "first", ringing, NULL);
+    plan_node(plan, "second", ringing, NULL);
+    plan_node(plan, "out", &op_collect, &(struct collect){.into = out});
+    plan_edge(plan, "feed", 0, "mix", 0);
+    plan_edge(plan, "mix", 0, "first", 0);
+    plan_edge(plan, "first", 0, "second", 0);
+    plan_edge(plan, "second", 0, "out", 0);
+    engine = start(plan, &options);
+    end(engine);
+    engine_free(engine);
+    plan_free(plan);
+}
+
+static void
+test_each_does_what_batch_does(void **state)
+{
+    for (int64_t per_poll = 1; per_poll <= 3; per_poll += 2) {
+        hde_text by_batch = {0}, by_each = {0};
+
+        run_ringing(&op_ringing, &op_mix, per_poll, &by_batch);
+        run_ringing(&op_ringing_each, &op_mix_each, per_poll, &by_each);
+        assert_string_equal(by_each.data, by_batch.data);
+        assert_int_equal(lines(&by_each), 10 * 3 * 3); /* 12, but two are dropped; times 3, twice */
+        hde_text_free(&by_batch);
+        hde_text_free(&by_each);
+    }
+}
+
 static void
 test_end_fires_timers_then_flushes(void **state)
 {
@@ -503,6 +542,7 @@ main(void)
         cmocka_unit_test(test_retry_goes_on_where_it_stood),
         cmocka_unit_test(test_failures_follow_on_error),
         cmocka_unit_test(test_timers_fire_between_messages_by_event_time),
+        cmocka_unit_test(test_each_does_what_batch_does),
         cmocka_unit_test(test_end_fires_timers_then_flushes),
         cmocka_unit_test(test_processing_timers_come_before_later_data_in_replay),
         cmocka_unit_test(test_latest_keeps_the_newest_of_each_key),

@@ -75,29 +75,40 @@ mixed(double value, int64_t salt)
     return (double)(uint32_t)((uint32_t)value * 31u + (uint32_t)salt);
 }
 
+/* Sends all but the last of what it makes of a message; NULL: it makes nothing. */
+static hde_msg *
+mix(hde_ctx *ctx, struct mix *self, unsigned port, hde_msg *taken)
+{
+    uint64_t sequence = ((Hde__Sample *)taken->body)->sequence;
+    Hde__Sample *sample;
+
+    self->seen++;
+    if (self->drop_every && sequence % (uint64_t)self->drop_every == 0)
+        return hde_msg_drop(taken), NULL;
+    taken = hde_msg_writable(ctx, taken);
+    sample = (Hde__Sample *)taken->body;
+    sample->value = mixed(sample->value, self->salt + port + self->seen);
+    for (int64_t i = 0; i < self->amplify; i++)
+        hde_forward(ctx, 0, taken);
+    return taken;
+}
+
 static hde_status
 mix_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 {
-    struct mix *self = state;
-
     for (; batch->done < batch->n; batch->done++) {
-        hde_msg *msg = hde_take(batch, batch->done);
-        uint64_t sequence = ((Hde__Sample *)msg->body)->sequence;
-        Hde__Sample *sample;
+        hde_msg *msg = mix(ctx, state, batch->port, hde_take(batch, batch->done));
 
-        self->seen++;
-        if (self->drop_every && sequence % (uint64_t)self->drop_every == 0) {
-            hde_msg_drop(msg);
-            continue;
-        }
-        msg = hde_msg_writable(ctx, msg);
-        sample = (Hde__Sample *)msg->body;
-        sample->value = mixed(sample->value, self->salt + batch->port + self->seen);
-        for (int64_t i = 0; i < self->amplify; i++)
-            hde_forward(ctx, 0, msg);
-        hde_emit(ctx, 0, msg);
+        if (msg)
+            hde_emit(ctx, 0, msg);
     }
     return HDE_OK;
+}
+
+static hde_msg *
+mix_each(hde_ctx *ctx, void *state, hde_msg *taken)
+{
+    return mix(ctx, state, 0, taken);
 }
 
 const hde_operator op_mix = {.size = sizeof(hde_operator),
@@ -106,6 +117,13 @@ const hde_operator op_mix = {.size = sizeof(hde_operator),
                              .outputs = out1,
                              .state_size = sizeof(struct mix),
                              .batch = mix_batch};
+const hde_operator op_mix_each = {.size = sizeof(hde_operator),
+                                  .name = "test/mix_each",
+                                  .inputs = in1,
+                                  .outputs = out1,
+                                  .state_size = sizeof(struct mix),
+                                  .batch = hde_each,
+                                  .each = mix_each};
 const hde_operator op_mix2 = {.size = sizeof(hde_operator),
                               .name = "test/mix2",
                               .inputs = in2,

@@ -23,7 +23,7 @@ struct mix {
     int64_t salt, drop_every, amplify; /* drop messages whose sequence is a multiple; copies more */
     int64_t seen;
 };
-extern const hde_operator op_mix, op_mix_blocking, op_mix2; /* mix2 has two inputs */
+extern const hde_operator op_mix, op_mix_each, op_mix_blocking, op_mix2; /* mix2 has two inputs */
 
 /* Two outputs: even sequences to 0, odd ones to 1. */
 extern const hde_operator op_fork;

@@ -45,7 +45,7 @@ struct spec_node {
     struct feed feed;
     struct mix mix;
     uint32_t replicas;
-    bool can_block;
+    bool can_block, by_each;
     char name[16];
 };
 
@@ -134,6 +134,7 @@ random_spec(struct spec *spec)
             node->mix.drop_every = 2 + random_below(3);
         else if (random_below(4) == 0)
             node->mix.amplify = 1 + random_below(6);
+        node->by_each = random_below(2);
         node->can_block = node->kind != FORK && node->kind != MIX2;
         if (node->kind == MIX && random_below(5) == 0)
             node->replicas = 2 + random_below(REPLICAS - 1);
@@ -359,7 +360,7 @@ operator_of(const struct spec_node *node, bool blocks)
     case FEED:
         return blocks ? &op_feed_blocking : &op_feed;
     case MIX:
-        return blocks ? &op_mix_blocking : &op_mix;
+        return blocks ? &op_mix_blocking : node->by_each ? &op_mix_each : &op_mix;
     case MIX2:
         return &op_mix2;
     case FORK:

@@ -127,6 +127,7 @@ static const struct {
     {{GOOD, .params = PARAMS(PARAM(n, .choices = "1|2"))}, "has choices but is no text"},
     {{GOOD, .params = PARAMS(HDE_PARAM(struct state, n, .fallback = "1"))}, "no line of help"},
     {{GOOD, .batch = NULL}, "has inputs but no batch()"},
+    {{GOOD, .batch = hde_each}, "batch is hde_each, so it needs each() and an output"},
     {{GOOD, .poll = poll}, "cannot have poll()"},
     {{GOOD, .inputs = NULL}, "needs poll()"},
     {{GOOD, .inputs = NULL, .outputs = NULL}, "it does nothing"},

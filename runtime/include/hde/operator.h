@@ -350,7 +350,14 @@ typedef struct hde_operator {
     /* next is a block like the state in which only the parameters are set; copy what you take.
      * NULL: the runtime copies the parameters that are HDE_PARAM_LIVE. */
     hde_status (*reconfigure)(hde_ctx *ctx, void *state, const void *next);
+
+    /* For what works on one message after the other and sends it on, as most operators do: batch is
+     * hde_each, and each() takes a reference and gives one, which goes out on output 0 behind what
+     * it emits itself (NULL: nothing more does). It cannot refuse a message: what may do so is
+     * written as batch(). The runtime may call it without batch(), which makes a shorter hop. */
+    hde_msg *(*each)(hde_ctx *ctx, void *state, hde_msg *taken);
 } hde_operator;
+hde_status hde_each(hde_ctx *ctx, void *state, hde_batch *batch);
 
 /* ---- The plugin --------------------------------------------------------------------------- */
 

@@ -10,11 +10,10 @@
  * "out". */
 extern const hde_port chain_inputs[], chain_outputs[];
 
-/* Turns every message of the batch into an enriched chain that may be changed, calls work() and
- * sends it on output 0. work() is not called for a chain without raw data or strikes: that goes
- * through as it is. */
+/* each() of an operator on chains: makes an enriched chain that may be changed and calls work().
+ * work() is not called for a chain without raw data or strikes: that goes through as it is. */
 typedef void chain_work(hde_ctx *ctx, void *state, hde_msg *msg, Hde__EnrichedChain *chain);
-hde_status chain_each(hde_ctx *ctx, void *state, hde_batch *batch, chain_work *work);
+hde_msg *chain_each(hde_ctx *ctx, void *state, hde_msg *taken, chain_work *work);
 
 /* n entries in any case: the column itself, or a scratch column of NaN where its length is another
  * or side is NULL. Read only. */
