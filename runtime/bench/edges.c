@@ -11,6 +11,7 @@
 #include <hde/schemas/bench.pb-c.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,123 +207,195 @@ run_diamond(long ticks, int per_tick)
     return ns;
 }
 
-/* ---- a bare ring: pointers, one writer, one reader, published `publish` at a time ---- */
+/* ---- a bare ring and the ring of an edge ----
+ *
+ * What a hop between two cores costs changes from one second to the next by more than the rings
+ * differ: how far apart the cores are just now, and whether writer and reader have fallen into step.
+ * So both rings have the same two threads, each on a core of its own, and take turns in slices of
+ * some hundred microseconds; a ratio is of two slices side by side, and its median is told. */
 
+enum { RING_SLOTS = 1024, SLICE_MESSAGES = 1 << 15, SLICES = 200 };
+
+/* Pointers: one writer, one reader, published `publish` at a time. */
 struct bare_ring {
     _Alignas(64) _Atomic size_t tail;
     _Alignas(64) _Atomic size_t head;
-    void *slot[1024];
+    void *slot[RING_SLOTS];
 };
 
-struct bare_run {
-    struct bare_ring *ring;
-    long messages;
-    double ns;
+struct duel {
+    struct bare_ring bare;
+    struct ring *edge;
+    uint32_t publish;
+    struct hde_msgvec taken;                              /* the reader's */
+    double bare_ns[SLICES], edge_ns[SLICES], ratio[SLICES]; /* a message; the reader's */
+    _Alignas(64) _Atomic int begun, ended;                /* slices, on either side */
 };
 
-static void *
-read_bare(void *arg)
+static void
+write_bare(struct duel *duel)
 {
-    struct bare_run *run = arg;
-    struct bare_ring *ring = run->ring;
-    size_t head = 0;
-    long seen = 0;
-    double start = 0;
+    static char payload[64];
+    struct bare_ring *ring = &duel->bare;
+    size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    size_t head = tail, end = tail + SLICE_MESSAGES;
 
-    while (seen < run->messages) {
-        size_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-
-        if (tail != head && start == 0) /* as the sink of a graph: from the first that arrives */
-            start = now_ns();
-        for (; head != tail; head++, seen++)
-            __asm__ volatile("" : : "r"(ring->slot[head % 1024]) : "memory");
-        atomic_store_explicit(&ring->head, head, memory_order_release);
+    while (tail != end) {
+        while (tail + duel->publish - head > RING_SLOTS)
+            head = atomic_load_explicit(&ring->head, memory_order_acquire);
+        for (uint32_t i = 0; i < duel->publish; i++)
+            ring->slot[tail++ % RING_SLOTS] = payload;
+        atomic_store_explicit(&ring->tail, tail, memory_order_release);
     }
-    run->ns = (now_ns() - start) / (double)run->messages;
-    return NULL;
 }
 
 static double
-run_bare_ring(long messages, size_t publish)
+read_bare(struct duel *duel)
 {
-    static struct bare_ring ring;
-    static char payload[64];
-    struct bare_run run = {&ring, messages, 0};
-    pthread_t reader;
-    size_t tail = 0, head = 0;
+    struct bare_ring *ring = &duel->bare;
+    size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    size_t end = head + SLICE_MESSAGES;
+    double start = 0;
 
-    atomic_store(&ring.tail, 0);
-    atomic_store(&ring.head, 0);
-    if (pthread_create(&reader, NULL, read_bare, &run) != 0)
-        die("bare ring", "no thread");
-    for (long i = 0; i < messages; i += (long)publish) {
-        while (tail + publish - head > 1024)
-            head = atomic_load_explicit(&ring.head, memory_order_acquire);
-        for (size_t j = 0; j < publish; j++)
-            ring.slot[tail++ % 1024] = payload;
-        atomic_store_explicit(&ring.tail, tail, memory_order_release);
+    while (head != end) {
+        size_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+
+        if (tail != head && start == 0) /* from the first that arrives */
+            start = now_ns();
+        for (; head != tail; head++)
+            __asm__ volatile("" : : "r"(ring->slot[head % RING_SLOTS]) : "memory");
+        atomic_store_explicit(&ring->head, head, memory_order_release);
     }
-    pthread_join(reader, NULL);
-    return run.ns;
+    return (now_ns() - start) / SLICE_MESSAGES;
 }
 
-/* ---- the same with the ring of an edge: a record, credit and a word a tick ---- */
-
-struct edge_run {
-    struct ring *ring;
-    long messages;
-    double ns;
-};
-
-static void *
-read_edge(void *arg)
+/* The same with a record, credit and a word a tick. */
+static void
+write_edge(struct duel *duel, uint64_t tick)
 {
-    struct edge_run *run = arg;
-    struct hde_msgvec taken = {0};
+    static hde_msg payload;
+    struct record record = {.tick = tick, .n = duel->publish, .lines = duel->publish};
+    hde_msg *batch[64];
+
+    for (uint32_t i = 0; i < duel->publish; i++)
+        batch[i] = &payload;
+    for (long i = 0; i < SLICE_MESSAGES; i += duel->publish, record.tick++) {
+        while (!ring_has_credit(duel->edge))
+            ;
+        ring_put(duel->edge, &record, batch);
+        ring_publish(duel->edge, record.tick);
+    }
+}
+
+static double
+read_edge(struct duel *duel)
+{
+    struct hde_msgvec *taken = &duel->taken;
     struct record front;
     long seen = 0;
     double start = 0;
 
-    while (seen < run->messages) {
-        while (ring_front(run->ring, &front)) {
+    while (seen < SLICE_MESSAGES) {
+        while (ring_front(duel->edge, &front)) {
             if (start == 0)
                 start = now_ns();
-            ring_take(run->ring, &front, &taken);
-            for (uint32_t i = 0; i < taken.n; i++)
-                __asm__ volatile("" : : "r"(taken.item[i]) : "memory");
-            seen += taken.n;
-            taken.n = 0;
-            ring_finish(run->ring, record_units(&front), front.lines);
+            ring_take(duel->edge, &front, taken);
+            for (uint32_t i = 0; i < taken->n; i++)
+                __asm__ volatile("" : : "r"(taken->item[i]) : "memory");
+            seen += taken->n;
+            taken->n = 0;
+            ring_finish(duel->edge, record_units(&front), front.lines);
         }
-        ring_return(run->ring);
+        ring_return(duel->edge);
     }
-    run->ns = (now_ns() - start) / (double)run->messages;
-    msgvec_fini(&taken);
+    return (now_ns() - start) / SLICE_MESSAGES;
+}
+
+/* The n-th core that this process may run on; none: the thread stays where it is. */
+static void
+go_to_core(int n)
+{
+    cpu_set_t allowed, one;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2)
+        return;
+    for (int core = 0; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, &allowed) && n-- == 0) {
+            CPU_ZERO(&one);
+            CPU_SET(core, &one);
+            pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+        }
+}
+
+static void
+wait_for(const _Atomic int *count, int value)
+{
+    while (atomic_load_explicit(count, memory_order_acquire) < value)
+        ;
+}
+
+static void *
+write_slices(void *arg)
+{
+    struct duel *duel = arg;
+
+    go_to_core(0);
+    for (int i = 0; i < 2 * SLICES; i++) {
+        wait_for(&duel->ended, i);
+        atomic_store_explicit(&duel->begun, i + 1, memory_order_release);
+        if (i % 2)
+            write_edge(duel, (uint64_t)1 + (uint64_t)i * SLICE_MESSAGES);
+        else
+            write_bare(duel);
+    }
+    return NULL;
+}
+
+static void *
+read_slices(void *arg)
+{
+    struct duel *duel = arg;
+
+    go_to_core(1);
+    for (int i = 0; i < 2 * SLICES; i++) {
+        wait_for(&duel->begun, i + 1);
+        if (i % 2)
+            duel->edge_ns[i / 2] = read_edge(duel);
+        else
+            duel->bare_ns[i / 2] = read_bare(duel);
+        atomic_store_explicit(&duel->ended, i + 1, memory_order_release);
+    }
     return NULL;
 }
 
 static double
-run_edge_ring(long messages, uint32_t per_tick)
+middle(double *value)
 {
-    static hde_msg payload;
-    struct edge_run run = {ring_new(1024, 64 << 20), messages, 0};
-    struct record record = {.tick = 1, .n = per_tick, .lines = per_tick};
-    hde_msg *batch[64];
-    pthread_t reader;
+    qsort(value, SLICES, sizeof *value, by_value);
+    return value[SLICES / 2];
+}
 
-    for (uint32_t i = 0; i < per_tick; i++)
-        batch[i] = &payload;
-    if (pthread_create(&reader, NULL, read_edge, &run) != 0)
-        die("edge ring", "no thread");
-    for (long i = 0; i < messages; i += per_tick, record.tick++) {
-        while (!ring_has_credit(run.ring))
-            ;
-        ring_put(run.ring, &record, batch);
-        ring_publish(run.ring, record.tick);
-    }
+static void
+run_duel(uint32_t publish, struct series *edge, struct series *bare, struct series *ratio)
+{
+    static struct duel duel;
+    pthread_t writer, reader;
+
+    memset(&duel, 0, sizeof duel);
+    duel.publish = publish;
+    duel.edge = ring_new(RING_SLOTS, 64 << 20);
+    if (pthread_create(&reader, NULL, read_slices, &duel) != 0 ||
+        pthread_create(&writer, NULL, write_slices, &duel) != 0)
+        die("rings", "no thread");
+    pthread_join(writer, NULL);
     pthread_join(reader, NULL);
-    ring_free(run.ring);
-    return run.ns;
+    for (int i = 0; i < SLICES; i++)
+        duel.ratio[i] = duel.edge_ns[i] / duel.bare_ns[i];
+    add(ratio, middle(duel.ratio));
+    add(edge, middle(duel.edge_ns));
+    add(bare, middle(duel.bare_ns));
+    msgvec_fini(&duel.taken);
+    ring_free(duel.edge);
 }
 
 /* ---- a raw ZeroMQ inproc pair, 64 bytes a message ---- */
@@ -382,8 +455,10 @@ enum {
     PASS_LONG,
     RING_8,
     BARE_8,
+    RATIO_8,
     RING_32,
     BARE_32,
+    RATIO_32,
     GRAPH_RING_8,
     DIAMOND,
     RAW_ZMQ,
@@ -400,8 +475,10 @@ static struct series all[N_SERIES] = {
     [PASS_LONG] = {.name = "pass_10"},
     [RING_8] = {.name = "ring_8"},
     [BARE_8] = {.name = "bare_ring_8"},
+    [RATIO_8] = {.name = "ring_ratio_8"},
     [RING_32] = {.name = "ring_32"},
     [BARE_32] = {.name = "bare_ring_32"},
+    [RATIO_32] = {.name = "ring_ratio_32"},
     [GRAPH_RING_8] = {.name = "graph_ring_8"},
     [DIAMOND] = {.name = "merge_2_workers"},
     [RAW_ZMQ] = {.name = "raw_zmq_inproc"},
@@ -429,7 +506,14 @@ run_race(long scale)
 }
 
 static void
-run_round(long scale)
+run_rings(void)
+{
+    run_duel(8, &all[RING_8], &all[BARE_8], &all[RATIO_8]);
+    run_duel(32, &all[RING_32], &all[BARE_32], &all[RATIO_32]);
+}
+
+static void
+run_all(long scale)
 {
     const struct chain_graph rows = {
         "rows", "rows", "rows", ", transport: zmq", ", boundary: true", BENCH_OPS, 1, 2000};
@@ -441,10 +525,7 @@ run_round(long scale)
     add(&all[ZMQ_ROWS], run_chain(&rows).ns);
     add(&all[PASS_SHORT], run_chain(&pass2).ns);
     add(&all[PASS_LONG], run_chain(&pass10).ns);
-    add(&all[RING_8], run_edge_ring(scale * 8, 8));
-    add(&all[BARE_8], run_bare_ring(scale * 8, 8));
-    add(&all[RING_32], run_edge_ring(scale * 8, 32));
-    add(&all[BARE_32], run_bare_ring(scale * 8, 32));
+    run_rings();
     add(&all[GRAPH_RING_8], run_chain(&ring).ns);
     add(&all[DIAMOND], run_diamond(scale, 8));
     add(&all[RAW_ZMQ], run_raw_zmq(scale * 2));
@@ -465,11 +546,21 @@ print_race(void)
 }
 
 static void
+print_rings(void)
+{
+    printf("  ring edge, ticks of 8 messages                         %10.2f   %.2f x the bare ring\n",
+           median(&all[RING_8]), median(&all[RATIO_8]));
+    printf("  bare ring, published 8 at a time                       %10.2f\n", median(&all[BARE_8]));
+    printf("  ring edge, ticks of 32 messages                        %10.2f   %.2f x the bare ring\n",
+           median(&all[RING_32]), median(&all[RATIO_32]));
+    printf("  bare ring, published 32 at a time                      %10.2f\n",
+           median(&all[BARE_32]));
+}
+
+static void
 print_text(void)
 {
     double fused = median(&all[FUSED]), rows = median(&all[ZMQ_ROWS]);
-    double ring8 = median(&all[RING_8]), bare8 = median(&all[BARE_8]);
-    double ring32 = median(&all[RING_32]), bare32 = median(&all[BARE_32]);
 
     print_race();
     printf("  graph, boundary, zmq and row messages on every hop     %10.0f   fused does %.0f x\n",
@@ -477,20 +568,37 @@ print_text(void)
     printf("a hop                                                  ns a message\n");
     printf("  fused                                                  %10.2f\n",
            (median(&all[PASS_LONG]) - median(&all[PASS_SHORT])) / 8);
-    printf(
-        "  ring edge, ticks of 8 messages                         %10.2f   %.2f x the bare ring\n",
-        ring8, ring8 / bare8);
-    printf("  bare ring, published 8 at a time                       %10.2f\n", bare8);
-    printf(
-        "  ring edge, ticks of 32 messages                        %10.2f   %.2f x the bare ring\n",
-        ring32, ring32 / bare32);
-    printf("  bare ring, published 32 at a time                      %10.2f\n", bare32);
+    print_rings();
     printf("  graph over two workers, source -> ring -> sink         %10.2f\n",
            median(&all[GRAPH_RING_8]));
     printf("  graph over two workers, diamond with a merge           %10.2f\n",
            median(&all[DIAMOND]));
     printf("  raw ZeroMQ inproc, 64 bytes                            %10.2f\n",
            median(&all[RAW_ZMQ]));
+}
+
+enum part { PART_ALL, PART_LOOP, PART_RINGS };
+
+static void
+run_round(enum part part, long scale)
+{
+    if (part == PART_LOOP)
+        run_race(scale);
+    else if (part == PART_RINGS)
+        run_rings();
+    else
+        run_all(scale);
+}
+
+static void
+print_part(enum part part)
+{
+    if (part == PART_LOOP)
+        print_race();
+    else if (part == PART_RINGS)
+        print_rings();
+    else
+        print_text();
 }
 
 static void
@@ -510,7 +618,7 @@ print_json(void)
 }
 
 static const char usage[] =
-    "usage: hde bench edges [--rounds N] [--quick] [--loop] [--json]\n"
+    "usage: hde bench edges [--rounds N] [--quick] [--loop] [--rings] [--json]\n"
     "\n"
     "What a hop costs: an 8-operator graph against a hand-written loop of the same functions and\n"
     "against the same graph with ZeroMQ and row messages on every hop; fused, ring and merged "
@@ -519,6 +627,7 @@ static const char usage[] =
     "\n"
     "  hde bench edges --quick     3 short rounds, to see that it works\n"
     "  hde bench edges --loop      the graph against the loop alone\n"
+    "  hde bench edges --rings     the ring of an edge against a bare ring alone\n"
     "  hde bench edges --json      every series in ns a message: median, min, max\n";
 
 int
@@ -526,7 +635,8 @@ main(int argc, char **argv)
 {
     int rounds = 7;
     long scale = 500000;
-    bool json = false, loop = false;
+    enum part part = PART_ALL;
+    bool json = false;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0) {
@@ -535,7 +645,9 @@ main(int argc, char **argv)
             rounds = 3;
             scale = 50000;
         } else if (strcmp(argv[i], "--loop") == 0) {
-            loop = true;
+            part = PART_LOOP;
+        } else if (strcmp(argv[i], "--rings") == 0) {
+            part = PART_RINGS;
         } else if (strcmp(argv[i], "--json") == 0) {
             json = true;
         } else {
@@ -547,17 +659,11 @@ main(int argc, char **argv)
     }
     rounds = rounds < ROUNDS_MAX / 2 ? rounds : ROUNDS_MAX / 2;
     registry = registry_new(NULL);
-    for (int i = 0; i < rounds; i++) {
-        if (loop)
-            run_race(scale);
-        else
-            run_round(scale);
-    }
+    for (int i = 0; i < rounds; i++)
+        run_round(part, scale);
     if (json)
         print_json();
-    else if (loop)
-        print_race();
     else
-        print_text();
+        print_part(part);
     return 0;
 }
