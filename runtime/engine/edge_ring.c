@@ -78,30 +78,35 @@ ring_refresh_credit(struct ring *ring)
            ring->put_lines - ring->seen_lines < ring->capacity_lines;
 }
 
-static void
+/* Inline, so that a head, of which the size is known, is copied by a few moves. */
+static inline void
 copy_in(struct ring *ring, uint64_t at, const void *from, uint64_t n)
 {
     uint64_t start = at & ring->mask, room = ring->mask + 1 - start;
-    uint64_t first = n < room ? n : room;
 
     if (!n) /* `from` may be NULL */
         return;
-    memcpy(ring->word_at + start, from, first * 8);
-    if (n > first)
-        memcpy(ring->word_at, (const uint64_t *)from + first, (n - first) * 8);
+    if (__builtin_expect(n <= room, 1)) {
+        memcpy(ring->word_at + start, from, n * 8);
+        return;
+    }
+    memcpy(ring->word_at + start, from, room * 8);
+    memcpy(ring->word_at, (const uint64_t *)from + room, (n - room) * 8);
 }
 
-static void
+static inline void
 copy_out(const struct ring *ring, uint64_t at, void *to, uint64_t n)
 {
     uint64_t start = at & ring->mask, room = ring->mask + 1 - start;
-    uint64_t first = n < room ? n : room;
 
     if (!n)
         return;
-    memcpy(to, ring->word_at + start, first * 8);
-    if (n > first)
-        memcpy((uint64_t *)to + first, ring->word_at, (n - first) * 8);
+    if (__builtin_expect(n <= room, 1)) {
+        memcpy(to, ring->word_at + start, n * 8);
+        return;
+    }
+    memcpy(to, ring->word_at + start, room * 8);
+    memcpy((uint64_t *)to + room, ring->word_at, (n - room) * 8);
 }
 
 void
