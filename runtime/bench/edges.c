@@ -212,9 +212,11 @@ run_diamond(long ticks, int per_tick)
  * What a hop between two cores costs changes from one second to the next by more than the rings
  * differ: how far apart the cores are just now, and whether writer and reader have fallen into step.
  * So both rings have the same two threads, each on a core of its own, and take turns in slices of
- * some hundred microseconds; a ratio is of two slices side by side, and its median is told. */
+ * some hundred microseconds; a ratio is of two slices side by side, and its median is told. Of a
+ * message the writer writes the first line and the reader reads it, as whoever hands on and takes a
+ * message does. */
 
-enum { RING_SLOTS = 1024, SLICE_MESSAGES = 1 << 15, SLICES = 200 };
+enum { RING_SLOTS = 1024, RING_MESSAGES = 4 * RING_SLOTS, SLICE_MESSAGES = 1 << 15, SLICES = 200 };
 
 /* Pointers: one writer, one reader, published `publish` at a time. */
 struct bare_ring {
@@ -227,15 +229,33 @@ struct duel {
     struct bare_ring bare;
     struct ring *edge;
     uint32_t publish;
+    struct {
+        _Alignas(64) uint64_t line;
+    } message[RING_MESSAGES]; /* more than both rings hold */
+    uint64_t sum;             /* the reader's */
     struct hde_msgvec taken;                              /* the reader's */
     double bare_ns[SLICES], edge_ns[SLICES], ratio[SLICES]; /* a message; the reader's */
     _Alignas(64) _Atomic int begun, ended;                /* slices, on either side */
 };
 
+static void *
+write_message(struct duel *duel, uint64_t n)
+{
+    uint64_t *line = &duel->message[n % RING_MESSAGES].line;
+
+    *line = n;
+    return line;
+}
+
+static void
+read_message(struct duel *duel, const void *message)
+{
+    duel->sum += *(const uint64_t *)message;
+}
+
 static void
 write_bare(struct duel *duel)
 {
-    static char payload[64];
     struct bare_ring *ring = &duel->bare;
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     size_t head = tail, end = tail + SLICE_MESSAGES;
@@ -243,8 +263,8 @@ write_bare(struct duel *duel)
     while (tail != end) {
         while (tail + duel->publish - head > RING_SLOTS)
             head = atomic_load_explicit(&ring->head, memory_order_acquire);
-        for (uint32_t i = 0; i < duel->publish; i++)
-            ring->slot[tail++ % RING_SLOTS] = payload;
+        for (uint32_t i = 0; i < duel->publish; i++, tail++)
+            ring->slot[tail % RING_SLOTS] = write_message(duel, tail);
         atomic_store_explicit(&ring->tail, tail, memory_order_release);
     }
 }
@@ -263,7 +283,7 @@ read_bare(struct duel *duel)
         if (tail != head && start == 0) /* from the first that arrives */
             start = now_ns();
         for (; head != tail; head++)
-            __asm__ volatile("" : : "r"(ring->slot[head % RING_SLOTS]) : "memory");
+            read_message(duel, ring->slot[head % RING_SLOTS]);
         atomic_store_explicit(&ring->head, head, memory_order_release);
     }
     return (now_ns() - start) / SLICE_MESSAGES;
@@ -273,15 +293,14 @@ read_bare(struct duel *duel)
 static void
 write_edge(struct duel *duel, uint64_t tick)
 {
-    static hde_msg payload;
     struct record record = {.tick = tick, .n = duel->publish, .lines = duel->publish};
     hde_msg *batch[64];
 
-    for (uint32_t i = 0; i < duel->publish; i++)
-        batch[i] = &payload;
-    for (long i = 0; i < SLICE_MESSAGES; i += duel->publish, record.tick++) {
+    for (uint64_t n = 0; n < SLICE_MESSAGES; record.tick++) {
         while (!ring_has_credit(duel->edge))
             ;
+        for (uint32_t i = 0; i < duel->publish; i++)
+            batch[i] = write_message(duel, n++);
         ring_put(duel->edge, &record, batch);
         ring_publish(duel->edge, record.tick);
     }
@@ -301,7 +320,7 @@ read_edge(struct duel *duel)
                 start = now_ns();
             ring_take(duel->edge, &front, taken);
             for (uint32_t i = 0; i < taken->n; i++)
-                __asm__ volatile("" : : "r"(taken->item[i]) : "memory");
+                read_message(duel, taken->item[i]);
             seen += taken->n;
             taken->n = 0;
             ring_finish(duel->edge, record_units(&front), front.lines);
