@@ -210,7 +210,7 @@ run_diamond(long ticks, int per_tick)
 /* ---- a bare ring and the ring of an edge ----
  *
  * What a hop between two cores costs changes from one second to the next by more than the rings
- * differ: how far apart the cores are just now, and whether writer and reader have fallen into step.
+ * differ: how far apart the cores are just now, whether writer and reader have fallen into step.
  * So both rings have the same two threads, each on a core of its own, and take turns in slices of
  * some hundred microseconds; a ratio is of two slices side by side, and its median is told. Of a
  * message the writer writes the first line and the reader reads it, as whoever hands on and takes a
@@ -565,15 +565,18 @@ print_race(void)
 }
 
 static void
+print_duel(int n, struct series *edge, struct series *bare, struct series *ratio)
+{
+    printf("  ring edge, ticks of %-2d messages                        %10.2f   %.2f x the bare one\n",
+           n, median(edge), median(ratio));
+    printf("  bare ring, published %-2d at a time                      %10.2f\n", n, median(bare));
+}
+
+static void
 print_rings(void)
 {
-    printf("  ring edge, ticks of 8 messages                         %10.2f   %.2f x the bare ring\n",
-           median(&all[RING_8]), median(&all[RATIO_8]));
-    printf("  bare ring, published 8 at a time                       %10.2f\n", median(&all[BARE_8]));
-    printf("  ring edge, ticks of 32 messages                        %10.2f   %.2f x the bare ring\n",
-           median(&all[RING_32]), median(&all[RATIO_32]));
-    printf("  bare ring, published 32 at a time                      %10.2f\n",
-           median(&all[BARE_32]));
+    print_duel(8, &all[RING_8], &all[BARE_8], &all[RATIO_8]);
+    print_duel(32, &all[RING_32], &all[BARE_32], &all[RATIO_32]);
 }
 
 static void
