@@ -567,7 +567,7 @@ print_race(void)
 static void
 print_duel(int n, struct series *edge, struct series *bare, struct series *ratio)
 {
-    printf("  ring edge, ticks of %-2d messages                        %10.2f   %.2f x the bare one\n",
+    printf("  ring edge, ticks of %-2d messages                        %10.2f   %.2f x the bare\n",
            n, median(edge), median(ratio));
     printf("  bare ring, published %-2d at a time                      %10.2f\n", n, median(bare));
 }
