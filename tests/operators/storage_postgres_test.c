@@ -549,7 +549,7 @@ main(void)
     };
     int failed;
 
-    if (!postgres_start("postgres.sh", "deadlock_timeout=50ms max_wal_senders=1 wal_level=replica"))
+    if (!postgres_start("postgres.sh", "deadlock_timeout=1s max_wal_senders=1 wal_level=replica"))
         return 77;
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     postgres_end();
