@@ -468,7 +468,7 @@ receiver_control(struct far_edge *edge)
     say_passed(edge);
 }
 
-bool
+void
 edges_control(struct peer *peer)
 {
     struct net *net = peer->net;
@@ -481,7 +481,6 @@ edges_control(struct peer *peer)
         else if (atomic_exchange_explicit(&edge->has_news, false, memory_order_acquire))
             receiver_control(edge);
     }
-    return net->n_out;
 }
 
 /* ---- What comes to the sender --------------------------------------------------------------- */

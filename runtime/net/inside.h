@@ -195,14 +195,14 @@ void edges_begin(struct peer *peer); /* of a session */
 void edges_end(struct peer *peer);
 void edge_attach(struct far_edge *edge);
 void edge_detach(struct far_edge *edge);
-bool edges_control(struct peer *peer); /* adds to the envelope what is due */
+void edges_control(struct peer *peer); /* adds to the envelope what is due */
 bool edges_data(struct peer *peer);
 /* False with err: a rule is broken. */
 bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame, struct err *err);
 
 /* ---- question.c --------------------------------------------------------------------------- */
 
-bool questions_control(struct peer *peer);
+void questions_control(struct peer *peer);
 bool questions_receive(struct peer *peer, const struct frame *frame, struct err *err);
 void questions_end(struct peer *peer, const char *why); /* of a session */
 void questions_late(struct peer *peer, int64_t now_ns);

@@ -531,11 +531,11 @@ static void
 turn_control(struct peer *peer)
 {
     while (socket_unstick(peer, LANE_CONTROL)) {
-        bool any = edges_control(peer) | questions_control(peer);
-
+        edges_control(peer);
+        questions_control(peer);
         if (peer->beats[LANE_CONTROL])
             send_beat(peer);
-        else if (any)
+        else if (peer->net->n_out)
             socket_send(peer, LANE_CONTROL, NULL, 0);
         else
             return;

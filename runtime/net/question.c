@@ -216,7 +216,7 @@ add_frame(struct net *net, Hde__FrameKind kind, uint64_t id, uint8_t *taken, siz
     out_done(net);
 }
 
-bool
+void
 questions_control(struct peer *peer)
 {
     struct net *net = peer->net;
@@ -237,7 +237,6 @@ questions_control(struct peer *peer)
             free(answer->bytes);
         free(answer);
     }
-    return net->n_out;
 }
 
 bool
