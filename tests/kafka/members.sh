@@ -18,7 +18,7 @@ include:
   processing: {chain: graphs/processing.yaml}
   analytics: {chain: graphs/analytics.yaml}
 nodes:
-  market: {op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY, FINNIFTY], step: 25ms, paced: true, snapshots: 800}}
+  market: {op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY, FINNIFTY], step: 40ms, paced: true, snapshots: 800}}
   store: {op: storage/sqlite, params: {path: $1/market.db}}
   lines: {op: storage/jsonl, params: {path: $1/results.jsonl, by_type: none}}
 edges:
@@ -72,10 +72,15 @@ has_children() { # MEMBER:N...: members run so many partitions, and those have s
     for child in $(children "${word%:*}"); do listed "$child" || return 1; done
   done
 }
-goes_on() { # rows come
-  local before
-  before=$(rows shared/market.db)
-  until_true 60 has_rows shared/market.db $((before + all / 50)) || fails "no rows come: $1"
+either() { # "MEMBER:N..."...
+  local one
+  for one; do has_children $one && return; done
+  return 1
+}
+goes_on() { # rows come, unless all are there: on a slow machine the source has an end before the test
+  local want=$(($(rows shared/market.db) + all / 50))
+  ((want <= all)) || want=$all
+  until_true 60 has_rows shared/market.db "$want" || fails "no rows come: $1"
 }
 ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
@@ -83,7 +88,7 @@ stage store
 stage lines
 stage one processing
 stage two processing
-until_true 30 has_children one:2 two:1 || until_true 1 has_children one:1 two:2 ||
+until_true 30 either "one:2 two:1" "one:1 two:2" ||
   fails "two do not share: $(children one), $(children two)"
 stage market
 until_true 30 has_rows shared/market.db 1 || fails "no rows"
@@ -101,7 +106,7 @@ until_true 30 has_children one:1 || fails "the partition of a process that was k
 start=$(ms)
 stopped=("${pid[three]}" $(children three))
 kill -STOP "${stopped[@]}"
-until_true 30 has_children one:1 two:2 || until_true 1 has_children one:2 two:1 ||
+until_true 30 either "one:1 two:2" "one:2 two:1" ||
   fails "nobody has the partition of a member that is stopped"
 echo "a member is stopped: its partition runs elsewhere $(($(ms) - start)) ms later"
 goes_on "a member is stopped"
@@ -112,7 +117,7 @@ goes_on "and goes on"
 
 start=$(ms)
 kill -KILL "${pid[two]}"
-until_true 30 has_children one:1 three:2 || until_true 1 has_children one:2 three:1 ||
+until_true 30 either "one:1 three:2" "one:2 three:1" ||
   fails "nobody has the partition of a member that was killed"
 echo "a member is killed: its partition runs elsewhere $(($(ms) - start)) ms later"
 goes_on "a member was killed"
