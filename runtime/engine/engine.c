@@ -611,11 +611,16 @@ workers_start(struct engine *engine, struct err *err)
 bool
 engine_start(struct engine *engine, struct err *err)
 {
+    bool ok;
+
     engine->is_started = true;
     pthread_mutex_lock(&engine->lock);
     set_state(engine, ENGINE_RUNNING);
     pthread_mutex_unlock(&engine->lock);
-    if (!workers_start(engine, err)) {
+    pthread_mutex_lock(&engine->changing); /* a change that is asked for by now finds all of them */
+    ok = workers_start(engine, err);
+    pthread_mutex_unlock(&engine->changing);
+    if (!ok) {
         engine_stop(engine);
         return false;
     }
