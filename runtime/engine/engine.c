@@ -619,14 +619,12 @@ engine_start(struct engine *engine, struct err *err)
     pthread_mutex_unlock(&engine->lock);
     pthread_mutex_lock(&engine->changing); /* a change that is asked for by now finds all of them */
     ok = workers_start(engine, err);
-    pthread_mutex_unlock(&engine->changing);
-    if (!ok) {
-        engine_stop(engine);
-        return false;
-    }
-    if (!engine->options.steps)
+    if (ok && !engine->options.steps)
         engine->watchdog = watchdog_start(engine);
-    return true;
+    pthread_mutex_unlock(&engine->changing);
+    if (!ok)
+        engine_stop(engine);
+    return ok;
 }
 
 /* ---- Wait, drain, stop -------------------------------------------------------------------- */
