@@ -31,8 +31,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* CALL_MS: then a call comes back and is made again, so that others hear of an outage. */
-enum { CALL_MS = 2000, TYPES_MAX = 64, LOOK_TIMER = 1 };
+/* A call comes back after SOON_MS, so that others hear of an outage; those behind it are patient: a
+ * slow cluster may need so long, and what was begun goes on meanwhile. */
+enum { SOON_MS = 2000, CALL_MS = 10000, TYPES_MAX = 64, LOOK_TIMER = 1 };
 static const int64_t look_every_ns = 1000000000;
 
 static const hde_port inputs[] = {
@@ -77,6 +78,7 @@ struct sink {
     uint32_t index;
     bool in_transaction, must_abort, must_reopen, has_mark;
     struct schemas schemas;
+    bool is_late; /* a call came back without an answer, and none was a success since */
     struct known known[TYPES_MAX];
     unsigned n_known;
     hde_counter *records, *commits, *aborts;
@@ -242,6 +244,12 @@ open_producer(struct sink *self, struct kafka_error *error)
                        "opening a transactional producer", error);
 }
 
+static int
+call_ms(const struct sink *self)
+{
+    return self->is_late ? CALL_MS : SOON_MS;
+}
+
 static bool
 open_reader(struct sink *self, struct kafka_error *error)
 {
@@ -327,6 +335,7 @@ recover(hde_ctx *ctx, struct sink *self, struct kafka_error *error)
 {
     self->must_reopen |= error->kind == KAFKA_TROUBLE_FENCED;
     self->must_abort |= error->kind == KAFKA_TROUBLE_ABORT;
+    self->is_late |= error->kind == KAFKA_TROUBLE_AWAY;
     if (self->must_reopen)
         error->kind = KAFKA_TROUBLE_ABORT;
     return cluster_status(ctx, error);
@@ -338,7 +347,8 @@ abort_transaction(hde_ctx *ctx, struct sink *self)
     struct kafka_error error = {0};
 
     if (!kafka_check(self->producer,
-                     rd_kafka_abort_transaction(kafka_handle(self->producer), CALL_MS),
+                     rd_kafka_abort_transaction(kafka_handle(self->producer),
+                                                call_ms(self)),
                      "aborting a transaction", &error))
         return recover(ctx, self, &error);
     kafka_failed(self->producer);
@@ -392,12 +402,14 @@ commit_transaction(hde_ctx *ctx, struct sink *self, uint64_t tick)
     if (!self->has_mark) {
         mark = mark_offset(self, tick);
         self->has_mark = kafka_check(
-            self->producer, rd_kafka_send_offsets_to_transaction(rk, mark, self->group, CALL_MS),
+            self->producer,
+            rd_kafka_send_offsets_to_transaction(rk, mark, self->group, call_ms(self)),
             "adding the mark to a transaction", &error);
         rd_kafka_topic_partition_list_destroy(mark);
     }
-    if (!self->has_mark || !kafka_check(self->producer, rd_kafka_commit_transaction(rk, CALL_MS),
-                                        "committing a transaction", &error))
+    if (!self->has_mark ||
+        !kafka_check(self->producer, rd_kafka_commit_transaction(rk, call_ms(self)),
+                     "committing a transaction", &error))
         return recover(ctx, self, &error);
     self->in_transaction = self->has_mark = false;
     return HDE_OK;
@@ -409,7 +421,7 @@ commit_plain(hde_ctx *ctx, struct sink *self, uint64_t tick)
 {
     rd_kafka_topic_partition_list_t *mark = mark_offset(self, tick);
     struct kafka_error error = {0};
-    rd_kafka_resp_err_t code = rd_kafka_flush(kafka_handle(self->producer), CALL_MS);
+    rd_kafka_resp_err_t code = rd_kafka_flush(kafka_handle(self->producer), call_ms(self));
 
     if (!code)
         code = kafka_failed(self->producer);
@@ -437,6 +449,7 @@ commit(hde_ctx *ctx, struct sink *self, uint64_t tick)
         return status;
     self->mark = tick;
     self->n_sent = 0;
+    self->is_late = false;
     forget(self, tick);
     hde_count(self->records, n);
     hde_count(self->commits, 1);

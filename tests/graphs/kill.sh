@@ -80,6 +80,6 @@ cmp want.lines got.lines || fail "lines differ after $kills kills"
 expect 0 hde log verify kept/log
 for place in random "${places[@]}"; do
   [ "${died[$place]:-0}" -gt 0 ] || ((kills < 2 * ${#places[@]})) || fail "nothing was killed at $place"
-  echo "killed at $place: ${died[$place]}"
+  echo "killed at $place: ${died[$place]:-0}"
 done
 echo "$kills kills, $(grep -vc '^==' got) rows, 0 differ"

@@ -22,7 +22,7 @@ checkpoint: {every: 100ms, store: kept.$1}
 kafka: {brokers: "\${KAFKA_BROKERS}", replication: 1}
 dlq: letters.$1
 nodes:
-  market: {op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY, FINNIFTY], step: 20ms, snapshots: $2${3:+, $3}}}
+  market: {op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY, FINNIFTY], step: 50ms, snapshots: $2${3:+, $3}}}
   lines: {op: storage/jsonl, params: {path: got.$1, by_type: none}}
 edges:
   - {path: market -> lines, via: "kafka:$1"}
