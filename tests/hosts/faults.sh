@@ -32,10 +32,9 @@ export LINES_TO=$TMP/faults.jsonl HDE_STATE=$TMP/kept HDE_STORE=$TMP/faults.db
 for name in serve calc ingest analyse; do host_run "$name"; done
 
 declare -A done_n
-again() { # NAME: starts what has ended otherwise than by its end
+again() { # NAME: starts what has ended, or is ending, otherwise than by its end
   local i status
   i=$(host_number "$1")
-  kill -0 "${pids[i]}" 2>/dev/null && return 0
   wait "${pids[i]}" 2>/dev/null
   status=$?
   [ "$status" = 0 ] && return 0
@@ -50,7 +49,7 @@ fault() {
   kind=${kind[RANDOM % 6]}
   case $kind in
   kill)
-    kill -KILL "${pids[i]}" 2>/dev/null
+    kill -KILL "${pids[i]}" 2>/dev/null || return 0 # it had come to its end
     again "$host"
     ;;
   drain) # what it says is that it has ended: it is started again all the same
@@ -71,7 +70,6 @@ end=$((SECONDS + seconds))
 while [ "$SECONDS" -lt "$end" ]; do
   read -rt "$((RANDOM % 2)).$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
   fault
-  for name in "${names[@]}"; do again "$name"; done
 done
 network '*>*' clear
 all_ended() {
