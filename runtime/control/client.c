@@ -6,16 +6,32 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zmq.h>
 
 enum { ANSWER_BYTES = 64 * 1024 * 1024 };
 
 struct client {
     void *zmq, *socket;
+    void *monitor; /* tells when the connection comes and goes */
+    bool is_gone;  /* it was there */
     uint64_t id;
     char *endpoint;
     Hde__ControlReply *reply;
 };
+
+/* Before it connects. */
+static bool
+watch_connection(struct client *client)
+{
+    static const char address[] = "inproc://connection"; /* in a context of its own */
+
+    client->monitor = zmq_socket(client->zmq, ZMQ_PAIR);
+    return client->monitor &&
+           zmq_socket_monitor(client->socket, address,
+                              ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) == 0 &&
+           zmq_connect(client->monitor, address) == 0;
+}
 
 struct client *
 client_open(const char *endpoint, struct err *err)
@@ -31,7 +47,7 @@ client_open(const char *endpoint, struct err *err)
         zmq_setsockopt(client->socket, ZMQ_LINGER, &linger, sizeof linger);
         zmq_setsockopt(client->socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
         zmq_setsockopt(client->socket, ZMQ_IPV6, &v6, sizeof v6);
-        if (zmq_connect(client->socket, endpoint) == 0)
+        if (watch_connection(client) && zmq_connect(client->socket, endpoint) == 0)
             return client;
     }
     err_set(err, "HDE-C012", "cannot connect to '%s': %s", endpoint, zmq_strerror(errno));
@@ -53,6 +69,8 @@ client_close(struct client *client)
     if (!client)
         return;
     forget(client);
+    if (client->monitor)
+        zmq_close(client->monitor);
     if (client->socket)
         zmq_close(client->socket);
     if (client->zmq)
@@ -104,24 +122,47 @@ receive(struct client *client)
     return true;
 }
 
+/* Two parts an event: its number in the first two bytes, and where. */
+static void
+look_at_connection(struct client *client)
+{
+    uint8_t bytes[8];
+    uint16_t event;
+    int size;
+
+    while ((size = zmq_recv(client->monitor, bytes, sizeof bytes, ZMQ_DONTWAIT)) >= 0) {
+        memcpy(&event, bytes, sizeof event);
+        if (size >= (int)sizeof event)
+            client->is_gone = event == ZMQ_EVENT_DISCONNECTED;
+        zmq_recv(client->monitor, bytes, sizeof bytes, ZMQ_DONTWAIT);
+    }
+}
+
 const Hde__ControlReply *
 client_next(struct client *client, int timeout_ms, int extra_fd, struct err *err)
 {
     int64_t deadline = clock_mono_ns() + (int64_t)timeout_ms * NS_PER_MS;
     zmq_pollitem_t items[] = {{.socket = client->socket, .events = ZMQ_POLLIN},
+                              {.socket = client->monitor, .events = ZMQ_POLLIN},
                               {.fd = extra_fd, .events = ZMQ_POLLIN}};
 
     for (;;) {
         int64_t left = (deadline - clock_mono_ns() + NS_PER_MS - 1) / NS_PER_MS;
 
+        look_at_connection(client); /* before what it has left is taken */
         while (receive(client))
             if (client->reply && client->reply->id == client->id)
                 return client->reply;
+        if (client->is_gone) {
+            err_set(err, "HDE-C012", "the engine at %s has ended, or hung up, without an answer",
+                    client->endpoint);
+            return NULL;
+        }
         if (left <= 0)
             break;
-        if (zmq_poll(items, extra_fd >= 0 ? 2 : 1, left) < 0 && errno != EINTR)
+        if (zmq_poll(items, extra_fd >= 0 ? 3 : 2, left) < 0 && errno != EINTR)
             break;
-        if (extra_fd >= 0 && items[1].revents)
+        if (extra_fd >= 0 && items[2].revents)
             return NULL;
     }
     err_set(err, "HDE-C012", "no answer from %s within %d ms", client->endpoint, timeout_ms);

@@ -58,8 +58,12 @@ tables calm/market.db >want
 
 export HDE_GRAPH=killed-$$
 is_running() { hde status --json | grep -q '"running"'; }
+ask() { # VERB...: which notices at once that the engine has died of it
+  timeout 20 hde "$@" >"$TMP/asked" 2>&1
+  [ $? != 124 ] || fail "'hde $1' waits for an engine that is dead"
+}
 asks_until_it_dies() {
-  hde apply other.yaml >"$TMP/asked" 2>&1
+  ask apply other.yaml
   ! kill -0 "$child" 2>/dev/null
 }
 declare -A died
@@ -76,7 +80,7 @@ for ((i = 0; i < 4 * kills; i++)); do
   if [ $place = swap ] || [ $place = apply ]; then
     until_true 20 is_running || fail "no answer from the run"
     if [ $place = swap ]; then
-      hde reload velocity --so "$(build $((i + 1)))" --no-trial --probation 0s >asked 2>&1
+      ask reload velocity --so "$(build $((i + 1)))" --no-trial --probation 0s
     else
       # again while the log is taken, until the run dies of it
       until_true 20 asks_until_it_dies || fail "the apply of kill $i changed nothing: $(cat asked)"

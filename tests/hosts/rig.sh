@@ -6,6 +6,9 @@
 #   host_run NAME ARGUMENTS... in the background; its process is ${pids[I]} with I of host_number
 #   tables DATABASE            every row of every table without processing times and ticks, sorted
 # shellcheck shell=bash
+export XDG_RUNTIME_DIR=$TMP/run # other tests run these graphs too
+mkdir -m 700 "$XDG_RUNTIME_DIR"
+
 names=(ingest calc analyse serve)
 declare -a pids
 
