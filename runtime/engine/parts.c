@@ -457,11 +457,23 @@ parts_new(const struct graph *graph, const struct engine_options *options, struc
     return NULL;
 }
 
+/* Whether this host of several has come to the end of its data. */
+static bool
+is_at_end(const struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (!self->part[i].engine || engine_state(self->part[i].engine) != ENGINE_ENDED)
+            return false;
+    return !atomic_load(&self->is_draining) && !atomic_load(&self->is_stopping);
+}
+
 void
 parts_free(struct parts *self)
 {
     if (!self)
         return;
+    if (self->peers && is_at_end(self))
+        peers_settle(self->peers);
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
             engine_stop(self->part[i].engine);

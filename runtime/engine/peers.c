@@ -4,7 +4,9 @@
  *  (1) The keys of a host are a pair: a secret that does not go with the public key of the graph is
  *      refused before anything starts. [tests/hosts/distributed.sh]
  *  (2) A host whose part has ended stays until the others have what it sent.
- *      [tests/hosts/distributed.sh] */
+ *      [tests/hosts/distributed.sh]
+ *  (3) A host that has got everything says so, and hears that it was heard, before it goes.
+ *      [tests/hosts/faults.sh, test_the_last_acknowledgement_is_heard] */
 #include "engine/peers.h"
 
 #include "base/log.h"
@@ -12,6 +14,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+static const int64_t SETTLE_NS = INT64_C(20000000000);
 
 struct last { /* of a link whose sender is here */
     struct link *link;
@@ -119,6 +123,19 @@ bool
 peers_start(struct peers *self, struct err *err)
 {
     return net_start(self->net, err);
+}
+
+/* (3) */
+void
+peers_settle(struct peers *self)
+{
+    const char *name = net_settle(self->net, SETTLE_NS);
+
+    if (name)
+        log_line(LEVEL_WARN, self->graph->name, NULL, "host.unheard",
+                 "this host has all and ends; '%s', which cannot be reached, does not know it and "
+                 "stays until this host runs once more",
+                 name);
 }
 
 void

@@ -21,6 +21,8 @@ struct peers *peers_new(const struct graph *graph, const struct engine_options *
 bool peers_add(struct peers *self, const struct graph_link *def, struct link *link,
                struct err *err);
 bool peers_start(struct peers *self, struct err *err);
+/* This host is at its end: waits, some seconds at the most, until the others know that it has all. */
+void peers_settle(struct peers *self);
 /* Calls nobody any more, links and engines least of all. */
 void peers_stop(struct peers *self);
 void peers_free(struct peers *self); /* after peers_stop() */

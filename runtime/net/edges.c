@@ -8,7 +8,9 @@
  *      its capacity and one frame. Credit comes back when link/in has taken; a new session counts
  *      anew from what the receiver's queue has room for. [test_the_receiver_is_never_overrun]
  *  (3) The sender's link lets go what the receiver's epochs cover (ACK), or, without epochs, what
- *      was taken. It asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,
+ *      was taken. A beat goes with it, and the one that answers it says that it was heard: a host
+ *      that has come to its end waits for that. [test_the_last_acknowledgement_is_heard]
+ *      The sender asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,
  *      test_half_of_what_is_kept_asks_for_an_epoch]
  *  (4) A marker waits at the sender until the receiver has passed it, over sessions too: it has a
  *      number, and one that was passed is not put again. [test_a_marker_goes_there_and_back]
@@ -418,12 +420,18 @@ give_credit(struct far_edge *edge)
     out_done(edge->net);
 }
 
+/* What the sender need not keep. */
+static uint64_t
+done_with(const struct far_edge *edge)
+{
+    return edge->def.has_epochs ? atomic_load_explicit(&edge->covered, memory_order_relaxed)
+                                : atomic_load_explicit(&edge->taken_tick, memory_order_relaxed);
+}
+
 static void
 acknowledge(struct far_edge *edge)
 {
-    uint64_t tick = edge->def.has_epochs
-                        ? atomic_load_explicit(&edge->covered, memory_order_relaxed)
-                        : atomic_load_explicit(&edge->taken_tick, memory_order_relaxed);
+    uint64_t tick = done_with(edge);
     struct frame *frame;
 
     if (tick <= edge->acked || tick > edge->have)
@@ -431,6 +439,28 @@ acknowledge(struct far_edge *edge)
     frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_ACK, edge->def.id);
     frame->tick = edge->acked = tick;
     out_done(edge->net);
+    edge->acked_ns = clock_real_ns();
+    edge->peer->beats[LANE_CONTROL] = true; /* with it, and what comes back says that it was heard */
+}
+
+void
+edges_heard(struct peer *peer, int64_t until_ns)
+{
+    for (size_t i = 0; i < peer->n_edges; i++)
+        if (peer->edge[i]->acked && peer->edge[i]->acked_ns <= until_ns)
+            peer->edge[i]->heard = peer->edge[i]->acked;
+}
+
+bool
+edges_are_heard(const struct peer *peer)
+{
+    for (size_t i = 0; i < peer->n_edges; i++) {
+        const struct far_edge *edge = peer->edge[i];
+
+        if (edge->def.here == LINK_RECEIVER && !edge->is_broken && edge->heard < done_with(edge))
+            return false;
+    }
+    return true;
 }
 
 static void

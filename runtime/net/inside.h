@@ -59,6 +59,8 @@ struct far_edge { /* one end */
     uint64_t have;  /* tick of the last frame that was put */
     uint64_t life;  /* of the sender's process that has put it */
     uint64_t acked; /* in this session */
+    int64_t acked_ns; /* when, wall clock */
+    uint64_t heard; /* ACK that has reached the sender for certain; over sessions */
     uint32_t got_marker, passed_marker;
     uint64_t marker_life; /* of the sender's process that has put it */
     bool repeats_passed;  /* the word that it was passed may be lost */
@@ -112,6 +114,7 @@ struct peer { /* another host */
 
 struct net {
     pthread_mutex_t lock;
+    pthread_cond_t beaten; /* a beat came */
     struct arena arena;
     const char *graph, *name, *endpoint, *public_key, *secret_key;
     struct net_config config; /* texts and peers: those above and below */
@@ -156,6 +159,7 @@ bool socket_greet(struct peer *peer, const uint8_t *greeting, size_t size);
 /* Sends what waits; false: it still does. */
 bool socket_unstick(struct peer *peer, enum lane lane);
 void socket_forget(struct peer *peer); /* what waits */
+void socket_let_out(struct peer *peer); /* what was sent on the control lane, when it is closed */
 /* Takes some messages and gives them to net_receive(). False: there were none. */
 bool sockets_receive(struct net *net);
 void sockets_wait(struct net *net, int64_t until_ns); /* the lock is not held */
@@ -177,6 +181,7 @@ void net_receive(struct net *net, const char *user, const uint8_t *bytes, size_t
 void peer_begin(struct peer *peer);
 bool peer_turn(struct peer *peer, int64_t now_ns); /* sends what is due; true: there is more */
 int64_t peer_next_ns(const struct peer *peer);     /* when something is due */
+void peer_say_last(struct peer *peer);             /* a beat, before the net stops */
 /* The session is over; why: what the log says, NULL: nothing was wrong. */
 void peer_lose(struct peer *peer, const char *why);
 void peer_refused(struct peer *peer, const char *why);
@@ -197,6 +202,9 @@ void edge_attach(struct far_edge *edge);
 void edge_detach(struct far_edge *edge);
 void edges_control(struct peer *peer); /* adds to the envelope what is due */
 bool edges_data(struct peer *peer);
+/* The other end has all that was sent up to then, on the control lane of this session. */
+void edges_heard(struct peer *peer, int64_t until_ns);
+bool edges_are_heard(const struct peer *peer);
 /* False with err: a rule is broken. */
 bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame, struct err *err);
 

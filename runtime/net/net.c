@@ -68,6 +68,7 @@ make_peer(struct net *net, struct peer *peer, const struct net_peer *def)
 struct net *
 net_new(const struct net_config *config, struct err *err)
 {
+    pthread_condattr_t attributes;
     struct net *net;
 
     if (!sockets_check(config, err))
@@ -92,6 +93,10 @@ net_new(const struct net_config *config, struct err *err)
     net->life = net_random();
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&net->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&net->beaten, &attributes);
+    pthread_condattr_destroy(&attributes);
     return net;
 }
 
@@ -145,6 +150,7 @@ net_free(struct net *net)
     frame_fini(&net->read);
     msgvec_fini(&net->in_vec);
     close(net->wake_fd);
+    pthread_cond_destroy(&net->beaten);
     pthread_mutex_destroy(&net->lock);
     free(net->peer);
     arena_fini(&net->arena);
@@ -188,6 +194,10 @@ run(void *arg)
         msg_pool_flush();
         sockets_wait(net, next_ns);
     }
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->n_peers; i++)
+        peer_say_last(&net->peer[i]);
+    pthread_mutex_unlock(&net->lock);
     return NULL;
 }
 
@@ -209,6 +219,30 @@ net_start(struct net *net, struct err *err)
         return err_set(err, "HDE-N001", "there is no thread for the links between hosts");
     }
     return true;
+}
+
+static const char *
+who_has_not_heard(const struct net *net)
+{
+    for (size_t i = 0; i < net->n_peers; i++)
+        if (!edges_are_heard(&net->peer[i]))
+            return net->peer[i].name;
+    return NULL;
+}
+
+const char *
+net_settle(struct net *net, int64_t timeout_ns)
+{
+    int64_t end_ns = clock_mono_ns() + timeout_ns;
+    const struct timespec end = {.tv_sec = end_ns / 1000000000, .tv_nsec = end_ns % 1000000000};
+    const char *name;
+    int late = 0;
+
+    pthread_mutex_lock(&net->lock);
+    while ((name = who_has_not_heard(net)) && net->has_thread && !late)
+        late = pthread_cond_timedwait(&net->beaten, &net->lock, &end);
+    pthread_mutex_unlock(&net->lock);
+    return name;
 }
 
 void

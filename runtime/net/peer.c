@@ -170,6 +170,8 @@ compare_clocks(struct peer *peer, const Hde__NetGreeting *beat)
     peer->echo_at_ns = now_ns;
     if (!beat->echo_ns)
         return;
+    edges_heard(peer, beat->echo_ns);
+    pthread_cond_broadcast(&peer->net->beaten);
     sample.round_ns = now_ns - beat->echo_ns - (beat->sent_ns - beat->echo_at_ns);
     sample.skew_ns = ((beat->echo_at_ns - beat->echo_ns) + (beat->sent_ns - now_ns)) / 2;
     if (sample.round_ns < 0)
@@ -541,6 +543,16 @@ turn_control(struct peer *peer)
             return;
         peer->beats[LANE_CONTROL] = false;
     }
+}
+
+void
+peer_say_last(struct peer *peer)
+{
+    if (!peer->is_open)
+        return;
+    peer->beats[LANE_CONTROL] = true;
+    turn_control(peer);
+    socket_let_out(peer);
 }
 
 /* Some; true: there may be more. */

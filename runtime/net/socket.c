@@ -30,6 +30,7 @@ enum {
     SEND_MESSAGES = 16, /* that wait in a socket */
     RECEIVE_MESSAGES = 64,
     SOME = 64,   /* messages that are received in one go */
+    LAST_MS = 500, /* for what was said last */
     HANGUPS = 3, /* in a row, from which on it is no accident */
 };
 
@@ -216,6 +217,12 @@ sockets_open(struct net *net, struct err *err)
             if (!open_lane(&net->peer[i], (enum lane)lane, err))
                 return false;
     return true;
+}
+
+void
+socket_let_out(struct peer *peer)
+{
+    set_int(peer->socket[LANE_CONTROL], ZMQ_LINGER, LAST_MS);
 }
 
 static void

@@ -118,6 +118,25 @@ test_what_is_covered_is_gone_at_the_sender(void **state)
 }
 
 static void
+test_the_last_acknowledgement_is_heard(void **state)
+{
+    rig_up(&rig);
+    for (uint64_t tick = 1; tick <= 10; tick++)
+        rig_must_put(&rig, tick);
+    rig_take_all(&rig, 1, 10);
+    link_cover(rig.link[B], 5);
+    assert_null(net_settle(rig.net[B], INT64_C(20000000000)));
+    assert_int_equal(link_covered(rig.link[A]), 5);
+    rig_stop(&rig, A);
+    link_cover(rig.link[B], 10);
+    assert_string_equal(net_settle(rig.net[B], 50000000), "a");
+    rig_start(&rig, A);
+    assert_null(net_settle(rig.net[B], INT64_C(20000000000)));
+    assert_int_equal(link_covered(rig.link[A]), 10);
+    assert_null(net_settle(rig.net[A], 1)); /* which gets nothing */
+}
+
+static void
 test_half_of_what_is_kept_asks_for_an_epoch(void **state)
 {
     rig_up(&rig);
@@ -297,6 +316,7 @@ main(void)
         HERE(test_hosts_start_in_any_order),
         HERE(test_the_receiver_is_never_overrun),
         HERE(test_what_is_covered_is_gone_at_the_sender),
+        HERE(test_the_last_acknowledgement_is_heard),
         HERE(test_half_of_what_is_kept_asks_for_an_epoch),
         HERE(test_frames_that_are_gone_are_named),
         HERE(test_a_marker_goes_there_and_back),
