@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/apply.h"
 #include "engine/changes.h"
+#include "engine/ingress.h"
 #include "engine/joint.h"
 #include "engine/plan_show.h"
 #include "engine/reload.h"
@@ -122,6 +123,15 @@ agrees(struct applier *self, struct change *change)
     return true;
 }
 
+/* Whoever is told that it is done may kill the process: the next start goes on with this graph. */
+static void
+wait_for_log(struct engine *engine, uint64_t tick)
+{
+    while (engine->is_recording && engine_state(engine) <= ENGINE_DRAINING &&
+           (atomic_load(&engine->cut) == CUT_MADE || !ingress_is_durable(engine, tick)))
+        apply_wait(engine);
+}
+
 /* In a joint change every part takes part, also one of which nothing changes: what its nodes are in
  * the whole may have changed. */
 static bool
@@ -139,6 +149,8 @@ carry_out(struct applier *self, struct change *change)
     report->has_tick = report->has_pause_seconds = true;
     report->tick = result.tick + 1;
     report->pause_seconds = (double)result.pause_ns / 1e9;
+    if (!change->resolved)
+        wait_for_log(engine, report->tick);
     return true;
 }
 

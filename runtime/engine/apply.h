@@ -6,7 +6,8 @@
  * runs. Then the sequencer gives a last barrier; when every actor has passed it the edges are empty
  * and the workers leave their loops. The structure (actors, edges, workers) is built again from the
  * new graph around the nodes that live on, and the workers go on. The thread is made with the first
- * request.
+ * request. Where there is a log, DONE means that it has the change and is durable.
+ * [graphs-parts: changed, and killed right behind that]
  *
  *      WAITING --> WORKING --plan only--> PLANNED
  *                  WORKING --> DONE
@@ -45,7 +46,7 @@ bool apply_has_failed(struct engine *engine, struct err *err);
 /* Behind recovery: if the file of the graph says something else than what runs, that is a change. */
 void apply_wanted(struct engine *engine);
 
-/* Of engine_free(): ends the thread, before workers are joined; then, when every node is closed,
+/* Of engine_free(): ends the thread, when workers are joined; then, when every node is closed,
  * frees what changes have left. */
 void apply_stop(struct engine *engine);
 void apply_free(struct engine *engine);

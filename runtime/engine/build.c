@@ -718,7 +718,8 @@ make_own_edges(struct builder *self, struct actor *actor)
     }
 }
 
-/* Timers of the processing time belong to their nodes; the sequencer watches them. */
+/* Timers of the processing time belong to their nodes; the sequencer watches them. Those of sources
+ * are theirs alone, and some of them run on while the graph changes. */
 void
 engine_set_alarms(struct engine *engine)
 {
@@ -726,7 +727,7 @@ engine_set_alarms(struct engine *engine)
     for (uint32_t i = 0; i < engine->n_nodes; i++) {
         struct node *node = engine->nodes[i];
 
-        for (uint32_t t = 0; t < node->clock_timers.n && !node->source; t++)
+        for (uint32_t t = 0; !node->source && t < node->clock_timers.n; t++)
             sequencer_alarm(&engine->sequencer, node, node->clock_timers.heap[t].id,
                             node->clock_timers.heap[t].at_ns);
     }

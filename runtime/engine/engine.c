@@ -24,6 +24,7 @@
 #include "graph/delivery.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -578,6 +579,7 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     pthread_cond_init(&engine->changed, NULL);
     pthread_rwlock_init(&engine->shape, NULL);
     pthread_mutex_init(&engine->changing, NULL);
+    pthread_mutex_init(&engine->threads, NULL);
     engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     engine->start_ns = engine->options.virtual_clock ? 0 : clock_real_ns();
     engine->is_taking = engine->options.log != NULL;
@@ -594,10 +596,11 @@ engine_new(const struct graph *graph, const struct engine_options *options, stru
     return NULL;
 }
 
+/* None when it is over: what engine_join() has joined stays so. */
 bool
 workers_start(struct engine *engine, struct err *err)
 {
-    for (uint32_t i = 0; i < engine->n_workers; i++) {
+    for (uint32_t i = 0; i < engine->n_workers && !is_over(atomic_load(&engine->state)); i++) {
         struct worker *worker = engine->workers[i];
 
         if (worker->is_started || (i && !worker->n_actors && !worker->n_polled))
@@ -672,7 +675,7 @@ engine_ask_epoch(struct engine *engine)
     /* release, and the fence with that of parking: barrier_turn() of the sequencer sees it */
     atomic_store_explicit(&engine->wants_epoch, true, memory_order_release);
     full_fence();
-    worker_wake_if_parked(engine->workers[0]);
+    worker_wake_if_parked(engine->first);
 }
 
 void
@@ -685,16 +688,19 @@ bool
 engine_join(struct engine *engine, int timeout_ms)
 {
     struct timespec deadline = deadline_after(timeout_ms);
+    bool all = true;
 
-    for (uint32_t i = 0; i < engine->n_workers; i++) {
+    if (pthread_mutex_timedlock(&engine->threads, &deadline))
+        return false; /* a change that began before the end exchanges them */
+    for (uint32_t i = 0; all && i < engine->n_workers; i++) {
         struct worker *worker = engine->workers[i];
 
         if (worker->is_started && pthread_timedjoin_np(worker->thread, NULL, &deadline) == 0)
             worker->is_started = false;
-        if (worker->is_started)
-            return false;
+        all = !worker->is_started;
     }
-    return true;
+    pthread_mutex_unlock(&engine->threads);
+    return all;
 }
 
 bool
@@ -833,11 +839,9 @@ engine_free(struct engine *engine)
         engine_stop(engine);
     if (engine->options.steps)
         steps_leave(engine->options.steps);
-    apply_stop(engine);
-    for (uint32_t i = 0; i < engine->n_workers; i++)
-        if (engine->workers[i]->is_started)
-            pthread_join(engine->workers[i]->thread, NULL);
+    engine_join(engine, INT_MAX);
     atomic_store(&engine->workers_gone, true);
+    apply_stop(engine); /* a change may wait for a reload that waits for this */
     swaps_stop(engine->swaps);
     reload_stop(engine);
     watchdog_stop(engine->watchdog);
@@ -861,6 +865,7 @@ engine_free(struct engine *engine)
     if (engine->done_fd >= 0)
         close(engine->done_fd);
     pthread_rwlock_destroy(&engine->shape);
+    pthread_mutex_destroy(&engine->threads);
     pthread_mutex_destroy(&engine->changing);
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);

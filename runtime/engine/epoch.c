@@ -39,6 +39,13 @@
 enum { EPOCH_VERSION = 1, LOOK_MS = 100 };
 static const char magic[WHOLE_MAGIC] = "HDEEPOCH";
 
+/* Complete, and to be written. A change of the graph begins one while another is being written. */
+struct ready {
+    struct ready *next;
+    Hde__Epoch *epoch;
+    int64_t open_ns; /* monotonic: since when it was open */
+};
+
 struct epochs {
     struct engine *engine;
     char *folder, *restore_path;
@@ -53,8 +60,7 @@ struct epochs {
     Hde__Epoch *open;  /* being collected */
     uint32_t waits;    /* actors that have not confirmed it */
     int64_t open_ns;   /* monotonic: since when */
-    Hde__Epoch *ready; /* to be written */
-    int64_t ready_ns;  /* since when it was open */
+    struct ready *ready, **ready_tail;
     uint64_t completed;
 };
 
@@ -273,7 +279,7 @@ is_fenced(struct epochs *self)
 }
 
 static void
-show(struct epochs *self, const Hde__Epoch *epoch, bool ok)
+show(struct epochs *self, const Hde__Epoch *epoch, int64_t open_ns, bool ok)
 {
     struct stats_epochs *stats = &self->engine->stats->epochs;
 
@@ -282,15 +288,29 @@ show(struct epochs *self, const Hde__Epoch *epoch, bool ok)
         return;
     }
     STAT_ADD(stats->completed, 1);
-    STAT_SET(stats->took_ns, clock_mono_ns() - self->ready_ns);
+    STAT_SET(stats->took_ns, clock_mono_ns() - open_ns);
     STAT_SET(stats->bytes, hde__epoch__get_packed_size(epoch));
     STAT_SET(stats->time_ns, epoch->time_ns);
     STAT_SET(stats->tick, epoch->tick);
 }
 
-static void
-commit(struct epochs *self, Hde__Epoch *epoch)
+/* With the lock held. */
+static struct ready *
+take_ready(struct epochs *self)
 {
+    struct ready *ready = self->ready;
+
+    self->ready = ready->next;
+    if (!self->ready)
+        self->ready_tail = &self->ready;
+    self->is_writing = true;
+    return ready;
+}
+
+static void
+commit(struct epochs *self, struct ready *ready)
+{
+    Hde__Epoch *epoch = ready->epoch;
     int64_t begin_ns = clock_read(CLOCK_THREAD_CPUTIME_ID);
     Hde__LogStart start = HDE__LOG_START__INIT;
     struct arena arena = {0};
@@ -308,7 +328,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
         log_line(LEVEL_DEBUG, self->engine->graph->name, NULL, "checkpoint.complete",
                  "tick %" PRIu64, epoch->tick);
     }
-    show(self, epoch, ok);
+    show(self, epoch, ready->open_ns, ok);
     savepoints_commit(self->engine->savepoints, epoch, ok);
     epoch->start = NULL;
     arena_fini(&arena);
@@ -319,6 +339,7 @@ commit(struct epochs *self, Hde__Epoch *epoch)
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
     hde__epoch__free_unpacked(epoch, NULL);
+    free(ready);
     epochs_count_cpu(self, begin_ns);
     full_fence(); /* a suspending sequencer waits for this */
     worker_wake_if_parked(self->engine->first);
@@ -333,10 +354,12 @@ epochs_is_ready(struct epochs *self)
 void
 epochs_write(struct epochs *self)
 {
-    Hde__Epoch *epoch = self->ready;
+    struct ready *ready;
 
-    self->ready = NULL;
-    commit(self, epoch);
+    pthread_mutex_lock(&self->lock);
+    ready = take_ready(self);
+    pthread_mutex_unlock(&self->lock);
+    commit(self, ready);
 }
 
 /* With the lock held. Until there is something to write, or the end; a look at the store's owner now
@@ -367,15 +390,14 @@ write_epochs(void *arg)
 
     pthread_mutex_lock(&self->lock);
     for (;;) {
-        Hde__Epoch *epoch;
+        struct ready *ready;
 
         wait_for_work(self);
         if (!self->ready)
             break;
-        epoch = self->ready;
-        self->ready = NULL;
+        ready = take_ready(self);
         pthread_mutex_unlock(&self->lock);
-        commit(self, epoch);
+        commit(self, ready);
         pthread_mutex_lock(&self->lock);
     }
     pthread_mutex_unlock(&self->lock);
@@ -456,6 +478,7 @@ epochs_open(struct engine *engine, struct err *err)
 
     engine->epochs = self;
     self->engine = engine;
+    self->ready_tail = &self->ready;
     self->timeout_ns = engine->graph->checkpoint.timeout_ns;
     self->folder = xprintf("%s/epochs", engine->graph->checkpoint.store);
     self->restore_path = xprintf("%s/restore", engine->graph->checkpoint.store);
@@ -495,8 +518,12 @@ epochs_close(struct epochs *self)
         pthread_join(self->thread, NULL);
     if (self->open)
         hde__epoch__free_unpacked(self->open, NULL);
-    if (self->ready)
-        hde__epoch__free_unpacked(self->ready, NULL);
+    while (self->ready) {
+        struct ready *ready = take_ready(self);
+
+        hde__epoch__free_unpacked(ready->epoch, NULL);
+        free(ready);
+    }
     if (self->last)
         hde__epoch__free_unpacked(self->last, NULL);
     pthread_cond_destroy(&self->changed);
@@ -778,10 +805,10 @@ confirm(struct epochs *self, const struct actor *actor, struct saving *saving)
     for (size_t i = 0; i < saving->n_ends && is_taken; i++)
         self->open->edges[self->open->n_edges++] = saving->ends[i];
     if (is_taken && !--self->waits) {
-        self->ready = self->open;
-        self->ready_ns = self->open_ns;
+        *self->ready_tail = xmalloc(sizeof **self->ready_tail);
+        **self->ready_tail = (struct ready){NULL, self->open, self->open_ns};
+        self->ready_tail = &(*self->ready_tail)->next;
         self->open = NULL;
-        self->is_writing = true;
         pthread_cond_broadcast(&self->changed);
     }
     pthread_mutex_unlock(&self->lock);

@@ -718,6 +718,7 @@ rewire(struct engine *engine, const struct change_plan *plan, const struct rewir
     bool ok = prepare(&self) && hold_sources(&self);
 
     self.cut_ns = clock_mono_ns();
+    pthread_mutex_lock(&engine->threads);
     ok = all_agree(&self, ask, ok) && all_agree(&self, ask, change_over(&self, ask));
     fault_point(FAULT_APPLY);
     out->tick = engine->cut_tick;
@@ -725,6 +726,7 @@ rewire(struct engine *engine, const struct change_plan *plan, const struct rewir
         finish_new(&self);
     else
         go_back(&self);
+    pthread_mutex_unlock(&engine->threads);
     out->pause_ns = self.pause_ns;
     clean_up(&self, ok);
     return ok;

@@ -8,12 +8,16 @@
  *      order are empty, no tick is worked on. Then the workers leave their loops, and the wiring is
  *      taken and made anew (build.c). [test_nodes_that_stay_lose_and_double_nothing]
  *  (3) Nodes that are the same keep their instance, its address, its descriptors, threads, timers
- *      and counters. A blocking source that is the same does not even notice: its thread goes on.
- *      [test_what_stays_is_not_called]
+ *      and counters. A blocking source that is the same does not even notice: its thread goes on,
+ *      and what it writes (timers, what it has captured) is not read.
+ *      [test_what_stays_is_not_called, test_a_source_on_its_own_thread_does_not_notice]
  *  (4) A new instance in the place of an old one gets its state as from an epoch: save(), load(),
  *      watermarks, timers; over replicas every new one gets the states of all old ones and keeps
  *      what it owns (HDE_KEYED_STATE). [test_keyed_state_follows_replicas]
  *  (5) Sources that leave are held first, between two calls, and what they have queued is taken.
+ *  (6) Threads of workers are exchanged under engine->threads. Who ends the run joins them under it,
+ *      and none is started behind the end. [test_the_end_comes_in_the_middle_of_a_change, under
+ *      ThreadSanitizer]
  *
  *      PREPARED --sources held--> CUT_WANTED --barrier--> CUT_GIVEN --all have passed, workers left-->
  *        exchanged --> CUT_MADE --first barrier--> CUT_NONE

@@ -411,6 +411,7 @@ struct engine {
     /* Readers on other threads hold it; a change writes the wiring under it. */
     pthread_rwlock_t shape;
     pthread_mutex_t changing; /* held for a reload or a change: one at a time */
+    pthread_mutex_t threads;  /* within it: a change exchanges workers, or who ends joins them */
     struct worker *first;     /* worker 0, which sequences: never exchanged */
     uint32_t n_retired;
     struct worker **retired;  /* without a graph; freed at the end, since posts may look at them */

@@ -67,6 +67,23 @@ static const hde_operator op_flow_blocking = {.size = sizeof(hde_operator),
                                               .state_size = sizeof(struct flow),
                                               .poll = flow_poll};
 
+/* Sets a timer of its own and takes it back, in turn. */
+static hde_status
+flow_timed_poll(hde_ctx *ctx, void *state)
+{
+    const struct flow *self = state;
+
+    hde_timer_after(ctx, 1, self->at % 2 ? 3600LL * NS_PER_S : -1);
+    return flow_poll(ctx, state);
+}
+
+static const hde_operator op_flow_timed = {.size = sizeof(hde_operator),
+                                           .flags = HDE_BLOCKING,
+                                           .name = "test/flow_timed",
+                                           .outputs = out1,
+                                           .state_size = sizeof(struct flow),
+                                           .poll = flow_timed_poll};
+
 /* Sequences have to come one after the other. */
 struct checked {
     int64_t next;
@@ -457,6 +474,12 @@ test_nodes_that_stay_lose_and_double_nothing(void **state)
 }
 
 static void
+test_a_source_on_its_own_thread_does_not_notice(void **state)
+{
+    lines_change(&op_flow_timed, &op_check, true, 2);
+}
+
+static void
 test_counters_go_on_over_a_change(void **state)
 {
     struct rig rig = {0};
@@ -637,12 +660,37 @@ test_settings_of_the_start_refuse(void **state)
     rig_close(&rig);
 }
 
+/* Whoever joins the workers finds those of one graph or of the other. */
+static void
+test_the_end_comes_in_the_middle_of_a_change(void **state)
+{
+    enum { ROUNDS = 24 };
+
+    for (int i = 0; i < ROUNDS; i++) {
+        struct rig rig = {0};
+        struct err err = {0};
+        struct plan *next;
+
+        rig_start(&rig, line(&rig, &op_flow, &op_check, 1, true),
+                  &(struct engine_options){.workers = 2});
+        flow_on(&rig);
+        next = line(&rig, &op_flow, &op_check, 6, true);
+        assert_true(apply_ask(rig.engine, &(struct apply_ask){.graph = plan_graph(next)}, &err) > 0);
+        for (int k = 0; k < i * 200; k++)
+            sched_yield();
+        engine_stop(rig.engine);
+        assert_true(engine_join(rig.engine, DEADLINE_S * 1000));
+        rig_close(&rig);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_becomes_of_each_node),
         cmocka_unit_test(test_nodes_that_stay_lose_and_double_nothing),
+        cmocka_unit_test(test_a_source_on_its_own_thread_does_not_notice),
         cmocka_unit_test(test_counters_go_on_over_a_change),
         cmocka_unit_test(test_keyed_state_follows_replicas),
         cmocka_unit_test(test_what_stays_is_not_called),
@@ -651,6 +699,7 @@ main(void)
         cmocka_unit_test(test_state_is_not_lost_without_consent),
         cmocka_unit_test(test_a_rollback_brings_the_graph_before),
         cmocka_unit_test(test_settings_of_the_start_refuse),
+        cmocka_unit_test(test_the_end_comes_in_the_middle_of_a_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
