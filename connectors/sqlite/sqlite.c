@@ -237,9 +237,8 @@ sqlite_run(struct sqlite *db, sqlite3_stmt *stmt, struct sqlite_error *error)
     return rc == 0;
 }
 
-/* A value that could not be bound would be a NULL in the row, and nobody would know. */
-static void
-bound(int rc)
+void
+sqlite_not_bound(int rc)
 {
     if (rc == SQLITE_NOMEM)
         hde_no_memory();
@@ -247,33 +246,9 @@ bound(int rc)
 }
 
 void
-sqlite_bind_null(sqlite3_stmt *stmt, int index)
-{
-    bound(sqlite3_bind_null(stmt, index));
-}
-
-void
-sqlite_bind_real(sqlite3_stmt *stmt, int index, double x)
-{
-    bound(isnan(x) ? sqlite3_bind_null(stmt, index) : sqlite3_bind_double(stmt, index, x));
-}
-
-void
-sqlite_bind_integer(sqlite3_stmt *stmt, int index, int64_t x)
-{
-    bound(sqlite3_bind_int64(stmt, index, x));
-}
-
-void
-sqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text)
-{
-    bound(sqlite3_bind_text(stmt, index, text, -1, SQLITE_STATIC));
-}
-
-void
 sqlite_bind_copy(sqlite3_stmt *stmt, int index, const char *text, size_t size)
 {
-    bound(sqlite3_bind_text64(stmt, index, text, size, SQLITE_TRANSIENT, SQLITE_UTF8));
+    sqlite_bound(sqlite3_bind_text64(stmt, index, text, size, SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 double

@@ -161,20 +161,14 @@ scalar(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 
 /* *known becomes true where the value makes the row worth having: a lone false does not. */
 static struct value
-entry(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, size_t i, size_t n,
-      bool *known)
+entry(const struct row_series *series, size_t i, bool *known)
 {
-    const void *values = *(void *const *)field_at(message, field->offset);
+    const void *values = series->values;
     struct value value = {VALUE_NULL};
 
-    if (*(const size_t *)field_at(message, field->quantifier_offset) != n)
-        return value;
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_DOUBLE:
-        value = value_real(((const double *)values)[i]);
-        break;
+    switch (series->field->type) {
     case PROTOBUF_C_TYPE_ENUM:
-        value = value_text(enum_text(field->descriptor, ((const int *)values)[i]));
+        value = value_text(enum_text(series->field->descriptor, ((const int *)values)[i]));
         break;
     case PROTOBUF_C_TYPE_BOOL:
         *known |= ((const protobuf_c_boolean *)values)[i];
@@ -210,17 +204,29 @@ list(hde_text *json, const ProtobufCMessage *message, const ProtobufCFieldDescri
     return value_text(json->data);
 }
 
-bool
-table_fill(struct table *table, const ProtobufCMessage *const *parts, size_t i, size_t n)
+static void
+find_series(struct row *row, unsigned at, const ProtobufCMessage *part,
+            const ProtobufCFieldDescriptor *field, size_t n)
 {
-    bool has_series = false, known = false;
+    bool is_real = field->type == PROTOBUF_C_TYPE_DOUBLE;
 
+    row->value[at].kind = VALUE_NULL;
+    if (*(const size_t *)field_at(part, field->quantifier_offset) == n)
+        *(is_real ? &row->real[row->n_reals++] : &row->other[row->n_others++]) =
+            (struct row_series){at, field, *(void *const *)field_at(part, field->offset)};
+}
+
+void
+row_begin(struct row *row, struct table *table, const ProtobufCMessage *const *parts, size_t n)
+{
+    row->has_series = false;
+    row->n_reals = row->n_others = 0;
     for (unsigned c = 0; c < table->n_columns; c++) {
         struct column *column = &table->column[c];
         const ProtobufCMessage *part = parts[column->part];
-        struct value *value = &table->value[table->n_keys + c];
+        struct value *value = &row->value[table->n_keys + c];
 
-        has_series |= column->kind == COLUMN_SERIES;
+        row->has_series |= column->kind == COLUMN_SERIES;
         if (!part)
             value->kind = VALUE_NULL;
         else if (column->kind == COLUMN_SCALAR)
@@ -228,7 +234,22 @@ table_fill(struct table *table, const ProtobufCMessage *const *parts, size_t i, 
         else if (column->kind == COLUMN_LIST)
             *value = list(&column->json, part, column->field);
         else
-            *value = entry(part, column->field, i, n, &known);
+            find_series(row, table->n_keys + c, part, column->field, n);
     }
-    return known || !has_series;
+}
+
+bool
+row_fill(struct row *row, size_t i)
+{
+    bool known = !row->has_series;
+
+    for (unsigned s = 0; s < row->n_reals; s++) {
+        struct value *value = &row->value[row->real[s].at];
+
+        *value = value_real(((const double *)row->real[s].values)[i]);
+        known |= value->kind != VALUE_NULL;
+    }
+    for (unsigned s = 0; s < row->n_others; s++)
+        row->value[row->other[s].at] = entry(&row->other[s], i, &known);
+    return known;
 }

@@ -38,10 +38,11 @@ struct column {
     enum column_kind kind;
     unsigned part;
     const ProtobufCFieldDescriptor *field;
-    hde_text json; /* of a list, in the row that was filled last */
+    hde_text json; /* of a list, in the row that was begun last */
 };
 
-/* What a cell holds; text is lent by the message or by the table until the next row. */
+/* What a cell holds; text is lent by the message or, a list's, by the table until its next row is
+ * begun. */
 struct value {
     enum { VALUE_NULL, VALUE_REAL, VALUE_INTEGER, VALUE_TEXT } kind;
     union {
@@ -55,7 +56,21 @@ struct table {
     const struct table_spec *spec;
     unsigned n_keys, n_columns;
     struct column column[TABLE_COLUMNS_MAX];
-    struct value value[TABLE_KEYS_MAX + TABLE_COLUMNS_MAX]; /* the row: keys, then columns */
+};
+
+/* Entries of a series that are there, and their place in the row. */
+struct row_series {
+    unsigned at;
+    const ProtobufCFieldDescriptor *field;
+    const void *values;
+};
+
+/* A row that is filled once an entry. Whatever the entries share is there from the beginning. */
+struct row {
+    struct value value[TABLE_KEYS_MAX + TABLE_COLUMNS_MAX]; /* keys, then columns */
+    bool has_series; /* in its table */
+    unsigned n_reals, n_others;
+    struct row_series real[TABLE_COLUMNS_MAX], other[TABLE_COLUMNS_MAX];
 };
 
 /* Lays out the columns. */
@@ -68,10 +83,13 @@ void table_put_keys(hde_text *sql, const struct table *table);
 /* " ON CONFLICT (keys) DO UPDATE SET ..." */
 void table_put_conflict(hde_text *sql, const struct table *table);
 
-/* Fills the columns from the parts (NULL: all absent) for entry i of n; keys are the caller's.
- * False where no series has a value: there is no such row. Tables without series always have
- * one. */
-bool table_fill(struct table *table, const ProtobufCMessage *const *parts, size_t i, size_t n);
+/* Fills what all entries share from the parts (NULL: all absent) and finds the series with n
+ * entries, others are NULL; keys are the caller's. The row is good while the parts are. */
+void row_begin(struct row *row, struct table *table, const ProtobufCMessage *const *parts,
+               size_t n);
+/* Fills in entry i. False where no series has a value: there is no such row. Tables without series
+ * always have one. */
+bool row_fill(struct row *row, size_t i);
 
 static inline struct value
 value_real(double x)

@@ -21,6 +21,7 @@ struct series {
     char *feed, *expiry;
     int64_t newest_ns[MARKET_TABLES]; /* in the table, this transaction included */
     int64_t dirty_ns;                 /* bucket noted last */
+    size_t chain;                     /* its row of `chains` in the batch, from 1; 0: none yet */
 };
 
 struct dirty {
@@ -389,11 +390,33 @@ put_row(void *to, int which, const struct market_key *key, const struct value *v
     return true;
 }
 
+/* What market_upsert_chain would make of the row that is there. */
+static void
+join_chain(struct value *there, const struct value *values)
+{
+    const struct value first_ns = there[MARKET_CHAIN_FIRST], last_ns = there[MARKET_CHAIN_LAST];
+
+    for (int i = 0; i < MARKET_CHAIN_VALUES; i++)
+        if (values[i].kind != VALUE_NULL)
+            there[i] = values[i];
+    if (first_ns.integer < there[MARKET_CHAIN_FIRST].integer)
+        there[MARKET_CHAIN_FIRST] = first_ns;
+    if (last_ns.integer > there[MARKET_CHAIN_LAST].integer)
+        there[MARKET_CHAIN_LAST] = last_ns;
+}
+
+/* One row a series and batch. */
 static bool
 put_chain(void *to, const struct value values[MARKET_CHAIN_VALUES])
 {
     struct copy *self = to;
+    struct series *series = &self->series[self->last_series];
 
+    self->rows++;
+    if (series->chain) {
+        join_chain(&self->chain[MARKET_CHAIN_VALUES * (series->chain - 1)], values);
+        return true;
+    }
     if (self->n_chains == self->chains_cap) {
         self->chains_cap = self->chains_cap ? 2 * self->chains_cap : 64;
         self->chain = reallocarray(self->chain, self->chains_cap,
@@ -403,7 +426,7 @@ put_chain(void *to, const struct value values[MARKET_CHAIN_VALUES])
     }
     memcpy(&self->chain[MARKET_CHAIN_VALUES * self->n_chains++], values,
            MARKET_CHAIN_VALUES * sizeof *values);
-    self->rows++;
+    series->chain = self->n_chains;
     return true;
 }
 
@@ -421,8 +444,10 @@ copy_start(struct copy *self, bool stage_all, int64_t from_ns)
     self->from_ns = from_ns;
     self->stage_all = stage_all;
     self->flow = -1;
-    for (size_t i = 0; i < self->n_series; i++)
+    for (size_t i = 0; i < self->n_series; i++) {
         self->series[i].dirty_ns = INT64_MIN;
+        self->series[i].chain = 0;
+    }
 }
 
 /* The bucket of a chain is to be folded anew. */

@@ -124,6 +124,8 @@ market_close(struct market *market)
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
 
+static const struct value unknown = {VALUE_NULL};
+
 /* One message being written. */
 struct writing {
     struct market *market;
@@ -131,39 +133,55 @@ struct writing {
     struct market_key key;
 };
 
-static bool
-put(const struct writing *writing, int which)
+static void
+begin(const struct writing *writing, struct row *row, int which,
+      const ProtobufCMessage *const *parts, size_t n)
 {
-    struct value *value = writing->market->table[which].value;
-
-    value[0] = value_text(writing->key.feed);
-    value[1] = value_text(writing->key.expiry);
-    value[2] = value_integer(writing->key.event_ns);
-    return writing->writer->row(writing->writer->to, which, &writing->key, value);
+    row_begin(row, &writing->market->table[which], parts, n);
+    row->value[0] = value_text(writing->key.feed);
+    row->value[1] = value_text(writing->key.expiry);
+    row->value[2] = value_integer(writing->key.event_ns);
 }
 
 static bool
-write_row(const struct writing *writing, int which, const ProtobufCMessage *const *parts)
+put(const struct writing *writing, int which, const struct row *row)
 {
-    table_fill(&writing->market->table[which], parts, 0, 0);
-    return put(writing, which);
+    return writing->writer->row(writing->writer->to, which, &writing->key, row->value);
+}
+
+/* A row of a table without series; keys are those beyond the chain's, if there are any. */
+static bool
+write_row(const struct writing *writing, int which, const ProtobufCMessage *const *parts,
+          const struct value *keys)
+{
+    struct row row;
+
+    begin(writing, &row, which, parts, 0);
+    for (unsigned i = 3; i < writing->market->table[which].n_keys; i++)
+        row.value[i] = keys[i - 3];
+    return put(writing, which, &row);
 }
 
 /* One row a strike and side. The parts of a side are part 0 (of the chain, or NULL) and what
- * differs by side. */
+ * differs by side; last_key is of tables that have a sixth key. */
 static bool
 write_legs(const struct writing *writing, int which, const double *strike, size_t n,
-           const ProtobufCMessage *const sides[2][2])
+           const ProtobufCMessage *const sides[2][2], struct value last_key)
 {
-    struct table *table = &writing->market->table[which];
+    struct row row[2];
 
+    for (int s = 0; s < 2; s++) {
+        begin(writing, &row[s], which, sides[s], n);
+        row[s].value[4] = value_text(s ? "PE" : "CE");
+        if (writing->market->table[which].n_keys > 5)
+            row[s].value[5] = last_key;
+    }
     for (size_t i = 0; i < n; i++)
         for (int s = 0; s < 2; s++) {
-            if (!table_fill(table, sides[s], i, n))
+            if (!row_fill(&row[s], i))
                 continue;
-            table->value[3] = value_real(strike[i]);
-            table->value[4] = value_text(s ? "PE" : "CE");
-            if (!put(writing, which))
+            row[s].value[3] = value_real(strike[i]);
+            if (!put(writing, which, &row[s]))
                 return false;
         }
     return true;
@@ -173,13 +191,14 @@ static bool
 write_strikes(const struct writing *writing, const double *strike, size_t n,
               const ProtobufCMessage *const *parts)
 {
-    struct table *table = &writing->market->table[MARKET_STRIKES];
+    struct row row;
 
+    begin(writing, &row, MARKET_STRIKES, parts, n);
     for (size_t i = 0; i < n; i++) {
-        if (!table_fill(table, parts, i, n))
+        if (!row_fill(&row, i))
             continue;
-        table->value[3] = value_real(strike[i]);
-        if (!put(writing, MARKET_STRIKES))
+        row.value[3] = value_real(strike[i]);
+        if (!put(writing, MARKET_STRIKES, &row))
             return false;
     }
     return true;
@@ -188,7 +207,6 @@ write_strikes(const struct writing *writing, const double *strike, size_t n,
 static bool
 write_chain(const struct writing *writing, const Hde__RawChain *raw)
 {
-    const struct value unknown = {VALUE_NULL};
     const struct value values[MARKET_CHAIN_VALUES] = {
         value_text(writing->key.feed),
         value_text(writing->key.expiry),
@@ -212,8 +230,8 @@ write_raw(const struct writing *writing, const Hde__RawChain *raw)
     const ProtobufCMessage *const parts[] = {&raw->base};
     const ProtobufCMessage *const sides[2][2] = {{BASE(raw->calls)}, {BASE(raw->puts)}};
 
-    return write_chain(writing, raw) && write_row(writing, MARKET_RAW_METRICS, parts) &&
-           write_legs(writing, MARKET_RAW_LEGS, raw->strike, raw->n_strike, sides);
+    return write_chain(writing, raw) && write_row(writing, MARKET_RAW_METRICS, parts, NULL) &&
+           write_legs(writing, MARKET_RAW_LEGS, raw->strike, raw->n_strike, sides, unknown);
 }
 
 static bool
@@ -244,10 +262,10 @@ write_enriched(const struct writing *writing, const Hde__EnrichedChain *chain)
         {raw ? BASE(raw->puts) : NULL, BASE(chain->puts)},
     };
 
-    if (!write_row(writing, MARKET_METRICS, parts))
+    if (!write_row(writing, MARKET_METRICS, parts, NULL))
         return false;
     return !raw || (write_chain(writing, raw) &&
-                    write_legs(writing, MARKET_LEGS, raw->strike, raw->n_strike, sides) &&
+                    write_legs(writing, MARKET_LEGS, raw->strike, raw->n_strike, sides, unknown) &&
                     write_strikes(writing, raw->strike, raw->n_strike, by_strike));
 }
 
@@ -256,17 +274,18 @@ write_buildup(const struct writing *writing, const Hde__Buildup *result)
 {
     const ProtobufCMessage *const parts[] = {&result->base, BASE(result->counts),
                                              BASE(result->call_counts), BASE(result->put_counts)};
-    struct table *table = &writing->market->table[MARKET_PATTERNS];
 
-    if (!write_row(writing, MARKET_BUILDUP, parts))
+    if (!write_row(writing, MARKET_BUILDUP, parts, NULL))
         return false;
     for (size_t i = 0; i < result->n_patterns; i++) {
         const Hde__BuildupPattern *pattern = result->patterns[i];
-        const ProtobufCMessage *const row[] = {&pattern->base};
+        const ProtobufCMessage *const part[] = {&pattern->base};
+        const struct value keys[] = {
+            value_text(enum_text(&hde__buildup_type__descriptor, (int)pattern->type)),
+            value_text(enum_text(&hde__option_type__descriptor, (int)pattern->side)),
+        };
 
-        table->value[3] = value_text(enum_text(&hde__buildup_type__descriptor, (int)pattern->type));
-        table->value[4] = value_text(enum_text(&hde__option_type__descriptor, (int)pattern->side));
-        if (!write_row(writing, MARKET_PATTERNS, row))
+        if (!write_row(writing, MARKET_PATTERNS, part, keys))
             return false;
     }
     return true;
@@ -275,24 +294,22 @@ write_buildup(const struct writing *writing, const Hde__Buildup *result)
 static bool
 write_zones(const struct writing *writing, const Hde__Zones *result)
 {
-    struct table *zones_table = &writing->market->table[MARKET_ZONES];
-    struct table *events = &writing->market->table[MARKET_ZONE_EVENTS];
-
     for (size_t i = 0; i < result->n_zones; i++) {
-        const ProtobufCMessage *const row[] = {&result->zones[i]->base};
+        const ProtobufCMessage *const part[] = {&result->zones[i]->base};
+        const struct value key = value_integer((int64_t)result->zones[i]->id);
 
-        zones_table->value[3] = value_integer((int64_t)result->zones[i]->id);
-        if (!write_row(writing, MARKET_ZONES, row))
+        if (!write_row(writing, MARKET_ZONES, part, &key))
             return false;
     }
     for (size_t i = 0; i < result->n_events; i++) {
         const Hde__ZoneEvent *event = result->events[i];
-        const ProtobufCMessage *const row[] = {&event->base};
+        const ProtobufCMessage *const part[] = {&event->base};
+        const struct value keys[] = {
+            value_integer((int64_t)event->id),
+            value_text(enum_text(&hde__zone_event_type__descriptor, (int)event->type)),
+        };
 
-        events->value[3] = value_integer((int64_t)event->id);
-        events->value[4] =
-            value_text(enum_text(&hde__zone_event_type__descriptor, (int)event->type));
-        if (!write_row(writing, MARKET_ZONE_EVENTS, row))
+        if (!write_row(writing, MARKET_ZONE_EVENTS, part, keys))
             return false;
     }
     return true;
@@ -437,15 +454,16 @@ market_write(struct market *market, const ProtobufCMessage *message,
         const ProtobufCMessage *const sides[2][2] = {{message, BASE(result->calls)},
                                                      {message, BASE(result->puts)}};
 
-        return write_legs(&writing, MARKET_CUMULATIVE_OI, result->strike, result->n_strike, sides);
+        return write_legs(&writing, MARKET_CUMULATIVE_OI, result->strike, result->n_strike, sides,
+                          unknown);
     }
     if (type == TYPE(velocity)) {
         const Hde__Velocity *result = (const Hde__Velocity *)message;
         const ProtobufCMessage *const sides[2][2] = {{message, BASE(result->calls)},
                                                      {message, BASE(result->puts)}};
 
-        market->table[MARKET_VELOCITY].value[5] = value_real(result->window_s);
-        return write_legs(&writing, MARKET_VELOCITY, result->strike, result->n_strike, sides);
+        return write_legs(&writing, MARKET_VELOCITY, result->strike, result->n_strike, sides,
+                          value_real(result->window_s));
     }
     return true;
 }

@@ -32,7 +32,7 @@ void market_open(struct market *market);
 void market_close(struct market *market);
 
 /* Parameters of market_upsert_chain, in order. */
-enum { MARKET_CHAIN_VALUES = 11 };
+enum { MARKET_CHAIN_FIRST = 9, MARKET_CHAIN_LAST, MARKET_CHAIN_VALUES }; /* first_ns, last_ns */
 extern const char market_upsert_chain[]; /* SQL of both databases */
 
 struct market_key { /* lent by the message */

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * store - `hde bench store`: the sinks of the market store against bare drivers that write the
- * same rows into the same tables, sides alternating, medians. A snapshot is 200 strikes, 400 rows;
- * a transaction 50 snapshots, 20,000 rows. */
+ * same rows into the same tables. A snapshot is 200 strikes, 400 rows; a transaction 50 snapshots,
+ * 20,000 rows.
+ *
+ * Machines have moods, so sides take turns in short slices, and what counts is the median of the
+ * ratios of neighbours:
+ *  - A slice is the same snapshots in as many transactions on either side, into tables of the legs
+ *    and the metrics that are empty, after a checkpoint. Who is first changes from pair to pair.
+ *  - Sessions, statements and SQLite files are opened before the clock runs.
+ *  - The bare driver is what any correct loader of these rows is: it encodes each snapshot as it
+ *    comes, and commits. The sink writes the row of the chain's metrics, `chains`, the buckets to
+ *    fold and its mark beside that, in the same transaction.
+ *  - After the last pair the rows of both sides are compared. */
 #include "base/clock.h"
 #include "cmd/cmd.h"
 
@@ -15,9 +25,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STRIKES = 200, ROWS = 2 * STRIKES, BATCH = 50, COLUMNS_MAX = 96, ROUNDS_MAX = 99 };
+enum { STRIKES = 200, ROWS = 2 * STRIKES, BATCH = 50, COLUMNS_MAX = 96, PAIRS_MAX = 99 };
+enum { PIECE = 64 << 10 }; /* bytes that bare COPY sends at a time, as the sink does */
 
 #define OPEN_NS INT64_C(1787111100000000000)
+#define FEED "NSE:BENCH@store"
+#define EXPIRY "2026-08-25"
 
 /* A column of option_chain_snapshots: NULL text means numbers. */
 struct column {
@@ -30,7 +43,6 @@ struct column {
 static struct column columns[COLUMNS_MAX];
 static unsigned n_columns;
 static hde_msg *chain;
-static char address[512];
 
 static void __attribute__((noreturn))
 die(const char *what, const char *why)
@@ -76,8 +88,8 @@ make_chain(hde_harness *h)
     Hde__RawChain *raw;
 
     n_columns = 0;
-    enriched->feed = hde_msg_text(msg, "NSE:BENCH@sink");
-    enriched->expiry = hde_msg_text(msg, "2026-08-25");
+    enriched->feed = hde_msg_text(msg, FEED);
+    enriched->expiry = hde_msg_text(msg, EXPIRY);
     enriched->has_event_ns = true;
     raw = hde_msg_edit(msg, &enriched->raw, &hde__raw_chain__descriptor);
     raw->n_strike = STRIKES;
@@ -116,28 +128,29 @@ rows_per_second(int snapshots, int64_t begin_ns)
     return ROWS * (double)snapshots / (1e-9 * (double)(clock_mono_ns() - begin_ns));
 }
 
-/* The sink end to end: messages in, flush answered. */
+/* The sink end to end, from snapshot number `first` on: messages in, flush answered. */
 static double
-time_sink(const char *op, const char *params, int snapshots)
+time_sink(hde_harness *h, int first, int snapshots)
+{
+    int64_t begin_ns = clock_mono_ns();
+
+    for (int i = 0; i < snapshots; i++)
+        if (hde_harness_push(h, "snapshots", snapshot(h, first + i)) != HDE_OK)
+            die("sink", hde_harness_said(h));
+    if (hde_harness_flush(h) != HDE_OK)
+        die("sink", hde_harness_said(h));
+    return rows_per_second(snapshots, begin_ns);
+}
+
+static hde_harness *
+open_sink(const char *op, const char *params)
 {
     char error[800];
     hde_harness *h = hde_harness_try(op, params, error, sizeof error);
-    int64_t begin_ns;
-    double rate;
 
     if (!h)
         die(op, error);
-    make_chain(h);
-    begin_ns = clock_mono_ns();
-    for (int i = 0; i < snapshots; i++)
-        if (hde_harness_push(h, "snapshots", snapshot(h, i)) != HDE_OK)
-            die(op, hde_harness_said(h));
-    if (hde_harness_flush(h) != HDE_OK)
-        die(op, hde_harness_said(h));
-    rate = rows_per_second(snapshots, begin_ns);
-    hde_msg_drop(chain);
-    hde_harness_close(h);
-    return rate;
+    return h;
 }
 
 /* ---- Bare PostgreSQL ----------------------------------------------------------------------- */
@@ -186,35 +199,46 @@ put_real(char *to, double x)
     return put_bytes(put_bytes(to, 8, 4), bits, 8);
 }
 
-static size_t
-encode(char *to, int n)
+/* The rows of a strike. */
+static char *
+encode(char *at, int n, int strike)
 {
-    char *at = to;
+    for (int side = 0; side < 2; side++) {
+        at = put_bytes(at, 5 + n_columns, 2);
+        at = put_text(at, FEED);
+        at = put_text(at, EXPIRY);
+        at = put_bytes(put_bytes(at, 8, 4), (uint64_t)(OPEN_NS + n * INT64_C(1000000000)), 8);
+        at = put_real(at, strikes()[strike]);
+        at = put_text(at, side ? "PE" : "CE");
+        for (unsigned c = 0; c < n_columns; c++)
+            at = put_real(at, columns[c].number[side][strike]);
+    }
+    return at;
+}
 
-    for (int i = 0; i < STRIKES; i++)
-        for (int side = 0; side < 2; side++) {
-            at = put_bytes(at, 5 + n_columns, 2);
-            at = put_text(at, "NSE:BENCH@bare");
-            at = put_text(at, "2026-08-25");
-            at = put_bytes(put_bytes(at, 8, 4), (uint64_t)(OPEN_NS + n * INT64_C(1000000000)), 8);
-            at = put_real(at, strikes()[i]);
-            at = put_text(at, side ? "PE" : "CE");
-            for (unsigned c = 0; c < n_columns; c++)
-                at = put_real(at, columns[c].number[side][i]);
-        }
-    return (size_t)(at - to);
+/* A snapshot in pieces that stay in the processor's cache and keep the server busy. */
+static void
+put_snapshot(PGconn *conn, char *buffer, int n)
+{
+    char *at = buffer;
+
+    for (int i = 0; i < STRIKES; i++) {
+        at = encode(at, n, i);
+        if (at - buffer < PIECE && i < STRIKES - 1)
+            continue;
+        PQputCopyData(conn, buffer, (int)(at - buffer));
+        at = buffer;
+    }
 }
 
 static double
-time_bare_copy(PGconn *conn, int snapshots)
+time_bare_copy(PGconn *conn, int first, int snapshots)
 {
     static const char head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";
-    char *buffer = malloc(ROWS * (64 + 12 * COLUMNS_MAX));
+    static char buffer[PIECE + 2 * (64 + 12 * COLUMNS_MAX)];
     hde_text sql = {0};
     int64_t begin_ns = clock_mono_ns();
 
-    if (!buffer)
-        hde_no_memory();
     hde_text_puts(&sql, "COPY option_chain_snapshots ");
     put_columns(&sql);
     hde_text_puts(&sql, " FROM STDIN (FORMAT binary)");
@@ -224,7 +248,7 @@ time_bare_copy(PGconn *conn, int snapshots)
             must(conn, PQexec(conn, sql.data), PGRES_COPY_IN);
             PQputCopyData(conn, head, sizeof head - 1);
         }
-        PQputCopyData(conn, buffer, (int)encode(buffer, i));
+        put_snapshot(conn, buffer, first + i);
         if (i % BATCH == BATCH - 1 || i == snapshots - 1) {
             PQputCopyData(conn, "\377\377", 2);
             PQputCopyEnd(conn, NULL);
@@ -234,7 +258,6 @@ time_bare_copy(PGconn *conn, int snapshots)
         }
     }
     hde_text_free(&sql);
-    free(buffer);
     return rows_per_second(snapshots, begin_ns);
 }
 
@@ -243,7 +266,7 @@ static double
 time_row_inserts(PGconn *conn, bool one_transaction)
 {
     static char number[COLUMNS_MAX][32];
-    const char *params[COLUMNS_MAX + 5] = {"NSE:BENCH@rows", "2026-08-25", "1787111100000000000"};
+    const char *params[COLUMNS_MAX + 5] = {FEED, EXPIRY, "1787111100000000000"};
     hde_text sql = {0};
     int64_t begin_ns;
 
@@ -280,20 +303,33 @@ time_row_inserts(PGconn *conn, bool one_transaction)
 static void
 empty_tables(PGconn *conn)
 {
-    must(conn, PQexec(conn, "TRUNCATE option_chain_snapshots, chain_metrics, chains, hde_marks"),
-         PGRES_COMMAND_OK);
+    must(conn, PQexec(conn, "TRUNCATE option_chain_snapshots, chain_metrics"), PGRES_COMMAND_OK);
     must(conn, PQexec(conn, "CHECKPOINT"), PGRES_COMMAND_OK);
+}
+
+/* What is in the table of the legs, in few characters. */
+static void
+digest(PGconn *conn, char *to, size_t size)
+{
+    static const char sql[] =
+        "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(md5(s::text), '' "
+        "ORDER BY event_ns, strike, type)), '') FROM option_chain_snapshots s";
+    PGresult *result = PQexec(conn, sql);
+
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        die("PostgreSQL", PQerrorMessage(conn));
+    snprintf(to, size, "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
 }
 
 /* ---- Bare SQLite --------------------------------------------------------------------------- */
 
-static double
-time_bare_sqlite(struct sqlite *db, int snapshots)
+static sqlite3_stmt *
+prepare_bare(struct sqlite *db)
 {
     struct sqlite_error error = {0};
     hde_text sql = {0};
     sqlite3_stmt *stmt;
-    int64_t begin_ns;
 
     hde_text_puts(&sql, "INSERT INTO option_chain_snapshots ");
     put_columns(&sql);
@@ -303,14 +339,24 @@ time_bare_sqlite(struct sqlite *db, int snapshots)
     stmt = sqlite_prepare(db, sql.data, &error);
     if (!stmt)
         die("SQLite", error.text);
-    begin_ns = clock_mono_ns();
+    hde_text_free(&sql);
+    return stmt;
+}
+
+static double
+time_bare_sqlite(struct sqlite *db, int first, int snapshots)
+{
+    struct sqlite_error error = {0};
+    sqlite3_stmt *stmt = prepare_bare(db);
+    int64_t begin_ns = clock_mono_ns();
+
     for (int n = 0; n < snapshots; n++) {
-        if (n % BATCH == 0)
-            sqlite_begin(db, &error);
+        if (n % BATCH == 0 && !sqlite_begin(db, &error))
+            die("SQLite", error.text);
         for (int row = 0; row < ROWS; row++) {
-            sqlite3_bind_text(stmt, 1, "NSE:BENCH@bare", -1, SQLITE_STATIC);
-            sqlite3_bind_text(stmt, 2, "2026-08-25", -1, SQLITE_STATIC);
-            sqlite3_bind_int64(stmt, 3, OPEN_NS + n * INT64_C(1000000000));
+            sqlite3_bind_text(stmt, 1, FEED, -1, SQLITE_STATIC);
+            sqlite3_bind_text(stmt, 2, EXPIRY, -1, SQLITE_STATIC);
+            sqlite3_bind_int64(stmt, 3, OPEN_NS + (first + n) * INT64_C(1000000000));
             sqlite3_bind_double(stmt, 4, strikes()[row / 2]);
             sqlite3_bind_text(stmt, 5, row % 2 ? "PE" : "CE", -1, SQLITE_STATIC);
             for (unsigned c = 0; c < n_columns; c++)
@@ -322,21 +368,57 @@ time_bare_sqlite(struct sqlite *db, int snapshots)
         if ((n % BATCH == BATCH - 1 || n == snapshots - 1) && !sqlite_commit(db, &error))
             die("SQLite", error.text);
     }
-    hde_text_free(&sql);
     return rows_per_second(snapshots, begin_ns);
+}
+
+static struct sqlite *
+open_bare(const char *path)
+{
+    struct sqlite_error error = {0};
+    struct sqlite *db = sqlite_open(path, NULL, &error);
+
+    if (!db || !sqlite_migrate(db, sqlite_migrations, &error))
+        die("SQLite", error.text);
+    return db;
+}
+
+/* Both files have the same legs, and as many as were written. */
+static void
+compare_files(const char *path, const char *other, int snapshots)
+{
+    struct sqlite_error error = {0};
+    struct sqlite *db = open_bare(path);
+    hde_text sql = {0};
+    sqlite3_stmt *stmt;
+
+    hde_text_printf(&sql, "ATTACH '%s' AS other", other);
+    if (!sqlite_exec(db, sql.data, &error))
+        die("SQLite", error.text);
+    stmt = sqlite_prepare(db,
+                          "SELECT (SELECT count(*) FROM main.option_chain_snapshots), "
+                          "(SELECT count(*) FROM other.option_chain_snapshots), "
+                          "(SELECT count(*) FROM (SELECT * FROM main.option_chain_snapshots "
+                          "INTERSECT SELECT * FROM other.option_chain_snapshots))",
+                          &error);
+    if (!stmt || sqlite_step(db, stmt, &error) != 1)
+        die("SQLite", error.text);
+    for (int i = 0; i < 3; i++)
+        if (sqlite3_column_int64(stmt, i) != (int64_t)ROWS * snapshots)
+            die("SQLite", "the sides have not written the same rows");
+    sqlite_close(db);
+    hde_text_free(&sql);
 }
 
 /* ---- The command --------------------------------------------------------------------------- */
 
 struct store_options {
     const char *address, *folder;
-    int64_t rounds, snapshots;
+    int64_t pairs, snapshots;
 };
 
 struct side {
     const char *name;
-    double rate[ROUNDS_MAX];
-    double median;
+    double rate[PAIRS_MAX];
 };
 
 static int
@@ -347,86 +429,98 @@ by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double
-median(struct side *side, size_t n)
-{
-    qsort(side->rate, n, sizeof *side->rate, by_value);
-    return side->median = side->rate[n / 2];
-}
-
+/* One pair, each into a file of its own. */
 static void
-measure_sqlite(const struct store_options *options, int round, struct side *sink, struct side *bare)
+measure_sqlite(const struct store_options *options, int pair, struct side *sides)
 {
-    char path[400], params[500];
-    struct sqlite_error error = {0};
-    struct sqlite *db;
+    int snapshots = (int)options->snapshots, first = pair * snapshots;
+    char path[2][400], params[500];
 
-    snprintf(path, sizeof path, "%s/hde-bench-store.%ld.db", options->folder, (long)getpid());
-    snprintf(params, sizeof params, "path: %s", path);
+    for (int i = 0; i < 2; i++)
+        snprintf(path[i], sizeof path[i], "%s/hde-bench-store.%ld.%d.db", options->folder,
+                 (long)getpid(), i);
+    snprintf(params, sizeof params, "path: %s", path[0]);
     for (int i = 0; i < 2; i++) {
-        if ((i + round) % 2) {
-            sink->rate[round] = time_sink("storage/sqlite", params, (int)options->snapshots);
-        } else {
-            hde_harness *h;
+        if ((i + pair) % 2) {
+            hde_harness *h = open_sink("storage/sqlite", params);
 
-            db = sqlite_open(path, NULL, &error);
-            if (!db || !sqlite_migrate(db, sqlite_migrations, &error))
-                die("SQLite", error.text);
-            h = hde_harness_open("storage/sqlite", params);
-            make_chain(h);
-            bare->rate[round] = time_bare_sqlite(db, (int)options->snapshots);
-            hde_msg_drop(chain);
+            sides[0].rate[pair] = time_sink(h, first, snapshots);
             hde_harness_close(h);
+        } else {
+            struct sqlite *db = open_bare(path[1]);
+
+            sides[1].rate[pair] = time_bare_sqlite(db, first, snapshots);
             sqlite_close(db);
         }
-        unlink(path); /* what belongs to it went when it was closed */
+    }
+    if (pair == options->pairs - 1)
+        compare_files(path[0], path[1], snapshots);
+    for (int i = 0; i < 2; i++)
+        unlink(path[i]); /* what belongs to it went when it was closed */
+}
+
+/* One pair, and rows one by one beside it. */
+static void
+measure_postgres(const struct store_options *options, PGconn *conn, hde_harness *h, int pair,
+                 struct side *sides)
+{
+    int snapshots = (int)options->snapshots, first = pair * snapshots;
+    char written[2][80];
+
+    for (int i = 0; i < 2; i++) {
+        int which = (i + pair) % 2;
+
+        empty_tables(conn);
+        sides[which].rate[pair] = which ? time_bare_copy(conn, first, snapshots)
+                                        : time_sink(h, first, snapshots);
+        if (pair == options->pairs - 1)
+            digest(conn, written[which], sizeof written[which]);
+    }
+    if (pair == options->pairs - 1 &&
+        (strcmp(written[0], written[1]) != 0 || atoll(written[0]) != (int64_t)ROWS * snapshots))
+        die("PostgreSQL", "the sides have not written the same rows");
+    for (int i = 0; i < 2; i++) {
+        empty_tables(conn);
+        sides[2 + i].rate[pair] = time_row_inserts(conn, i == 1);
     }
 }
 
-/* One round of one side against tables that are empty. */
+/* The median of a side's rates, and of the ratios of the sink's to its own in the same pair. */
 static void
-measure_postgres(const struct store_options *options, PGconn *conn, int round, struct side *sides)
+print_side(const struct cmd *cmd, hde_text *out, const char *store, const struct side *sink,
+           const struct side *side, size_t n)
 {
-    char params[600];
-    char error[800];
-    hde_harness *h;
+    static double ratio[PAIRS_MAX], rate[PAIRS_MAX];
 
-    snprintf(params, sizeof params, "address: '%s'", address);
-    h = hde_harness_try("storage/postgres", params, error, sizeof error);
-    if (!h)
-        die("storage/postgres", error);
-    must(conn, PQexec(conn, "SELECT hde_make_day(1787111100000000000)"), PGRES_TUPLES_OK);
-    for (int i = 0; i < 2; i++) {
-        empty_tables(conn);
-        if ((i + round) % 2) {
-            sides[0].rate[round] = time_sink("storage/postgres", params, (int)options->snapshots);
-        } else {
-            make_chain(h);
-            sides[1].rate[round] = time_bare_copy(conn, (int)options->snapshots);
-            hde_msg_drop(chain);
-        }
+    for (size_t i = 0; i < n; i++) {
+        rate[i] = side->rate[i];
+        ratio[i] = sink->rate[i] / side->rate[i];
     }
-    for (int i = 0; i < 2; i++) {
-        empty_tables(conn);
-        make_chain(h);
-        sides[2 + i].rate[round] = time_row_inserts(conn, i == 1);
-        hde_msg_drop(chain);
-    }
-    hde_harness_close(h);
-}
-
-static void
-print_side(const struct cmd *cmd, hde_text *out, const char *store, struct side *side, size_t n,
-           double of)
-{
-    double rate = median(side, n);
-
+    qsort(rate, n, sizeof *rate, by_value);
+    qsort(ratio, n, sizeof *ratio, by_value);
     if (cmd->json)
-        hde_text_printf(out, "{\"store\":\"%s\",\"side\":\"%s\",\"rows_per_s\":%.0f,\"ratio\":%.3f}\n",
-                        store, side->name, rate, of / rate);
+        hde_text_printf(out,
+                        "{\"store\":\"%s\",\"side\":\"%s\",\"rows_per_s\":%.0f,\"ratio\":%.3f,"
+                        "\"ratio_p25\":%.3f,\"ratio_p75\":%.3f,\"pairs\":%zu}\n",
+                        store, side->name, rate[n / 2], ratio[n / 2], ratio[n / 4],
+                        ratio[n - 1 - n / 4], n);
+    else if (side == sink)
+        hde_text_printf(out, "%-10s%-28s%9.0f rows/s\n", store, side->name, rate[n / 2]);
     else
-        hde_text_printf(out, "%-10s  %-34s %9.0f rows/s   sink / this: %.2f\n", store, side->name,
-                        rate, of / rate);
+        hde_text_printf(out, "%-10s%-28s%9.0f rows/s   sink / this: %.2f (half of %zu: %.2f to "
+                        "%.2f)\n",
+                        store, side->name, rate[n / 2], ratio[n / 2], n, ratio[n / 4],
+                        ratio[n - 1 - n / 4]);
+}
+
+static PGconn *
+reach_postgres(const struct store_options *options)
+{
+    PGconn *conn = PQconnectdb(options->address);
+
+    if (PQstatus(conn) != CONNECTION_OK)
+        die("PostgreSQL", PQerrorMessage(conn));
+    return conn;
 }
 
 static int
@@ -438,27 +532,35 @@ run_store(const struct cmd *cmd, const void *block)
                                       {"bare binary COPY"},
                                       {"prepared INSERT a row"},
                                       {"the same in one transaction"}};
-    size_t rounds = (size_t)options->rounds;
     bool has_postgres = options->address && *options->address;
-    PGconn *conn = has_postgres ? PQconnectdb(options->address) : NULL;
+    size_t pairs = (size_t)options->pairs;
+    char params[600];
+    hde_harness *maker = open_sink("storage/console", NULL), *h;
+    PGconn *conn;
     hde_text out = {0};
 
-    if (has_postgres && PQstatus(conn) != CONNECTION_OK)
-        die("PostgreSQL", PQerrorMessage(conn));
-    snprintf(address, sizeof address, "%s", has_postgres ? options->address : "");
-    for (size_t round = 0; round < rounds; round++) {
-        measure_sqlite(options, (int)round, &sqlite[0], &sqlite[1]);
-        if (has_postgres)
-            measure_postgres(options, conn, (int)round, postgres);
-    }
+    make_chain(maker);
+    for (size_t pair = 0; pair < pairs; pair++)
+        measure_sqlite(options, (int)pair, sqlite);
     for (int i = 0; i < 2; i++)
-        print_side(cmd, &out, "sqlite", &sqlite[i], rounds, median(&sqlite[0], rounds));
-    for (int i = 0; has_postgres && i < 4; i++)
-        print_side(cmd, &out, "postgres", &postgres[i], rounds, median(&postgres[0], rounds));
-    PQfinish(conn);
-    if (!has_postgres)
+        print_side(cmd, &out, "sqlite", sqlite, &sqlite[i], pairs);
+    if (has_postgres) {
+        conn = reach_postgres(options);
+        snprintf(params, sizeof params, "address: '%s'", options->address);
+        h = open_sink("storage/postgres", params);
+        must(conn, PQexec(conn, "SELECT hde_make_day(1787111100000000000)"), PGRES_TUPLES_OK);
+        for (size_t pair = 0; pair < pairs; pair++)
+            measure_postgres(options, conn, h, (int)pair, postgres);
+        for (int i = 0; i < 4; i++)
+            print_side(cmd, &out, "postgres", postgres, &postgres[i], pairs);
+        hde_harness_close(h);
+        PQfinish(conn);
+    } else {
         cmd_error(cmd, 0, "HDE-C054", "--address postgresql://... or HDE_POSTGRES",
                   "no PostgreSQL to compare with");
+    }
+    hde_msg_drop(chain);
+    hde_harness_close(maker);
     return cmd_print(cmd, &out, NULL);
 }
 
@@ -470,24 +572,31 @@ static const struct command store = {
     .help =
         "Snapshots of 400 legs with every number of a leg go through storage/sqlite and "
         "storage/postgres, and the same rows through a driver of a few lines: a prepared statement "
-        "in transactions of 20,000 rows, a binary COPY of 20,000 rows, an INSERT a row. Tables, "
-        "indexes and partitions are the same, and empty before each side. The tables of the "
-        "database are emptied: give it one of its own.",
+        "in transactions of 20,000 rows, a binary COPY of 20,000 rows, an INSERT a row. Sides take "
+        "turns, slice by slice: the same snapshots in as many transactions into the same tables, "
+        "indexes and partitions, emptied and checkpointed before each, sessions and files opened "
+        "before the clock runs, same server, same settings, a commit durable as those say. The "
+        "sinks write metrics, rollup buckets and marks beside the legs, and only legs are counted. "
+        "A ratio is the median over pairs of neighbours, in brackets where the middle half of them "
+        "is; after the last pair the rows of both sides are compared. The tables of the database "
+        "are emptied: give it one of its own.",
     .examples = (const struct cmd_example[]){{"hde bench store -- --address postgresql:///bench",
-                                              "all sides, seven rounds"},
+                                              "all sides"},
                                              {0}},
     .options =
         (const struct cmd_option[]){
             {CMD_OPTION("address", struct store_options, address), .value = "ADDRESS",
-             .env = "HDE_POSTGRES", .help = "a database that may be emptied; without: SQLite alone"},
+             .env = "HDE_POSTGRES",
+             .help = "a database that may be emptied; without: SQLite alone"},
             {CMD_OPTION("folder", struct store_options, folder), .value = "DIR", .fallback = ".",
              .complete = CMD_COMPLETE_FOLDER, .help = "where the SQLite file is made"},
-            {CMD_OPTION("rounds", struct store_options, rounds), .value = "N", .fallback = "7",
-             .min = 1, .max = ROUNDS_MAX, .help = "medians are of so many"},
+            {CMD_OPTION("pairs", struct store_options, pairs), .value = "N", .fallback = "21",
+             .min = 1, .max = PAIRS_MAX, .help = "slices of each side"},
             {CMD_OPTION("snapshots", struct store_options, snapshots), .value = "N",
-             .fallback = "200", .min = 1, .max = 100000, .help = "of 400 rows, a side and round"},
+             .fallback = "50", .min = 1, .max = 700, .help = "of 400 rows, a slice"},
             {0}},
-    .exits = (const struct cmd_exit[]){{CMD_FAILED, "a store refused something"}, {0}},
+    .exits = (const struct cmd_exit[]){{CMD_FAILED,
+                                         "a store refused something, or has other rows"}, {0}},
     CMD_BLOCK(struct store_options),
     .run = run_store,
 };

@@ -217,6 +217,35 @@ test_a_raw_chain_beside_the_enriched_one_clears_nothing(void **state)
     hde_harness_close(h);
 }
 
+/* Together in one transaction and each in its own, the row of the chain is the same. */
+static void
+test_a_chain_keeps_what_was_given_last_and_its_span(void **state)
+{
+    static const struct {
+        int minute;
+        double lot;
+    } given[] = {{1, 50}, {0, 75}, {3, U}, {2, U}};
+
+    for (int apart = 0; apart < 2; apart++) {
+        hde_harness *h = open_sink("");
+
+        for (int i = 0; i < 4; i++) {
+            hde_msg *msg = raw_chain(h, given[i].minute * MINUTE);
+
+            raw_of(msg)->has_lot_size = given[i].lot == given[i].lot;
+            raw_of(msg)->lot_size = given[i].lot;
+            push(h, "snapshots", msg);
+            if (apart)
+                assert_int_equal(hde_harness_flush(h), HDE_OK);
+        }
+        assert_int_equal(hde_harness_flush(h), HDE_OK);
+        assert_string_equal(query("SELECT venue, lot_size, first_ns, last_ns FROM chains"),
+                            "NSE 75 1787111100000000000 1787111280000000000");
+        hde_harness_close(h);
+        store->change("DELETE FROM chains");
+    }
+}
+
 static void
 test_every_result_has_its_table(void **state)
 {
@@ -561,6 +590,7 @@ run_suite(const struct store *which)
         cmocka_unit_test_setup(test_an_enriched_chain_fills_metrics_strikes_and_model_columns,
                                setup),
         cmocka_unit_test_setup(test_a_raw_chain_beside_the_enriched_one_clears_nothing, setup),
+        cmocka_unit_test_setup(test_a_chain_keeps_what_was_given_last_and_its_span, setup),
         cmocka_unit_test_setup(test_every_result_has_its_table, setup),
         cmocka_unit_test_setup(test_the_same_again_changes_nothing, setup),
         cmocka_unit_test_setup(test_a_correction_replaces_the_row, setup),

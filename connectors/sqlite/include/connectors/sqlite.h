@@ -62,10 +62,33 @@ bool sqlite_run(struct sqlite *db, sqlite3_stmt *stmt, struct sqlite_error *erro
 
 /* Unknown is NULL: NaN and a NULL text bind NULL. Text is lent until the statement is reset, of
  * sqlite_bind_copy() until it returns. Without memory they end the process (hde_no_memory()). */
-void sqlite_bind_null(sqlite3_stmt *stmt, int index);
-void sqlite_bind_real(sqlite3_stmt *stmt, int index, double x);
-void sqlite_bind_integer(sqlite3_stmt *stmt, int index, int64_t x);
-void sqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text);
+void sqlite_not_bound(int rc); /* not SQLITE_OK */
+static inline void
+sqlite_bound(int rc)
+{
+    if (rc != SQLITE_OK)
+        sqlite_not_bound(rc);
+}
+static inline void
+sqlite_bind_null(sqlite3_stmt *stmt, int index)
+{
+    sqlite_bound(sqlite3_bind_null(stmt, index));
+}
+static inline void
+sqlite_bind_real(sqlite3_stmt *stmt, int index, double x)
+{
+    sqlite_bound(x == x ? sqlite3_bind_double(stmt, index, x) : sqlite3_bind_null(stmt, index));
+}
+static inline void
+sqlite_bind_integer(sqlite3_stmt *stmt, int index, int64_t x)
+{
+    sqlite_bound(sqlite3_bind_int64(stmt, index, x));
+}
+static inline void
+sqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text)
+{
+    sqlite_bound(sqlite3_bind_text(stmt, index, text, -1, SQLITE_STATIC));
+}
 void sqlite_bind_copy(sqlite3_stmt *stmt, int index, const char *text, size_t size);
 double sqlite_real(sqlite3_stmt *stmt, int column); /* NaN where the value is NULL */
 
