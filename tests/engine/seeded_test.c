@@ -112,11 +112,11 @@ run_steps(const struct spec *spec, struct steps *steps, struct store *store, uin
 
     if (engine_state(engine) == ENGINE_FAILED)
         fail_msg("failed: %s", engine_error(engine)->text);
-    if (end == STEPS_STUCK) {
+    if (end == STEPS_STUCK || (end == STEPS_SPENT && n == STEPS_MAX)) {
         hde_text text = {0};
 
         engine_stall_text(engine, &text);
-        fail_msg("stuck:\n%s", text.data ? text.data : "");
+        fail_msg("%s:\n%s", end == STEPS_STUCK ? "stuck" : "no end", text.data ? text.data : "");
     }
     if (loses) /* what was appended and is not synced was never written */
         folder_copy(seeded_log, seeded_kept);

@@ -193,10 +193,10 @@ void hde_position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t si
  * far less the parameter `lateness`, if the source has one. */
 void hde_source_watermark(hde_ctx *ctx, int64_t event_ns);
 
-/* Impure operators that answer later (HDE_ANSWERS_LATER): each message of a batch is a question with
- * a number of its own, and has one answer, which may have no messages. In batch(): that of msg[i],
- * never 0. Numbers are this instance's: after a start, a restart or a reload the runtime gives what
- * is not answered to batch() again, under the same number. */
+/* Impure operators that answer later (HDE_ANSWERS_LATER): each message is a question with a number
+ * of its own and has one answer, maybe without messages. In batch(): that of msg[i], never 0. Take
+ * them all: answers come behind the tick, so a retry waits for none. What is not answered comes to
+ * batch() again after a start, restart or reload, under the same number, which is this instance's. */
 uint64_t hde_question(hde_ctx *ctx, const hde_batch *batch, uint32_t i);
 /* In batch(), event() or timer(): what this call has emitted so far, since hde_answer() before, is the
  * answer. False: the question has one already, or another instance was asked it; what was emitted
