@@ -398,7 +398,7 @@ static void
 run_duel(uint32_t publish, struct series *edge, struct series *bare, struct series *ratio)
 {
     static struct duel duel;
-    pthread_t writer, reader;
+    pthread_t writer = pthread_self(), reader = writer;
 
     memset(&duel, 0, sizeof duel);
     duel.publish = publish;

@@ -411,7 +411,7 @@ spec_make(struct spec *spec, struct steps *random)
         spec->capacity[i] = 1 + (int64_t)below(random, 4);
     spec->drops = below(random, 2) ? DROPS_NONE : 1 + (int)below(random, 2);
     spec->is_cut = below(random, 2);
-    spec->asks = below(random, 2) ? ASKS + below(random, 2) : ASKS_NOT;
+    spec->asks = below(random, 2) ? (below(random, 2) ? ASKS_LATER : ASKS) : ASKS_NOT;
     spec->asks_apart = below(random, 2);
 }
 
