@@ -69,8 +69,10 @@ client_close(struct client *client)
     if (!client)
         return;
     forget(client);
-    if (client->monitor)
+    if (client->monitor) {
+        zmq_socket_monitor(client->socket, NULL, 0); /* or an event may be lost half written */
         zmq_close(client->monitor);
+    }
     if (client->socket)
         zmq_close(client->socket);
     if (client->zmq)

@@ -233,6 +233,15 @@ close_one(void **socket)
     *socket = NULL;
 }
 
+/* Stopped first, or an event may be lost half written. */
+static void
+close_monitor(void **monitor, void *of)
+{
+    if (*monitor)
+        zmq_socket_monitor(of, NULL, 0);
+    close_one(monitor);
+}
+
 void
 sockets_close(struct net *net)
 {
@@ -240,11 +249,11 @@ sockets_close(struct net *net)
         struct peer *peer = &net->peer[i];
 
         socket_forget(peer);
-        close_one(&peer->monitor);
+        close_monitor(&peer->monitor, peer->socket[LANE_CONTROL]);
         for (int lane = 0; lane < LANES; lane++)
             close_one(&peer->socket[lane]);
     }
-    close_one(&net->in_monitor);
+    close_monitor(&net->in_monitor, net->in);
     close_one(&net->in);
     close_one(&net->door);
     if (net->context)
