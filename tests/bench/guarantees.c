@@ -12,6 +12,7 @@
 #include "engine/swap.h"
 
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ struct mode {
     double p50_us[ROUNDS_MAX], p99_us[ROUNDS_MAX]; /* tick to commit, at the pace */
 };
 
-static char folder[] = "./hde-bench-XXXXXX";
+static char folder[PATH_MAX]; /* absolute: in graph files a path is relative to the file */
 
 static int
 remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
@@ -65,7 +66,7 @@ struct load {
 static struct running
 open_load(const struct load *load)
 {
-    static char log[64];
+    static char log[PATH_MAX + 16];
     struct engine_options options = {0};
     struct running run;
     hde_text yaml = {0};
@@ -132,7 +133,7 @@ static void
 run_paced(const char *every, long snapshots, double *p50_us, double *p99_us)
 {
     struct running run;
-    char path[64];
+    char path[PATH_MAX + 16];
     FILE *file;
     unsigned long long n = 0;
 
@@ -296,6 +297,7 @@ main(int argc, char **argv)
     static struct report report;
     long fast = 20000, paced = 400;
     int rounds = 3, lengths_n = LENGTHS;
+    char name[] = "./hde-bench-XXXXXX";
     bool json = false;
 
     for (int i = 1; i < argc; i++) {
@@ -315,8 +317,8 @@ main(int argc, char **argv)
             return help ? 0 : 64;
         }
     }
-    if (!mkdtemp(folder))
-        die(folder, "cannot be made");
+    if (!mkdtemp(name) || !realpath(name, folder))
+        die(name, "cannot be made");
     log_set_level(LEVEL_WARN);
     rig_open("guarantees");
     for (int i = 0; i < rounds; i++)
