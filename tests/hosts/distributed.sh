@@ -59,7 +59,7 @@ kill "$simulator"
 # 2. From a recorded input
 hosts_recorded "${HDE_SNAPSHOTS:-150}" 10ms
 export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
-expect 0 hde run graphs/distributed.yaml --host all
+expect 0 on_host 4 hde run graphs/distributed.yaml --host all
 export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
 rm -f ./*.err
 for name in calc ingest serve analyse; do host_run "$name"; done

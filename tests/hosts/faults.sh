@@ -22,7 +22,7 @@ echo '  - processing.enriched -> lines' >>graphs/distributed.yaml
 by_key() { jq -c '[.feed, .expiry, .event_ns, .spot]' "$1" | sort -s -t, -k1,2; } # each in its order
 export LINES_TO=$TMP/calm.jsonl HDE_EVERY=500ms HDE_STATE=$TMP/calm.state HDE_STORE=$TMP/calm.db
 sed -i 's/, paced: true//' graphs/ingestion.yaml
-expect 0 hde run graphs/distributed.yaml --host all
+expect 0 on_host 4 hde run graphs/distributed.yaml --host all
 hosts_recorded $((seconds * 10)) 100ms
 tables calm.db >want
 by_key calm.jsonl >want.lines
