@@ -85,7 +85,8 @@ sqlite_tend(struct sqlite *db, struct sqlite_error *error)
         int64_t newest = sqlite3_column_int64(stmt, 2), today = time(NULL) / 86400;
 
         if (sqlite3_column_type(stmt, i) != SQLITE_NULL)
-            before[i] = ((newest < today ? newest : today) - sqlite3_column_int64(stmt, i)) * DAY_NS;
+            before[i] =
+                ((newest < today ? newest : today) - sqlite3_column_int64(stmt, i)) * DAY_NS;
         from[i] = sqlite3_column_int64(stmt, 3 + i);
     }
     sqlite3_finalize(stmt);

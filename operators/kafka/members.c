@@ -3,11 +3,12 @@
  * the group gives it, in a child process `hde run ... --partition P`.
  *
  *  (1) A child runs while its partition is assigned, and an unassignment is confirmed only when its
- *      child is gone. One that is revoked drains: what it has taken is committed, its epoch is in the
- *      store. One that is lost (the group went on without us) is killed: what it has not committed,
- *      the next owner makes again. [tests/kafka/members.sh]
+ *      child is gone. One that is revoked drains: what it has taken is committed, its epoch is in
+ *      the store. One that is lost (the group went on without us) is killed: what it has not
+ *      committed, the next owner makes again. [tests/kafka/members.sh]
  *  (2) A start goes on from the state that the last commit names: the largest incarnation among the
- *      marks of the stage's sinks (sink.c (2)) is the generation of the store (engine/generation.h).
+ *      marks of the stage's sinks (sink.c (2)) is the generation of the store
+ *      (engine/generation.h).
  *  (3) A child that ends by itself is started again while the partition is ours, after a pause that
  *      doubles; one that cannot run at all (usage, graph, state that is not there) or does not live
  *      ends this member: another may do better.
@@ -43,10 +44,13 @@ static const int64_t calm_ns = 60000000000, look_every_ns = 100000000;
 extern char **environ;
 
 struct child {
-    bool is_ours;   /* the partition */
-    pid_t pid;      /* 0: none runs */
-    int fd;         /* of the process */
-    int64_t start_ns, end_ns, next_ns, pause_ns; /* end: asked to, 0: not; next: start, not before */
+    bool is_ours; /* the partition */
+    pid_t pid;    /* 0: none runs */
+    int fd;       /* of the process */
+    int64_t start_ns;
+    int64_t end_ns;  /* when it was asked to end; 0: it was not */
+    int64_t next_ns; /* no start before that */
+    int64_t pause_ns;
     int n_restarts; /* without a calm minute in between */
 };
 
@@ -59,9 +63,9 @@ struct members {
     rd_kafka_queue_t *queue;
     int ready_fd, n;
     char group[TEXT];
-    struct child *child; /* by partition */
+    struct child *child;                      /* by partition */
     rd_kafka_topic_partition_list_t *leaving; /* revoked, and not confirmed yet */
-    hde_ctx *ctx; /* while librdkafka calls */
+    hde_ctx *ctx;                             /* while librdkafka calls */
     hde_status status;
     hde_counter *partitions, *starts, *failures, *losses;
 };
@@ -303,7 +307,7 @@ look_at(struct members *self, int partition)
         start(self, partition);
 }
 
-/* ---- The group (1) ---------------------------------------------------------------------------- */
+/* ---- The group (1) --------------------------------------------------------------------------- */
 
 static void
 confirm(struct members *self)
@@ -340,7 +344,8 @@ get(struct members *self, rd_kafka_topic_partition_list_t *list)
 
         list->elems[i].offset = RD_KAFKA_OFFSET_END; /* children read */
         if (number < self->n)
-            self->child[number] = (struct child){.is_ours = true, .pid = self->child[number].pid,
+            self->child[number] = (struct child){.is_ours = true,
+                                                 .pid = self->child[number].pid,
                                                  .fd = self->child[number].fd,
                                                  .end_ns = self->child[number].end_ns};
     }
@@ -370,7 +375,8 @@ give(struct members *self, const rd_kafka_topic_partition_list_t *list, bool is_
 
 /* On the thread that polls. */
 static void
-rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *arg)
+rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+          void *arg)
 {
     struct members *self = arg;
 
@@ -426,13 +432,12 @@ open_client(struct members *self, struct kafka_error *error)
 {
     char session[24], heartbeat[24]; /* a rebalance is heard of by a heartbeat */
     int64_t beat_ns = self->session.ns / 6 < 1000 * ms ? self->session.ns / 6 : 1000 * ms;
-    const struct kafka_setting fixed[] = {
-        {"group.id", self->group},
-        {"enable.auto.commit", "false"},
-        {"partition.assignment.strategy", "cooperative-sticky"},
-        {"session.timeout.ms", session},
-        {"heartbeat.interval.ms", heartbeat},
-        {0}};
+    const struct kafka_setting fixed[] = {{"group.id", self->group},
+                                          {"enable.auto.commit", "false"},
+                                          {"partition.assignment.strategy", "cooperative-sticky"},
+                                          {"session.timeout.ms", session},
+                                          {"heartbeat.interval.ms", heartbeat},
+                                          {0}};
     const uint64_t one = 1;
 
     snprintf(session, sizeof session, "%lld", (long long)(self->session.ns / ms));

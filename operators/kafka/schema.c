@@ -43,10 +43,10 @@ static void
 put_type(struct seen *seen, const ProtobufCMessageDescriptor *type)
 {
     static const char *const labels[] = {"required", "optional", "repeated", "none"};
-    static const char *const kinds[] = {"int32",  "sint32",  "sfixed32", "int64", "sint64",
-                                        "sfixed64", "uint32", "fixed32", "uint64", "fixed64",
-                                        "float",  "double",  "bool",     "enum",  "string",
-                                        "bytes",  "message"};
+    static const char *const kinds[] = {"int32",    "sint32", "sfixed32", "int64",  "sint64",
+                                        "sfixed64", "uint32", "fixed32",  "uint64", "fixed64",
+                                        "float",    "double", "bool",     "enum",   "string",
+                                        "bytes",    "message"};
 
     if (!is_new(seen, type))
         return;
@@ -90,7 +90,7 @@ schema_hash(const ProtobufCMessageDescriptor *type)
     return hash ? hash : 1;
 }
 
-/* ---- Which go together ------------------------------------------------------------------------ */
+/* ---- Which go together ----------------------------------------------------------------------- */
 
 struct line {
     char type[WORD], what[WORD], name[WORD];
@@ -161,7 +161,8 @@ schema_agrees(const char *ours, const char *theirs, char *why, size_t size)
         } else if (find(theirs, &line, true, &other)) {
             return differ(&line, &other, why, size);
         } else if (!has_all(ours, theirs, line.type, &other)) {
-            snprintf(why, size, "%s: only here is '%s = %lld', and only there '%s = %lld': one of "
+            snprintf(why, size,
+                     "%s: only here is '%s = %lld', and only there '%s = %lld': one of "
                      "them was removed",
                      line.type, line.name, line.number, other.name, other.number);
             return false;
@@ -179,7 +180,7 @@ schema_agrees(const char *ours, const char *theirs, char *why, size_t size)
     return true;
 }
 
-/* ---- What a topic has ------------------------------------------------------------------------- */
+/* ---- What a topic has ------------------------------------------------------------------------ */
 
 void
 schemas_fini(struct schemas *self)
@@ -200,7 +201,8 @@ schema_can_read(struct schema *self, const ProtobufCMessageDescriptor *type)
 
     if (self->state == SCHEMA_UNSEEN) {
         schema_text(type, &text);
-        self->state = schema_agrees(text.data, self->text, why, sizeof why) ? SCHEMA_GOOD : SCHEMA_BAD;
+        self->state =
+            schema_agrees(text.data, self->text, why, sizeof why) ? SCHEMA_GOOD : SCHEMA_BAD;
         hde_text_free(&text);
     }
     return self->state == SCHEMA_GOOD;
@@ -259,7 +261,8 @@ read_all(struct schemas *self, const struct cluster *cluster, struct kafka *kafk
         if (message)
             rd_kafka_message_destroy(message);
     }
-    return is_at_end || kafka_say(kafka, RD_KAFKA_RESP_ERR__TIMED_OUT, "reading the schemas", error);
+    return is_at_end ||
+           kafka_say(kafka, RD_KAFKA_RESP_ERR__TIMED_OUT, "reading the schemas", error);
 }
 
 bool
@@ -274,7 +277,8 @@ schemas_read(struct schemas *self, const struct cluster *cluster, struct kafka_e
     struct kafka *kafka = cluster_open(cluster, KAFKA_CONSUMER, fixed, error);
     bool ok = kafka && cluster_schemas_topic(cluster, kafka, error);
 
-    rd_kafka_topic_partition_list_add(list, cluster->schemas, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_topic_partition_list_add(list, cluster->schemas, 0)->offset =
+        RD_KAFKA_OFFSET_BEGINNING;
     if (ok) {
         rd_kafka_poll_set_consumer(kafka_handle(kafka));
         rd_kafka_assign(kafka_handle(kafka), list);
@@ -301,8 +305,8 @@ schemas_check(const struct schemas *self, const struct cluster *cluster,
     if (ok)
         return true;
     error->kind = KAFKA_TROUBLE_SETTING;
-    snprintf(error->text, sizeof error->text,
-             "topic '%.60s' has another version of %s (HDE-K022)", cluster->topic, why);
+    snprintf(error->text, sizeof error->text, "topic '%.60s' has another version of %s (HDE-K022)",
+             cluster->topic, why);
     return false;
 }
 
@@ -320,10 +324,10 @@ write_one(const struct cluster *cluster, const char *type, uint64_t hash, const 
     snprintf(key, sizeof key, "%s %s %016" PRIx64, cluster->topic, type, hash);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic" /* the library's macros are statement expressions */
-    code = rd_kafka_producev(kafka_handle(kafka), RD_KAFKA_V_TOPIC(cluster->schemas),
-                             RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                             RD_KAFKA_V_KEY(key, strlen(key)),
-                             RD_KAFKA_V_VALUE((void *)(uintptr_t)text, strlen(text)), RD_KAFKA_V_END);
+    code = rd_kafka_producev(
+        kafka_handle(kafka), RD_KAFKA_V_TOPIC(cluster->schemas), RD_KAFKA_V_PARTITION(0),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, strlen(key)),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)text, strlen(text)), RD_KAFKA_V_END);
 #pragma GCC diagnostic pop
     if (!code)
         code = rd_kafka_flush(kafka_handle(kafka), cluster_timeout_ms(cluster));

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * schema - the versions of the message types of a topic, and which of them go together.
  *
- * A version is text, one line a field of the type and of all that it contains, or a value of an enum:
+ * A version is text, one line a field of the type and of all that it contains, or a value of an
+ * enum:
  *
  *   hde.RawChain 3 optional:double spot
  *
  * and its number is the hash of that text: the header hde-schema of a record. The texts are records
- * of a compacted topic (hde.schemas), with the key TOPIC TYPE HASH: a writer puts its own there before
- * the first record that needs it, so any console consumer shows what a topic holds.
+ * of a compacted topic (hde.schemas), with the key TOPIC TYPE HASH: a writer puts its own there
+ * before the first record that needs it, so any console consumer shows what a topic holds.
  *
- * Two versions go together where one of them has all the lines of the other: fields may be added, and
- * are never renumbered, renamed, retyped or removed. Then each reads what the other writes. */
+ * Two versions go together where one of them has all the lines of the other: fields may be added,
+ * and are never renumbered, renamed, retyped or removed. Then each reads what the other writes. */
 #ifndef KAFKA_SCHEMA_H
 #define KAFKA_SCHEMA_H
 

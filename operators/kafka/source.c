@@ -7,9 +7,10 @@
  *  (2) A position is the next offset of a partition and, for each writer, the last (tick, index)
  *      that came: what is at or below it is a repeat and is dropped. [tests/kafka/topic.sh]
  *  (3) What one poll() emits is one entry, of at most BATCH records that were there already.
- *      Nothing is taken while the queue of the source is full; after a second of that the partitions
- *      are paused, and what was fetched ahead (at most queued.max.messages.kbytes) is given up. Then
- *      they are assigned anew at `next`; what comes once more is below it. [tests/kafka/lag.sh]
+ *      Nothing is taken while the queue of the source is full; after a second of that the
+ *      partitions are paused, and what was fetched ahead (at most queued.max.messages.kbytes) is
+ *      given up. Then they are assigned anew at `next`; what comes once more is below it.
+ *      [tests/kafka/lag.sh]
  * (4) Each type has an output of its own; a record that is none of them leaves by poison, with all
  *      that is known of it, and the partition goes on behind it. [tests/kafka/topic.sh]
  *  (5) The watermark is that of the partition that is farthest behind, of those that have more. */
@@ -258,7 +259,7 @@ open_lags(hde_ctx *ctx, struct source *self)
     }
 }
 
-/* ---- The watcher (3) -------------------------------------------------------------------------- */
+/* ---- The watcher (3) ------------------------------------------------------------------------- */
 
 static void
 pause_all(struct source *self)
@@ -330,7 +331,7 @@ end_watcher(struct source *self)
     pthread_join(self->watcher, NULL);
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 /* Of each type that is read. */
 static bool
@@ -418,7 +419,8 @@ emit_poison(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message
     hde_emit(ctx, POISON, msg);
 }
 
-/* A version that was not there at the start was put there by a writer since; that takes a moment. */
+/* A version that was not there at the start was put there by a writer since; that takes a
+ * moment. */
 static bool
 can_read(struct source *self, unsigned output, uint64_t schema)
 {

@@ -5,7 +5,8 @@
  *      and counted, and while Redis is away messages are dropped at once (connectors/redis pauses).
  *      [tests/redis/publish_test.c: hangs, is killed]
  *  (2) Nothing is published twice: a call that failed is not made again, and what a log gives again
- *      after a crash does not come here (HDE_AT_MOST_ONCE). [same file; engine/checkpoint_test.c] */
+ *      after a crash does not come here (HDE_AT_MOST_ONCE). [same file;
+ *      engine/checkpoint_test.c] */
 #include <connectors/redis.h>
 #include <hde/operator.h>
 #include <hde/schemas/analytics.pb-c.h>

@@ -63,7 +63,7 @@ add(struct series *s, double value)
 
 static const struct registry *registry;
 
-static void
+static _Noreturn void
 die(const char *what, const char *text)
 {
     fprintf(stderr, "hde bench edges: %s: %s\n", what, text);
@@ -398,7 +398,7 @@ static void
 run_duel(uint32_t publish, struct series *edge, struct series *bare, struct series *ratio)
 {
     static struct duel duel;
-    pthread_t writer = pthread_self(), reader = writer;
+    pthread_t writer, reader;
 
     memset(&duel, 0, sizeof duel);
     duel.publish = publish;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * links - `hde bench links`: an edge between two hosts against a bare pair of ZeroMQ DEALERs that
- * carries messages of the same sizes, and against a raw TCP connection; all over tcp on the loopback
- * device, both ends in this process. Sides are interleaved, medians printed.
+ * carries messages of the same sizes, and against a raw TCP connection; all over tcp on the
+ * loopback device, both ends in this process. Sides are interleaved, medians printed.
  *
- * A message of ours is a protobuf message of a tick of its own: it is packed, numbered, kept until the
- * other end has taken it, and unpacked there. One of the bare pair is a copy of as many bytes. */
+ * A message of ours is a protobuf message of a tick of its own: it is packed, numbered, kept until
+ * the other end has taken it, and unpacked there. One of the bare pair is a copy of as many
+ * bytes. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "net/net.h"
@@ -50,7 +51,7 @@ median(double *values, int n)
     return values[n / 2];
 }
 
-/* ---- Two hosts ------------------------------------------------------------------------------------ */
+/* ---- Two hosts ------------------------------------------------------------------------------- */
 
 /* An edge there, and one back. link[edge][host]. */
 struct hosts {
@@ -81,8 +82,7 @@ make_link(struct hosts *self, int edge, int host)
 
     self->link[edge][host] = link_new(&config, NULL);
     self->news[edge][host] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    link_listen(self->link[edge][host], end,
-                &(struct link_bell){ring, &self->news[edge][host]});
+    link_listen(self->link[edge][host], end, &(struct link_bell){ring, &self->news[edge][host]});
 }
 
 static struct hosts *
@@ -195,7 +195,7 @@ message_of(size_t bytes)
     return msg;
 }
 
-/* ---- A bare pair ------------------------------------------------------------------------------------ */
+/* ---- A bare pair ----------------------------------------------------------------------------- */
 
 struct pair {
     void *context[2], *socket[2];
@@ -247,7 +247,7 @@ receive(void *socket)
     zmq_msg_close(&msg);
 }
 
-/* ---- One way: messages a second ------------------------------------------------------------------------ */
+/* ---- One way: messages a second -------------------------------------------------------------- */
 
 static uint8_t bytes[PING];
 
@@ -312,7 +312,7 @@ rate_linked(struct hosts *hosts, uint64_t *tick, size_t size, int n)
     return n / ((double)begin_ns / 1e9);
 }
 
-/* ---- There and back ---------------------------------------------------------------------------------- */
+/* ---- There and back -------------------------------------------------------------------------- */
 
 static void *
 echo_bare(void *arg)
@@ -382,7 +382,7 @@ round_linked(struct hosts *hosts, uint64_t *tick, int n)
     return result;
 }
 
-/* ---- Raw TCP ------------------------------------------------------------------------------------------ */
+/* ---- Raw TCP --------------------------------------------------------------------------------- */
 
 struct raw {
     int fd[2];
@@ -397,7 +397,8 @@ open_raw(struct raw *self)
     socklen_t size = sizeof to;
 
     require(bind(door, (struct sockaddr *)&to, size) == 0 && listen(door, 1) == 0 &&
-                getsockname(door, (struct sockaddr *)&to, &size) == 0, "there is no TCP");
+                getsockname(door, (struct sockaddr *)&to, &size) == 0,
+            "there is no TCP");
     self->fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     require(connect(self->fd[0], (struct sockaddr *)&to, size) == 0, "there is no TCP");
     self->fd[1] = accept(door, NULL, NULL);
@@ -451,7 +452,7 @@ round_raw(struct raw *self, int n)
     return result;
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------------ */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static const size_t sizes[] = {1024, 32768};
 enum { SIZES = sizeof sizes / sizeof *sizes };
@@ -472,9 +473,9 @@ run_round(struct bench *self, int i, int n)
     for (int k = 0; k < SIZES; k++)
         for (int side = BARE; side < SIDES; side++)
             self->rate[k][side][i] =
-                side == BARE ? rate_bare(&self->pair, sizes[k], n * messages[k])
-                             : rate_linked(self->hosts[side], &self->tick[side], sizes[k],
-                                           n * messages[k]);
+                side == BARE
+                    ? rate_bare(&self->pair, sizes[k], n * messages[k])
+                    : rate_linked(self->hosts[side], &self->tick[side], sizes[k], n * messages[k]);
     for (int side = BARE; side < SIDES; side++)
         self->round_us[side][i] = side == BARE
                                       ? round_bare(&self->pair, n / 2)
@@ -487,15 +488,16 @@ print(struct bench *self, int rounds, bool json)
 {
     double us[SIDES + 1];
 
-    printf(json ? "{\"rates\":[" : "one way            bare ZeroMQ          link                  CURVE\n");
+    printf(json ? "{\"rates\":["
+                : "one way            bare ZeroMQ          link                  CURVE\n");
     for (int k = 0; k < SIZES; k++) {
         double rate[SIDES];
 
         for (int side = BARE; side < SIDES; side++)
             rate[side] = median(self->rate[k][side], rounds);
         printf(json ? "%s{\"bytes\":%zu,\"bare\":%.0f,\"link\":%.0f,\"curve\":%.0f}"
-                    : "%s%6zu bytes  %9.0f/s  ", json && k ? "," : "", sizes[k], rate[BARE],
-               rate[LINK], rate[CURVE]);
+                    : "%s%6zu bytes  %9.0f/s  ",
+               json && k ? "," : "", sizes[k], rate[BARE], rate[LINK], rate[CURVE]);
         if (!json)
             printf("%6.0f MB/s %9.0f/s (%.2f) %6.0f MB/s  %9.0f/s (%.2f)\n",
                    rate[BARE] * (double)sizes[k] / 1e6, rate[LINK], rate[LINK] / rate[BARE],
@@ -503,10 +505,12 @@ print(struct bench *self, int rounds, bool json)
     }
     for (int side = BARE; side <= TCP; side++)
         us[side] = median(self->round_us[side], rounds);
-    printf(json ? "],\"round_us\":{\"bare\":%.1f,\"link\":%.1f,\"curve\":%.1f,\"tcp\":%.1f}}\n"
-                : "there and back, 40 kB, p50: bare %.1f us, link %.1f us, with CURVE %.1f us, raw TCP "
-                  "%.1f us\n",
-           us[BARE], us[LINK], us[CURVE], us[TCP]);
+    printf(
+        json
+            ? "],\"round_us\":{\"bare\":%.1f,\"link\":%.1f,\"curve\":%.1f,\"tcp\":%.1f}}\n"
+            : "there and back, 40 kB, p50: bare %.1f us, link %.1f us, with CURVE %.1f us, raw TCP "
+              "%.1f us\n",
+        us[BARE], us[LINK], us[CURVE], us[TCP]);
     if (!json)
         printf("  link/bare %.2f, link/TCP %.2f, bare/TCP %.2f\n", us[LINK] / us[BARE],
                us[LINK] / us[TCP], us[BARE] / us[TCP]);
@@ -514,8 +518,8 @@ print(struct bench *self, int rounds, bool json)
 
 static const char usage[] =
     "usage: hde bench links [-- [--rounds N] [--quick] [--json]]\n"
-    "What an edge between two hosts carries, over tcp on the loopback device (ports 17500 to 17504),\n"
-    "against a bare pair of ZeroMQ DEALERs and a raw TCP connection.\n";
+    "What an edge between two hosts carries, over tcp on the loopback device (ports 17500 to\n"
+    "17504), against a bare pair of ZeroMQ DEALERs and a raw TCP connection.\n";
 
 int
 main(int argc, char **argv)

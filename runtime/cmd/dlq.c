@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dlq - the dead-letter queue of a graph: what nodes have refused or given up.
  *
- * ls and show read the folder, whether a graph runs or not; drop asks the running graph, which alone
- * may write there. */
+ * ls and show read the folder, whether a graph runs or not; drop asks the running graph, which
+ * alone may write there. */
 #include "cmd/table.h"
 #include "cmd/target.h"
 #include "engine/dlq.h"

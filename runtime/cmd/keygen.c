@@ -22,7 +22,8 @@ write_secret(const struct cmd *cmd, const char *path, const char *secret)
 
     if (fd < 0)
         return cmd_error(cmd, EX_CANTCREAT, "HDE-R184",
-                         errno == EEXIST ? "--show prints the public key of one that is there" : NULL,
+                         errno == EEXIST ? "--show prints the public key of one that is there"
+                                         : NULL,
                          "%s: %s", path, strerror(errno));
     ok = dprintf(fd, "%s\n", secret) == NET_KEY && fsync(fd) == 0;
     if (close(fd) == 0 && ok)
@@ -80,10 +81,11 @@ const struct command cmd_keygen = {
     .args = "FILE",
     .group = CMD_GROUP_WRITE,
     .summary = "make the key of a host",
-    .help = "Makes a pair of keys. The secret one is written to FILE, which only its owner may read; "
-            "it stays on its machine and is given to 'hde run --host NAME --key FILE'. The public one "
-            "is printed: it stands in the graph, hosts: {NAME: {public_key: \"...\"}}, on all hosts. "
-            "What passes between hosts with keys is encrypted, and nobody else is let in.",
+    .help =
+        "Makes a pair of keys. The secret one is written to FILE, which only its owner may read; "
+        "it stays on its machine and is given to 'hde run --host NAME --key FILE'. The public one "
+        "is printed: it stands in the graph, hosts: {NAME: {public_key: \"...\"}}, on all hosts. "
+        "What passes between hosts with keys is encrypted, and nobody else is let in.",
     .examples = (const struct cmd_example[]){{"hde keygen ingest.key", "a new pair"},
                                              {"hde keygen --show ingest.key",
                                               "the public key of one that is there"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * savepoint - take one of a running graph; list, check, restore, move and remove those in a store. */
+ * savepoint - take one of a running graph; list, check, restore, move and remove those in a
+ * store. */
 #include "engine/across.h"
 #include "base/clock.h"
 #include "cmd/table.h"

@@ -10,13 +10,13 @@
  *      and goes on by itself from there: behind the log its next messages are live ones. Its calls
  *      need not cut as they did: messages are counted off the entries.
  *      [test_a_source_is_asked_for_what_the_log_left_out, engine-seeded]
- *  (4) While the log is taken a source that waits for a timer is not waited for (intake.c). One that
- *      is idle all the same and gives nothing for two seconds gives less than then: (5).
+ *  (4) While the log is taken a source that waits for a timer is not waited for (intake.c). One
+ *      that is idle all the same and gives nothing for two seconds gives less than then: (5).
  *      [test_a_source_that_gives_nothing_any_more_is_named]
  *  (5) Other messages than those that the log was written with stop the run, before anything has
- *      seen them. [test_a_source_that_answers_differently_is_named] Where that is accepted, what the
- *      log has from there on never happened: a new incarnation begins, with what this source gives
- *      and all in the log that did not come from sources like it (sequencer.c).
+ *      seen them. [test_a_source_that_answers_differently_is_named] Where that is accepted, what
+ *      the log has from there on never happened: a new incarnation begins, with what this source
+ *      gives and all in the log that did not come from sources like it (sequencer.c).
  *      [test_a_changed_source_goes_on_in_a_new_incarnation, tests/graphs/changed.sh] */
 #include "engine/asked.h"
 

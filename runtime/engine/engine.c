@@ -197,8 +197,8 @@ engine_graph(const struct engine *engine)
 
 /* ---- New ---------------------------------------------------------------------------------- */
 
-/* When a log is taken again it speaks for sources and for operators whose answers come from outside;
- * what holds a port or talks to a live service has no place there. */
+/* When a log is taken again it speaks for sources and for operators whose answers come from
+ * outside; what holds a port or talks to a live service has no place there. */
 static bool
 is_left_out(const struct engine *engine, const struct node *node)
 {
@@ -393,7 +393,8 @@ has_node(const struct graph *graph, const char *name)
     return false;
 }
 
-/* A part that would begin without what another one has now, or without a link's end, cannot begin. */
+/* A part that would begin without what another one has now, or without a link's end, cannot
+ * begin. */
 static bool
 is_same_part(const struct graph *ran, const struct graph *file, struct err *err)
 {

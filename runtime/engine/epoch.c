@@ -362,8 +362,8 @@ epochs_write(struct epochs *self)
     commit(self, ready);
 }
 
-/* With the lock held. Until there is something to write, or the end; a look at the store's owner now
- * and then. */
+/* With the lock held. Until there is something to write, or the end; a look at the store's owner
+ * now and then. */
 static void
 wait_for_work(struct epochs *self)
 {

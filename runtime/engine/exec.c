@@ -11,8 +11,8 @@
  *      of this actor starts. [test_retry_goes_on_where_it_stood]
  *  (4) A timer fires before the first message of a later event time, and at the latest in the tick
  *      that moves the watermark past it. [test_timers_fire_between_messages_by_event_time]
- *  (5) In a line of nodes with each() the only message of a tick goes from call to call; whatever is
- *      not that (more messages, a timer that is due, a wrapped batch(), a fan-out) runs as any
+ *  (5) In a line of nodes with each() the only message of a tick goes from call to call; whatever
+ *      is not that (more messages, a timer that is due, a wrapped batch(), a fan-out) runs as any
  *      other. [test_each_does_what_batch_does]
  *  (6) A node ends once: watermark WM_END, timers fired, flushed. Only then WM_END goes on.
  *      [test_end_fires_timers_then_flushes]
@@ -432,8 +432,8 @@ port_watermark(const struct node *node, const struct port *port)
     return least == WM_IDLE ? node->wm : least;
 }
 
-/* A message that is put aside goes as it came, whatever the operator has done to it: while others hold
- * it nobody may change it. */
+/* A message that is put aside goes as it came, whatever the operator has done to it: while others
+ * hold it nobody may change it. */
 static void
 keep(struct node *node, const struct hde_msgvec *vec)
 {
@@ -515,8 +515,8 @@ code_of(hde_status status)
     return status == HDE_REJECT ? "HDE-R091" : status == HDE_RETRY ? "HDE-R092" : "HDE-R093";
 }
 
-/* The batch goes on behind message i. Where the next thing that the node makes safe covers this tick,
- * the letter has to be safe before. */
+/* The batch goes on behind message i. Where the next thing that the node makes safe covers this
+ * tick, the letter has to be safe before. */
 static void
 put_aside(struct actor *actor, struct node *node, uint32_t i, const char *code)
 {
@@ -678,8 +678,8 @@ meet_direct(struct actor *actor, struct node *node)
     return true;
 }
 
-/* What a sink with a mark has taken it must make safe: on_error may end the run, or the sink tries on;
- * nothing of it is skipped. */
+/* What a sink with a mark has taken it must make safe: on_error may end the run, or the sink tries
+ * on; nothing of it is skipped. */
 static bool
 settle_flush(struct node *node, hde_status status)
 {
@@ -844,7 +844,8 @@ run_plain(struct actor *actor, struct node *node, struct stats_worker *worker)
     return true;
 }
 
-/* A plain node that works by each(). Whatever wraps its batch() keeps it from being called alone. */
+/* A plain node that works by each(). Whatever wraps its batch() keeps it from being called
+ * alone. */
 static inline bool
 is_single(const struct node *node)
 {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * generation - see generation.h.
  *
- *  (1) A number is given once: mkdir() decides, and it is above all that are there. So a process that
- *      was given up, and comes back, writes where nobody reads any more. [tests/kafka/members.sh]
+ *  (1) A number is given once: mkdir() decides, and it is above all that are there. So a process
+ *      that was given up, and comes back, writes where nobody reads any more.
+ *      [tests/kafka/members.sh]
  *  (2) What is never changed again (epochs, closed segments of logs) is linked, all other files are
  *      copied; a generation counts when it has its file `owner`, which comes last and durable.
- *  (3) Epochs are taken before logs: so the log holds what lies behind them, or, where a process that
- *      still lives has retired it meanwhile, the start is refused and made again.
- *  (4) Which generation a start goes on from is for its caller to know: the last commit of its sinks
- *      names it (HDE_TICK_INCARNATION of their mark). Whether it had all of that commit, place_start()
- *      checks when the sinks are open, and nobody else can commit (HDE-R140).
+ *  (3) Epochs are taken before logs: so the log holds what lies behind them, or, where a process
+ *      that still lives has retired it meanwhile, the start is refused and made again.
+ *  (4) Which generation a start goes on from is for its caller to know: the last commit of its
+ *      sinks names it (HDE_TICK_INCARNATION of their mark). Whether it had all of that commit,
+ *      place_start() checks when the sinks are open, and nobody else can commit (HDE-R140).
  *  (5) Generations are removed when (4) has been checked, and only those with a smaller number: one
  *      that is named by a commit is this one, the one before it, or later. */
 #include "engine/generation.h"
@@ -149,7 +150,7 @@ static bool
 take_file(const char *from, const char *to, bool is_fixed)
 {
     if (is_fixed && link(from, to) == 0)
-        return true; /* a file system without links copies */
+        return true;                               /* a file system without links copies */
     return copy_file(from, to) || errno == ENOENT; /* retired meanwhile (3) */
 }
 
@@ -168,8 +169,8 @@ take_entry(const char *from, const char *to, const char *name, bool is_last_segm
         return errno == ENOENT;
     if (S_ISDIR(st.st_mode))
         return take_folder(source, copy);
-    return take_file(source, copy, !strncmp(name, "epoch-", 6) ||
-                                       (ends_with(name, ".seg") && !is_last_segment));
+    return take_file(source, copy,
+                     !strncmp(name, "epoch-", 6) || (ends_with(name, ".seg") && !is_last_segment));
 }
 
 /* "epochs" before "log" (3), and segments in their order: the alphabet has both. */
@@ -183,8 +184,8 @@ take_folder(const char *from, const char *to)
     for (int i = 0; i < n; i++) {
         bool is_last = i + 1 == n || !ends_with(entry[i + 1]->d_name, ".seg");
 
-        ok = ok && (stays_behind(entry[i]->d_name) ||
-                    take_entry(from, to, entry[i]->d_name, is_last));
+        ok = ok &&
+             (stays_behind(entry[i]->d_name) || take_entry(from, to, entry[i]->d_name, is_last));
     }
     for (int i = 0; i < n; i++)
         free(entry[i]);

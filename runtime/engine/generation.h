@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 /* Makes the next generation from *from (0: it becomes the newest that is whole, if there is one).
- * *store is its folder, in arena; the first tick in it has its number as incarnation. False: HDE-R141
- * where *from is not there, HDE-R014. */
+ * *store is its folder, in arena; the first tick in it has its number as incarnation. False:
+ * HDE-R141 where *from is not there, HDE-R014. */
 bool generation_begin(const char *root, uint64_t *from, struct arena *arena, const char **store,
                       uint64_t *number, struct err *err);
 /* After the sinks of `store` are open: removes what is older than it, but for `from`. */

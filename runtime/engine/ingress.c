@@ -119,8 +119,8 @@ wake(void *arg)
     engine_looked(self->engine);
 }
 
-/* Gives the position; 0: not taken, and the engine has failed. Whether there is room is asked before
- * a turn (ingress_must_wait()); what the turn still takes may use the log's reserve. */
+/* Gives the position; 0: not taken, and the engine has failed. Whether there is room is asked
+ * before a turn (ingress_must_wait()); what the turn still takes may use the log's reserve. */
 static uint64_t
 append_entry(struct ingress *self, Hde__LogEntry *entry)
 {
@@ -714,8 +714,8 @@ ingress_handover(struct ingress *self, const struct edge *edge, const struct rec
 
 /* ---- Taking it again ---------------------------------------------------------------------- */
 
-/* The epochs of a store lie beside its log: STORE/log and STORE/epochs, of a part STORE/log/PART and
- * STORE/parts/PART/epochs. */
+/* The epochs of a store lie beside its log: STORE/log and STORE/epochs, of a part STORE/log/PART
+ * and STORE/parts/PART/epochs. */
 static Hde__Epoch *
 epoch_beside(const char *log, uint64_t from, uint64_t before, bool oldest)
 {

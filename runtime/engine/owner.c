@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * owner - the hand-over of a checkpoint store.
  *
- *  (1) Who has the lock of STORE/owner has the store, from before anything of it is opened until all
- *      of it and all sinks are closed: so there is never a second writer, and nobody writes after
- *      his successor. The parts of a cut graph share the lock of the store they are in.
+ *  (1) Who has the lock of STORE/owner has the store, from before anything of it is opened until
+ *      all of it and all sinks are closed: so there is never a second writer, and nobody writes
+ *      after his successor. The parts of a cut graph share the lock of the store they are in.
  *      [tests/graphs/takeover.sh]
- *  (2) Who wants it writes STORE/challenge and waits. The owner looks for that file ten times a second
- *      and before each epoch (epoch.c), and stops; the new owner removes it.
- *  (3) The incarnation in STORE/owner is durable before the new owner gives a tick, and never falls:
- *      also without the log, ticks of a later owner are above all of an earlier one (S3).
+ *  (2) Who wants it writes STORE/challenge and waits. The owner looks for that file ten times a
+ *      second and before each epoch (epoch.c), and stops; the new owner removes it.
+ *  (3) The incarnation in STORE/owner is durable before the new owner gives a tick, and never
+ *      falls: also without the log, ticks of a later owner are above all of an earlier one (S3).
  *
- *  (4) The partition of a shared stage has a store for each start (generation.h), and a later one is
- *      a challenge to all before. [tests/kafka/members.sh]
+ *  (4) The partition of a shared stage has a store for each start (generation.h), and a later one
+ *      is a challenge to all before. [tests/kafka/members.sh]
  *
  *      FREE --take--> OWNED --challenge--> stopping --lock released--> OWNED by the other */
 #include "engine/owner.h"

@@ -9,8 +9,8 @@
  *  (3) The store of a whole graph and that of a cut one are never taken for each other, and no
  *      folder of a part that the graph does not have is passed over.
  *      [test_the_store_of_other_parts_is_refused]
- *  (4) A part that has come to its end is not over for a host that still needs what it sent. One that
- *      was drained with checkpoints is: its state has that, and the next start sends it.
+ *  (4) A part that has come to its end is not over for a host that still needs what it sent. One
+ *      that was drained with checkpoints is: its state has that, and the next start sends it.
  *      [tests/hosts/distributed.sh] */
 #include "engine/parts.h"
 

@@ -21,14 +21,15 @@ struct peers *peers_new(const struct graph *graph, const struct engine_options *
 bool peers_add(struct peers *self, const struct graph_link *def, struct link *link,
                struct err *err);
 bool peers_start(struct peers *self, struct err *err);
-/* This host is at its end: waits, some seconds at the most, until the others know that it has all. */
+/* This host is at its end: waits, some seconds at the most, until the others know that it has
+ * all. */
 void peers_settle(struct peers *self);
 /* Calls nobody any more, links and engines least of all. */
 void peers_stop(struct peers *self);
 void peers_free(struct peers *self); /* after peers_stop() */
 
-/* Nothing more is put on the link. Calls delivered(arg) once for it, at once or later, on any thread
- * and with a lock of the link held: when no host needs anything of it any more. */
+/* Nothing more is put on the link. Calls delivered(arg) once for it, at once or later, on any
+ * thread and with a lock of the link held: when no host needs anything of it any more. */
 void peers_deliver(struct peers *self, struct link *link, void (*delivered)(void *arg), void *arg);
 
 /* Each other host as this one sees it, as Prometheus text. */

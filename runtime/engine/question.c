@@ -2,9 +2,9 @@
  * question - kept from the call until the answer has its tick.
  *
  *  (1) A node that answers in batch() alone has one answer in the log for each tick in which it was
- *      given messages, which names that tick; one that answers later has one for each message, which
- *      names its number: messages are counted in the order in which they come. So a log that is
- *      taken again knows what was answered, and the node ends where it ended.
+ *      given messages, which names that tick; one that answers later has one for each message,
+ *      which names its number: messages are counted in the order in which they come. So a log that
+ *      is taken again knows what was answered, and the node ends where it ended.
  *      [engine-seeded: what was asked outside was answered once, in order]
  *  (2) While a log is taken the operator is not asked. What is open behind the log is asked in an
  *      entry of its own (LOG_KIND_ASK): all of it comes in at the node's ports once more, in that
@@ -12,8 +12,8 @@
  *      questions of that tick. So does what an instance was asked that is gone.
  *      [test_questions_of_an_instance_that_is_gone_are_asked_again, tests/graphs/later.sh]
  *  (3) What is open at a barrier is in the epoch, with its messages.
- *  (4) A question is answered once: what was answered, or asked of an instance that is gone, takes no
- *      answer. [test_a_question_is_answered_once]
+ *  (4) A question is answered once: what was answered, or asked of an instance that is gone, takes
+ *      no answer. [test_a_question_is_answered_once]
  *  (5) With QUESTIONS_MAX open ones no source is polled. Timers, events and answers go on, so this
  *      ends. [test_open_questions_hold_back_sources] */
 #include "engine/question.h"

@@ -800,7 +800,8 @@ handover_called(const struct sequencer *self, const Hde__LogEntry *entry)
     return NULL;
 }
 
-/* With the messages of the entry, from the log or from the source itself. NULL without err: not now. */
+/* With the messages of the entry, from the log or from the source itself. NULL without err: not
+ * now. */
 static struct intake *
 taken_slot(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
            struct err *err)
@@ -837,8 +838,8 @@ find_change(void *arg, const Hde__LogEntry *entry)
     *(uint64_t *)arg = entry->tick;
 }
 
-/* What the source gives instead is the first entry of the new start. Then comes, in an entry of its own
- * each, what else the log has that nobody can be asked for again; then the run is live. */
+/* What the source gives instead is the first entry of the new start. Then comes, in an entry of its
+ * own each, what else the log has that nobody can be asked for again; then the run is live. */
 static bool
 go_on_changed(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
               struct err *err)

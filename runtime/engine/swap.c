@@ -591,8 +591,8 @@ relieve(struct swap *swap, int64_t start_ns)
     return true;
 }
 
-/* What a sink still holds becomes safe before it goes: everything up to the last whole tick, or more
- * if a tick is under way. */
+/* What a sink still holds becomes safe before it goes: everything up to the last whole tick, or
+ * more if a tick is under way. */
 static bool
 flush_sink(struct node *node)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * delivery - the hops between the sources and a sink, and what a crash does to each.
  *
- *  (1) Something is lost where a hop lets go of it before the next one has it for good; it comes twice
- *      where a hop cannot tell that the next one has it. Effectively once is neither.
- *  (2) With a log kept, all that a source has given is in it; sources go on behind that. A source that
- *      neither goes back to where it stood nor reads something live begins again at its beginning.
- *      [tests/graph/bad_graphs.c: one graph for each kind of hop that breaks the promise] */
+ *  (1) Something is lost where a hop lets go of it before the next one has it for good; it comes
+ *      twice where a hop cannot tell that the next one has it. Effectively once is neither.
+ *  (2) With a log kept, all that a source has given is in it; sources go on behind that. A source
+ *      that neither goes back to where it stood nor reads something live begins again at its
+ *      beginning. [tests/graph/bad_graphs.c: one graph for each kind of hop that breaks the
+ *      promise] */
 #include "graph/delivery.h"
 
 #include "graph/codes.h"

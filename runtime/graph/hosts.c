@@ -7,7 +7,8 @@
  *      (parts.h). In one process (--host all, replay of a graph) no edge does.
  *      [test_edges_between_hosts_are_links]
  *  (3) Hosts that name public keys all name one, each its own; without keys nobody listens where
- *      others than this machine may come from, unless that is asked for. [tests/graph/bad_graphs.c] */
+ *      others than this machine may come from, unless that is asked for.
+ *      [tests/graph/bad_graphs.c] */
 #include "graph/hosts.h"
 
 #include "base/hash64.h"
@@ -88,7 +89,7 @@ given(struct loader *loader, struct scope *scope, const struct yaml *map, const 
     if (node && node->kind == KIND_TEXT)
         node = resolve(&loader->resolver, scope, node);
     return node && (node->kind == KIND_NULL || (node->kind == KIND_TEXT && !*node->text)) ? NULL
-                                                                                           : node;
+                                                                                          : node;
 }
 
 static void
@@ -157,8 +158,7 @@ load_host(struct loader *loader, struct scope *scope, const struct yaml *key,
     want_key(loader, scope, given(loader, scope, map, "public_key"), &out->public_key);
     want_int(loader, scope, yaml_find(map, "workers"), "workers", 1, 64, &out->workers);
     if (!out->address && out->listen && hosts_is_any(out->listen)) {
-        diags_add(loader->diags, SEVERITY_ERROR, G_HOST_ADDRESS,
-                  yaml_find(map, "listen")->place,
+        diags_add(loader->diags, SEVERITY_ERROR, G_HOST_ADDRESS, yaml_find(map, "listen")->place,
                   "host '%s' listens on all its addresses, and the others need one of them",
                   key->text);
         diags_hint(loader->diags, "add address: \"tcp://HOST:PORT\", as they see it");
@@ -209,9 +209,10 @@ check_keys_of_hosts(struct loader *loader)
                       host->name, with->name);
         } else if (graph->n_hosts > 1 && hosts_is_public(host->listen) &&
                    !loader->options->insecure) {
-            diags_add(loader->diags, SEVERITY_ERROR, G_HOST_OPEN, host->place,
-                      "host '%s' would listen on %s, where anybody may come, and hosts have no keys",
-                      host->name, host->listen);
+            diags_add(
+                loader->diags, SEVERITY_ERROR, G_HOST_OPEN, host->place,
+                "host '%s' would listen on %s, where anybody may come, and hosts have no keys",
+                host->name, host->listen);
             diags_hint(loader->diags, "give every host a public_key ('hde keygen'), or say "
                                       "--insecure");
         }
@@ -246,7 +247,8 @@ refuse_without_table(struct loader *loader, struct place place, const char *what
 {
     diags_add(loader->diags, SEVERITY_ERROR, G_NO_HOSTS, place,
               "%s names a host, and the graph has no hosts:", what);
-    diags_hint(loader->diags, "write hosts: {a: {listen: \"tcp://10.0.0.1:7700\"}, ...} at its top");
+    diags_hint(loader->diags,
+               "write hosts: {a: {listen: \"tcp://10.0.0.1:7700\"}, ...} at its top");
 }
 
 void
@@ -439,8 +441,7 @@ hosts_shape(const struct graph *graph)
 
         if (!edge->is_remote)
             continue;
-        hde_text_printf(&text, "%s by %s:", edge->name,
-                        graph->edges[edge_carrier(graph, i)].name);
+        hde_text_printf(&text, "%s by %s:", edge->name, graph->edges[edge_carrier(graph, i)].name);
         put_end(graph, edge->from, &text);
         put_end(graph, edge->to, &text);
         for (size_t t = 0; port->types[t]; t++)

@@ -12,7 +12,8 @@ bool hosts_is_any(const char *address);    /* all addresses of a machine; with o
 bool hosts_is_public(const char *address); /* reached from other machines */
 
 /* What both ends of every edge between hosts have to agree on, as one number: the edges, the types
- * that they carry, and how the nodes at their ends are replicated. Parameters and builds may differ. */
+ * that they carry, and how the nodes at their ends are replicated. Parameters and builds may
+ * differ. */
 uint64_t hosts_shape(const struct graph *graph);
 /* Of an edge between hosts: the same on all hosts of that shape. */
 uint32_t hosts_edge_number(const struct graph *graph, const struct graph_edge *edge);

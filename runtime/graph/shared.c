@@ -208,7 +208,8 @@ make_one(struct shared *self, const struct yaml *name)
         return;
     }
     self->root = stages_roots(loader, name->text);
-    if (check_settings(self, name, stage) && check_nodes(self, name, stage) && has_operator(self, name))
+    if (check_settings(self, name, stage) && check_nodes(self, name, stage) &&
+        has_operator(self, name))
         add_node(self, name, stage);
     free(self->root);
 }

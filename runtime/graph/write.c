@@ -256,7 +256,7 @@ write_ascii(struct writer *w)
     free(rails.last);
 }
 
-/* ---- dot and mermaid: hosts are boxes around their nodes, and so are chains ------------------- */
+/* ---- dot and mermaid: hosts are boxes around their nodes, and so are chains ------------------ */
 
 static size_t
 prefix_length(const char *name)

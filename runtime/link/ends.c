@@ -6,8 +6,8 @@
  *      watermark WM_END.
  *  (2) A frame becomes one entry of the receiver, and its tick the position of that entry.
  *  (3) The sender's barrier waits until the journal is durable: the saved state speaks of it.
- *  (4) A receiver that is drained has taken all that its sender's part will put; one whose sender is
- *      on another host waits for nothing, since that one keeps what was not taken.
+ *  (4) A receiver that is drained has taken all that its sender's part will put; one whose sender
+ *      is on another host waits for nothing, since that one keeps what was not taken.
  *  (5) The barrier of a savepoint over several parts puts a marker behind what it has put. */
 #include "link/ends.h"
 

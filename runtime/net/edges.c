@@ -4,9 +4,10 @@
  *  (1) The receiver says where it is (HELLO), the sender gives what comes behind that, in order. A
  *      frame at or below what the receiver has is a repetition and dropped.
  *      [test_frames_come_once_and_in_order, test_a_session_that_breaks_costs_nothing]
- *  (2) The sender sends while it has credit, and may overdraw it by one frame: so the receiver holds
- *      its capacity and one frame. Credit comes back when link/in has taken; a new session counts
- *      anew from what the receiver's queue has room for. [test_the_receiver_is_never_overrun]
+ *  (2) The sender sends while it has credit, and may overdraw it by one frame: so the receiver
+ *      holds its capacity and one frame. Credit comes back when link/in has taken; a new session
+ *      counts anew from what the receiver's queue has room for.
+ *      [test_the_receiver_is_never_overrun]
  *  (3) The sender's link lets go what the receiver's epochs cover (ACK), or, without epochs, what
  *      was taken. A beat goes with it, and the one that answers it says that it was heard: a host
  *      that has come to its end waits for that. [test_the_last_acknowledgement_is_heard]
@@ -73,8 +74,7 @@ has_credit_to_tell(struct far_edge *edge)
                     atomic_load_explicit(&edge->told_units, memory_order_relaxed),
                     capacity.messages) ||
            is_worth(atomic_load_explicit(&edge->taken_bytes, memory_order_relaxed),
-                    atomic_load_explicit(&edge->told_bytes, memory_order_relaxed),
-                    capacity.bytes);
+                    atomic_load_explicit(&edge->told_bytes, memory_order_relaxed), capacity.bytes);
 }
 
 static void
@@ -283,9 +283,10 @@ is_too_large(struct far_edge *edge)
     if (last->size + ENVELOPE_BYTES < edge->peer->bytes_max)
         return false;
     err_set(&err, "HDE-N004",
-            "edge '%s': what tick %" PRIu64 " put there has %zu bytes, and host '%s' takes messages "
-            "of %" PRIu64, edge->def.name, last->frame.tick, last->size, edge->peer->name,
-            edge->peer->bytes_max);
+            "edge '%s': what tick %" PRIu64
+            " put there has %zu bytes, and host '%s' takes messages "
+            "of %" PRIu64,
+            edge->def.name, last->frame.tick, last->size, edge->peer->name, edge->peer->bytes_max);
     break_edge(edge, &err);
     net->out_size -= envelope_room(last);
     msgvec_drop_all(&net->held[--net->n_out]);
@@ -440,7 +441,8 @@ acknowledge(struct far_edge *edge)
     frame->tick = edge->acked = tick;
     out_done(edge->net);
     edge->acked_ns = clock_real_ns();
-    edge->peer->beats[LANE_CONTROL] = true; /* with it, and what comes back says that it was heard */
+    /* a beat goes with it: the one that answers it says that it was heard */
+    edge->peer->beats[LANE_CONTROL] = true;
 }
 
 void
@@ -540,11 +542,9 @@ get_for_sender(struct far_edge *edge, const struct frame *frame, struct err *err
     case HDE__FRAME_KIND__FRAME_KIND_HELLO:
         return get_hello(edge, frame, err);
     case HDE__FRAME_KIND__FRAME_KIND_CREDIT:
-        if (!edge->is_open ||
-            edge->allowed_units + frame->credit_messages < edge->allowed_units ||
+        if (!edge->is_open || edge->allowed_units + frame->credit_messages < edge->allowed_units ||
             edge->allowed_bytes + frame->credit_bytes < edge->allowed_bytes)
-            return err_set(err, "HDE-R007", "credit of edge '%s' out of turn",
-                           edge->def.name);
+            return err_set(err, "HDE-R007", "credit of edge '%s' out of turn", edge->def.name);
         edge->allowed_units += frame->credit_messages;
         edge->allowed_bytes += frame->credit_bytes;
         atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
@@ -578,13 +578,13 @@ unpack(struct far_edge *edge, const struct frame *frame, struct hde_msgvec *to, 
         return false;
     for (uint32_t i = 0; i < frame->n; i++) {
         const struct frame_message *item = &frame->message[i];
-        hde_msg *msg = msg_unpack(msg_pool_current(), edge->def.types[item->type], item->bytes,
-                                  item->size);
+        hde_msg *msg =
+            msg_unpack(msg_pool_current(), edge->def.types[item->type], item->bytes, item->size);
 
         if (!msg)
-            return err_set(err, "HDE-R007", "edge '%s': message %u of tick %" PRIu64
-                           " cannot be read as %s", edge->def.name, i, frame->tick,
-                           edge->def.types[item->type]->name);
+            return err_set(err, "HDE-R007",
+                           "edge '%s': message %u of tick %" PRIu64 " cannot be read as %s",
+                           edge->def.name, i, frame->tick, edge->def.types[item->type]->name);
         msg->event_ns = item->event_ns;
         msgvec_push(to, msg);
     }
@@ -602,8 +602,8 @@ put(struct far_edge *edge, const struct frame *frame, const struct hde_msgvec *v
                             .lines = (uint32_t)(frame->credit_bytes / 64)};
 
     if (frame->credit_messages != record_units(&record))
-        return err_set(err, "HDE-R007", "edge '%s': %u messages for a credit of %u",
-                       edge->def.name, frame->n, frame->credit_messages);
+        return err_set(err, "HDE-R007", "edge '%s': %u messages for a credit of %u", edge->def.name,
+                       frame->n, frame->credit_messages);
     if (link_put(edge->def.link, &record, vec->item, false, err) != LINK_PUT)
         return err_set(err, "HDE-R007", "edge '%s': tick %" PRIu64 " came without credit",
                        edge->def.name, frame->tick);
@@ -668,7 +668,8 @@ static bool
 get_in_order(struct far_edge *edge, const struct frame *frame, struct err *err)
 {
     if (!edge->is_open || frame->number != edge->number)
-        return err_set(err, "HDE-R007", "edge '%s': frame %" PRIu64 " came where %" PRIu64 " was due",
+        return err_set(err, "HDE-R007",
+                       "edge '%s': frame %" PRIu64 " came where %" PRIu64 " was due",
                        edge->def.name, frame->number, edge->number);
     edge->number++;
     if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_DATA)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * envelope - one message between two hosts: hde.NetMessage, written and read by hand like the frames
- * in it (link/frame.h). */
+ * envelope - one message between two hosts: hde.NetMessage, written and read by hand like the
+ * frames in it (link/frame.h). */
 #ifndef NET_ENVELOPE_H
 #define NET_ENVELOPE_H
 
@@ -30,8 +30,8 @@ void envelope_write(const struct envelope *envelope, const struct sized_frame *f
 /* Of one frame more. */
 size_t envelope_room(const struct sized_frame *frame);
 
-/* Any bytes may be given. False: HDE-R007; true: all fields are there, and frames follow each other to
- * the end (what is in them is for frame_read() to say). */
+/* Any bytes may be given. False: HDE-R007; true: all fields are there, and frames follow each other
+ * to the end (what is in them is for frame_read() to say). */
 bool envelope_read(struct envelope *envelope, const uint8_t *bytes, size_t size, struct err *err);
 /* The bytes of the next frame, lent. False: there are no more. */
 bool envelope_next(struct envelope *envelope, const uint8_t **bytes, size_t *size);

@@ -26,7 +26,7 @@ enum {
     OLD_SESSIONS = 8,
 };
 
-struct far_edge { /* one end */
+struct far_edge {        /* one end */
     struct net_edge def; /* name: owned by the net's arena */
     struct net *net;
     struct peer *peer;
@@ -48,19 +48,19 @@ struct far_edge { /* one end */
     bool wants_ask, has_sent_marker, has_sent_end, has_sent_broken, is_full;
 
     /* at the receiver */
-    _Atomic bool is_sought;      /* release: `sought` is there */
-    _Atomic uint64_t sought;     /* where link/in has begun */
-    _Atomic uint64_t covered;    /* by its epochs */
+    _Atomic bool is_sought;   /* release: `sought` is there */
+    _Atomic uint64_t sought;  /* where link/in has begun */
+    _Atomic uint64_t covered; /* by its epochs */
     _Atomic uint64_t taken_units, taken_bytes, taken_tick;
     _Atomic uint64_t told_units, told_bytes; /* given back as credit */
     _Atomic bool waits_for_taken;            /* until all is taken, see edges.c (5) */
     _Atomic bool has_passed;                 /* the marker was taken away */
     uint64_t put_units, put_bytes;
-    uint64_t have;  /* tick of the last frame that was put */
-    uint64_t life;  /* of the sender's process that has put it */
-    uint64_t acked; /* in this session */
+    uint64_t have;    /* tick of the last frame that was put */
+    uint64_t life;    /* of the sender's process that has put it */
+    uint64_t acked;   /* in this session */
     int64_t acked_ns; /* when, wall clock */
-    uint64_t heard; /* ACK that has reached the sender for certain; over sessions */
+    uint64_t heard;   /* ACK that has reached the sender for certain; over sessions */
     uint32_t got_marker, passed_marker;
     uint64_t marker_life; /* of the sender's process that has put it */
     bool repeats_passed;  /* the word that it was passed may be lost */
@@ -85,8 +85,8 @@ struct peer { /* another host */
     void *stuck[LANES]; /* zmq_msg_t that waits for room; NULL: none */
 
     /* sessions: peer.c */
-    uint64_t offer, seen;   /* for the next one: ours; theirs as last heard */
-    uint64_t mine, theirs;  /* of this one; 0: there is none */
+    uint64_t offer, seen;  /* for the next one: ours; theirs as last heard */
+    uint64_t mine, theirs; /* of this one; 0: there is none */
     uint64_t was[OLD_SESSIONS];
     unsigned n_was;
     bool is_open;    /* both ends have it */
@@ -151,14 +151,14 @@ uint64_t net_random(void); /* never 0 */
 bool sockets_check(const struct net_config *config, struct err *err);
 bool sockets_open(struct net *net, struct err *err);
 void sockets_close(struct net *net);
-/* Numbered and of the session, with the frames of net->out, which are let go. What finds no room waits
- * in peer->stuck, and must be gone before the next one. */
+/* Numbered and of the session, with the frames of net->out, which are let go. What finds no room
+ * waits in peer->stuck, and must be gone before the next one. */
 void socket_send(struct peer *peer, enum lane lane, const uint8_t *greeting, size_t size);
 /* Outside of sessions: goes at once or not at all. */
 bool socket_greet(struct peer *peer, const uint8_t *greeting, size_t size);
 /* Sends what waits; false: it still does. */
 bool socket_unstick(struct peer *peer, enum lane lane);
-void socket_forget(struct peer *peer); /* what waits */
+void socket_forget(struct peer *peer);  /* what waits */
 void socket_let_out(struct peer *peer); /* what was sent on the control lane, when it is closed */
 /* Takes some messages and gives them to net_receive(). False: there were none. */
 bool sockets_receive(struct net *net);

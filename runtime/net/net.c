@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * net - see net.h.
  *
- *  (1) The net's thread owns the sockets and works with the lock held, other threads take it to look,
- *      ask and answer; links tell it by flags and a wake-up alone, since they may hold a lock of
- *      their own. Order of locks: net, then link.
+ *  (1) The net's thread owns the sockets and works with the lock held, other threads take it to
+ *      look, ask and answer; links tell it by flags and a wake-up alone, since they may hold a lock
+ *      of their own. Order of locks: net, then link.
  *  (2) It sleeps in zmq_poll() until something comes, a link or a question rings, or a beat is due.
  *      Whoever has news sets his flag and then is_rung; the thread clears is_rung and then looks at
  *      the flags. [test_frames_come_once_and_in_order: a wake-up that is lost stops it] */
@@ -48,7 +48,7 @@ net_wake(struct net *net)
             ;
 }
 
-/* ---- Made from a configuration --------------------------------------------------------------------- */
+/* ---- Made from a configuration --------------------------------------------------------------- */
 
 static const char *
 keep(struct net *net, const char *text)
@@ -157,7 +157,7 @@ net_free(struct net *net)
     free(net);
 }
 
-/* ---- The thread -------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 static int64_t
 turn(struct net *net)
@@ -261,7 +261,7 @@ net_stop(struct net *net)
     sockets_close(net);
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------ */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 static uint64_t
 count_waiting(const struct peer *peer)

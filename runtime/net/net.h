@@ -37,15 +37,16 @@ struct net_peer {
 
 struct net_config {
     const char *graph;
-    struct net_peer self;         /* endpoint: where this host listens; may be tcp://0.0.0.0:PORT */
-    const struct net_peer *peers; /* all others; a peer without edges costs one small message a beat */
+    struct net_peer self; /* endpoint: where this host listens; may be tcp://0.0.0.0:PORT */
+    const struct net_peer
+        *peers; /* all others; a peer without edges costs one small message a beat */
     size_t n_peers;
     const char *secret_key; /* Z85; NULL: no CURVE, neither here nor there */
-    bool insecure;          /* listen on any address without CURVE; otherwise ipc and loopback only */
-    uint64_t shape;         /* what both ends share as one number: edges, types, keys, replicas */
-    int64_t beat_ns;        /* heartbeat; a host not heard of for 4 of them is down. 0: 1 s */
-    int64_t skew_ns;        /* of clocks, from which on the log says so. 0: 250 ms */
-    size_t bytes_max;       /* of one message of ZeroMQ. 0: FRAME_BYTES_MAX */
+    bool insecure;    /* listen on any address without CURVE; otherwise ipc and loopback only */
+    uint64_t shape;   /* what both ends share as one number: edges, types, keys, replicas */
+    int64_t beat_ns;  /* heartbeat; a host not heard of for 4 of them is down. 0: 1 s */
+    int64_t skew_ns;  /* of clocks, from which on the log says so. 0: 250 ms */
+    size_t bytes_max; /* of one message of ZeroMQ. 0: FRAME_BYTES_MAX */
 };
 
 struct net_edge {
@@ -57,23 +58,25 @@ struct net_edge {
      * capacity of the edge. Lent until net_free(). */
     struct link *link;
     const ProtobufCMessageDescriptor *const *types;
-    bool has_epochs; /* the receiver's epochs cover frames; otherwise what it has taken is covered */
+    bool
+        has_epochs; /* the receiver's epochs cover frames; otherwise what it has taken is covered */
 };
 
-/* Copies the configuration, but for what edges lend. NULL with err: HDE-N001 (address), N002 (keys),
- * N003 (a public address without CURVE). */
+/* Copies the configuration, but for what edges lend. NULL with err: HDE-N001 (address), N002
+ * (keys), N003 (a public address without CURVE). */
 struct net *net_new(const struct net_config *config, struct err *err);
 /* Before net_start(). */
 bool net_add(struct net *net, const struct net_edge *edge, struct err *err);
 /* Listens and calls the others; does not wait for them. */
 bool net_start(struct net *net, struct err *err);
-/* Waits until the other hosts have heard how far the receiving ends here are; the sending ones there
- * keep everything until then. NULL, or, after timeout_ns, the name of one that has not. */
+/* Waits until the other hosts have heard how far the receiving ends here are; the sending ones
+ * there keep everything until then. NULL, or, after timeout_ns, the name of one that has not. */
 const char *net_settle(struct net *net, int64_t timeout_ns);
-/* Nothing is sent or received any more; links and what they keep stay. Nor is any callback made when
- * this has come back; questions without an answer get theirs here (HDE-N006). */
+/* Nothing is sent or received any more; links and what they keep stay. Nor is any callback made
+ * when this has come back; questions without an answer get theirs here (HDE-N006). */
 void net_stop(struct net *net);
-void net_free(struct net *net); /* the ends of the edges do not run any more; before their links go */
+void
+net_free(struct net *net); /* the ends of the edges do not run any more; before their links go */
 
 /* ---- Looking ------------------------------------------------------------------------------ */
 
@@ -109,9 +112,9 @@ uint64_t net_strangers(struct net *net);
 /* Called once, on the net's thread; err: there is no answer (HDE-N006). It must not wait. */
 typedef void net_answered(void *arg, const uint8_t *bytes, size_t size, const struct err *err);
 /* Asks the other host; bytes are copied. The answer is that of its net_serve(), or an error when it
- * is down, goes down before it has answered, or timeout_ns have passed: whether it has done what was
- * asked is not known then. Not behind data: questions have a lane of their own. False: HDE-N006, and
- * no call of `answered`. */
+ * is down, goes down before it has answered, or timeout_ns have passed: whether it has done what
+ * was asked is not known then. Not behind data: questions have a lane of their own. False:
+ * HDE-N006, and no call of `answered`. */
 bool net_ask(struct net *net, const char *peer, const uint8_t *bytes, size_t size,
              int64_t timeout_ns, net_answered *answered, void *arg, struct err *err);
 

@@ -170,8 +170,6 @@ compare_clocks(struct peer *peer, const Hde__NetGreeting *beat)
     peer->echo_at_ns = now_ns;
     if (!beat->echo_ns)
         return;
-    edges_heard(peer, beat->echo_ns);
-    pthread_cond_broadcast(&peer->net->beaten);
     sample.round_ns = now_ns - beat->echo_ns - (beat->sent_ns - beat->echo_at_ns);
     sample.skew_ns = ((beat->echo_at_ns - beat->echo_ns) + (beat->sent_ns - now_ns)) / 2;
     if (sample.round_ns < 0)
@@ -212,8 +210,10 @@ check_shared(struct peer *peer, const Hde__NetGreeting *greeting, struct err *er
     const struct net *net = peer->net;
 
     if (greeting->version != NET_VERSION)
-        return err_set(err, "HDE-N010", "it speaks version %u of the links between hosts, and this "
-                       "one %u", greeting->version, NET_VERSION);
+        return err_set(err, "HDE-N010",
+                       "it speaks version %u of the links between hosts, and this "
+                       "one %u",
+                       greeting->version, NET_VERSION);
     if (strcmp(greeting->graph, net->graph) != 0)
         return err_set(err, "HDE-N007", "it runs graph '%s', and this one '%s'", greeting->graph,
                        net->graph);
@@ -221,9 +221,10 @@ check_shared(struct peer *peer, const Hde__NetGreeting *greeting, struct err *er
         return err_set(err, "HDE-N007", "it looks for host '%s' here, and this one is '%s'",
                        greeting->to, net->name);
     if (greeting->shape != net->config.shape)
-        return err_set(err, "HDE-N008", "its graph is %016" PRIx64 " in what both share, and this one's "
-                       "%016" PRIx64 ": edges, types, keys or replicas differ", greeting->shape,
-                       net->config.shape);
+        return err_set(err, "HDE-N008",
+                       "its graph is %016" PRIx64 " in what both share, and this one's "
+                       "%016" PRIx64 ": edges, types, keys or replicas differ",
+                       greeting->shape, net->config.shape);
     return schema_fits(peer, greeting, err);
 }
 
@@ -289,6 +290,8 @@ take_beat(struct peer *peer, const Hde__NetGreeting *greeting)
 {
     compare_clocks(peer, greeting);
     watch_skew(peer);
+    edges_heard(peer, greeting->echo_ns);
+    pthread_cond_broadcast(&peer->net->beaten);
 }
 
 static bool
@@ -474,8 +477,8 @@ pack_greeting(const Hde__NetGreeting *greeting, uint8_t **out)
     return hde__net_greeting__pack(greeting, *out);
 }
 
-/* A greeting outside of sessions, in full; where there is one, and the other has not come to say that
- * it knows of another process, it is the one that settles it. */
+/* A greeting outside of sessions, in full; where there is one, and the other has not come to say
+ * that it knows of another process, it is the one that settles it. */
 static bool
 send_greeting(struct peer *peer)
 {
@@ -560,8 +563,7 @@ static bool
 turn_data(struct peer *peer)
 {
     for (int i = 0; i < 16; i++) {
-        if (!socket_unstick(peer, LANE_DATA) ||
-            (!edges_data(peer) && !peer->beats[LANE_DATA]))
+        if (!socket_unstick(peer, LANE_DATA) || (!edges_data(peer) && !peer->beats[LANE_DATA]))
             return false;
         socket_send(peer, LANE_DATA, NULL, 0);
         peer->beats[LANE_DATA] = false;

@@ -79,7 +79,8 @@ net_ask(struct net *net, const char *name, const uint8_t *bytes, size_t size, in
     else if (!peer->is_open || !net->has_thread)
         err_set(err, "HDE-N006", "host '%s' is %s", name, net_state_name(peer->look.state));
     else if (size + ENVELOPE_BYTES > peer->bytes_max)
-        err_set(err, "HDE-N004", "a question of %zu bytes is more than host '%s' takes", size, name);
+        err_set(err, "HDE-N004", "a question of %zu bytes is more than host '%s' takes", size,
+                name);
     else
         ok = true;
     if (ok) {
@@ -169,8 +170,8 @@ take_request(struct peer *peer, const struct frame *frame)
     struct net *net = peer->net;
     struct net_question *question = xcalloc(1, sizeof *question);
 
-    *question = (struct net_question){
-        .net = net, .peer = peer, .id = frame->number, .session = peer->mine};
+    *question =
+        (struct net_question){.net = net, .peer = peer, .id = frame->number, .session = peer->mine};
     pthread_mutex_unlock(&net->lock);
     if (net->serve)
         net->serve(net->serve_arg, peer->name, frame->payload, frame->payload_size, question);
@@ -187,7 +188,8 @@ net_answer(struct net_question *taken, const uint8_t *bytes, size_t size)
     bool is_wanted;
 
     pthread_mutex_lock(&net->lock);
-    is_wanted = taken->session == taken->peer->mine && size + ENVELOPE_BYTES < taken->peer->bytes_max;
+    is_wanted =
+        taken->session == taken->peer->mine && size + ENVELOPE_BYTES < taken->peer->bytes_max;
     if (is_wanted) {
         taken->bytes = copy(bytes, size);
         taken->size = size;

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- What this host says ---------------------------------------------------------------------- */
+/* ---- What this host says --------------------------------------------------------------------- */
 
 enum { TYPES_MAX = 1024 };
 
@@ -97,7 +97,7 @@ schema_say(struct peer *peer, struct arena *arena)
     }
 }
 
-/* ---- What the other one says ------------------------------------------------------------------ */
+/* ---- What the other one says ----------------------------------------------------------------- */
 
 static const Hde__NetType *
 type_called(Hde__NetType *const *types, size_t n, const char *name)
@@ -130,13 +130,17 @@ fields_agree(const Hde__NetType *one, const Hde__NetType *other, struct err *err
         const Hde__NetField *field = one->fields[i], *its = field_of(other, field->number);
 
         if (!its && field->label == PROTOBUF_C_LABEL_REQUIRED)
-            return err_set(err, "HDE-N009", "%s: one end requires field %u '%s', which the other does "
-                           "not know", one->name, field->number, field->name);
+            return err_set(err, "HDE-N009",
+                           "%s: one end requires field %u '%s', which the other does "
+                           "not know",
+                           one->name, field->number, field->name);
         if (its && (its->label != field->label || its->type != field->type ||
                     strcmp(its->name, field->name) != 0 ||
                     strcmp(text_of(its->of), text_of(field->of)) != 0))
-            return err_set(err, "HDE-N009", "%s: field %u is '%s' here and '%s' there, or of another "
-                           "type", one->name, field->number, field->name, its->name);
+            return err_set(err, "HDE-N009",
+                           "%s: field %u is '%s' here and '%s' there, or of another "
+                           "type",
+                           one->name, field->number, field->name, its->name);
     }
     return true;
 }
@@ -169,9 +173,12 @@ edge_agrees(const struct far_edge *edge, const Hde__NetEdge *its, struct err *er
             return err_set(err, "HDE-N009", "edge '%s': type %zu is %s here and %s there",
                            edge->def.name, i, edge->def.types[i]->name, its->types[i]);
     return (sends ? n <= its->n_types : its->n_types <= n) ||
-           err_set(err, "HDE-N009", "edge '%s': its sender has types that its receiver does not know "
-                   "(schemas %016" PRIx64 " here, %016" PRIx64 " there): start the newer program at "
-                   "the receiver first", edge->def.name, edge->schema, its->schema);
+           err_set(err, "HDE-N009",
+                   "edge '%s': its sender has types that its receiver does not know "
+                   "(schemas %016" PRIx64 " here, %016" PRIx64
+                   " there): start the newer program at "
+                   "the receiver first",
+                   edge->def.name, edge->schema, its->schema);
 }
 
 bool

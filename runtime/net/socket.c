@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * socket - what a net has of ZeroMQ.
  *
- *  (1) A host binds one DEALER, which only receives; for each lane to each other host it connects one,
- *      which only sends. So a stranger who connects gets nothing, hosts start in any order, and no
- *      socket drops: a DEALER without room or without the other end says so (ZMQ_IMMEDIATE), and
- *      then the message waits here, one a lane. [test_hosts_start_in_any_order]
+ *  (1) A host binds one DEALER, which only receives; for each lane to each other host it connects
+ *      one, which only sends. So a stranger who connects gets nothing, hosts start in any order,
+ *      and no socket drops: a DEALER without room or without the other end says so (ZMQ_IMMEDIATE),
+ *      and then the message waits here, one a lane. [test_hosts_start_in_any_order]
  *  (2) The lanes are connections of their own, so control is never behind data.
  *      [test_control_is_not_behind_data]
  *  (3) With CURVE the host of a message is the one whose key opened the connection: the door (ZAP)
@@ -29,9 +29,9 @@ enum {
     KEY = 32,
     SEND_MESSAGES = 16, /* that wait in a socket */
     RECEIVE_MESSAGES = 64,
-    SOME = 64,   /* messages that are received in one go */
+    SOME = 64,     /* messages that are received in one go */
     LAST_MS = 500, /* for what was said last */
-    HANGUPS = 3, /* in a row, from which on it is no accident */
+    HANGUPS = 3,   /* in a row, from which on it is no accident */
 };
 
 static bool
@@ -42,13 +42,13 @@ failed(struct err *err, const char *code, const char *endpoint)
     return err_set(err, code, "%s: %s", endpoint, zmq_strerror(error));
 }
 
-/* ---- What is refused before anything is opened --------------------------------------------------- */
+/* ---- What is refused before anything is opened ----------------------------------------------- */
 
 static bool
 is_private(const char *endpoint)
 {
-    static const char *const prefixes[] = {"ipc://", "tcp://127.", "tcp://localhost:",
-                                           "tcp://[::1]:"};
+    static const char *const prefixes[] = {"ipc://", "tcp://127.",
+                                           "tcp://localhost:", "tcp://[::1]:"};
 
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(endpoint, prefixes[i], strlen(prefixes[i])))
@@ -63,16 +63,21 @@ check_peer(const struct net_peer *peer, bool has_curve, struct err *err)
 
     if (!peer->endpoint ||
         (strncmp(peer->endpoint, "tcp://", 6) != 0 && strncmp(peer->endpoint, "ipc://", 6) != 0))
-        return err_set(err, "HDE-N001", "host '%s': '%s' is no address of the form "
-                       "tcp://ADDRESS:PORT or ipc://PATH", peer->name,
-                       peer->endpoint ? peer->endpoint : "");
+        return err_set(err, "HDE-N001",
+                       "host '%s': '%s' is no address of the form "
+                       "tcp://ADDRESS:PORT or ipc://PATH",
+                       peer->name, peer->endpoint ? peer->endpoint : "");
     if (has_curve && !peer->public_key)
-        return err_set(err, "HDE-N002", "host '%s' has no public key, and this host has a secret one: "
-                       "all hosts have keys, or none", peer->name);
-    if (has_curve && (strlen(peer->public_key) != NET_KEY - 1 ||
-                      !zmq_z85_decode(key, peer->public_key)))
-        return err_set(err, "HDE-N002", "host '%s': '%s' is no public key (40 characters, see 'hde "
-                       "keygen')", peer->name, peer->public_key);
+        return err_set(err, "HDE-N002",
+                       "host '%s' has no public key, and this host has a secret one: "
+                       "all hosts have keys, or none",
+                       peer->name);
+    if (has_curve &&
+        (strlen(peer->public_key) != NET_KEY - 1 || !zmq_z85_decode(key, peer->public_key)))
+        return err_set(err, "HDE-N002",
+                       "host '%s': '%s' is no public key (40 characters, see 'hde "
+                       "keygen')",
+                       peer->name, peer->public_key);
     return true;
 }
 
@@ -84,8 +89,10 @@ check_own_key(const struct net_config *config, struct err *err)
     if (!net_public_key(config->secret_key, public_key, err))
         return false;
     return !strcmp(public_key, config->self.public_key) ||
-           err_set(err, "HDE-N002", "the secret key of host '%s' belongs to public key '%s', and the "
-                   "graph gives it '%s'", config->self.name, public_key, config->self.public_key);
+           err_set(err, "HDE-N002",
+                   "the secret key of host '%s' belongs to public key '%s', and the "
+                   "graph gives it '%s'",
+                   config->self.name, public_key, config->self.public_key);
 }
 
 bool
@@ -101,12 +108,13 @@ sockets_check(const struct net_config *config, struct err *err)
     if (has_curve)
         return check_own_key(config, err);
     return config->insecure || is_private(config->self.endpoint) ||
-           err_set(err, "HDE-N003", "host '%s' would listen on %s without keys, so that anybody could "
+           err_set(err, "HDE-N003",
+                   "host '%s' would listen on %s without keys, so that anybody could "
                    "send it data: give the hosts keys ('hde keygen'), or start with --insecure",
                    config->self.name, config->self.endpoint);
 }
 
-/* ---- Open and close ---------------------------------------------------------------------------- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 static void
 set_int(void *socket, int option, int value)
@@ -177,10 +185,9 @@ open_in(struct net *net, struct err *err)
         zmq_setsockopt(net->in, ZMQ_CURVE_SECRETKEY, net->secret_key, NET_KEY);
         zmq_setsockopt(net->in, ZMQ_ZAP_DOMAIN, "hde", 3);
     }
-    net->in_monitor = watch_socket(net, net->in,
-                                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
-                                   net);
+    net->in_monitor = watch_socket(
+        net, net->in, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
+        net);
     return zmq_bind(net->in, net->endpoint) == 0 || failed(err, "HDE-N001", net->endpoint);
 }
 
@@ -198,11 +205,11 @@ open_lane(struct peer *peer, enum lane lane, struct err *err)
         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, net->secret_key, NET_KEY);
     }
     if (lane == LANE_CONTROL)
-        peer->monitor = watch_socket(peer->net, socket,
-                                     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                                         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                                         ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
-                                     peer);
+        peer->monitor =
+            watch_socket(peer->net, socket,
+                         ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                         peer);
     return zmq_connect(socket, peer->endpoint) == 0 || failed(err, "HDE-N001", peer->endpoint);
 }
 
@@ -261,7 +268,7 @@ sockets_close(struct net *net)
     net->context = NULL;
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 struct frame *
 out_add(struct net *net, Hde__FrameKind kind, uint32_t edge)
@@ -319,8 +326,8 @@ socket_unstick(struct peer *peer, enum lane lane)
 {
     if (!peer->stuck[lane])
         return true;
-    peer->is_stuck[lane] =
-        !peer->socket[lane] || zmq_msg_send(peer->stuck[lane], peer->socket[lane], ZMQ_DONTWAIT) < 0;
+    peer->is_stuck[lane] = !peer->socket[lane] ||
+                           zmq_msg_send(peer->stuck[lane], peer->socket[lane], ZMQ_DONTWAIT) < 0;
     if (peer->is_stuck[lane])
         return false;
     free(peer->stuck[lane]);
@@ -364,10 +371,18 @@ socket_greet(struct peer *peer, const uint8_t *greeting, size_t size)
     return false;
 }
 
-/* ---- The door -------------------------------------------------------------------------------------- */
+/* ---- The door -------------------------------------------------------------------------------- */
 
-enum { ZAP_VERSION, ZAP_REQUEST, ZAP_DOMAIN, ZAP_ADDRESS, ZAP_IDENTITY, ZAP_MECHANISM, ZAP_KEY,
-       ZAP_PARTS };
+enum {
+    ZAP_VERSION,
+    ZAP_REQUEST,
+    ZAP_DOMAIN,
+    ZAP_ADDRESS,
+    ZAP_IDENTITY,
+    ZAP_MECHANISM,
+    ZAP_KEY,
+    ZAP_PARTS
+};
 
 struct zap_part {
     size_t size;
@@ -465,7 +480,7 @@ watch_monitors(struct net *net)
                 note_failure(&net->peer[i], event);
 }
 
-/* ---- Receiving -------------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 static bool
 receive_one(struct net *net)
@@ -476,8 +491,8 @@ receive_one(struct net *net)
     zmq_msg_init(&msg);
     came = zmq_msg_recv(&msg, net->in, ZMQ_DONTWAIT) >= 0;
     if (came)
-        net_receive(net, net->secret_key ? zmq_msg_gets(&msg, "User-Id") : NULL,
-                    zmq_msg_data(&msg), zmq_msg_size(&msg));
+        net_receive(net, net->secret_key ? zmq_msg_gets(&msg, "User-Id") : NULL, zmq_msg_data(&msg),
+                    zmq_msg_size(&msg));
     zmq_msg_close(&msg);
     return came;
 }
@@ -512,8 +527,8 @@ sockets_wait(struct net *net, int64_t until_ns)
     for (size_t i = 0; i < net->n_peers; i++)
         for (int lane = 0; lane < LANES && n < 64; lane++)
             if (net->peer[i].is_stuck[lane])
-                item[n++] = (zmq_pollitem_t){.socket = net->peer[i].socket[lane],
-                                             .events = ZMQ_POLLOUT};
+                item[n++] =
+                    (zmq_pollitem_t){.socket = net->peer[i].socket[lane], .events = ZMQ_POLLOUT};
     pthread_mutex_unlock(&net->lock);
     zmq_poll(item, n, wait_ns <= 0 ? 0 : (long)((wait_ns + 999999) / 1000000));
     if (item[0].revents)

@@ -2,8 +2,8 @@
  * guarantees - `hde bench guarantees`: what checkpoints cost in throughput, latency and processor
  * time, how long a node stands still for a reload, how long a recovery takes.
  *
- * The graph is the shipped one: synthetic chains of 400 legs, graphs/processing.yaml, analytics, and
- * a sink with a mark, which waits for the log as a database would. */
+ * The graph is the shipped one: synthetic chains of 400 legs, graphs/processing.yaml, analytics,
+ * and a sink with a mark, which waits for the log as a database would. */
 #include "rig.h"
 
 #include "base/clock.h"

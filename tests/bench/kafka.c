@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kafka - `hde bench kafka`: kafka/sink -> topic -> kafka/source in a graph, against a producer and
  * a consumer of librdkafka and nothing else, with the same partitions, acks, transactions and
- * isolation. A side sends chains of a size; what counts is the time from the moment when one of them
- * goes to the arrival of one far behind it, so connecting and the first transactions are not in it.
- * Sides alternate; medians. Then how long a chain takes over a topic, with a transaction for each. */
+ * isolation. A side sends chains of a size; what counts is the time from the moment when one of
+ * them goes to the arrival of one far behind it, so connecting and the first transactions are not
+ * in it. Sides alternate; medians. Then how long a chain takes over a topic, with a transaction for
+ * each. */
 #include "rig.h"
 
 #include "base/log.h"
@@ -183,16 +184,17 @@ run_ours(const struct load *load, const char *topic, struct run *out)
     char path[64];
 
     snprintf(path, sizeof path, "/tmp/hde-bench-kafka.%ld", (long)getpid());
-    hde_text_printf(&yaml,
-                    "hde: 1\ngraph: %s\nnodes:\n"
-                    "  feed: {op: bench/feed, params: {messages: %lld, strikes: %lld, every: %lldus}}\n"
-                    "  to: {op: kafka/sink, params: {brokers: '%s', topic: %s, replication: %s}}\n"
-                    "  from: {op: kafka/source, params: {brokers: '%s', topic: %s, replication: %s}}\n"
-                    "  arrivals: {op: bench/arrivals, params: {path: %s, first: %lld, n: %lld}}\n"
-                    "edges:\n  - feed -> to\n  - from.chains -> arrivals\n",
-                    topic, (long long)all, (long long)load->strikes,
-                    (long long)load->every_ns / 1000, brokers, topic, replication, brokers, topic,
-                    replication, path, (long long)load->first, (long long)load->n);
+    hde_text_printf(
+        &yaml,
+        "hde: 1\ngraph: %s\nnodes:\n"
+        "  feed: {op: bench/feed, params: {messages: %lld, strikes: %lld, every: %lldus}}\n"
+        "  to: {op: kafka/sink, params: {brokers: '%s', topic: %s, replication: %s}}\n"
+        "  from: {op: kafka/source, params: {brokers: '%s', topic: %s, replication: %s}}\n"
+        "  arrivals: {op: bench/arrivals, params: {path: %s, first: %lld, n: %lld}}\n"
+        "edges:\n  - feed -> to\n  - from.chains -> arrivals\n",
+        topic, (long long)all, (long long)load->strikes, (long long)load->every_ns / 1000, brokers,
+        topic, replication, brokers, topic, replication, path, (long long)load->first,
+        (long long)load->n);
     run = rig_start(yaml.data, &options);
     hde_text_free(&yaml);
     if (!engine_start(run.engine, &err))
@@ -248,9 +250,9 @@ produce_all(void *arg)
 {
     struct bare *self = arg;
     const struct load *load = self->load;
-    const char *const settings[] = {"transactional.id", self->topic, "message.max.bytes", "8388608",
-                                    "partitioner", "murmur2_random", "retry.backoff.ms", "10",
-                                    NULL};
+    const char *const settings[] = {"transactional.id", self->topic,   "message.max.bytes",
+                                    "8388608",          "partitioner", "murmur2_random",
+                                    "retry.backoff.ms", "10",          NULL};
     rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, settings);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, self->topic, NULL);
     int64_t all = load->first + load->n + 1, open = 0;
@@ -276,8 +278,8 @@ produce_all(void *arg)
             self->begin_s = now_s();
         produce(rk, topic, bytes, load->bytes, i);
         open++;
-        if (load->every_ns || open == BATCH_MESSAGES ||
-            (size_t)open * load->bytes >= BATCH_BYTES || i == all - 1) {
+        if (load->every_ns || open == BATCH_MESSAGES || (size_t)open * load->bytes >= BATCH_BYTES ||
+            i == all - 1) {
             must(rd_kafka_commit_transaction(rk, WAIT_MS));
             open = 0;
         }
@@ -291,9 +293,17 @@ produce_all(void *arg)
 static rd_kafka_t *
 open_consumer(const char *topic)
 {
-    const char *const settings[] = {"group.id", "bare", "enable.auto.commit", "false",
-                                    "auto.offset.reset", "earliest", "isolation.level",
-                                    "read_committed", "queued.max.messages.kbytes", "32768", NULL};
+    const char *const settings[] = {"group.id",
+                                    "bare",
+                                    "enable.auto.commit",
+                                    "false",
+                                    "auto.offset.reset",
+                                    "earliest",
+                                    "isolation.level",
+                                    "read_committed",
+                                    "queued.max.messages.kbytes",
+                                    "32768",
+                                    NULL};
     rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, settings);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
 
@@ -385,20 +395,21 @@ print_report(const struct cmd *cmd, hde_text *out, struct report *report, size_t
             double rate = quantile(report->rate[l][side], n, 0.5);
 
             hde_text_printf(out,
-                            cmd->json ? "{\"chains\":\"%s\",\"side\":\"%s\",\"messages_per_s\":%.0f,"
-                                        "\"ratio\":%.3f}\n"
-                                      : "%-7s %-26s %9.0f messages/s   ours / this: %.2f\n",
+                            cmd->json
+                                ? "{\"chains\":\"%s\",\"side\":\"%s\",\"messages_per_s\":%.0f,"
+                                  "\"ratio\":%.3f}\n"
+                                : "%-7s %-26s %9.0f messages/s   ours / this: %.2f\n",
                             load_names[l], side_names[side], rate, ours / rate);
         }
     }
     for (int side = 0; side < SIDES; side++)
         hde_text_printf(out,
-                        cmd->json ? "{\"chains\":\"%s\",\"side\":\"%s\",\"p50_ms\":%.2f,"
-                                    "\"p99_ms\":%.2f}\n"
-                                  : "%-7s %-26s a chain at a time, 50 a second: %.2f ms p50, %.2f ms "
-                                    "p99\n",
-                        load_names[PACED], side_names[side],
-                        quantile(report->p50_ms[side], n, 0.5),
+                        cmd->json
+                            ? "{\"chains\":\"%s\",\"side\":\"%s\",\"p50_ms\":%.2f,"
+                              "\"p99_ms\":%.2f}\n"
+                            : "%-7s %-26s a chain at a time, 50 a second: %.2f ms p50, %.2f ms "
+                              "p99\n",
+                        load_names[PACED], side_names[side], quantile(report->p50_ms[side], n, 0.5),
                         quantile(report->p99_ms[side], n, 0.5));
 }
 
@@ -420,10 +431,11 @@ run_kafka(const struct cmd *cmd, const void *block)
     rig_open("kafka");
     if ((!brokers || !*brokers) && !start_broker()) {
         stop_broker();
-        return cmd_error(cmd, CMD_FAILED, "HDE-C054",
-                         "--brokers HOST:PORT or HDE_KAFKA; or a JRE and Maven (deploy/packages.sh), "
-                         "and run it from a build in the source tree",
-                         "no Kafka, and none can be started here");
+        return cmd_error(
+            cmd, CMD_FAILED, "HDE-C054",
+            "--brokers HOST:PORT or HDE_KAFKA; or a JRE and Maven (deploy/packages.sh), "
+            "and run it from a build in the source tree",
+            "no Kafka, and none can be started here");
     }
     for (int round = 0; round < (int)options->rounds; round++)
         for (int l = 0; l < LOADS; l++)

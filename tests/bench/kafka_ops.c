@@ -43,8 +43,8 @@ feed_open(hde_ctx *ctx, void *state)
     chain->n_strike = n;
     chain->strike = hde_msg_doubles(self->chain, n);
     for (int i = 0; i < 2; i++) {
-        side = hde_msg_edit(self->chain, i ? &chain->puts : &chain->calls,
-                            &hde__quotes__descriptor);
+        side =
+            hde_msg_edit(self->chain, i ? &chain->puts : &chain->calls, &hde__quotes__descriptor);
         side->n_last = side->n_bid = side->n_ask = side->n_volume = side->n_oi = n;
         side->last = hde_msg_doubles(self->chain, n);
         side->bid = hde_msg_doubles(self->chain, n);
@@ -150,8 +150,8 @@ arrivals_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     return HDE_OK;
 }
 
-/* A line: seconds from the moment when message number `first` went to the arrival of the one that is
- * n behind it; then how late each was, in ns. */
+/* A line: seconds from the moment when message number `first` went to the arrival of the one that
+ * is n behind it; then how late each was, in ns. */
 static void
 arrivals_close(hde_ctx *ctx, void *state)
 {

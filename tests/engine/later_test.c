@@ -27,7 +27,7 @@ static const hde_port out1[] = {{.name = "out", .types = HDE_TYPES(&hde__sample_
 static struct {
     _Atomic(hde_ctx *) ctx;
     _Atomic int64_t asked;
-    int64_t most; /* questions at once */
+    int64_t most;     /* questions at once */
     int64_t fails_at; /* the question that kills the instance, 0: none */
     bool names_none;  /* emits without hde_answer() */
     int64_t twice;    /* second answers that were taken */
@@ -59,7 +59,7 @@ struct waits {
     struct {
         uint64_t question;
         hde_msg *msg;
-    } *item;
+    } * item;
 };
 
 static hde_status
@@ -147,8 +147,10 @@ begin(struct run *run, int64_t count, enum on_error action)
     plan_node(run->plan, "feed", &op_feed, &feed);
     asks = plan_node(run->plan, "asks", &op_waits, NULL);
     asks->boundary = true;
-    asks->on_error = (struct error_policy){.action = action, .limit = 3,
-                                           .within_ns = 60LL * NS_PER_S, .backoff_ns = NS_PER_MS,
+    asks->on_error = (struct error_policy){.action = action,
+                                           .limit = 3,
+                                           .within_ns = 60LL * NS_PER_S,
+                                           .backoff_ns = NS_PER_MS,
                                            .max_backoff_ns = NS_PER_MS};
     plan_node(run->plan, "sink", &op_collect, &collect);
     plan_edge(run->plan, "feed", 0, "asks", 0)->capacity_messages = CAPACITY;

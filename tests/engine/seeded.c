@@ -275,8 +275,8 @@ static const hde_operator op_asks = {.size = sizeof(hde_operator),
                                      .outputs = out1,
                                      .batch = asks_batch};
 
-/* Answers in event() or timer(), in any order: one a call. It never waits for room: what answers comes
- * behind the tick that asks. */
+/* Answers in event() or timer(), in any order: one a call. It never waits for room: what answers
+ * comes behind the tick that asks. */
 enum { OPEN_MAX = 1024 };
 struct later {
     uint32_t n;

@@ -4,8 +4,8 @@
  *
  * Every seed makes a graph with little credit, merges, amplifiers, timers and sinks with a mark,
  * runs it with barriers every few microseconds of the scheduler's time, reloads nodes with a build
- * whose results differ, cuts it off at random steps (the tail of the log that was not durable is lost, or not), and starts it again until it comes to
- * its end. Then:
+ * whose results differ, cuts it off at random steps (the tail of the log that was not durable is
+ * lost, or not), and starts it again until it comes to its end. Then:
  *   - every message of every source has come out once, in order;
  *   - what was asked outside was answered once, in order;
  *   - over an edge that drops none has come twice, and the newest has come;
@@ -56,9 +56,9 @@ is_under_way(struct engine *engine, uint64_t number)
            (report.state == RELOAD_WAITING || report.state == RELOAD_WORKING);
 }
 
-/* Asks for another build of a node, and goes on when the swap is asked for: when it gets its tick is
- * the seed's affair. The reload thread waits for workers as well, for one to close the instance of
- * the reload before: steps that go by for that depend on the machine, not on the seed. */
+/* Asks for another build of a node, and goes on when the swap is asked for: when it gets its tick
+ * is the seed's affair. The reload thread waits for workers as well, for one to close the instance
+ * of the reload before: steps that go by for that depend on the machine, not on the seed. */
 static void
 ask_reload(struct engine *engine, const struct spec *spec, struct steps *steps)
 {

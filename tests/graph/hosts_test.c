@@ -296,8 +296,9 @@ test_pictures_show_hosts(void **unused)
     assert_picture(graph, GRAPH_DOT, "    subgraph \"cluster_z_c\" {\n      label=\"c\"\n");
     assert_picture(graph, GRAPH_MERMAID, "  subgraph g_x [\"x\"]\n");
     assert_picture(graph, GRAPH_MERMAID, "    subgraph g_z_c [\"c\"]\n");
-    assert_picture(graph, GRAPH_JSON, "\"coordinator\":\"y\",\"hosts\":[{\"name\":\"x\",\"listen\":"
-                                      "\"tcp://127.0.0.1:7701\"");
+    assert_picture(graph, GRAPH_JSON,
+                   "\"coordinator\":\"y\",\"hosts\":[{\"name\":\"x\",\"listen\":"
+                   "\"tcp://127.0.0.1:7701\"");
     assert_picture(graph, GRAPH_JSON, "\"host\":\"z\"");
     assert_picture(graph, GRAPH_JSON, "\"transport\":\"host\"");
     graph_free(graph);

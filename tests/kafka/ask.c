@@ -29,7 +29,8 @@ leader(rd_kafka_t *rk, const char *name)
     int port = 0;
 
     if (!rd_kafka_metadata(rk, 0, topic, &metadata, WAIT_MS)) {
-        for (int i = 0; metadata->topic_cnt && i < metadata->topics[0].partition_cnt && !port; i++) {
+        for (int i = 0; metadata->topic_cnt && i < metadata->topics[0].partition_cnt && !port;
+             i++) {
             const struct rd_kafka_metadata_partition *partition =
                 &metadata->topics[0].partitions[i];
 
@@ -43,8 +44,7 @@ leader(rd_kafka_t *rk, const char *name)
     return port;
 }
 
-static int
-delete(rd_kafka_t *rk, const char *name)
+static int delete (rd_kafka_t *rk, const char *name)
 {
     rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
@@ -74,7 +74,7 @@ main(int argc, char **argv)
     rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], why, sizeof why);
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!strcmp(argv[2], "delete")) {
-        answer = delete(rk, argv[3]);
+        answer = delete (rk, argv[3]);
     } else {
         answer = leader(rk, argv[3]);
         if (answer)

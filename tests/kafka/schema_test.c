@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char base[] = "t.M 1 optional:string feed\nt.M 2 repeated:double bid\nt.M 3 optional:t.K "
-                           "kind\nt.K 0 value NONE\nt.K 1 value CALL\n";
+static const char base[] =
+    "t.M 1 optional:string feed\nt.M 2 repeated:double bid\nt.M 3 optional:t.K "
+    "kind\nt.K 0 value NONE\nt.K 1 value CALL\n";
 
 static char *
 with(const char *more)
@@ -24,9 +25,8 @@ with(const char *more)
 static void
 test_versions_go_together_where_lines_were_only_added(void **state)
 {
-    static const char *const added[] = {
-        "", "t.M 4 optional:int64 oi\n", "t.K 2 value PUT\n",
-        "t.M 4 optional:t.N more\nt.N 1 optional:bool yes\n"};
+    static const char *const added[] = {"", "t.M 4 optional:int64 oi\n", "t.K 2 value PUT\n",
+                                        "t.M 4 optional:t.N more\nt.N 1 optional:bool yes\n"};
     char why[400];
 
     for (size_t i = 0; i < sizeof added / sizeof *added; i++) {

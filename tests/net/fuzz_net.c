@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fuzz_net - another host that says anything at any time: greetings, frames of every kind, in order and
- * out of it, whole, changed and as mere bytes. Whatever it says, what comes out at the receiver grows
- * and is bounded, and a session begins only with a greeting that answers the present offer.
+ * fuzz_net - another host that says anything at any time: greetings, frames of every kind, in order
+ * and out of it, whole, changed and as mere bytes. Whatever it says, what comes out at the receiver
+ * grows and is bounded, and a session begins only with a greeting that answers the present offer.
  *
  * HDE_SEED repeats a run, HDE_FUZZ_SECONDS makes it longer (default 1). */
 #include "base/arena.h"
@@ -47,7 +47,7 @@ no_log(void *arg, const char *line, size_t len)
 {
 }
 
-/* ---- One host ------------------------------------------------------------------------------------ */
+/* ---- One host -------------------------------------------------------------------------------- */
 
 static void
 add_edge(uint32_t id, enum link_end here)
@@ -122,7 +122,7 @@ use_links(void)
             "the receiver was overrun");
 }
 
-/* ---- What the other one says ------------------------------------------------------------------------ */
+/* ---- What the other one says ----------------------------------------------------------------- */
 
 static size_t
 greet(uint8_t *out, bool answers)
@@ -270,7 +270,8 @@ main(void)
         end();
     } while (time(NULL) < until);
     printf("%" PRIu64 " messages, %" PRIu64 " sessions of %" PRIu64 " greetings, %" PRIu64
-           " broken rules\n", n, sessions, greeted, malformed);
+           " broken rules\n",
+           n, sessions, greeted, malformed);
     require(sessions && malformed && frames, "not all kinds of messages were tried");
     return 0;
 }

@@ -193,7 +193,7 @@ wait_for_sessions(uint64_t n)
         wait_turn();
 }
 
-/* ---- Markers, ends ---------------------------------------------------------------------------- */
+/* ---- Markers, ends --------------------------------------------------------------------------- */
 
 static void
 test_a_marker_goes_there_and_back(void **state)
@@ -227,7 +227,7 @@ test_the_end_of_a_sender_comes_behind_all_else(void **state)
         wait_turn();
 }
 
-/* ---- Sessions --------------------------------------------------------------------------------- */
+/* ---- Sessions -------------------------------------------------------------------------------- */
 
 /* The sender's process ends, and another makes its frames again. */
 static void

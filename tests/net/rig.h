@@ -14,7 +14,7 @@ struct rig {
     const char *address[HOSTS];      /* where each listens; by default ipc in the folder */
     const char *address_from[HOSTS]; /* where the other one looks for it; by default there */
     bool has_keys, has_epochs;
-    int64_t capacity; /* of the edge, in messages */
+    int64_t capacity;       /* of the edge, in messages */
     size_t bytes_max, size; /* of what is in a frame beside its number */
     uint64_t shape[HOSTS];
     char public_key[HOSTS][NET_KEY], secret_key[HOSTS][NET_KEY];

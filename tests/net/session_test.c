@@ -65,7 +65,7 @@ flow(uint64_t first, uint64_t last)
     link_cover(rig.link[B], last);
 }
 
-/* ---- The way ------------------------------------------------------------------------------------ */
+/* ---- The way --------------------------------------------------------------------------------- */
 
 static void
 test_a_lost_message_ends_the_session(void **state)
@@ -104,7 +104,7 @@ test_edges_outlast_a_bad_way(void **state)
     assert_int_equal(rig_look(&rig, B).malformed, 0);
 }
 
-/* ---- On purpose ----------------------------------------------------------------------------------- */
+/* ---- On purpose ------------------------------------------------------------------------------ */
 
 static void
 test_a_replayed_message_changes_nothing(void **state)
@@ -204,7 +204,7 @@ test_a_frame_too_large_for_the_receiver_is_named(void **state)
     assert_string_equal(err.code, "HDE-N004");
 }
 
-/* ---- Keys ------------------------------------------------------------------------------------------- */
+/* ---- Keys ------------------------------------------------------------------------------------ */
 
 static void
 test_strangers_and_wrong_keys_stay_outside(void **state)
@@ -281,7 +281,7 @@ test_a_public_address_needs_keys(void **state)
     assert_string_equal(err.code, "HDE-N002");
 }
 
-/* ---- What both share ---------------------------------------------------------------------------------- */
+/* ---- What both share ------------------------------------------------------------------------- */
 
 static void
 test_graphs_that_differ_are_refused_on_both_sides(void **state)
@@ -347,7 +347,7 @@ test_schemas_may_grow_and_not_change(void **state)
     }
 }
 
-/* ---- Questions ------------------------------------------------------------------------------------------ */
+/* ---- Questions ------------------------------------------------------------------------------- */
 
 struct heard {
     _Atomic int answers, errors;
@@ -389,8 +389,8 @@ serve(void *arg, const char *peer, const uint8_t *bytes, size_t size, struct net
 static bool
 ask(const char *text, int64_t timeout_ns, struct heard *heard)
 {
-    return net_ask(rig.net[A], "b", (const uint8_t *)text, strlen(text), timeout_ns, answered, heard,
-                   NULL);
+    return net_ask(rig.net[A], "b", (const uint8_t *)text, strlen(text), timeout_ns, answered,
+                   heard, NULL);
 }
 
 static void
@@ -456,7 +456,7 @@ test_control_is_not_behind_data(void **state)
     rig_take_all(&rig, 1, TICKS);
 }
 
-/* ---- Clocks ------------------------------------------------------------------------------------------------ */
+/* ---- Clocks ---------------------------------------------------------------------------------- */
 
 static _Atomic bool was_skew;
 

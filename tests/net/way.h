@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * way - the way from one host to another, in a thread of its own: loses, repeats and delays messages,
- * and keeps what it has passed on. */
+ * way - the way from one host to another, in a thread of its own: loses, repeats and delays
+ * messages, and keeps what it has passed on. */
 #ifndef NET_TEST_WAY_H
 #define NET_TEST_WAY_H
 
@@ -14,7 +14,8 @@ struct way_faults { /* of a thousand messages */
 };
 
 /* From an address that it listens at to another. */
-struct way *way_new(const char *from, const char *to, const struct way_faults *faults, uint64_t seed);
+struct way *way_new(const char *from, const char *to, const struct way_faults *faults,
+                    uint64_t seed);
 void way_free(struct way *way);
 void way_lose_next(struct way *way); /* one that is larger than a beat */
 size_t way_count(struct way *way);   /* messages that it has kept */

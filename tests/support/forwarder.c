@@ -32,8 +32,8 @@ enum { HOSTS_MAX = 16, FRAME_MAX = 70000, LATE_MS = 20 };
 
 struct way { /* from one host to another */
     uint64_t random;
-    unsigned loss, reorder;      /* in 1000 */
-    unsigned delay_ms[2];        /* from, to */
+    unsigned loss, reorder;         /* in 1000 */
+    unsigned delay_ms[2];           /* from, to */
     int64_t down_until_ns, last_ns; /* last_ns: when the packet before leaves */
     uint64_t passed, lost, late, cut;
 };
@@ -126,8 +126,7 @@ open_interface(const char *name)
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
 
     /* With its header: a checksum that the sender left to the card is left to the receiver. */
-    if (fd < 0 || !at.sll_ifindex ||
-        setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) ||
+    if (fd < 0 || !at.sll_ifindex || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) ||
         setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) ||
         bind(fd, (struct sockaddr *)&at, sizeof at)) {
         fprintf(stderr, "forwarder: %s: %s\n", name, strerror(errno));
@@ -159,8 +158,9 @@ pass(unsigned from, const uint8_t *bytes, size_t size)
         way->lost++;
         return;
     }
-    packet.at_ns = now + (int64_t)(way->delay_ms[0] * 1000000 +
-                                   delay % (1 + 1000000ull * (way->delay_ms[1] - way->delay_ms[0])));
+    packet.at_ns =
+        now + (int64_t)(way->delay_ms[0] * 1000000 +
+                        delay % (1 + 1000000ull * (way->delay_ms[1] - way->delay_ms[0])));
     if (reorder < way->reorder) { /* those behind it overtake it */
         packet.at_ns += 1000000 + (int64_t)(delay % (LATE_MS * 1000000));
         way->late++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * later - a source that goes back, a service that answers later and never twice the same, and an
- * operator whose results depend on the order of all it saw. In builds (BUILD) that differ in name. */
+ * operator whose results depend on the order of all it saw. In builds (BUILD) that differ in
+ * name. */
 #include <hde/operator.h>
 #include <hde/schemas/runtime.pb-c.h>
 
@@ -84,7 +85,7 @@ struct service {
     hde_path asked;
     int asked_fd, event_fd;
     pthread_t thread;
-    pthread_mutex_t lock; /* the two lists, is_over */
+    pthread_mutex_t lock;      /* the two lists, is_over */
     pthread_cond_t more, slow; /* nobody signals `slow`: the service takes its time */
     struct list open, done;
     bool is_open, is_over;
@@ -143,8 +144,7 @@ service_open(hde_ctx *ctx, void *state)
     self->is_open = true;
     self->asked_fd = open(self->asked.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     self->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self->asked_fd < 0 || self->event_fd < 0 ||
-        !hde_watch(ctx, self->event_fd, EPOLLIN, 0) ||
+    if (self->asked_fd < 0 || self->event_fd < 0 || !hde_watch(ctx, self->event_fd, EPOLLIN, 0) ||
         pthread_create(&self->thread, NULL, serve, self) != 0)
         return hde_fail(ctx, "later.open", "no service");
     return HDE_OK;
