@@ -10,6 +10,12 @@
 #   kill -9 one of the two, start it again by its line below: nothing is lost, nothing comes twice
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+for host in north south; do
+  [ ! -e "/run/netns/$host" ] || {
+    echo "run.sh: there is a network namespace '$host' already; 'ip netns delete $host' removes it" >&2
+    exit 1
+  }
+done
 command -v hde >/dev/null || PATH=$here/../../build/bin:$PATH
 work=$(mktemp -d)
 cd "$work"

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t SETTLE_NS = INT64_C(20000000000);
+static const int64_t SOON_NS = INT64_C(2000000000), SETTLE_NS = INT64_C(20000000000);
 
 struct last { /* of a link whose sender is here */
     struct link *link;
@@ -114,8 +114,7 @@ peers_add(struct peers *self, const struct graph_link *def, struct link *link, s
     if (!net_add(self->net, &net, err))
         return false;
     if (def->sender)
-        self->last[self->n++] =
-            (struct last){.link = link, .edge = edge->name, .peer = net.peer};
+        self->last[self->n++] = (struct last){.link = link, .edge = edge->name, .peer = net.peer};
     return true;
 }
 
@@ -129,8 +128,13 @@ peers_start(struct peers *self, struct err *err)
 void
 peers_settle(struct peers *self)
 {
-    const char *name = net_settle(self->net, SETTLE_NS);
+    const char *name = net_settle(self->net, SOON_NS);
 
+    if (!name)
+        return;
+    log_line(LEVEL_INFO, self->graph->name, NULL, "host.stays",
+             "this host has all; it stays some seconds more, until '%s' has heard it", name);
+    name = net_settle(self->net, SETTLE_NS);
     if (name)
         log_line(LEVEL_WARN, self->graph->name, NULL, "host.unheard",
                  "this host has all and ends; '%s', which cannot be reached, does not know it and "

@@ -80,6 +80,7 @@ netns_up() { # N [SEED]
   for ((i = 1; i <= $1; i++)); do
     netns_host "$i" "$1" || fail "no namespace for host $i"
   done
+  rm -f "$TMP/forwarder.in"
   mkfifo "$TMP/forwarder.in"
   # shellcheck disable=SC2046
   nsenter --net="/run/netns/hde-$$-net" -- "$HDE_FORWARDER" "${2:-1}" \
