@@ -11,7 +11,9 @@
  *      [test_the_store_of_other_parts_is_refused]
  *  (4) A part that has come to its end is not over for a host that still needs what it sent. One
  *      that was drained with checkpoints is: its state has that, and the next start sends it.
- *      [tests/hosts/distributed.sh] */
+ *      [tests/hosts/distributed.sh]
+ *  (5) Nor is a host over that has got everything, before the others have heard so: they would stay
+ *      for it. It waits some seconds for that. [tests/hosts/faults.sh, tests/net/net_test.c] */
 #include "engine/parts.h"
 
 #include "base/log.h"
@@ -64,7 +66,7 @@ struct parts {
     int stats_fd; /* of a file without a name */
     int done_fd;
     pthread_mutex_t lock; /* of the cut; after shapes of engines */
-    _Atomic bool is_draining, is_stopping;
+    _Atomic bool is_draining, is_stopping, is_settling;
 };
 
 static bool
@@ -131,6 +133,26 @@ deliver(struct parts *self, size_t part)
         }
 }
 
+/* Whether this host of several has come to the end of its data. */
+static bool
+is_at_end(const struct parts *self)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (!self->part[i].engine || engine_state(self->part[i].engine) != ENGINE_ENDED)
+            return false;
+    return !atomic_load(&self->is_draining) && !atomic_load(&self->is_stopping);
+}
+
+/* (5) */
+static void
+settle(struct parts *self)
+{
+    if (!self->peers || !is_at_end(self) || atomic_exchange(&self->is_settling, true))
+        return;
+    atomic_fetch_add(&self->n_awaited, 1);
+    peers_settle(self->peers, delivered, self);
+}
+
 /* What it sends to gets no more. Another host is told by the end of the data, if this is one. */
 static void
 end_links(struct parts *self, size_t part)
@@ -174,6 +196,7 @@ over(void *arg)
         say_failed(part);
     if (!self->takes_log)
         deliver(self, index);
+    settle(self);
     delivered(self);
 }
 
@@ -457,23 +480,11 @@ parts_new(const struct graph *graph, const struct engine_options *options, struc
     return NULL;
 }
 
-/* Whether this host of several has come to the end of its data. */
-static bool
-is_at_end(const struct parts *self)
-{
-    for (size_t i = 0; i < self->n; i++)
-        if (!self->part[i].engine || engine_state(self->part[i].engine) != ENGINE_ENDED)
-            return false;
-    return !atomic_load(&self->is_draining) && !atomic_load(&self->is_stopping);
-}
-
 void
 parts_free(struct parts *self)
 {
     if (!self)
         return;
-    if (self->peers && is_at_end(self))
-        peers_settle(self->peers);
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
             engine_stop(self->part[i].engine);

@@ -29,6 +29,8 @@ struct peers {
     const struct graph *graph;
     struct net *net;
     bool has_epochs;
+    void (*settled)(void *arg);
+    void *settled_arg;
     size_t n;
     struct last *last; /* room for one an edge */
 };
@@ -124,22 +126,40 @@ peers_start(struct peers *self, struct err *err)
     return net_start(self->net, err);
 }
 
-/* (3) */
-void
-peers_settle(struct peers *self)
+static void
+tell_settled(void *arg, const char *unheard)
 {
-    const char *name = net_settle(self->net, SOON_NS);
+    struct peers *self = arg;
 
-    if (!name)
-        return;
-    log_line(LEVEL_INFO, self->graph->name, NULL, "host.stays",
-             "this host has all; it stays some seconds more, until '%s' has heard it", name);
-    name = net_settle(self->net, SETTLE_NS);
-    if (name)
+    if (unheard)
         log_line(LEVEL_WARN, self->graph->name, NULL, "host.unheard",
                  "this host has all and ends; '%s', which cannot be reached, does not know it and "
                  "stays until this host runs once more",
-                 name);
+                 unheard);
+    self->settled(self->settled_arg);
+}
+
+static void
+tell_soon(void *arg, const char *unheard)
+{
+    struct peers *self = arg;
+
+    if (!unheard) {
+        tell_settled(self, NULL);
+        return;
+    }
+    log_line(LEVEL_INFO, self->graph->name, NULL, "host.stays",
+             "this host has all; it stays some seconds more, until '%s' has heard it", unheard);
+    net_settle(self->net, SETTLE_NS, tell_settled, self);
+}
+
+/* (3) */
+void
+peers_settle(struct peers *self, void (*settled)(void *arg), void *arg)
+{
+    self->settled = settled;
+    self->settled_arg = arg;
+    net_settle(self->net, SOON_NS, tell_soon, self);
 }
 
 void

@@ -21,9 +21,9 @@ struct peers *peers_new(const struct graph *graph, const struct engine_options *
 bool peers_add(struct peers *self, const struct graph_link *def, struct link *link,
                struct err *err);
 bool peers_start(struct peers *self, struct err *err);
-/* This host is at its end: waits, some seconds at the most, until the others know that it has
- * all. */
-void peers_settle(struct peers *self);
+/* This host is at its end. Calls settled(arg) once, on any thread: when the others know that it has
+ * all, or after some seconds. */
+void peers_settle(struct peers *self, void (*settled)(void *arg), void *arg);
 /* Calls nobody any more, links and engines least of all. */
 void peers_stop(struct peers *self);
 void peers_free(struct peers *self); /* after peers_stop() */

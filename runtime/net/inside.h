@@ -114,7 +114,6 @@ struct peer { /* another host */
 
 struct net {
     pthread_mutex_t lock;
-    pthread_cond_t beaten; /* a beat came */
     struct arena arena;
     const char *graph, *name, *endpoint, *public_key, *secret_key;
     struct net_config config; /* texts and peers: those above and below */
@@ -129,6 +128,10 @@ struct net {
     _Atomic bool is_rung, is_stopping; /* any thread */
     pthread_t thread;
     bool is_started, has_thread;
+
+    net_settled *settled; /* NULL: nobody waits for it */
+    void *settled_arg;
+    int64_t settle_ns; /* until then */
 
     net_serve_with *serve;
     void *serve_arg;

@@ -68,7 +68,6 @@ make_peer(struct net *net, struct peer *peer, const struct net_peer *def)
 struct net *
 net_new(const struct net_config *config, struct err *err)
 {
-    pthread_condattr_t attributes;
     struct net *net;
 
     if (!sockets_check(config, err))
@@ -93,10 +92,6 @@ net_new(const struct net_config *config, struct err *err)
     net->life = net_random();
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&net->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&net->beaten, &attributes);
-    pthread_condattr_destroy(&attributes);
     return net;
 }
 
@@ -150,7 +145,6 @@ net_free(struct net *net)
     frame_fini(&net->read);
     msgvec_fini(&net->in_vec);
     close(net->wake_fd);
-    pthread_cond_destroy(&net->beaten);
     pthread_mutex_destroy(&net->lock);
     free(net->peer);
     arena_fini(&net->arena);
@@ -179,6 +173,50 @@ turn(struct net *net)
     return more ? 0 : next_ns;
 }
 
+static const char *
+who_has_not_heard(const struct net *net)
+{
+    for (size_t i = 0; i < net->n_peers; i++)
+        if (!edges_are_heard(&net->peer[i]))
+            return net->peer[i].name;
+    return NULL;
+}
+
+void
+net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg)
+{
+    pthread_mutex_lock(&net->lock);
+    net->settled = settled;
+    net->settled_arg = arg;
+    net->settle_ns = clock_mono_ns() + timeout_ns;
+    pthread_mutex_unlock(&net->lock);
+    net_wake(net);
+}
+
+/* Without the lock. When to look again. */
+static int64_t
+settle(struct net *net, int64_t next_ns)
+{
+    net_settled *settled = NULL;
+    const char *unheard = NULL;
+
+    pthread_mutex_lock(&net->lock);
+    if (net->settled) {
+        unheard = who_has_not_heard(net);
+        if (unheard && clock_mono_ns() < net->settle_ns) {
+            next_ns = net->settle_ns < next_ns ? net->settle_ns : next_ns;
+        } else {
+            settled = net->settled;
+            net->settled = NULL;
+            next_ns = 0;
+        }
+    }
+    pthread_mutex_unlock(&net->lock);
+    if (settled)
+        settled(net->settled_arg, unheard);
+    return next_ns;
+}
+
 static void *
 run(void *arg)
 {
@@ -191,6 +229,7 @@ run(void *arg)
         pthread_mutex_lock(&net->lock);
         next_ns = turn(net);
         pthread_mutex_unlock(&net->lock);
+        next_ns = settle(net, next_ns);
         msg_pool_flush();
         sockets_wait(net, next_ns);
     }
@@ -219,30 +258,6 @@ net_start(struct net *net, struct err *err)
         return err_set(err, "HDE-N001", "there is no thread for the links between hosts");
     }
     return true;
-}
-
-static const char *
-who_has_not_heard(const struct net *net)
-{
-    for (size_t i = 0; i < net->n_peers; i++)
-        if (!edges_are_heard(&net->peer[i]))
-            return net->peer[i].name;
-    return NULL;
-}
-
-const char *
-net_settle(struct net *net, int64_t timeout_ns)
-{
-    int64_t end_ns = clock_mono_ns() + timeout_ns;
-    const struct timespec end = {.tv_sec = end_ns / 1000000000, .tv_nsec = end_ns % 1000000000};
-    const char *name;
-    int late = 0;
-
-    pthread_mutex_lock(&net->lock);
-    while ((name = who_has_not_heard(net)) && net->has_thread && !late)
-        late = pthread_cond_timedwait(&net->beaten, &net->lock, &end);
-    pthread_mutex_unlock(&net->lock);
-    return name;
 }
 
 void

@@ -69,9 +69,11 @@ struct net *net_new(const struct net_config *config, struct err *err);
 bool net_add(struct net *net, const struct net_edge *edge, struct err *err);
 /* Listens and calls the others; does not wait for them. */
 bool net_start(struct net *net, struct err *err);
-/* Waits until the other hosts have heard how far the receiving ends here are; the sending ones
- * there keep everything until then. NULL, or, after timeout_ns, the name of one that has not. */
-const char *net_settle(struct net *net, int64_t timeout_ns);
+/* Tells, once, when the other hosts have heard how far the receiving ends here are (the sending ones
+ * there keep everything until then), with NULL; or, after timeout_ns, the name of one that has not.
+ * On the net's thread, before net_stop() comes back; it must not wait, and may ask once more. */
+typedef void net_settled(void *arg, const char *unheard);
+void net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg);
 /* Nothing is sent or received any more; links and what they keep stay. Nor is any callback made
  * when this has come back; questions without an answer get theirs here (HDE-N006). */
 void net_stop(struct net *net);

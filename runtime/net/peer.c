@@ -291,7 +291,6 @@ take_beat(struct peer *peer, const Hde__NetGreeting *greeting)
     compare_clocks(peer, greeting);
     watch_skew(peer);
     edges_heard(peer, greeting->echo_ns);
-    pthread_cond_broadcast(&peer->net->beaten);
 }
 
 static bool
