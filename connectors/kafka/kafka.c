@@ -183,6 +183,17 @@ kafka_is_denied(const struct kafka *kafka)
     return kafka->is_denied;
 }
 
+/* librdkafka asks once who leads when a broker goes, which may be before another one does; and then
+ * again in minutes. */
+static void
+ask_who_leads(struct kafka *kafka, int timeout_ms)
+{
+    const struct rd_kafka_metadata *known;
+
+    if (!rd_kafka_metadata(kafka->rk, false, NULL, &known, timeout_ms))
+        rd_kafka_metadata_destroy(known);
+}
+
 bool
 kafka_reaches(struct kafka *kafka, const char *topic, int n, int timeout_ms,
               struct kafka_error *error)
@@ -205,6 +216,7 @@ kafka_reaches(struct kafka *kafka, const char *topic, int n, int timeout_ms,
         code = list->elems[at].err;
     rd_kafka_topic_partition_list_destroy(list);
     if (code) {
+        ask_who_leads(kafka, timeout_ms);
         snprintf(what, sizeof what, "partition %d of topic '%s'", at, topic);
         return kafka_say(kafka, code, what, error);
     }

@@ -326,9 +326,10 @@ test_schemas_may_grow_and_not_change(void **state)
 {
     static ProtobufCFieldDescriptor fields[16];
     static ProtobufCMessageDescriptor changed;
-    const ProtobufCMessageDescriptor *older[] = {sample_with(4), NULL};
-    const ProtobufCMessageDescriptor *other[] = {&changed, NULL};
+    static const ProtobufCMessageDescriptor *older[2]; /* the rig uses them to its end */
+    static const ProtobufCMessageDescriptor *const other[] = {&changed, NULL};
 
+    older[0] = sample_with(4);
     rig.types[B] = older;
     rig_up(&rig);
     flow(1, 50);

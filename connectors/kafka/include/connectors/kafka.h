@@ -65,7 +65,7 @@ rd_kafka_resp_err_t kafka_failed(struct kafka *kafka);
  * rd_kafka_poll(). */
 bool kafka_is_denied(const struct kafka *kafka);
 /* Whether all partitions of the topic (0 to n - 1) can be reached. Asks their leaders only if a
- * connection broke since it was true, and then at most timeout_ms. */
+ * connection broke since it was true, and then for about timeout_ms. */
 bool kafka_reaches(struct kafka *kafka, const char *topic, int n, int timeout_ms,
                    struct kafka_error *error);
 
