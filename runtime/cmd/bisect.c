@@ -7,6 +7,7 @@
 #include "base/hash64.h"
 #include "cmd/kept.h"
 #include "cmd/taking.h"
+#include "plugin/check.h"
 #include "seglog/seglog.h"
 
 #include <hde/schemas/runtime.pb-c.h>
@@ -39,16 +40,6 @@ struct side {
     struct kept kept; /* messages of the stretch */
 };
 
-static uint32_t
-count_outputs(const hde_operator *op)
-{
-    uint32_t n = 0;
-
-    while (op->outputs && op->outputs[n].name)
-        n++;
-    return n;
-}
-
 /* Instances are numbered as the engine does: nodes of the graph in order, replicas of each. */
 static void
 number_ports(struct side *side)
@@ -60,7 +51,7 @@ number_ports(struct side *side)
             side->first_port =
                 xrealloc(side->first_port, (side->n_nodes + 1) * sizeof *side->first_port);
             side->first_port[side->n_nodes++] = side->n_ports;
-            side->n_ports += count_outputs(graph->nodes[i].op);
+            side->n_ports += count_ports(graph->nodes[i].op->outputs);
         }
     side->ports = xcalloc(side->n_ports + 1, sizeof *side->ports);
 }
@@ -192,7 +183,7 @@ output_name(const struct side *side, const struct kept_message *m)
 
     for (size_t i = 0; i < graph->n_nodes; i++)
         if (strcmp(graph->nodes[i].name, m->name) == 0 &&
-            m->port < count_outputs(graph->nodes[i].op))
+            m->port < count_ports(graph->nodes[i].op->outputs))
             return graph->nodes[i].op->outputs[m->port].name;
     return "?";
 }

@@ -15,6 +15,7 @@
 #include "engine/run.h"
 #include "engine/swap.h"
 #include "graph/delivery.h"
+#include "plugin/check.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,16 +59,6 @@ append(struct builder *self, void *array, uint32_t *n, void *item)
         memcpy(array, &list, sizeof list);
     }
     list[(*n)++] = item;
-}
-
-static uint32_t
-count_ports(const hde_port *ports)
-{
-    uint32_t n = 0;
-
-    while (ports && ports[n].name)
-        n++;
-    return n;
 }
 
 /* Nodes are made on more than one thread. */

@@ -22,6 +22,7 @@ outlet_set(struct hde_outlet *outlet, uint32_t n, struct hde_msgvec **targets)
     *outlet = (struct hde_outlet){n == 1 ? targets[0] : &msgvec_none, n, targets};
 }
 
+/* What is NULL does nothing: counters lead nowhere, all is well. */
 struct host {
     void (*timer_at)(hde_ctx *ctx, uint32_t id, int64_t event_ns);
     void (*timer_after)(hde_ctx *ctx, uint32_t id, int64_t delay_ns);
@@ -32,8 +33,8 @@ struct host {
     uint64_t (*question)(hde_ctx *ctx, const hde_batch *batch, uint32_t i);
     bool (*answer)(hde_ctx *ctx, uint64_t question);
     hde_counter *(*counter_open)(hde_ctx *ctx, const char *name, const char *help);
-    void (*stands)(hde_ctx *ctx, hde_standing standing, const char *text); /* NULL: nobody asks */
-    bool (*is_again)(const hde_ctx *ctx, uint64_t tick);                   /* NULL: none is */
+    void (*stands)(hde_ctx *ctx, hde_standing standing, const char *text);
+    bool (*is_again)(const hde_ctx *ctx, uint64_t tick);
     void (*metrics)(const hde_ctx *ctx, hde_text *out);
     void (*health)(const hde_ctx *ctx, hde_health *out);
     /* NULL: to the log of this process */

@@ -219,13 +219,15 @@ hde_node_name(const hde_ctx *ctx)
 void
 hde_timer_at(hde_ctx *ctx, uint32_t id, int64_t event_ns)
 {
-    ctx->host->timer_at(ctx, id, event_ns);
+    if (ctx->host->timer_at)
+        ctx->host->timer_at(ctx, id, event_ns);
 }
 
 void
 hde_timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
 {
-    ctx->host->timer_after(ctx, id, delay_ns);
+    if (ctx->host->timer_after)
+        ctx->host->timer_after(ctx, id, delay_ns);
 }
 
 /* In the counters its name is NAME{LABELS}: by the brace it is known. */
@@ -235,7 +237,7 @@ hde_gauge_open(hde_ctx *ctx, const char *name, const char *labels, const char *h
     char full[STATS_COUNTER_NAME];
 
     snprintf(full, sizeof full, "%s{%s}", name, labels ? labels : "");
-    return ctx->host->counter_open(ctx, full, help);
+    return hde_counter_open(ctx, full, help);
 }
 
 void
@@ -247,7 +249,10 @@ hde_gauge_set(hde_counter *gauge, uint64_t value)
 hde_counter *
 hde_counter_open(hde_ctx *ctx, const char *name, const char *help)
 {
-    return ctx->host->counter_open(ctx, name, help);
+    static _Atomic uint64_t nowhere;
+    static hde_counter nobodys = {"", "", &nowhere};
+
+    return ctx->host->counter_open ? ctx->host->counter_open(ctx, name, help) : &nobodys;
 }
 
 void
@@ -264,25 +269,27 @@ hde_count(hde_counter *counter, uint64_t n)
 bool
 hde_watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
 {
-    return ctx->host->watch(ctx, fd, events, tag);
+    return ctx->host->watch && ctx->host->watch(ctx, fd, events, tag);
 }
 
 bool
 hde_post(hde_ctx *ctx, uint32_t tag, void *data)
 {
-    return ctx->host->post(ctx, tag, data);
+    return ctx->host->post && ctx->host->post(ctx, tag, data);
 }
 
 void
 hde_position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
 {
-    ctx->host->position(ctx, partition, bytes, size);
+    if (ctx->host->position)
+        ctx->host->position(ctx, partition, bytes, size);
 }
 
 void
 hde_source_watermark(hde_ctx *ctx, int64_t event_ns)
 {
-    ctx->host->source_watermark(ctx, event_ns);
+    if (ctx->host->source_watermark)
+        ctx->host->source_watermark(ctx, event_ns);
 }
 
 uint64_t
@@ -407,17 +414,19 @@ hde_stands(hde_ctx *ctx, hde_standing standing, const char *fmt, ...)
 void
 hde_metrics(const hde_ctx *ctx, hde_text *out)
 {
-    ctx->host->metrics(ctx, out);
+    if (ctx->host->metrics)
+        ctx->host->metrics(ctx, out);
 }
 
 void
 hde_get_health(const hde_ctx *ctx, hde_health *out)
 {
-    hde_health health = {.size = sizeof health};
+    hde_health health = {.size = sizeof health, .live = true, .ready = true};
     uint32_t size = out->size;
 
     /* A view built against an older header has a shorter struct, a newer one a longer. */
-    ctx->host->health(ctx, &health);
+    if (ctx->host->health)
+        ctx->host->health(ctx, &health);
     if (size > sizeof health) {
         memset((char *)out + sizeof health, 0, size - sizeof health);
         size = sizeof health;

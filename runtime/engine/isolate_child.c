@@ -3,6 +3,7 @@
 #include "engine/isolate.h"
 #include "engine/sandbox.h"
 #include "link/frame.h"
+#include "plugin/check.h"
 #include "plugin/load.h"
 
 #include <errno.h>
@@ -140,29 +141,6 @@ timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
     add_timer(false, id, delay_ns);
 }
 
-/* Only operators without event() are isolated: nothing would come of these. */
-static bool
-watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
-{
-    return false;
-}
-
-static bool
-post(hde_ctx *ctx, uint32_t tag, void *data)
-{
-    return false;
-}
-
-static void
-position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
-{
-}
-
-static void
-source_watermark(hde_ctx *ctx, int64_t event_ns)
-{
-}
-
 static hde_counter *
 counter_open(hde_ctx *ctx, const char *name, const char *help)
 {
@@ -182,16 +160,6 @@ counter_open(hde_ctx *ctx, const char *name, const char *help)
         child.n_counters++;
     }
     return &child.handle[i];
-}
-
-static void
-metrics(const hde_ctx *ctx, hde_text *out)
-{
-}
-
-static void
-health(const hde_ctx *ctx, hde_health *out)
-{
 }
 
 /* At once, so that what was said before a crash may still be read. */
@@ -217,27 +185,11 @@ write_log(const hde_ctx *ctx, hde_level level, const char *event, const char *fm
 static const struct host child_host = {
     .timer_at = timer_at,
     .timer_after = timer_after,
-    .watch = watch,
-    .post = post,
-    .position = position,
-    .source_watermark = source_watermark,
     .counter_open = counter_open,
-    .metrics = metrics,
-    .health = health,
     .log = write_log,
 };
 
 /* ---- Opening ------------------------------------------------------------------------------ */
-
-static uint32_t
-count_ports(const hde_port *ports)
-{
-    uint32_t n = 0;
-
-    while (ports && ports[n].name)
-        n++;
-    return n;
-}
 
 static bool
 find_operator(struct child *self, const Hde__IsolatedSetup *setup)

@@ -243,64 +243,7 @@ timer_at(hde_ctx *ctx, uint32_t id, int64_t event_ns)
     timers_set(&shadow_of(ctx)->timers, id, event_ns);
 }
 
-static void
-timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
-{
-}
-
-static bool
-watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
-{
-    return false;
-}
-
-static bool
-post(hde_ctx *ctx, uint32_t tag, void *data)
-{
-    return false;
-}
-
-static void
-position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
-{
-}
-
-static void
-source_watermark(hde_ctx *ctx, int64_t event_ns)
-{
-}
-
-static hde_counter *
-counter_open(hde_ctx *ctx, const char *name, const char *help)
-{
-    static _Atomic uint64_t value;
-    static hde_counter counter = {"shadow", "", &value};
-
-    return &counter;
-}
-
-static void
-metrics(const hde_ctx *ctx, hde_text *out)
-{
-}
-
-static void
-health(const hde_ctx *ctx, hde_health *out)
-{
-    out->live = out->ready = true;
-}
-
-static const struct host shadow_host = {
-    .timer_at = timer_at,
-    .timer_after = timer_after,
-    .watch = watch,
-    .post = post,
-    .position = position,
-    .source_watermark = source_watermark,
-    .counter_open = counter_open,
-    .metrics = metrics,
-    .health = health,
-};
+static const struct host shadow_host = {.timer_at = timer_at};
 
 static bool
 refuses(struct shadow *self, const char *what, struct err *err)

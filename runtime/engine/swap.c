@@ -7,6 +7,7 @@
 #include "engine/swaps.h"
 
 #include "base/fault.h"
+#include "plugin/check.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -150,28 +151,6 @@ wish_timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns)
     add_wish(ctx, (struct wish){false, id, delay_ns});
 }
 
-static bool
-no_watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
-{
-    return false;
-}
-
-static bool
-no_post(hde_ctx *ctx, uint32_t tag, void *data)
-{
-    return false;
-}
-
-static void
-no_position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
-{
-}
-
-static void
-no_watermark(hde_ctx *ctx, int64_t event_ns)
-{
-}
-
 static hde_counter *
 open_counter(hde_ctx *ctx, const char *name, const char *help)
 {
@@ -196,24 +175,10 @@ give_health(const hde_ctx *ctx, hde_health *out)
     engine_host.health(ctx, out);
 }
 
-static uint32_t
-count_ports(const hde_port *ports)
-{
-    uint32_t n = 0;
-
-    while (ports && ports[n].name)
-        n++;
-    return n;
-}
-
 /* Nothing of a node is touched; timers are noted. */
 static const struct host waiting_host = {
     .timer_at = wish_timer_at,
     .timer_after = wish_timer_after,
-    .watch = no_watch,
-    .post = no_post,
-    .position = no_position,
-    .source_watermark = no_watermark,
     .counter_open = open_counter,
     .is_again = tell_again,
     .metrics = give_metrics,

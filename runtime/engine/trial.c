@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/trial.h"
 #include "engine/swap.h"
+#include "plugin/check.h"
 
 #include <hde/schemas/runtime.pb-c.h>
 
@@ -287,64 +288,7 @@ trial_run(struct node *node, const struct stage *stage, bool keeps_state, struct
 
 /* ---- The child from inside ---------------------------------------------------------------- */
 
-static void
-child_timer(hde_ctx *ctx, uint32_t id, int64_t ns)
-{
-}
-
-static bool
-child_watch(hde_ctx *ctx, int fd, uint32_t events, uint32_t tag)
-{
-    return false;
-}
-
-static bool
-child_post(hde_ctx *ctx, uint32_t tag, void *data)
-{
-    return false;
-}
-
-static void
-child_position(hde_ctx *ctx, uint32_t partition, const void *bytes, size_t size)
-{
-}
-
-static void
-child_watermark(hde_ctx *ctx, int64_t event_ns)
-{
-}
-
-static hde_counter *
-child_counter(hde_ctx *ctx, const char *name, const char *help)
-{
-    static _Atomic uint64_t value;
-    static hde_counter counter = {"trial", "", &value};
-
-    return &counter;
-}
-
-static void
-child_metrics(const hde_ctx *ctx, hde_text *out)
-{
-}
-
-static void
-child_health(const hde_ctx *ctx, hde_health *out)
-{
-    out->live = out->ready = true;
-}
-
-static const struct host child_host = {
-    .timer_at = child_timer,
-    .timer_after = child_timer,
-    .watch = child_watch,
-    .post = child_post,
-    .position = child_position,
-    .source_watermark = child_watermark,
-    .counter_open = child_counter,
-    .metrics = child_metrics,
-    .health = child_health,
-};
+static const struct host child_host; /* nothing comes of what it asks for */
 
 struct child {
     Hde__Trial *trial;
@@ -396,16 +340,6 @@ read_trial(void)
     trial = hde__trial__unpack(NULL, bytes.len, (const uint8_t *)bytes.data);
     hde_text_free(&bytes);
     return trial;
-}
-
-static size_t
-count_ports(const hde_port *ports)
-{
-    size_t n = 0;
-
-    while (ports && ports[n].name)
-        n++;
-    return n;
 }
 
 static bool

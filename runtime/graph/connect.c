@@ -6,16 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-size_t
-count_ports(const hde_port *ports)
-{
-    size_t n = 0;
-
-    while (ports && ports[n].name)
-        n++;
-    return n;
-}
-
 const hde_port *
 end_port(const struct loader *loader, struct end end, bool output)
 {

@@ -10,6 +10,7 @@
 #include "graph/graph.h"
 #include "graph/params.h"
 #include "graph/variables.h"
+#include "plugin/check.h"
 
 #include <sys/types.h>
 
@@ -236,7 +237,6 @@ void connect_edges(struct loader *loader, struct instance *instance);
 const hde_port *end_port(const struct loader *loader, struct end end, bool output);
 const char *end_name(struct loader *loader, struct end end, bool output); /* "clean.in" */
 const char *types_text(struct loader *loader, const hde_port *port);      /* "hde.A or hde.B" */
-size_t count_ports(const hde_port *ports);
 
 /* False, and said so: there are too many. */
 bool loader_add_edge(struct loader *loader, struct edge_draft edge);

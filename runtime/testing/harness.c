@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/ctx.h"
 #include "graph/graph.h"
+#include "plugin/check.h"
 #include "plugin/registry.h"
 
 #include <errno.h>
@@ -340,16 +341,6 @@ static const struct host harness_host = {
 };
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
-
-static unsigned
-count_ports(const hde_port *ports)
-{
-    unsigned n = 0;
-
-    while (ports && ports[n].name)
-        n++;
-    return n;
-}
 
 static bool
 fill_params(hde_harness *h, char *error, size_t size)

@@ -2,6 +2,7 @@
  * checkpoint_test - a graph that is cut off at any moment goes on as if nothing had happened. */
 #include "base/arena.h"
 #include "engine/engine.h"
+#include "folder.h"
 #include "plan.h"
 #include "seglog/seglog.h"
 
@@ -10,7 +11,6 @@
 #include <hde/text.h>
 
 #include <dirent.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -24,27 +24,6 @@
 
 enum { DEADLINE_MS = 30000, COUNT = 20000 };
 
-static char folder[] = "/tmp/hde-checkpoint-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 /* ---- A source that can go back: sequence numbers from 0, one a call ---- */
 
 static const hde_port out1[] = {{.name = "out", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
@@ -56,7 +35,7 @@ static const hde_port in2[] = {
 
 struct steps {
     int64_t count, step_ns, at;
-    bool forgets; /* seek() refuses */
+    bool forgets;  /* seek() refuses */
     int64_t other; /* messages from there on have other values; 0: none */
     int64_t idles; /* from there on nothing comes; 0: all does */
 };
@@ -810,7 +789,7 @@ test_a_changed_source_goes_on_in_a_new_incarnation(void **state)
 
     /* the log is one that was never anything else */
     snprintf(epochs, sizeof epochs, "%s/epochs", folder);
-    assert_int_equal(nftw(epochs, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    folder_remove(epochs);
     run_changing(store, CHANGED, false, UINT64_MAX);
     assert_int_equal(store[0].lines.len, end);
     hde_text_free(&store[0].lines);
@@ -857,8 +836,8 @@ main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_is_asked_for_what_the_log_left_out,
                                         make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_log_may_have_all_payloads_and_then_none,
-                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_log_may_have_all_payloads_and_then_none, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_that_answers_differently_is_named,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_source_that_gives_nothing_any_more_is_named,

@@ -4,12 +4,12 @@
 #include "engine/dlq.h"
 #include "engine/letters.h"
 #include "engine/stats.h"
+#include "folder.h"
 #include "kept_ops.h"
 #include "plan.h"
 
 #include <hde/schemas/runtime.pb-c.h>
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,29 +22,15 @@
 
 enum { DEADLINE_MS = 20000, COUNT = 7000, EVERY = 7 };
 
-static char folder[] = "/tmp/hde-dlq-XXXXXX";
 static char queue[64];
 
 static int
-make_folder(void **state)
+make_queue(void **state)
 {
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    if (!mkdtemp(folder))
+    if (make_folder(state))
         return -1;
     snprintf(queue, sizeof queue, "%s/dlq", folder);
     return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* ---- picky: refuses every n-th message ---------------------------------------------------- */
@@ -53,8 +39,8 @@ struct picky {
     int64_t every;
     const _Atomic bool *is_mild; /* refuses nothing while it is true; or NULL */
     _Atomic int64_t *fails_at;   /* fails on this one, with HDE_FAIL; or NULL */
-    bool forgives;  /* what it has refused once it lets pass the second time: state */
-    bool edits;     /* takes the message and changes it first */
+    bool forgives;               /* what it has refused once it lets pass the second time: state */
+    bool edits;                  /* takes the message and changes it first */
     uint8_t seen[COUNT / EVERY + 1];
 };
 
@@ -64,8 +50,7 @@ picky_batch(hde_ctx *ctx, void *state, hde_batch *batch)
     struct picky *self = state;
 
     for (; batch->done < batch->n; batch->done++) {
-        int64_t sequence =
-            (int64_t)((const Hde__Sample *)batch->msg[batch->done]->body)->sequence;
+        int64_t sequence = (int64_t)((const Hde__Sample *)batch->msg[batch->done]->body)->sequence;
         bool is_bad = sequence % self->every == 0 &&
                       !(self->is_mild && atomic_load(self->is_mild)) &&
                       !(self->forgives && self->seen[sequence / EVERY]++);
@@ -125,7 +110,7 @@ static const hde_operator op_picky = {.size = sizeof(hde_operator),
 /* ---- paced: steps, as far as the test lets it --------------------------------------------- */
 
 struct paced {
-    struct steps steps; /* first: its seek() is that of steps */
+    struct steps steps;          /* first: its seek() is that of steps */
     const _Atomic int64_t *gate; /* sequences below it; NULL: all */
 };
 
@@ -134,7 +119,8 @@ paced_poll(hde_ctx *ctx, void *state)
 {
     struct paced *self = state;
 
-    if (self->gate && self->steps.at < self->steps.count && self->steps.at >= atomic_load(self->gate)) {
+    if (self->gate && self->steps.at < self->steps.count &&
+        self->steps.at >= atomic_load(self->gate)) {
         hde_timer_after(ctx, 1, 1000000); /* looks again */
         return HDE_IDLE;
     }
@@ -501,8 +487,8 @@ feed_again(bool is_kept)
     struct store store = {{0}};
     _Atomic bool is_mild = false;
     _Atomic int64_t gate = 70;
-    struct plan *plan = make_gated_plan(
-        &store, &(struct picky){.every = EVERY, .is_mild = &is_mild}, 77, &gate);
+    struct plan *plan =
+        make_gated_plan(&store, &(struct picky){.every = EVERY, .is_mild = &is_mild}, 77, &gate);
     struct engine_options options = {.dlq = queue};
     struct engine *engine;
 
@@ -601,8 +587,8 @@ test_letters_fed_again_come_once_whatever_is_cut_off(void **state)
         struct engine_options options = kept_options(plan);
         struct engine *engine = start(plan, &options);
         bool is_last = starts++ == 40; /* the rest, undisturbed */
-        uint64_t until = is_last ? COUNT - 1
-                                 : atomic_load(&store.n) + 1 + (uint64_t)rand_r(&seed) % 300;
+        uint64_t until =
+            is_last ? COUNT - 1 : atomic_load(&store.n) + 1 + (uint64_t)rand_r(&seed) % 300;
         time_t deadline = time(NULL) + DEADLINE_MS / 1000;
 
         for (int looks = 0; atomic_load(&store.n) < until && (is_last || looks < 20); looks++) {
@@ -674,8 +660,7 @@ test_what_is_no_message_of_this_graph_cannot_be_fed(void **state)
     run_plainly(plan);
     plan_free(plan);
     other = plan_new("refused"); /* the same queue, and no node 'picky' */
-    plan_node(other, "steps", &op_paced,
-              &(struct paced){.steps = {.count = 2}, .gate = &gate});
+    plan_node(other, "steps", &op_paced, &(struct paced){.steps = {.count = 2}, .gate = &gate});
     plan_node(other, "vault", &op_vault, &(struct vault){.store = &store});
     plan_edge(other, "steps", 0, "vault", 0);
     engine = start(other, &(struct engine_options){.dlq = queue});
@@ -731,7 +716,7 @@ test_a_message_that_was_given_up_stays_given_up(void **state)
     hde_text_free(&store.lines);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_queue, remove_folder)
 
 int
 main(void)

@@ -2,10 +2,10 @@
  * hash_test - a run and its replay are compared at every barrier. */
 #include "base/hash64.h"
 #include "engine/engine.h"
+#include "folder.h"
 #include "kept_ops.h"
 #include "plan.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,27 +16,6 @@
 #include <cmocka.h>
 
 enum { DEADLINE_MS = 30000, COUNT = 8000, SLIP = 3000 };
-
-static char folder[] = "/tmp/hde-hash-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void
 test_xxh64_has_its_published_values(void **state)
@@ -86,10 +65,8 @@ static bool
 run_until(struct store *store, uint64_t n, bool checkpoint)
 {
     struct plan *plan = make_plan(store, 0);
-    struct engine_options options = {.record = log_folder(),
-                                     .checkpoint = checkpoint,
-                                     .workers = 2,
-                                     .hashes_ns = 1000000};
+    struct engine_options options = {
+        .record = log_folder(), .checkpoint = checkpoint, .workers = 2, .hashes_ns = 1000000};
     struct err err = {0};
     struct engine *engine = engine_new(plan_graph(plan), &options, &err);
     bool ended;
@@ -142,7 +119,7 @@ test_a_hashed_run_and_its_replay_are_equal(void **state)
         struct engine_verified result = verify(0, workers, workers == 3);
 
         assert_false(result.differs);
-        assert_true(result.barriers > 2); /* the end is one of them */
+        assert_true(result.barriers > 2);                         /* the end is one of them */
         assert_int_equal(result.hashes, result.barriers * 3 * 2); /* 3 nodes: state and output */
     }
     hde_text_free(&store.lines);

@@ -6,12 +6,12 @@
 #include "check.h"
 #include "engine/engine.h"
 #include "engine/stats.h"
+#include "folder.h"
 #include "kept_ops.h"
 #include "plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <hde/observe.h>
 #include <hde/schemas/runtime.pb-c.h>
 #include <sched.h>
@@ -22,27 +22,6 @@
 
 static const int64_t deadline_ns = 30 * INT64_C(1000000000);
 static const int64_t often_ns = 2000000, never_ns = 3600 * INT64_C(1000000000);
-
-static char folder[] = "/tmp/hde-health-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 /* ---- A disk without room ------------------------------------------------------------------ */
 
@@ -92,11 +71,11 @@ gate_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 static const hde_port gate_in[] = {{.name = "in", .types = SAMPLES}, {0}};
 static const hde_port gate_out[] = {{.name = "out", .types = SAMPLES}, {0}};
 static const hde_operator op_gate = {.size = sizeof(hde_operator),
-                               .flags = HDE_BLOCKING,
-                               .name = "test/gate",
-                               .inputs = gate_in,
-                               .outputs = gate_out,
-                               .batch = gate_batch};
+                                     .flags = HDE_BLOCKING,
+                                     .name = "test/gate",
+                                     .inputs = gate_in,
+                                     .outputs = gate_out,
+                                     .batch = gate_batch};
 
 struct world {
     struct store store;

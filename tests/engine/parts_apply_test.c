@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "engine/parts.h"
 #include "engine/stats.h"
+#include "folder.h"
 #include "kept_ops.h"
 #include "ops.h"
 #include "plan.h"
@@ -10,7 +11,6 @@
 #include <hde/schemas/control.pb-c.h>
 #include <hde/schemas/runtime.pb-c.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,27 +22,6 @@
 #include <cmocka.h>
 
 enum { MORE = 500 };
-
-static char folder[] = "/tmp/hde-parts-apply-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 /* ---- Operators ---------------------------------------------------------------------------- */
 
@@ -311,7 +290,8 @@ test_a_change_over_parts_is_made_by_all_or_none(void **state)
     assert_refused(parts, plan_graph(near), "HDE-R001", "part 's'");
     wait_for_more(parts, &store);
     timeout_ns = 500000000;
-    set_gate(true); /* the second part does not come to its cut, when the first one has made its own */
+    set_gate(
+        true); /* the second part does not come to its cut, when the first one has made its own */
     assert_refused(parts, plan_graph(both), "HDE-R054", "part 'mid'");
     set_gate(false);
     timeout_ns = 30000000000;

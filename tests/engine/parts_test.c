@@ -3,6 +3,7 @@
 #include "engine/across.h"
 #include "engine/parts.h"
 #include "engine/stats.h"
+#include "folder.h"
 #include "graph/parts.h"
 #include "kept_ops.h"
 #include "ops.h"
@@ -11,7 +12,6 @@
 #include <hde/schemas/runtime.pb-c.h>
 
 #include <dirent.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,27 +25,6 @@
 #include <cmocka.h>
 
 enum { DEADLINE_MS = 30000, COUNT = 6000 };
-
-static char folder[] = "/tmp/hde-parts-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static const char *
 in_folder(struct plan *plan, const char *name)
@@ -546,8 +525,7 @@ hang_vault(struct plan *plan, struct store *store, struct gate *gate)
     for (size_t i = 0; i < graph->n_nodes; i++)
         if (!strcmp(graph->nodes[i].name, "vault")) {
             graph->nodes[i].op = &op_hanging;
-            graph->nodes[i].params =
-                arena_alloc(&graph->arena, sizeof(struct hanging));
+            graph->nodes[i].params = arena_alloc(&graph->arena, sizeof(struct hanging));
             *(struct hanging *)(uintptr_t)graph->nodes[i].params =
                 (struct hanging){{.store = store}, gate};
         }
@@ -752,7 +730,8 @@ go_back(bool is_durable)
     parts = start_kept(&store, is_durable, 1000000000000, &plan);
     run_on(parts, plan, &store, 3000);
     assert_goes_on(store.lines.data + lines, savepoint);
-    for (int i = 0; i < 2; i++) { /* crashes after that, before there is another epoch and behind it */
+    for (int i = 0; i < 2;
+         i++) { /* crashes after that, before there is another epoch and behind it */
         parts = start_kept(&store, is_durable, i ? 3000000 : 2000000, &plan);
         run_on(parts, plan, &store, 3000);
         assert_goes_on(store.lines.data + lines, savepoint);

@@ -2,10 +2,10 @@
  * record_test - a recorded run is given again from its log alone, whatever the threads do. */
 #include "behaviour_ops.h"
 #include "engine/engine.h"
+#include "folder.h"
 #include "ops.h"
 #include "plan.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,27 +16,6 @@
 #include <cmocka.h>
 
 enum { DEADLINE_MS = 30000 };
-
-static char folder[] = "/tmp/hde-record-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Two sources on threads of their own, so that they come in another order in every run; a merge, a
  * sink with timers in processing time, and a sink behind an edge that drops. */

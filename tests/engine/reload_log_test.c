@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reload_log_test - reloads of a graph that keeps an ingress log: given again, and recovered.
  * HDE_RELOADS=N: that many in the first test (campaign). */
-#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,28 +11,19 @@
 
 #include "check.h"
 #include "engine/builds.h"
+#include "folder.h"
 #include "reload_rig.h"
 
 static struct rig rig;
 
 static int
-make_folder(void **state)
+begin(void **state)
 {
+    int status = make_folder(state);
+
     rig = (struct rig){0};
-    snprintf(rig.folder, sizeof rig.folder, "/tmp/hde-reload-log.XXXXXX");
-    return mkdtemp(rig.folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(rig.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    snprintf(rig.folder, sizeof rig.folder, "%s", folder);
+    return status;
 }
 
 /* ---- What was written --------------------------------------------------------------------- */
@@ -235,11 +225,11 @@ test_reloads_under_load_with_a_log_lose_double_and_reorder_nothing(void **state)
           "v1", &(struct engine_options){.record = log_of()});
     await_seen(&rig, 100);
     for (int i = 0; i < n; i++) {
-        struct reload_report report =
-            await_report(&rig, ask(&rig, &(struct reload_ask){.target = "count",
-                                                              .file = variant(i % 2 ? "twin" : "v2"),
-                                                              .skips_trial = true,
-                                                              .budget_ns = PATIENCE}));
+        struct reload_report report = await_report(
+            &rig, ask(&rig, &(struct reload_ask){.target = "count",
+                                                 .file = variant(i % 2 ? "twin" : "v2"),
+                                                 .skips_trial = true,
+                                                 .budget_ns = PATIENCE}));
 
         assert_done(&report);
         pause[i] = report.pause_ns;
@@ -316,8 +306,8 @@ test_a_return_in_the_middle_of_a_tick_is_given_again(void **state)
     char builds[256];
     uint64_t n;
 
-    start(yaml_of("live", ""), "v1", &(struct engine_options){
-                                    .record = log_of(), .workers = 2, .hashes_ns = 5 * NS_PER_MS});
+    start(yaml_of("live", ""), "v1",
+          &(struct engine_options){.record = log_of(), .workers = 2, .hashes_ns = 5 * NS_PER_MS});
     await_seen(&rig, 100);
     report = reload(&rig, "count", variant("v2"));
     assert_done(&report);
@@ -603,23 +593,23 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            test_reloads_under_load_with_a_log_lose_double_and_reorder_nothing, make_folder,
+            test_reloads_under_load_with_a_log_lose_double_and_reorder_nothing, begin,
             remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_recorded_reload_is_given_again, make_folder,
+        cmocka_unit_test_setup_teardown(test_a_recorded_reload_is_given_again, begin,
                                         remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_return_in_the_middle_of_a_tick_is_given_again,
-                                        make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_recovery_runs_the_build_that_ran, make_folder,
+        cmocka_unit_test_setup_teardown(test_a_return_in_the_middle_of_a_tick_is_given_again, begin,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_recovery_runs_the_build_that_ran, begin,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_a_file_that_changed_while_nothing_ran_is_a_reload,
-                                        make_folder, remove_folder),
+                                        begin, remove_folder),
         cmocka_unit_test_setup_teardown(test_cut_off_in_a_reload_it_is_the_old_build_or_the_new_one,
-                                        make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_build_that_nothing_names_is_deleted, make_folder,
+                                        begin, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_build_that_nothing_names_is_deleted, begin,
                                         remove_folder),
-        cmocka_unit_test_setup_teardown(test_what_was_kept_is_compared_with_its_checksum,
-                                        make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_blocked_builds_and_void_swaps_survive, make_folder,
+        cmocka_unit_test_setup_teardown(test_what_was_kept_is_compared_with_its_checksum, begin,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_blocked_builds_and_void_swaps_survive, begin,
                                         remove_folder),
     };
 

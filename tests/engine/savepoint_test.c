@@ -3,10 +3,10 @@
 #include "base/arena.h"
 #include "engine/engine.h"
 #include "engine/savepoint.h"
+#include "folder.h"
 #include "kept_ops.h"
 #include "plan.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,27 +18,13 @@
 
 enum { DEADLINE_MS = 30000, COUNT = 1000000 };
 
-static char folder[] = "/tmp/hde-savepoint-XXXXXX";
 static struct arena arena;
 
 static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
+end_folder(void **state)
 {
     arena_fini(&arena);
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(state);
 }
 
 static struct plan *
@@ -347,15 +333,15 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_restored_run_goes_on_from_the_savepoint, make_folder,
-                                        remove_folder),
+                                        end_folder),
         cmocka_unit_test_setup_teardown(test_a_restored_run_without_an_epoch_goes_on_from_its_start,
-                                        make_folder, remove_folder),
+                                        make_folder, end_folder),
         cmocka_unit_test_setup_teardown(test_the_log_of_a_restored_run_gives_it_again, make_folder,
-                                        remove_folder),
+                                        end_folder),
         cmocka_unit_test_setup_teardown(test_check_names_what_does_not_fit, make_folder,
-                                        remove_folder),
+                                        end_folder),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_taken_or_restored_is_refused,
-                                        make_folder, remove_folder),
+                                        make_folder, end_folder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "seeded.h"
 
 #include "base/log.h"
+#include "folder.h"
 #include "plugin/elf.h"
 
 #include <hde/operator.h>
@@ -11,7 +12,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,18 +26,6 @@ static char base[] = "/dev/shm/hde-seeded-XXXXXX";
 char seeded_store[64], seeded_log[80], seeded_kept[80], seeded_copies[80];
 
 /* ---- Files -------------------------------------------------------------------------------- */
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-void
-folder_remove(const char *path)
-{
-    nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void
 copy_file(const char *from, const char *to)
@@ -343,17 +331,17 @@ later_close(hde_ctx *ctx, void *state)
         hde_msg_drop(self->item[--self->n].msg);
 }
 
-static const hde_operator op_later = {
-    .size = sizeof(hde_operator),
-    .flags = HDE_IMPURE | HDE_ANSWERS_LATER | HDE_PROCESSING_TIMERS,
-    .name = "test/later",
-    .inputs = in2,
-    .outputs = out1,
-    .state_size = sizeof(struct later),
-    .batch = later_batch,
-    .event = later_event,
-    .timer = later_timer,
-    .close = later_close};
+static const hde_operator op_later = {.size = sizeof(hde_operator),
+                                      .flags =
+                                          HDE_IMPURE | HDE_ANSWERS_LATER | HDE_PROCESSING_TIMERS,
+                                      .name = "test/later",
+                                      .inputs = in2,
+                                      .outputs = out1,
+                                      .state_size = sizeof(struct later),
+                                      .batch = later_batch,
+                                      .event = later_event,
+                                      .timer = later_timer,
+                                      .close = later_close};
 
 #define VAULT(op_name, op_flags)                                                                   \
     {                                                                                              \
@@ -459,7 +447,8 @@ plan_drops(const struct spec *spec, struct plan *plan, struct store *store)
 static void
 plan_asks(const struct spec *spec, struct plan *plan, struct store *store)
 {
-    plan_node(plan, "asks", spec->asks == ASKS ? &op_asks : &op_later, NULL)->boundary = spec->asks_apart;
+    plan_node(plan, "asks", spec->asks == ASKS ? &op_asks : &op_later, NULL)->boundary =
+        spec->asks_apart;
     name_build(spec, plan_node(plan, "after", folds.table->operators[0], &(struct fold){0}));
     plan_node(plan, "answers", &op_vault, &(struct vault){.store = store});
     plan_edge(plan, name_of(spec, 0), 0, "asks", 0);
@@ -617,10 +606,9 @@ assert_replays(const struct spec *spec, const struct store *store)
     struct store again[SINKS] = {{{0}}};
     struct plan *plan = spec_plan(spec, again);
     struct steps *steps = steps_new(1);
-    struct engine *engine =
-        seeded_start(plan, &(struct engine_options){.log = seeded_log, .workers = 1,
-                                                    .plugin_folder = seeded_copies,
-                                                    .steps = steps});
+    struct engine *engine = seeded_start(
+        plan, &(struct engine_options){
+                  .log = seeded_log, .workers = 1, .plugin_folder = seeded_copies, .steps = steps});
 
     assert_int_equal(steps_run(steps, STEPS_MAX), STEPS_OVER);
     assert_int_equal(engine_state(engine), ENGINE_ENDED);

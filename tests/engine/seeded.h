@@ -14,10 +14,10 @@
 enum {
     SOURCES = 3,
     FOLDS = 6,
-    SINKS = 5,          /* fed by the sources themselves: the last one, the witness, by all; */
-    SEEN = SINKS - 2,   /* by one over an edge that drops; */
+    SINKS = 5,           /* fed by the sources themselves: the last one, the witness, by all; */
+    SEEN = SINKS - 2,    /* by one over an edge that drops; */
     ANSWERS = SINKS - 3, /* by one through an operator that asks outside */
-    STEPS_MAX = 200000, /* of one start; far more than any needs */
+    STEPS_MAX = 200000,  /* of one start; far more than any needs */
 };
 
 /* A folder of the test and what is in it: checkpoint store, its log, a copy of that. */
@@ -25,7 +25,6 @@ extern char seeded_store[], seeded_log[], seeded_kept[], seeded_copies[];
 int seeded_begin(void **state); /* group set-up and tear-down of cmocka */
 int seeded_end(void **state);
 void seeded_clear(void); /* an empty store */
-void folder_remove(const char *path);
 void folder_copy(const char *from, const char *to);
 
 /* Source: `count` messages, up to `per_poll` a call, sequence numbers from `first`. */
@@ -62,8 +61,8 @@ struct spec {
     } sink[SINKS];
     int64_t capacity[32], workers, every_ns;
     enum { DROPS_NONE, DROPS_LATEST, DROPS_OLDEST } drops; /* s0 -> newest -> late -> seen */
-    bool is_cut; /* between s0 and newest */
-    enum { ASKS_NOT, ASKS, ASKS_LATER } asks; /* s0 -> asks -> answers */
+    bool is_cut;                                           /* between s0 and newest */
+    enum { ASKS_NOT, ASKS, ASKS_LATER } asks;              /* s0 -> asks -> answers */
     bool asks_apart;
     bool reloads; /* folds have a build id, and go on as the build that the log names */
 };

@@ -17,6 +17,7 @@
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/swaps.h"
+#include "folder.h"
 
 #include <sched.h>
 #include <setjmp.h>

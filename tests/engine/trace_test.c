@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * trace_test - what nodes emit while a log is taken again, and from where it is taken. */
 #include "engine/engine.h"
+#include "folder.h"
 #include "kept_ops.h"
 #include "plan.h"
 
 #include <hde/schemas/runtime.pb-c.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,27 +17,6 @@
 #include <cmocka.h>
 
 enum { DEADLINE_MS = 30000, COUNT = 20000 };
-
-static char folder[] = "/tmp/hde-trace-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static struct plan *
 make_plan(struct store *store)

@@ -2,11 +2,11 @@
  * link_test - what a link keeps and gives back: order, journal, bounds, state. */
 #include "base/arena.h"
 #include "base/io.h"
+#include "folder.h"
 #include "link/link.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,28 +17,14 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/hde-link-XXXXXX";
 static struct stats_edge counters;
 static const ProtobufCMessageDescriptor *const types[] = {&hde__sample__descriptor, NULL};
 
 static int
-make_folder(void **state)
+begin(void **state)
 {
-    memcpy(strrchr(folder, '-') + 1, "XXXXXX", 6);
     memset(&counters, 0, sizeof counters);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static int
-remove_folder(void **state)
-{
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return make_folder(state);
 }
 
 static struct link_config
@@ -113,7 +99,8 @@ take(struct link *link)
     do {
         result = link_take(link, &record, &vec, &err);
         clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (result == LINK_EMPTY && STAT_GET(counters.messages) > STAT_GET(counters.done_messages) &&
+    } while (result == LINK_EMPTY &&
+             STAT_GET(counters.messages) > STAT_GET(counters.done_messages) &&
              now.tv_sec - begin.tv_sec < 10);
     assert_string_equal(err.text, "");
     if (result != LINK_FRAME)
@@ -512,7 +499,7 @@ test_nothing_behind_a_marker_is_taken(void **state)
     link_free(link);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, remove_folder)
 
 int
 main(void)

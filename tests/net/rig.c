@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "net/inside.h"
 
-#include <ftw.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "folder.h"
 
 static const ProtobufCMessageDescriptor *const sample_types[] = {&hde__sample__descriptor, NULL};
 static const char *const names[] = {"a", "b"};
@@ -66,12 +66,6 @@ rig_init(struct rig *rig)
     }
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
 void
 rig_fini(struct rig *rig)
 {
@@ -79,7 +73,7 @@ rig_fini(struct rig *rig)
         rig_stop(rig, i);
     for (int i = 0; i < HOSTS; i++)
         link_free(rig->link[i]);
-    nftw(rig->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(rig->folder);
 }
 
 static void
