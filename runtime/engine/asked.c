@@ -16,7 +16,7 @@
  *  (5) Other messages than those that the log was written with stop the run, before anything has
  *      seen them. [test_a_source_that_answers_differently_is_named] Where that is accepted, what
  *      the log has from there on never happened: a new incarnation begins, with what this source
- *      gives and all in the log that did not come from sources like it (sequencer.c).
+ *      gives and all in the log that did not come from sources like it (retake.c).
  *      [test_a_changed_source_goes_on_in_a_new_incarnation, tests/graphs/changed.sh] */
 #include "engine/asked.h"
 

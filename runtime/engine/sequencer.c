@@ -2,31 +2,28 @@
  * sequencer - gives every entry its tick: the one place where order begins (O1, O2).
  *
  *  (1) Worker 0 alone gives ticks: last + 1, never twice.
- *  (2) An entry is a source's queued call, a processing-time timer, an answer of an impure
- * operator, a hand-over of a drop edge, or the decision that a source is idle. Its actor runs at
- * once if it is sequenced; otherwise it goes through a ring of the sequencer's own (O9). (3) No
- * entry without credit: a source that cannot go on is not polled (O4).
+ *  (2) An entry is a source's queued call, a processing-time timer, an answer of an impure operator,
+ *      a hand-over of a drop edge, or the decision that a source is idle. Its actor runs at once if it
+ *      is sequenced; otherwise it goes through a ring of the sequencer's own (O9).
+ *  (3) No entry without credit: a source that cannot go on is not polled (O4).
  *      [test_a_source_without_credit_is_not_polled]
  *  (4) Live: in the order of arrival. Virtual clock: the smallest (event time, source index) once
  *      every source shows its next entry or its end; timers of the processing time come before
  *      later data and only when nothing is in flight (O10).
  *      [test_replay_is_the_same_on_every_placement]
  *  (5) A barrier is a tick without data that every actor passes: the cut of an epoch, or a swap. */
+#include "engine/sequencer.h"
+
 #include "base/fault.h"
-#include "base/log.h"
 #include "engine/apply.h"
-#include "engine/asked.h"
 #include "engine/epoch.h"
-#include "engine/feed.h"
 #include "engine/hash.h"
 #include "engine/ingress.h"
 #include "engine/question.h"
 #include "engine/savepoint.h"
 #include "engine/swaps.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -38,8 +35,8 @@ is_virtual(const struct worker *worker)
     return worker->engine->options.virtual_clock;
 }
 
-static uint64_t
-give_tick(struct worker *worker, int64_t now_ns)
+uint64_t
+seq_give_tick(struct worker *worker, int64_t now_ns)
 {
     struct sequencer *self = worker->sequencer;
     struct stats *stats = worker->engine->stats;
@@ -55,13 +52,13 @@ give_tick(struct worker *worker, int64_t now_ns)
 uint64_t
 sequencer_tick(struct worker *worker)
 {
-    return give_tick(worker, worker->sequencer->now_ns);
+    return seq_give_tick(worker, worker->sequencer->now_ns);
 }
 
 /* ---- Sources ------------------------------------------------------------------------------ */
 
-static void
-dispatch_entry(struct worker *worker, struct source *source, struct intake *entry)
+void
+seq_dispatch(struct worker *worker, struct source *source, struct intake *entry)
 {
     struct node *node = source->node;
 
@@ -85,23 +82,23 @@ enter(struct worker *worker, struct source *source, struct intake *entry, int64_
 {
     struct engine *engine = worker->engine;
     struct actor *actor = source->node->actor;
-    uint64_t tick = give_tick(worker, now_ns);
+    uint64_t tick = seq_give_tick(worker, now_ns);
 
     if (engine->is_recording)
         ingress_source(engine->ingress, source, entry);
-    dispatch_entry(worker, source, entry);
+    seq_dispatch(worker, source, entry);
     source_pop(source);
     actor_begin(actor, tick, now_ns);
     actor_run(actor);
 }
 
 /* The decision that nothing comes from a source holds nobody up any longer. */
-static void
-enter_idle(struct worker *worker, struct source *source, int64_t now_ns)
+void
+seq_enter_idle(struct worker *worker, struct source *source, int64_t now_ns)
 {
     struct engine *engine = worker->engine;
     struct actor *actor = source->node->actor;
-    uint64_t tick = give_tick(worker, now_ns);
+    uint64_t tick = seq_give_tick(worker, now_ns);
 
     if (engine->is_recording)
         ingress_idle(engine->ingress, source);
@@ -148,7 +145,7 @@ direct_source(struct worker *worker, struct source *source)
         worker->has_polled = true;
         if (unlikely(polled != POLLED_ENTRY))
             break;
-        actor_begin(actor, give_tick(worker, now_ns), now_ns);
+        actor_begin(actor, seq_give_tick(worker, now_ns), now_ns);
         actor_run(actor);
         moved = true;
     }
@@ -174,7 +171,7 @@ live_source(struct worker *worker, struct source *source)
         if (entry) {
             enter(worker, source, entry, worker_real_ns(worker));
         } else if (may_go_idle(worker, source)) {
-            enter_idle(worker, source, worker_real_ns(worker));
+            seq_enter_idle(worker, source, worker_real_ns(worker));
         } else {
             break;
         }
@@ -254,25 +251,25 @@ pop_alarm(struct sequencer *self)
 
 /* ---- Entries that meet their actor directly ----------------------------------------------- */
 
-static struct edge *
-direct_edge(const struct sequencer *self, const struct actor *actor)
+struct edge *
+seq_direct_edge(const struct sequencer *self, const struct actor *actor)
 {
     return self->direct[actor->id];
 }
 
-static bool
-can_give(struct worker *worker, struct actor *actor)
+bool
+seq_can_give(struct worker *worker, struct actor *actor)
 {
     if (actor->is_sequenced)
         return actor_can_start(actor);
-    return edge_has_credit(direct_edge(worker->sequencer, actor), worker);
+    return edge_has_credit(seq_direct_edge(worker->sequencer, actor), worker);
 }
 
-static void
-give_direct(struct worker *worker, struct direct *direct, int64_t now_ns)
+void
+seq_give_direct(struct worker *worker, struct direct *direct, int64_t now_ns)
 {
     struct actor *actor = direct->node->actor;
-    uint64_t tick = give_tick(worker, now_ns);
+    uint64_t tick = seq_give_tick(worker, now_ns);
 
     worker->budget--;
     if (worker->engine->is_recording)
@@ -290,7 +287,7 @@ give_direct(struct worker *worker, struct direct *direct, int64_t now_ns)
                                 .direct = true};
         hde_msg *item = (hde_msg *)(void *)direct;
 
-        ring_put(direct_edge(worker->sequencer, actor)->out, &record, &item);
+        ring_put(seq_direct_edge(worker->sequencer, actor)->out, &record, &item);
     }
 }
 
@@ -303,7 +300,7 @@ give_alarm(struct worker *worker, int64_t now_ns)
     direct->node = alarm.node;
     direct->kind = DIRECT_TIMER;
     direct->timer = (struct timer){alarm.at_ns, alarm.id};
-    give_direct(worker, direct, now_ns);
+    seq_give_direct(worker, direct, now_ns);
 }
 
 static bool
@@ -314,7 +311,7 @@ live_alarms(struct worker *worker)
     bool moved = false;
 
     while (self->n_alarms && self->alarms[0].at_ns <= now_ns && !worker_turn_is_over(worker) &&
-           can_give(worker, self->alarms[0].node->actor)) {
+           seq_can_give(worker, self->alarms[0].node->actor)) {
         give_alarm(worker, now_ns);
         moved = true;
     }
@@ -354,20 +351,20 @@ give_answers(struct worker *worker)
     int64_t now_ns = is_virtual(worker) ? self->now_ns : worker_real_ns(worker);
     bool moved = false;
 
-    while (self->answers && can_give(worker, self->answers->node->actor)) {
+    while (self->answers && seq_can_give(worker, self->answers->node->actor)) {
         struct direct *direct = self->answers;
 
         self->answers = direct->next;
         if (!self->answers)
             self->answers_tail = &self->answers;
-        give_direct(worker, direct, now_ns);
+        seq_give_direct(worker, direct, now_ns);
         moved = true;
     }
     return moved;
 }
 
-static bool
-handover_has_credit(struct worker *worker, struct edge *edge)
+bool
+seq_handover_has_credit(struct worker *worker, struct edge *edge)
 {
     bool has_credit = ring_has_credit(edge->out);
 
@@ -379,8 +376,8 @@ handover_has_credit(struct worker *worker, struct edge *edge)
 }
 
 /* First removed from the edge, then given its tick (O8). */
-static bool
-live_handovers(struct worker *worker)
+bool
+seq_live_handovers(struct worker *worker)
 {
     struct sequencer *self = worker->sequencer;
     bool moved = false;
@@ -390,12 +387,12 @@ live_handovers(struct worker *worker)
         struct record record;
         uint64_t cause;
 
-        if (!handover_has_credit(worker, edge) ||
+        if (!seq_handover_has_credit(worker, edge) ||
             !drop_hand_over(edge->drop, self->last + 1, &record, &self->handed, VIEW_MESSAGES,
                             &cause))
             continue;
         record.now_ns = worker->engine->is_taking ? self->now_ns : worker_real_ns(worker);
-        record.tick = give_tick(worker, record.now_ns);
+        record.tick = seq_give_tick(worker, record.now_ns);
         if (worker->engine->is_recording)
             ingress_handover(worker->engine->ingress, edge, &record, cause, &self->handed);
         ring_put(edge->out, &record, self->handed.item);
@@ -455,8 +452,8 @@ is_quiet(struct worker *worker)
 }
 
 /* Under a speed, time goes on with the monotonic clock. False: not yet. */
-static bool
-is_time(struct worker *worker, int64_t event_ns)
+bool
+seq_is_time(struct worker *worker, int64_t event_ns)
 {
     struct sequencer *self = worker->sequencer;
     double speed = worker->engine->options.speed;
@@ -512,7 +509,7 @@ virtual_entry(struct worker *worker)
         if (self->n_alarms && (!source || self->alarms[0].at_ns < source_front(source)->event_ns)) {
             int64_t at_ns = later(self->alarms[0].at_ns, self->now_ns);
 
-            if (!is_time(worker, at_ns) || !can_give(worker, self->alarms[0].node->actor))
+            if (!seq_is_time(worker, at_ns) || !seq_can_give(worker, self->alarms[0].node->actor))
                 return false;
             give_alarm(worker, at_ns);
             return true;
@@ -521,7 +518,7 @@ virtual_entry(struct worker *worker)
     if (!source)
         return false;
     event_ns = source_front(source)->event_ns;
-    if (!is_time(worker, event_ns) || !actor_can_start(source->node->actor))
+    if (!seq_is_time(worker, event_ns) || !actor_can_start(source->node->actor))
         return false;
     enter(worker, source, source_front(source), later(event_ns, self->now_ns));
     return true;
@@ -529,8 +526,8 @@ virtual_entry(struct worker *worker)
 
 /* ---- Barriers: entries without data that every actor passes in its order ------------------- */
 
-static bool
-barrier_has_credit(struct worker *worker)
+bool
+seq_barrier_has_credit(struct worker *worker)
 {
     struct sequencer *self = worker->sequencer;
 
@@ -541,7 +538,7 @@ barrier_has_credit(struct worker *worker)
         if (self->direct[i] && !edge_has_credit(self->direct[i], worker))
             return false;
     for (uint32_t i = 0; i < self->n_handovers; i++)
-        if (!handover_has_credit(worker, self->handovers[i]))
+        if (!seq_handover_has_credit(worker, self->handovers[i]))
             return false;
     return true;
 }
@@ -560,8 +557,8 @@ put_barrier(struct worker *worker, struct edge *edge, int64_t now_ns)
 }
 
 /* At the tick given last. */
-static void
-run_barrier(struct worker *worker, int64_t now_ns)
+void
+seq_run_barrier(struct worker *worker, int64_t now_ns)
 {
     struct sequencer *self = worker->sequencer;
 
@@ -582,12 +579,12 @@ run_barrier(struct worker *worker, int64_t now_ns)
 
 /* ---- Dead letters that are fed again ------------------------------------------------------ */
 
-static void
-give_fed(struct worker *worker, struct fed *fed, int64_t now_ns)
+void
+seq_give_fed(struct worker *worker, struct fed *fed, int64_t now_ns)
 {
     feed_begin(worker->engine, fed, worker->sequencer->last);
     worker->budget -= 2;
-    run_barrier(worker, now_ns);
+    seq_run_barrier(worker, now_ns);
 }
 
 static bool
@@ -596,36 +593,21 @@ live_letters(struct worker *worker)
     struct engine *engine = worker->engine;
     bool moved = false;
 
-    while (worker->sequencer->feeder.asked && !worker_turn_is_over(worker) && barrier_has_credit(worker)) {
+    while (worker->sequencer->feeder.asked && !worker_turn_is_over(worker) && seq_barrier_has_credit(worker)) {
         struct fed *fed = feed_next(engine);
         int64_t now_ns = worker_real_ns(worker);
         struct fed_view view;
 
         if (!fed)
             break;
-        give_tick(worker, now_ns);
+        seq_give_tick(worker, now_ns);
         view = feed_view(fed);
         if (engine->is_recording)
             ingress_letter(engine->ingress, view.node, view.port, view.id, view.msg);
-        give_fed(worker, fed, now_ns);
+        seq_give_fed(worker, fed, now_ns);
         moved = true;
     }
     return moved;
-}
-
-/* The tick that it had, but where the log around it is void: then it enters once more. */
-static void
-follow(struct sequencer *self, const Hde__LogEntry *entry)
-{
-    if (!self->void_from)
-        self->last = entry->tick - 1;
-}
-
-static uint64_t
-entry_tick(struct worker *worker, const Hde__LogEntry *entry)
-{
-    follow(worker->sequencer, entry);
-    return give_tick(worker, entry->time_ns);
 }
 
 /* ---- A change of the graph ---------------------------------------------------------------- */
@@ -651,10 +633,10 @@ enter_cut(struct worker *worker)
 
     if (is_in_log(engine)) {
         self->last = self->entry->tick - 2;
-        give_tick(worker, self->now_ns);
+        seq_give_tick(worker, self->now_ns);
         return true;
     }
-    give_tick(worker, barrier_time(worker));
+    seq_give_tick(worker, barrier_time(worker));
     return !engine->is_recording || ingress_cut(engine->ingress);
 }
 
@@ -665,7 +647,7 @@ give_cut(struct worker *worker)
     struct engine *engine = worker->engine;
     uint32_t waits = 0, wanted = CUT_WANTED;
 
-    if (!barrier_has_credit(worker) || !enter_cut(worker))
+    if (!seq_barrier_has_credit(worker) || !enter_cut(worker))
         return false;
     for (uint32_t i = 0; i < engine->n_actors; i++)
         waits += epochs_reach(engine->actors[i]);
@@ -673,7 +655,7 @@ give_cut(struct worker *worker)
     atomic_store(&engine->cut_tick, worker->sequencer->last);
     /* unless it is given up by now: then this was a barrier like others */
     atomic_compare_exchange_strong(&engine->cut, &wanted, CUT_GIVEN);
-    run_barrier(worker, worker->sequencer->now_ns);
+    seq_run_barrier(worker, worker->sequencer->now_ns);
     if (!waits)
         apply_passed(engine);
     return true;
@@ -688,11 +670,11 @@ enter_change(struct worker *worker)
     uint64_t position;
 
     if (is_in_log(engine)) {
-        entry_tick(worker, self->entry);
+        retake_tick(worker, self->entry);
         self->change = CHANGE_TAKEN;
         return true;
     }
-    give_tick(worker, barrier_time(worker));
+    seq_give_tick(worker, barrier_time(worker));
     if (!engine->is_recording)
         return true;
     fault_point(FAULT_APPLY);
@@ -707,8 +689,8 @@ enter_change(struct worker *worker)
 }
 
 /* What impure nodes have not answered in the log: when they come to this tick it is known. */
-static void
-ask_again(struct worker *worker, bool all)
+void
+seq_ask_again(struct worker *worker, bool all)
 {
     const struct engine *engine = worker->engine;
 
@@ -730,18 +712,18 @@ ask_again(struct worker *worker, bool all)
 static bool
 give_first(struct worker *worker)
 {
-    if (!barrier_has_credit(worker) || !enter_change(worker))
+    if (!seq_barrier_has_credit(worker) || !enter_change(worker))
         return false;
-    run_barrier(worker, worker->sequencer->now_ns);
+    seq_run_barrier(worker, worker->sequencer->now_ns);
     if (!is_in_log(worker->engine))
-        ask_again(worker, false);
+        seq_ask_again(worker, false);
     atomic_store(&worker->engine->cut, CUT_NONE);
     return true;
 }
 
 /* True: nothing else is given. */
-static bool
-cut_turn(struct worker *worker, bool *moved)
+bool
+seq_cut_turn(struct worker *worker, bool *moved)
 {
     switch ((enum cut_state)atomic_load(&worker->engine->cut)) {
     case CUT_NONE:
@@ -758,515 +740,6 @@ cut_turn(struct worker *worker, bool *moved)
     return false;
 }
 
-/* The thread of changes makes the graph that ran from here on; then the entry is done. */
-static bool
-take_change(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
-{
-    struct sequencer *self = worker->sequencer;
-
-    switch (self->change) {
-    case CHANGE_NONE:
-        if (apply_take(worker->engine, entry->resolved.data, entry->resolved.len, err))
-            self->change = CHANGE_ASKED;
-        return false;
-    case CHANGE_ASKED:
-        return apply_has_failed(worker->engine, err);
-    case CHANGE_TAKEN:
-        self->change = CHANGE_NONE;
-        return true;
-    }
-    return false;
-}
-
-/* ---- Taking a log again ------------------------------------------------------------------- */
-
-static struct node *
-node_called(const struct engine *engine, const Hde__LogEntry *entry)
-{
-    for (uint32_t i = 0; entry->node && i < engine->n_nodes; i++)
-        if (engine->nodes[i]->replica == entry->replica &&
-            strcmp(engine->nodes[i]->def->name, entry->node) == 0)
-            return engine->nodes[i];
-    return NULL;
-}
-
-static struct edge *
-handover_called(const struct sequencer *self, const Hde__LogEntry *entry)
-{
-    for (uint32_t i = 0; entry->node && i < self->n_handovers; i++)
-        if (self->handovers[i]->instance == entry->replica &&
-            strcmp(self->handovers[i]->name, entry->node) == 0)
-            return self->handovers[i];
-    return NULL;
-}
-
-/* With the messages of the entry, from the log or from the source itself. NULL without err: not
- * now. */
-static struct intake *
-taken_slot(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
-           struct err *err)
-{
-    struct intake *slot = asked_slot(source);
-    const struct node *node = source->node;
-
-    if (asked_is_needed(source, entry))
-        return asked_take(worker, source, entry, err);
-    return ingress_messages(entry, node->def->op->outputs, node->capture.n, slot->port, err)
-               ? slot
-               : NULL;
-}
-
-/* ---- A source has changed, and that is accepted (E4) ---------------------------------------- */
-
-/* A start of its own; what the log has from void_from on never happened. */
-static bool
-begin_start(struct worker *worker, const Hde__Epoch *restored)
-{
-    struct sequencer *self = worker->sequencer;
-    struct engine *engine = worker->engine;
-    uint64_t above = self->last > engine->largest_mark ? self->last : engine->largest_mark;
-
-    if (!ingress_start(engine->ingress, above, !restored, restored))
-        return false;
-    engine->is_recording = true;
-    return true;
-}
-
-static void
-find_change(void *arg, const Hde__LogEntry *entry)
-{
-    *(uint64_t *)arg = entry->tick;
-}
-
-/* What the source gives instead is the first entry of the new start. Then comes, in an entry of its
- * own each, what else the log has that nobody can be asked for again; then the run is live. */
-static bool
-go_on_changed(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
-              struct err *err)
-{
-    static const Hde__LogKind kinds[] = {HDE__LOG_KIND__LOG_KIND_CHANGE};
-    struct sequencer *self = worker->sequencer;
-    struct engine *engine = worker->engine;
-    struct intake *rest = asked_rest(source);
-    uint64_t change = 0, tick;
-
-    if (!ingress_scan(engine, kinds, 1, find_change, &change, err))
-        return false;
-    if (change > entry->tick)
-        return err_set(err, "HDE-R161",
-                       "node '%s' gives something else from tick %llu on, and in tick %llu the "
-                       "graph was changed",
-                       source->node->def->name, (unsigned long long)entry->tick,
-                       (unsigned long long)change);
-    self->void_from = entry->tick;
-    if (!begin_start(worker, NULL))
-        return false;
-    for (uint32_t i = 0; i < self->n_handovers; i++)
-        drop_expect_until(self->handovers[i]->drop, self->void_from);
-    if (!rest)
-        return true;
-    tick = give_tick(worker, entry->time_ns);
-    ingress_source(engine->ingress, source, rest);
-    dispatch_entry(worker, source, rest);
-    actor_begin(source->node->actor, tick, entry->time_ns);
-    actor_run(source->node->actor);
-    return true;
-}
-
-/* Of the entries that are void: what did not come from a source that is asked again, and was not
- * caused by what is void. */
-static bool
-enters_again(const struct worker *worker, const Hde__LogEntry *entry)
-{
-    const struct sequencer *self = worker->sequencer;
-    const struct node *node = node_called(worker->engine, entry);
-
-    switch (entry->kind) {
-    case HDE__LOG_KIND__LOG_KIND_SOURCE:
-        return node && node->source && !asked_is_askable(node->source);
-    case HDE__LOG_KIND__LOG_KIND_ANSWER:
-        return node && entry->cause < self->void_from;
-    case HDE__LOG_KIND__LOG_KIND_HANDOVER:
-        return entry->cause < self->void_from;
-    case HDE__LOG_KIND__LOG_KIND_LETTER:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* False without err: there is no credit for it now. */
-static bool
-take_source(struct worker *worker, struct node *node, const Hde__LogEntry *entry, struct err *err)
-{
-    struct sequencer *self = worker->sequencer;
-    struct source *source = node->source;
-    struct intake *slot;
-    uint64_t tick;
-
-    if (!source)
-        return err_set(err, "HDE-R012", "tick %llu: node '%s' is no source in this graph",
-                       (unsigned long long)entry->tick, entry->node);
-    if (!actor_can_start(node->actor))
-        return false;
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_IDLE) {
-        follow(self, entry);
-        enter_idle(worker, source, entry->time_ns);
-        return true;
-    }
-    slot = taken_slot(worker, source, entry, err);
-    if (!slot)
-        return source->has_changed && !self->void_from && go_on_changed(worker, source, entry, err);
-    slot->watermark_ns = entry->watermark_ns;
-    slot->is_end = entry->end;
-    slot->messages = (uint32_t)entry->n_messages;
-    slot->positions.n = 0;
-    for (size_t i = 0; i < entry->n_positions; i++)
-        positions_set(&slot->positions, entry->positions[i]->partition,
-                      entry->positions[i]->at.data, entry->positions[i]->at.len);
-    tick = entry_tick(worker, entry);
-    if (self->void_from)
-        ingress_source(worker->engine->ingress, source, slot);
-    dispatch_entry(worker, source, slot);
-    actor_begin(node->actor, tick, entry->time_ns);
-    actor_run(node->actor);
-    return true;
-}
-
-static bool
-take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry, struct err *err)
-{
-    const uint32_t n = node->capture.n;
-    struct direct *direct;
-
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER &&
-        (node->is_left_out || node->asked == ASKED_EACH)) { /* it fires behind the log */
-        entry_tick(worker, entry);
-        return true;
-    }
-    if (!node->actor->is_sequenced && !direct_edge(worker->sequencer, node->actor))
-        return err_set(err, "HDE-R012", "tick %llu: node '%s' takes no timers or answers here",
-                       (unsigned long long)entry->tick, entry->node);
-    if (!can_give(worker, node->actor))
-        return false;
-    direct = xcalloc(1, sizeof *direct + n * sizeof *direct->port);
-    direct->node = node;
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_TIMER) {
-        direct->kind = DIRECT_TIMER;
-        direct->timer = (struct timer){entry->at_ns, entry->timer};
-    } else if (entry->kind == HDE__LOG_KIND__LOG_KIND_ASK) {
-        direct->kind = DIRECT_ASK;
-    } else {
-        direct->kind = DIRECT_ANSWER;
-        direct->n_ports = n;
-        direct->cause = entry->cause;
-        direct->question = entry->question;
-        if (!ingress_messages(entry, node->def->op->outputs, n, direct->port, err)) {
-            for (uint32_t i = 0; i < n; i++)
-                msgvec_fini(&direct->port[i]);
-            free(direct);
-            return false;
-        }
-    }
-    follow(worker->sequencer, entry);
-    give_direct(worker, direct, entry->time_ns);
-    return true;
-}
-
-static bool
-take_handover(struct worker *worker, struct edge *edge, const Hde__LogEntry *entry,
-              struct err *err)
-{
-    struct sequencer *self = worker->sequencer;
-    struct record record = {.now_ns = entry->time_ns,
-                            .watermark_ns = entry->watermark_ns,
-                            .put_ns = worker->mono_ns,
-                            .n = (uint32_t)entry->n_messages};
-
-    if (!handover_has_credit(worker, edge))
-        return false;
-    if (!ingress_messages(entry, &edge->from->def->op->outputs[edge->from_port], 1, &self->handed,
-                          err))
-        return false;
-    record.lines = msgvec_lines(&self->handed);
-    record.tick = entry_tick(worker, entry);
-    if (self->void_from)
-        ingress_handover(worker->engine->ingress, edge, &record, entry->cause, &self->handed);
-    ring_put(edge->out, &record, self->handed.item);
-    self->handed.n = 0;
-    return true;
-}
-
-/* Without hashes nobody wants to know where the run that wrote the log had its cuts. */
-static bool
-take_barrier(struct worker *worker, const Hde__LogEntry *entry)
-{
-    struct hashes *hashes = worker->engine->hashes;
-
-    if (hashes && !barrier_has_credit(worker))
-        return false;
-    entry_tick(worker, entry);
-    if (!hashes)
-        return true;
-    hashes_begin(hashes, entry->tick);
-    run_barrier(worker, entry->time_ns);
-    return true;
-}
-
-/* A swap, or the tick of a return, travels as it did. */
-static bool
-take_cut(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
-{
-    struct swaps *swaps = worker->engine->swaps;
-    struct swap_cut *cut;
-
-    if (!barrier_has_credit(worker) || !(cut = swaps_take(worker->engine, entry, err)))
-        return false;
-    entry_tick(worker, entry);
-    swaps_give(swaps, cut, entry->tick);
-    run_barrier(worker, entry->time_ns);
-    swaps_given(swaps, cut);
-    return true;
-}
-
-/* Whoever runs builds of his own does not follow the log from one to another. */
-static bool
-is_passed_over(const struct engine *engine, const Hde__LogEntry *entry)
-{
-    return engine->options.own_builds && (entry->kind == HDE__LOG_KIND__LOG_KIND_SWAP ||
-                                          entry->kind == HDE__LOG_KIND__LOG_KIND_RETURN);
-}
-
-static bool
-take_letter(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
-{
-    struct fed *fed;
-
-    if (!barrier_has_credit(worker))
-        return false;
-    fed = feed_of_entry(worker->engine, entry, err);
-    if (!fed)
-        return false;
-    entry_tick(worker, entry);
-    if (worker->sequencer->void_from) {
-        struct fed_view view = feed_view(fed);
-
-        ingress_letter(worker->engine->ingress, view.node, view.port, view.id, view.msg);
-    }
-    give_fed(worker, fed, entry->time_ns);
-    return true;
-}
-
-static bool
-take_entry(struct worker *worker, const Hde__LogEntry *entry, struct err *err)
-{
-    struct sequencer *self = worker->sequencer;
-    struct edge *edge = NULL;
-    struct node *node = NULL;
-
-    if (self->void_from && !enters_again(worker, entry))
-        return true;
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_CHANGE)
-        return take_change(worker, entry, err);
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_CUT)
-        return true; /* of a change that follows, or that was not made */
-    if (entry->tick <= self->last && !self->void_from)
-        return err_set(err, "HDE-R012", "tick %llu comes behind tick %llu",
-                       (unsigned long long)entry->tick, (unsigned long long)self->last);
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_BARRIER)
-        return take_barrier(worker, entry);
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_START ||
-        entry->kind == HDE__LOG_KIND__LOG_KIND_ASIDE || /* read before anything ran */
-        entry->kind == HDE__LOG_KIND__LOG_KIND_HASHES || is_passed_over(worker->engine, entry)) {
-        entry_tick(worker, entry);
-        if (worker->engine->hashes)
-            hashes_expect(worker->engine->hashes, entry);
-        return true;
-    }
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_SWAP ||
-        entry->kind == HDE__LOG_KIND__LOG_KIND_RETURN)
-        return take_cut(worker, entry, err);
-    if (entry->kind == HDE__LOG_KIND__LOG_KIND_HANDOVER)
-        edge = handover_called(self, entry);
-    else
-        node = node_called(worker->engine, entry);
-    if (!node && !edge)
-        return err_set(err, "HDE-R012", "tick %llu: this graph has no '%s'",
-                       (unsigned long long)entry->tick, entry->node ? entry->node : "?");
-    switch (entry->kind) {
-    case HDE__LOG_KIND__LOG_KIND_SOURCE:
-    case HDE__LOG_KIND__LOG_KIND_IDLE:
-        return take_source(worker, node, entry, err);
-    case HDE__LOG_KIND__LOG_KIND_TIMER:
-    case HDE__LOG_KIND__LOG_KIND_ANSWER:
-    case HDE__LOG_KIND__LOG_KIND_ASK:
-        return take_direct(worker, node, entry, err);
-    case HDE__LOG_KIND__LOG_KIND_LETTER:
-        return take_letter(worker, entry, err);
-    case HDE__LOG_KIND__LOG_KIND_HANDOVER:
-        return take_handover(worker, edge, entry, err);
-    default:
-        return err_set(err, "HDE-R012", "tick %llu: entries of kind %d are not known here",
-                       (unsigned long long)entry->tick, (int)entry->kind);
-    }
-}
-
-/* Behind the last entry every source that has not ended does, there are no more answers, and edges
- * that drop hand over what they hold. */
-static bool
-end_log(struct worker *worker)
-{
-    struct sequencer *self = worker->sequencer;
-    struct engine *engine = worker->engine;
-    bool moved = false;
-
-    for (; self->n_released < engine->n_nodes; self->n_released++) {
-        struct node *node = engine->nodes[self->n_released];
-        struct direct *direct;
-
-        if (!node->is_impure)
-            continue;
-        if (!can_give(worker, node->actor))
-            break;
-        direct = xcalloc(1, sizeof *direct);
-        direct->node = node;
-        direct->kind = DIRECT_ANSWER;
-        give_direct(worker, direct, self->now_ns);
-        moved = true;
-    }
-
-    for (uint32_t i = 0; i < self->n_sources; i++) {
-        struct source *source = self->sources[i];
-        struct intake *slot = asked_slot(source);
-
-        if (source->has_ended || !actor_can_start(source->node->actor))
-            continue;
-        slot->watermark_ns = WM_END;
-        slot->is_end = true;
-        slot->messages = 0;
-        dispatch_entry(worker, source, slot);
-        actor_begin(source->node->actor, give_tick(worker, self->now_ns), self->now_ns);
-        actor_run(source->node->actor);
-        moved = true;
-    }
-    return live_handovers(worker) || moved;
-}
-
-/* The log has been taken: from here on new entries, in a start of their own. */
-static bool
-go_live(struct worker *worker)
-{
-    struct sequencer *self = worker->sequencer;
-    struct engine *engine = worker->engine;
-
-    const Hde__Epoch *restored = epochs_restored(engine->epochs);
-    struct err err = {0};
-
-    ingress_recover_close(engine->ingress);
-    if (!self->void_from && !begin_start(worker, restored))
-        return false;
-    self->void_from = 0;
-    if (restored) {
-        if (!ingress_wait_started(engine->ingress))
-            return false; /* a broken log: ingress_must_wait() says so */
-        epochs_forget_restored(engine->epochs);
-    }
-    swaps_started(engine);
-    self->barrier_ns = worker->mono_ns;
-    for (uint32_t i = 0; i < self->n_sources; i++) {
-        struct source *source = self->sources[i];
-
-        source->last_entry_ns = worker->mono_ns;
-        if (source->asked || source_release(source))
-            continue; /* one that was asked goes on by itself */
-        asked_refuses(source, &err);
-        engine_fail(engine, err.code, err.text);
-        return false;
-    }
-    STAT_SET(engine->stats->recovery.taken, self->n_taken); /* before anybody sees that it ended */
-    STAT_SET(engine->stats->recovery.ended_ns, clock_mono_ns());
-    ask_again(worker, true);
-    atomic_store(&engine->recovering, false);
-    apply_wanted(engine);
-    log_line(LEVEL_INFO, engine->graph->name, NULL, "recovery.done", "%llu entries taken again",
-             (unsigned long long)self->n_taken);
-    swaps_renew(engine);
-    return true;
-}
-
-static void
-write_decisions(struct worker *worker, int64_t now_ns)
-{
-    struct engine *engine = worker->engine;
-    struct decision *decision;
-
-    while ((decision = swaps_next_decision(engine->swaps))) {
-        uint64_t tick = give_tick(worker, now_ns);
-
-        if (decision->swap)
-            ingress_return(engine->ingress, decision);
-        else
-            ingress_aside(engine->ingress, decision);
-        atomic_store(&decision->tick, tick);
-    }
-}
-
-/* What is asked for ends before it; or it is an entry of this start. */
-static bool
-is_behind(const struct worker *worker, const Hde__LogEntry *entry)
-{
-    const struct sequencer *self = worker->sequencer;
-    uint64_t until = worker->engine->options.until;
-
-    return (until && entry->tick > until) ||
-           (self->void_from &&
-            HDE_TICK_INCARNATION(entry->tick) == HDE_TICK_INCARNATION(self->last));
-}
-
-static bool
-log_turn(struct worker *worker)
-{
-    struct sequencer *self = worker->sequencer;
-    struct engine *engine = worker->engine;
-    struct err err = {0};
-    bool moved = false;
-    /* One of several parts takes its log to the end: behind it comes what its links hold. */
-    bool ends_early = engine->is_taking || !engine->options.parts;
-
-    if (cut_turn(worker, &moved))
-        return moved;
-    if (self->void_from && swaps_have_news(engine->swaps))
-        write_decisions(worker, self->now_ns);
-    while (!worker_turn_is_over(worker)) {
-        if (!self->entry && !self->log_has_ended)
-            self->entry = ingress_next(engine->ingress, &err);
-        if (self->entry && is_behind(worker, self->entry))
-            self->entry = NULL;
-        self->log_has_ended = !self->entry;
-        if (err_is_set(&err))
-            break;
-        if (self->log_has_ended ||
-            (ends_early && atomic_load_explicit(&engine->draining, memory_order_relaxed))) {
-            if (engine->is_taking)
-                moved |= end_log(worker);
-            else if (self->log_has_ended)
-                moved |= go_live(worker);
-            else
-                engine_end(engine);
-            break;
-        }
-        if (!is_time(worker, self->entry->time_ns) || !take_entry(worker, self->entry, &err))
-            break;
-        self->entry = NULL;
-        self->n_taken++;
-        moved = true;
-    }
-    STAT_SET(engine->stats->recovery.taken, self->n_taken);
-    if (err_is_set(&err))
-        engine_fail(engine, err.code, err.text);
-    return moved;
-}
-
 /* ---- Barriers of a live run --------------------------------------------------------------- */
 
 /* Needs credit like any other entry. */
@@ -1278,9 +751,9 @@ give_barrier(struct worker *worker)
     int64_t now_ns = worker_real_ns(worker);
     uint64_t tick, position;
 
-    if (!barrier_has_credit(worker))
+    if (!seq_barrier_has_credit(worker))
         return false;
-    tick = give_tick(worker, now_ns);
+    tick = seq_give_tick(worker, now_ns);
     position = ingress_barrier(engine->ingress);
     if (!position)
         return false;
@@ -1291,7 +764,7 @@ give_barrier(struct worker *worker)
     }
     if (engine->hashes)
         hashes_begin(engine->hashes, tick);
-    run_barrier(worker, now_ns);
+    seq_run_barrier(worker, now_ns);
     self->barrier_tick = tick;
     self->barrier_ns = worker->mono_ns + engine->barriers_ns;
     return true;
@@ -1365,12 +838,12 @@ give_swap(struct worker *worker, int64_t now_ns)
 
     if (!cut)
         return;
-    tick = give_tick(worker, now_ns);
+    tick = seq_give_tick(worker, now_ns);
     cut->position = ingress_swap(engine->ingress, cut);
     if (!cut->position)
         return;
     swaps_give(engine->swaps, cut, tick);
-    run_barrier(worker, now_ns);
+    seq_run_barrier(worker, now_ns);
     swaps_given(engine->swaps, cut);
     worker->sequencer->barrier_ns = worker->mono_ns; /* an epoch follows at once (E5) */
 }
@@ -1384,11 +857,11 @@ swap_turn(struct worker *worker, bool *moved)
 
     if (!swaps_have_news(swaps))
         return false;
-    write_decisions(worker, now_ns);
+    retake_decisions(worker, now_ns);
     if (!swaps_have_news(swaps) || swaps_is_passing(swaps) ||
         ingress_must_wait(worker->engine->ingress))
         return false;
-    if (barrier_has_credit(worker)) {
+    if (seq_barrier_has_credit(worker)) {
         give_swap(worker, now_ns);
         *moved = true;
     }
@@ -1434,14 +907,14 @@ sequencer_turn(struct worker *worker)
         atomic_load_explicit(&worker->engine->recovering, memory_order_relaxed)) {
         if (worker->engine->hashes)
             moved = hashes_turn(worker);
-        return log_turn(worker) || moved;
+        return retake_turn(worker) || moved;
     }
     if (worker->engine->swaps && swap_turn(worker, &moved))
         return moved;
     if (worker->engine->is_recording && ingress_must_wait(worker->engine->ingress))
         return false;
     if (__builtin_expect(atomic_load_explicit(&worker->engine->cut, memory_order_relaxed) != 0, 0) &&
-        cut_turn(worker, &moved))
+        seq_cut_turn(worker, &moved))
         return moved;
     if (worker->engine->hashes)
         moved |= hashes_turn(worker);
@@ -1456,7 +929,7 @@ sequencer_turn(struct worker *worker)
         return moved || worker->has_polled || self->has_asked;
     }
     moved |= live_alarms(worker);
-    moved |= live_handovers(worker);
+    moved |= seq_live_handovers(worker);
     moved |= live_sources(worker);
     moved |= worker->has_polled;
     if (!moved)
