@@ -26,7 +26,7 @@ sql() { # DATABASE SQL
   psql -XAtqd "${address% dbname=*} dbname=$1" -c "$2" || fail "psql: $2"
 }
 cp -r "$HDE_SOURCE/graphs" graphs
-snapshots=$((kills * 200))
+snapshots=$((kills * 400)) # more than the runs take, on a slow machine too
 
 graph() { # DATABASE, more of the sources
   cat <<YAML
