@@ -20,7 +20,7 @@ enum { LOOK_MS = 20, WAIT_MS = 120 * 1000 };
 struct savepoint_options {
     struct target_options target;
     struct cmd_list set;
-    const char *plugins;
+    const char *plugins, *host;
 };
 
 /* ---- take --------------------------------------------------------------------------------- */
@@ -120,7 +120,8 @@ open_home(const struct cmd *cmd, const struct savepoint_options *options, const 
            struct home *out)
 {
     struct graph_options graph = {
-        .sets = options->set.item, .n_sets = options->set.n, .insecure = true};
+        .sets = options->set.item, .n_sets = options->set.n, .host = options->host,
+        .insecure = true};
     struct diags diags = {0};
     hde_text text = {0};
 
@@ -135,6 +136,10 @@ open_home(const struct cmd *cmd, const struct savepoint_options *options, const 
     diags_fini(&diags);
     if (!out->graph)
         return EX_CONFIG;
+    if (out->graph->n_hosts && !options->host)
+        return cmd_error(cmd, EX_USAGE, "HDE-R180", "--host NAME; --host all: of one process",
+                         "%s runs on %zu hosts, and each has savepoints in its own store", path,
+                         out->graph->n_hosts);
     out->store = out->graph->checkpoint.store;
     if (!out->store)
         return cmd_error(cmd, EX_CONFIG, "HDE-R086", "checkpoint: {every: 10s, store: kept}",
@@ -468,7 +473,11 @@ const struct command cmd_savepoint = {
             "so sinks with natural keys write the rows of the overlap over those that are there."
             "\n\nA graph that links cut into parts has one savepoint of all of them: it is complete when "
             "each part has taken what its links held when it was asked for, and goes back into parts "
-            "of the same names."
+            "of the same names. "
+            "Of a graph with hosts: every host writes its share into its own store; take is asked "
+            "for at any of them and led by the coordinator. restore is done on every host with "
+            "--host, while all stand still; hosts that do not go back to the same savepoint refuse "
+            "to talk to each other."
             "\n\nexport and import copy one to a file and back, on another machine too.",
     .examples =
         (const struct cmd_example[]){
@@ -476,6 +485,8 @@ const struct command cmd_savepoint = {
             {"hde savepoint ls market.yaml", "those in its store"},
             {"hde savepoint check before-monday market.yaml", "would it start from it?"},
             {"hde savepoint restore before-monday market.yaml", "the next start does"},
+            {"hde savepoint restore before-monday graphs/distributed.yaml --host calc",
+             "on each host of a graph"},
             {"hde savepoint export before-monday market.yaml /mnt/monday", "as one file"},
             {0}},
     .options =
@@ -485,6 +496,8 @@ const struct command cmd_savepoint = {
             {CMD_OPTION("plugins", struct savepoint_options, plugins), .value = "PATH",
              .env = "HDE_PLUGIN_PATH", .complete = CMD_COMPLETE_FOLDER,
              .help = "folders with operators, separated by colons"},
+            {CMD_OPTION("host", struct savepoint_options, host), .value = "NAME",
+             .help = "of the graph's hosts:, whose store it is; all: that of one process"},
             TARGET_OPTIONS(struct savepoint_options),
             {0}},
     .exits = (const struct cmd_exit[]){{CMD_FAILED, "it was not taken, or does not fit"},

@@ -6,6 +6,7 @@
 #include "engine/apply.h"
 #include "engine/dlq.h"
 #include "engine/builds.h"
+#include "engine/over_hosts.h"
 #include "engine/reload.h"
 #include "engine/savepoint.h"
 
@@ -317,6 +318,27 @@ ask_savepoint(struct control *control, const Hde__ControlSavepoint *ask, Hde__Co
     return NULL;
 }
 
+/* Gives an error's code, or NULL. */
+static const char *
+do_step(struct control *control, const Hde__HostStep *step, Hde__ControlReply *reply,
+        struct arena *arena, const char **message)
+{
+    struct over_hosts *over_hosts = parts_over_hosts(control->parts);
+    Hde__HostStepDone *out = arena_alloc(arena, sizeof *out);
+    struct err err = {0};
+
+    hde__host_step_done__init(out);
+    if (!over_hosts)
+        err_set(&err, "HDE-R086", "the graph keeps no state: it has no checkpoint:");
+    if (over_hosts && over_hosts_step(over_hosts, step, out, &err)) {
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER_STEP;
+        reply->step = out;
+        return NULL;
+    }
+    *message = arena_text(arena, err.text);
+    return arena_text(arena, err.code);
+}
+
 /* Fills reply; an error's code, or NULL. */
 static const char *
 dispatch(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
@@ -369,6 +391,10 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return ask_dlq(control, request->dlq, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_SAVEPOINT:
         return ask_savepoint(control, request->savepoint, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_STEP:
+        if (!peer->question)
+            return "HDE-C013";
+        return do_step(control, request->step, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_RELOADS:
         list_reloads(control, request->reloads->number, reply, arena);
         return NULL;
@@ -394,6 +420,17 @@ is_elsewhere(const struct control *control, const Hde__ControlRequest *request)
                               strcmp(graph->hosts[graph->host].name, request->host) == 0);
 }
 
+/* What concerns all hosts goes to the one that leads. */
+static bool
+is_led_elsewhere(const struct control *control, const struct peer *peer,
+                 const Hde__ControlRequest *request)
+{
+    const struct graph *graph = parts_graph(control->parts);
+
+    return request->ask_case == HDE__CONTROL_REQUEST__ASK_SAVEPOINT && !peer->question &&
+           parts_over_hosts(control->parts) && graph->host != graph->coordinator;
+}
+
 void
 control_answer(struct control *control, const struct peer *peer, const uint8_t *bytes, size_t size)
 {
@@ -413,7 +450,14 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
     reply.id = request->id;
     reply.done = &done;
     if (is_elsewhere(control, request)) {
-        hosts_forward(control, peer, request, bytes, size);
+        hosts_forward(control, peer, request->host, request, bytes, size);
+        hde__control_request__free_unpacked(request, NULL);
+        return;
+    }
+    if (is_led_elsewhere(control, peer, request)) {
+        const struct graph *graph = parts_graph(control->parts);
+
+        hosts_forward(control, peer, graph->hosts[graph->coordinator].name, request, bytes, size);
         hde__control_request__free_unpacked(request, NULL);
         return;
     }

@@ -3,6 +3,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "control/server.h"
+#include "engine/over_hosts.h"
+#include "engine/parts.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -106,6 +108,8 @@ run(void *arg)
         if (control->http)
             http_serve(control->http);
         viewers_serve(control);
+        if (parts_over_hosts(control->parts))
+            over_hosts_tick(parts_over_hosts(control->parts));
         log_tick();
     }
     viewers_end(control);

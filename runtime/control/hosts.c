@@ -75,8 +75,8 @@ hosts_open(struct control *control)
 }
 
 void
-hosts_forward(struct control *control, const struct peer *peer, const Hde__ControlRequest *request,
-              const uint8_t *bytes, size_t size)
+hosts_forward(struct control *control, const struct peer *peer, const char *host,
+              const Hde__ControlRequest *request, const uint8_t *bytes, size_t size)
 {
     struct net *net = parts_net(control->parts);
     struct inbox_item *item;
@@ -90,7 +90,7 @@ hosts_forward(struct control *control, const struct peer *peer, const Hde__Contr
     }
     item = xcalloc(1, sizeof *item);
     *item = (struct inbox_item){.control = control, .peer = *peer, .id = request->id};
-    if (net_ask(net, request->host, bytes, size, ANSWER_NS, answered, item, &err))
+    if (net_ask(net, host, bytes, size, ANSWER_NS, answered, item, &err))
         return;
     free(item);
     control_refuse(control, peer, request->id, err.code, NULL, err.text);

@@ -67,8 +67,8 @@ bool control_send_bytes(struct control *control, const struct peer *peer, const 
 
 /* hosts.c */
 void hosts_open(struct control *control); /* before the net starts */
-/* Asks the host that the request names; its answer goes to the peer. */
-void hosts_forward(struct control *control, const struct peer *peer,
+/* Asks another host; its answer goes to the peer. */
+void hosts_forward(struct control *control, const struct peer *peer, const char *host,
                    const Hde__ControlRequest *request, const uint8_t *bytes, size_t size);
 void hosts_serve(struct control *control); /* what has come from others */
 void hosts_close(struct control *control); /* after the thread; stops the net */

@@ -5,15 +5,19 @@
  *      [test_a_savepoint_ends_with_a_part_that_is_over]
  *  (2) At the cut everything that was put on a link has been taken: in the shares, ends of links keep
  *      nothing. [test_a_savepoint_over_parts_is_one_cut]
- *  (3) STORE/restore goes when every part has its share and all journals are empty, so a start that
+ *  (3) A share that nobody asks after any more is given up, so nothing waits for a host that led and
+ *      is gone. [tests/hosts/savepoint.sh]
+ *  (4) STORE/restore goes when every part has its share and all journals are empty, so a start that
  *      is cut off gives all of them again. Parts that have come up do not take theirs twice.
  *      [test_a_restored_graph_in_parts_goes_on_as_one]
  *
  *  Locks: that of across, then that of a part's savepoints, then that of a link. */
 #include "engine/across.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "engine/epoch.h"
+#include "engine/over_hosts.h"
 #include "engine/run.h"
 #include "link/ends.h"
 #include "seglog/seglog.h"
@@ -29,27 +33,35 @@
 struct across {
     const struct parts *parts;
     struct link *const *link;
+    bool *is_far; /* link: its sender is on another host */
     size_t n_links, n;
     struct savepoint_files files;
     pthread_mutex_t lock; /* all below */
-    uint64_t number;      /* of askings */
-    char *name;
+    uint32_t number;      /* of askings */
+    char *name, *path;
+    bool is_led;       /* by a host: a share of more */
+    bool is_unwanted;  /* given up while it is written */
+    int64_t looked_ns; /* is_led: when somebody asked after it, monotonic */
     Hde__Epoch **share; /* by part; NULL: not given yet */
     size_t n_given;
     struct savepoint_report report;
 };
 
 struct across *
-across_new(const struct parts *parts, struct link *const *link, size_t n_links)
+across_new(const struct parts *parts, const struct graph_cut *cut, struct link *const *link)
 {
     struct across *self = xcalloc(1, sizeof *self);
 
     self->parts = parts;
     self->link = link;
-    self->n_links = n_links;
+    self->n_links = cut->n_links;
+    self->is_far = xcalloc(cut->n_links + 1, sizeof *self->is_far);
+    for (size_t i = 0; i < cut->n_links; i++)
+        self->is_far[i] = !cut->links[i].sender;
     self->n = parts_count(parts);
     self->share = xcalloc(self->n + 1, sizeof(Hde__Epoch *));
     self->name = xstrdup("");
+    self->path = xstrdup("");
     savepoint_files_read(parts_graph(parts), &self->files);
     pthread_mutex_init(&self->lock, NULL);
     return self;
@@ -76,7 +88,9 @@ across_free(struct across *self)
     savepoint_files_fini(&self->files);
     pthread_mutex_destroy(&self->lock);
     free(self->share);
+    free(self->is_far);
     free(self->name);
+    free(self->path);
     free(self);
 }
 
@@ -86,10 +100,16 @@ across_free(struct across *self)
 static void
 give_up(struct across *self, const struct err *why)
 {
+    if (self->n_given == self->n) { /* nobody touches what is written */
+        self->is_unwanted = true;
+        return;
+    }
     for (size_t i = 0; i < self->n; i++)
         savepoint_cancel(parts_engine(self->parts, i));
-    for (size_t i = 0; i < self->n_links; i++)
+    for (size_t i = 0; i < self->n_links; i++) {
+        link_want_marker(self->link[i], 0);
         link_drop_marker(self->link[i]);
+    }
     drop_shares(self);
     self->report.state = SAVEPOINT_FAILED;
     self->report.err = *why;
@@ -151,8 +171,6 @@ write_all(struct across *self, struct savepoint_report *report)
 {
     const struct graph *graph = parts_graph(self->parts);
     Hde__Epoch whole = HDE__EPOCH__INIT;
-    struct arena arena = {0};
-    const char *path = savepoint_path(graph->checkpoint.store, self->name, &arena);
     struct stat st = {0};
     bool ok;
 
@@ -163,12 +181,16 @@ write_all(struct across *self, struct savepoint_report *report)
     whole.graph = (char *)(uintptr_t)graph->name;
     whole.n_parts = self->n;
     whole.parts = self->share;
-    ok = savepoint_write_named(path, self->name, &self->files, &whole, &report->err);
-    stat(path, &st);
+    if (self->is_led) {
+        whole.has_across = true;
+        whole.across = self->number;
+        whole.host = (char *)(uintptr_t)graph->hosts[graph->host].name;
+    }
+    ok = savepoint_write_named(self->path, self->name, &self->files, &whole, &report->err);
+    stat(self->path, &st);
     report->bytes = (uint64_t)st.st_size;
-    snprintf(report->path, sizeof report->path, "%s", path);
+    snprintf(report->path, sizeof report->path, "%s", self->path);
     report->state = ok ? SAVEPOINT_DONE : SAVEPOINT_FAILED;
-    arena_fini(&arena);
 }
 
 static size_t
@@ -199,7 +221,7 @@ keep_share(struct across *self, size_t part, const Hde__Epoch *epoch, const stru
 }
 
 static void
-taken(void *arg, uint64_t number, const struct engine *engine, const Hde__Epoch *epoch,
+taken(void *arg, uint32_t number, const struct engine *engine, const Hde__Epoch *epoch,
       const struct err *err)
 {
     struct across *self = arg;
@@ -216,6 +238,10 @@ taken(void *arg, uint64_t number, const struct engine *engine, const Hde__Epoch 
     write_all(self, &report);
     pthread_mutex_lock(&self->lock);
     drop_shares(self);
+    if (self->is_unwanted && savepoint_remove(self->path, &report.err)) {
+        report.state = SAVEPOINT_FAILED;
+        err_set(&report.err, "HDE-R230", "it was given up");
+    }
     self->report = report;
     pthread_mutex_unlock(&self->lock);
 }
@@ -265,23 +291,108 @@ ask_all(struct across *self, struct err *err)
     return true;
 }
 
+/* With the lock held. */
+static void
+arm(struct across *self, const struct across_share *share)
+{
+    free(self->name);
+    free(self->path);
+    self->name = xstrdup(share->name);
+    self->path = xstrdup(share->path);
+    self->number = share->number;
+    self->is_led = self->is_unwanted = false;
+    self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
+}
+
 bool
 across_ask(struct across *self, const char *name, struct err *err)
 {
+    struct arena arena = {0};
+    struct across_share share = {.name = name};
     bool ok = may_ask(self, name, err);
 
     pthread_mutex_lock(&self->lock);
     if (ok && self->report.state == SAVEPOINT_WAITING)
         ok = err_set(err, "HDE-R086", "another savepoint is being taken");
     if (ok) {
-        free(self->name);
-        self->name = xstrdup(name);
-        self->number++;
-        self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
+        share.path = savepoint_path(parts_graph(self->parts)->checkpoint.store, name, &arena);
+        share.number = self->number + 1;
+        arm(self, &share);
         ok = ask_all(self, err);
     }
     pthread_mutex_unlock(&self->lock);
+    arena_fini(&arena);
     return ok;
+}
+
+bool
+across_arm(struct across *self, const struct across_share *share, struct err *err)
+{
+    struct err newer = {0};
+    bool ok = may_ask(self, share->name, err);
+
+    err_set(&newer, "HDE-R086", "another savepoint was asked for");
+    pthread_mutex_lock(&self->lock);
+    if (ok && self->report.state == SAVEPOINT_WAITING)
+        give_up(self, &newer);
+    if (ok && self->report.state == SAVEPOINT_WAITING)
+        ok = err_set(err, "HDE-R086", "another savepoint is being written");
+    if (ok) {
+        arm(self, share);
+        self->is_led = true;
+        self->looked_ns = clock_mono_ns();
+        for (size_t i = 0; i < self->n_links; i++)
+            if (self->is_far[i])
+                link_want_marker(self->link[i], share->number);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+bool
+across_begin(struct across *self, uint32_t number, struct err *err)
+{
+    bool ok;
+
+    pthread_mutex_lock(&self->lock);
+    ok = self->number == number && self->report.state == SAVEPOINT_WAITING && ask_all(self, err);
+    if (!ok && !err_is_set(err))
+        err_set(err, "HDE-R086", "it was given up here before it began");
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+void
+across_look(struct across *self, uint32_t number, struct savepoint_report *out)
+{
+    pthread_mutex_lock(&self->lock);
+    self->looked_ns = clock_mono_ns();
+    *out = self->number == number ? self->report
+                                  : (struct savepoint_report){.state = SAVEPOINT_NONE};
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+across_give_up(struct across *self, uint32_t number, const struct err *why)
+{
+    pthread_mutex_lock(&self->lock);
+    if (self->number == number && self->report.state == SAVEPOINT_WAITING)
+        give_up(self, why);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* (3) */
+void
+across_expire(struct across *self, int64_t after_ns)
+{
+    struct err why = {0};
+
+    err_set(&why, "HDE-R230", "the host that leads it does not ask after it any more");
+    pthread_mutex_lock(&self->lock);
+    if (self->report.state == SAVEPOINT_WAITING && self->is_led &&
+        clock_mono_ns() - self->looked_ns > after_ns)
+        give_up(self, &why);
+    pthread_mutex_unlock(&self->lock);
 }
 
 void
@@ -341,7 +452,8 @@ restore(const struct graph_cut *cut, const char *store, const char *const *journ
 
     if (why)
         return err_set(err, "HDE-R120", "'%s/restore' %s", store, why);
-    if (!give_shares(savepoint, store, arena, err))
+    if (!give_shares(savepoint, store, arena, err) ||
+        (savepoint->has_across && !line_write(store, savepoint->across, err)))
         return false;
     for (size_t i = 0; i < cut->n_links; i++)
         if (!seglog_clear(journal[i], err))

@@ -17,12 +17,29 @@ struct link;
 struct across;
 
 /* Borrows all, and the parts' engines run until across_free(). */
-struct across *across_new(const struct parts *parts, struct link *const *link, size_t n_links);
+struct across *across_new(const struct parts *parts, const struct graph_cut *cut,
+                          struct link *const *link);
 void across_free(struct across *self);
 /* As savepoint_ask() and savepoint_report(); HDE-R121 when a part is over. Any thread. */
 bool across_ask(struct across *self, const char *name, struct err *err);
 void across_report(struct across *self, const char *name, struct savepoint_report *out);
 void across_over(struct across *self, const struct engine *engine); /* it gives nothing any more */
+
+/* The share of this host in a savepoint over several. All hosts are armed before any begins: markers
+ * of other numbers that come from them are taken away, and this one's wait (link.h). */
+struct across_share {
+    uint32_t number; /* of the savepoint, the same on all hosts; drawn anew for each */
+    const char *name;
+    const char *path; /* where the share is written */
+};
+/* Another one that is under way is given up: who leads knows of this one alone. */
+bool across_arm(struct across *self, const struct across_share *share, struct err *err);
+bool across_begin(struct across *self, uint32_t number, struct err *err);
+/* Of the share of that number; whoever asks keeps it alive. */
+void across_look(struct across *self, uint32_t number, struct savepoint_report *out);
+void across_give_up(struct across *self, uint32_t number, const struct err *why);
+/* Gives up a share after which nobody has asked for so long: who leads is gone. */
+void across_expire(struct across *self, int64_t after_ns);
 
 /* The next start goes on from STORE/restore, if that is there: gives each part its share, and
  * empties the journals. Comes before any of them is opened; a crash in between begins again. */

@@ -360,9 +360,22 @@ const struct code engine_codes[] = {
      "store has to be a folder that all processes of the stage share, such as one on NFS. Where it "
      "is lost for good, a stage begins anew under another name of the graph.",
      NULL, NULL},
-    {"HDE-R185", "a savepoint is not taken over several hosts",
-     "Every host of a graph keeps epochs of its own, and a savepoint of one of them alone would not go "
-     "with what the others have. 'hde run --host all' takes one of the whole graph in one process.",
+    {"HDE-R230", "a savepoint over hosts was given up",
+     "Every host writes its share, and one of them did not: it went down, a part has ended or did not "
+     "come to its cut in time, or the coordinator is gone. The graph goes on, and nothing has changed. "
+     "'hde status --all' shows all hosts.",
+     NULL, NULL},
+    {"HDE-R231", "this is led by the coordinator",
+     "What concerns all hosts of a graph is led by the one that `coordinator:` names, else the first of "
+     "hosts:, and every host passes such requests on to it. Two files differ in which one that is.",
+     NULL, NULL},
+    {"HDE-R232", "a savepoint is whole, and a host does not know it",
+     "All shares are written, and the coordinator has the savepoint; the host in the text went down in "
+     "that moment. There its share is the file '.NAME.NUMBER' in STORE/HOST/savepoints.",
+     NULL, "hde savepoint import NAME GRAPH STORE/HOST/savepoints/.NAME.NUMBER --host HOST"},
+    {"HDE-R233", "the line of a state cannot be read",
+     "The file 'line' in the checkpoint store of a host says which savepoint over hosts its state goes "
+     "back to. It is damaged: restore the savepoint again, or begin with another store.",
      NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

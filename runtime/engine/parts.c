@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "engine/across.h"
+#include "engine/over_hosts.h"
 #include "engine/owner.h"
 #include "engine/parts_change.h"
 #include "engine/peers.h"
@@ -59,6 +60,7 @@ struct parts {
     struct link **link;       /* cut.n_links of them; NULL: takes_log */
     const char **journal;     /* their folders */
     struct across *across;    /* of a cut graph that runs; NULL: none */
+    struct over_hosts *over_hosts; /* with peers and checkpoints; NULL: none */
     struct parts_change *change; /* likewise */
     struct stats *stats;      /* of all; NULL: the engine's */
     struct stats *link_stats; /* the first segment of the file */
@@ -425,7 +427,10 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
     atomic_store(&self->n_awaited, self->n);
     self->stats = stats_join(self->stats_path, err);
     if (self->stats && !self->takes_log) {
-        self->across = across_new(self, self->link, self->cut->n_links);
+        self->across = across_new(self, self->cut, self->link);
+        if (self->peers && self->is_kept)
+            self->over_hosts =
+                over_hosts_new(self->graph, peers_net(self->peers), self->across);
         self->change = parts_change_new(self, options);
     }
     return self->stats != NULL;
@@ -489,12 +494,14 @@ parts_free(struct parts *self)
         if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
             engine_stop(self->part[i].engine);
     parts_change_stop(self->change);
+    over_hosts_stop(self->over_hosts);
     peers_stop(self->peers);
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine) /* one that runs tells others that it is over: all are joined */
             engine_join(self->part[i].engine, INT_MAX);
     for (size_t i = 0; i < self->n; i++)
         engine_free(self->part[i].engine);
+    over_hosts_free(self->over_hosts);
     across_free(self->across);
     peers_free(self->peers);
     for (size_t i = 0; i < self->cut->n_links; i++)
@@ -873,8 +880,8 @@ parts_reload_reports(struct parts *self, uint64_t number, struct reload_report *
 bool
 parts_savepoint_ask(struct parts *self, const char *name, struct err *err)
 {
-    if (self->peers)
-        return err_set(err, "HDE-R185", "a savepoint is not taken over the hosts of a graph");
+    if (self->over_hosts)
+        return over_hosts_ask(self->over_hosts, name, err);
     return self->across ? across_ask(self->across, name, err)
                         : savepoint_ask(self->part[0].engine, name, err);
 }
@@ -882,10 +889,18 @@ parts_savepoint_ask(struct parts *self, const char *name, struct err *err)
 void
 parts_savepoint_report(struct parts *self, const char *name, struct savepoint_report *out)
 {
-    if (self->across)
+    if (self->over_hosts)
+        over_hosts_report(self->over_hosts, name, out);
+    else if (self->across)
         across_report(self->across, name, out);
     else
         savepoint_report(self->part[0].engine, name, out);
+}
+
+struct over_hosts *
+parts_over_hosts(const struct parts *self)
+{
+    return self->over_hosts;
 }
 
 bool

@@ -76,6 +76,9 @@ Hde__EngineChanges *parts_apply_changes(struct parts *parts, uint64_t number);
 struct savepoint_report;
 bool parts_savepoint_ask(struct parts *parts, const char *name, struct err *err);
 void parts_savepoint_report(struct parts *parts, const char *name, struct savepoint_report *out);
+/* What the coordinator of several hosts asks of this one; NULL: nothing is asked. */
+struct over_hosts;
+struct over_hosts *parts_over_hosts(const struct parts *parts);
 
 /* Like engine_log_start(), of a folder with the logs of parts too. */
 bool parts_log_start(const char *folder, struct arena *arena, struct log_start *out,

@@ -10,6 +10,7 @@
 #include "engine/peers.h"
 
 #include "base/log.h"
+#include "engine/over_hosts.h"
 #include "graph/hosts.h"
 
 #include <stdlib.h>
@@ -82,6 +83,7 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
                                 .secret_key = own->public_key ? options->secret_key : NULL,
                                 .insecure = options->insecure,
                                 .shape = hosts_shape(graph)};
+    bool ok = !graph->checkpoint.store || line_read(graph->checkpoint.store, &config.line, err);
 
     self->graph = graph;
     self->has_epochs = options->checkpoint;
@@ -89,7 +91,7 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
     for (size_t i = 0; i < graph->n_hosts; i++)
         if (i != graph->host)
             others[config.n_peers++] = peer_of(&graph->hosts[i], graph->hosts[i].address);
-    if (check_keys(graph, options->secret_key, err))
+    if (ok && check_keys(graph, options->secret_key, err))
         self->net = net_new(&config, err);
     free(others);
     if (self->net)

@@ -32,7 +32,7 @@ enum { NAME_BYTES = 100 };
 struct share { /* of a part */
     savepoint_taken *taken;
     void *arg;
-    uint64_t number;
+    uint32_t number;
 };
 
 struct savepoints {
@@ -414,7 +414,7 @@ savepoint_ask(struct engine *engine, const char *name, struct err *err)
 }
 
 bool
-savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint64_t number,
+savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint32_t number,
                    struct err *err)
 {
     return ask(engine, "", &(struct share){taken, arg, number}, err);
@@ -433,7 +433,8 @@ savepoint_cancel(struct engine *engine)
 }
 
 void
-savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg), void *arg)
+savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg, uint32_t number),
+               void *arg)
 {
     struct savepoints *self = engine->savepoints;
 
@@ -442,7 +443,7 @@ savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg), vo
     pthread_mutex_lock(&self->lock); /* a marker is never put behind a cancel */
     if (self->report.state == SAVEPOINT_WAITING && self->share.taken && self->is_begun &&
         self->report.tick == tick)
-        mark(arg);
+        mark(arg, self->share.number);
     pthread_mutex_unlock(&self->lock);
 }
 

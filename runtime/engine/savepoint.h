@@ -63,13 +63,15 @@ void savepoint_report(struct engine *engine, const char *name, struct savepoint_
 /* For across.c: the share of one part. taken() is called once at most, on any thread, with its epoch,
  * or with NULL and err; the number is that of the asking. After savepoint_cancel() it may still come
  * from a thread that was on its way. */
-typedef void savepoint_taken(void *arg, uint64_t number, const struct engine *engine,
+typedef void savepoint_taken(void *arg, uint32_t number, const struct engine *engine,
                              const Hde__Epoch *epoch, const struct err *err);
-bool savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint64_t number,
+bool savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint32_t number,
                         struct err *err);
 void savepoint_cancel(struct engine *engine);
-/* Calls mark(arg) if the tick is the barrier of a savepoint of a part that is being taken. */
-void savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg), void *arg);
+/* Calls mark(arg) with the number if the tick is the barrier of a savepoint of a part that is being
+ * taken. */
+void savepoint_mark(struct engine *engine, uint64_t tick, void (*mark)(void *arg, uint32_t number),
+                    void *arg);
 
 /* For epoch.c and sequencer.c */
 struct savepoints;

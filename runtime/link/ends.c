@@ -120,9 +120,9 @@ out_event(hde_ctx *ctx, void *state, const hde_event *event)
 }
 
 static void
-put_marker(void *link)
+put_marker(void *link, uint32_t number)
 {
-    link_put_marker(link);
+    link_put_marker(link, number);
 }
 
 /* At a barrier. */

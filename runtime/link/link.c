@@ -63,8 +63,9 @@ struct link {
     uint64_t have;                     /* tick that the receiver has */
     uint64_t covered;
     bool is_placed, has_asked, is_over;
-    bool has_marker;
-    uint64_t marker; /* it stands behind that tick */
+    uint32_t marker; /* 0: none */
+    uint32_t wanted; /* of a link from another host: any other marker is taken away */
+    uint64_t marked; /* it stands behind that tick */
     bool begins_late; /* a journal of everything that has not its first record any more */
     bool is_waiting; /* the sender was told that there is no room */
     bool is_behind;  /* the log says that the receiver is far behind */
@@ -874,17 +875,48 @@ note_taken(struct link *self, const struct record *record)
 static bool
 is_at_marker(const struct link *self)
 {
-    return self->has_marker && self->have >= self->marker;
+    return self->marker && self->have >= self->marked;
 }
 
 void
-link_put_marker(struct link *self)
+link_put_marker(struct link *self, uint32_t marker)
 {
+    bool is_stray;
+
     pthread_mutex_lock(&self->lock);
-    self->has_marker = true;
-    self->marker = self->last;
-    ring_bell(self, LINK_RECEIVER);
+    is_stray = self->far.passed && marker != self->wanted;
+    if (!is_stray) {
+        self->marker = marker;
+        self->marked = self->last;
+        ring_bell(self, LINK_RECEIVER);
+    }
     pthread_mutex_unlock(&self->lock);
+    if (is_stray)
+        self->far.passed(self->far.arg, marker);
+}
+
+void
+link_want_marker(struct link *self, uint32_t marker)
+{
+    bool is_stray;
+
+    pthread_mutex_lock(&self->lock);
+    self->wanted = marker;
+    is_stray = self->far.passed && self->marker && self->marker != marker;
+    pthread_mutex_unlock(&self->lock);
+    if (is_stray)
+        link_drop_marker(self);
+}
+
+uint32_t
+link_marker(struct link *self)
+{
+    uint32_t marker;
+
+    pthread_mutex_lock(&self->lock);
+    marker = is_at_marker(self) ? self->marker : 0;
+    pthread_mutex_unlock(&self->lock);
+    return marker;
 }
 
 bool
@@ -901,12 +933,15 @@ link_is_at_marker(struct link *self)
 void
 link_drop_marker(struct link *self)
 {
+    uint32_t marker;
+
     pthread_mutex_lock(&self->lock);
-    self->has_marker = false;
+    marker = self->marker;
+    self->marker = self->wanted = 0;
     ring_bell(self, LINK_RECEIVER);
     pthread_mutex_unlock(&self->lock);
-    if (self->far.passed)
-        self->far.passed(self->far.arg);
+    if (self->far.passed && marker)
+        self->far.passed(self->far.arg, marker);
 }
 
 enum link_take

@@ -90,10 +90,15 @@ enum link_end {
 void link_listen(struct link *link, enum link_end end, const struct link_bell *bell);
 void link_heard(struct link *link, enum link_end end);
 /* A marker (K3) stands behind all that was put so far: the receiver gets nothing from behind it until
- * it is taken away. It is not kept: what it belongs to ends with the process. Any thread. */
-void link_put_marker(struct link *link);
+ * it is taken away. It is not kept: what it belongs to ends with the process. It has the number of
+ * its savepoint, not 0; another one takes its place. Any thread. */
+void link_put_marker(struct link *link, uint32_t marker);
 bool link_is_at_marker(struct link *link); /* all in front of it was taken */
+uint32_t link_marker(struct link *link);   /* that one; 0: none, or not there yet */
 void link_drop_marker(struct link *link);
+/* At a link that leads on from another host: the marker that is waited for, once; 0: none. Any other
+ * one is taken away as it comes: it was given up here, or was taken away and the word was lost. */
+void link_want_marker(struct link *link, uint32_t marker);
 
 /* Called on the receiver's thread when it has taken half of what is kept in memory and no epoch
  * covers it. */
@@ -107,7 +112,7 @@ struct link_far {
     void (*sought)(void *arg, uint64_t tick);
     void (*taken)(void *arg, const struct record *record);
     void (*covered)(void *arg, uint64_t tick);
-    void (*passed)(void *arg); /* link_drop_marker() */
+    void (*passed)(void *arg, uint32_t marker); /* it was taken away */
     void *arg;
 };
 void link_lead_to(struct link *link, const struct link_far *far); /* before anybody uses it */

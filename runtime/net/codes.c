@@ -49,5 +49,10 @@ const struct code net_codes[] = {
      "The other host does not have the key that the graph gives it, or does not know this host's. Both "
      "need the same list of hosts, each with the public key of the pair whose secret key it has.",
      NULL, NULL},
+    {"HDE-N020", "the states of two hosts do not go together",
+     "A savepoint over hosts is restored on all of them, or on none: what one host has sent and "
+     "another has got would not fit otherwise. The text has the numbers of the savepoints that both "
+     "go back to; 'hde savepoint ls' shows them. Restore the same one on the host that was left out.",
+     NULL, "hde savepoint restore NAME GRAPH --host HOST"},
     {NULL, NULL, NULL, NULL, NULL},
 };

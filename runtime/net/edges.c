@@ -13,8 +13,8 @@
  *      that has come to its end waits for that. [test_the_last_acknowledgement_is_heard]
  *      The sender asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,
  *      test_half_of_what_is_kept_asks_for_an_epoch]
- *  (4) A marker waits at the sender until the receiver has passed it, over sessions too: it has a
- *      number, and one that was passed is not put again. [test_a_marker_goes_there_and_back]
+ *  (4) A marker waits at the sender until the receiver has passed it, over sessions too: it has the
+ *      number of its savepoint, and one that was passed is not put again. [test_a_marker_goes_there_and_back]
  *  (5) Without epochs the ticks of a sender that was started again mean nothing to the receiver: it
  *      takes what it has, and then begins with whatever that one keeps.
  *      [test_without_epochs_a_new_sender_goes_on] */
@@ -102,11 +102,11 @@ covered(void *arg, uint64_t tick)
 }
 
 static void
-passed(void *arg)
+passed(void *arg, uint32_t marker)
 {
     struct far_edge *edge = arg;
 
-    atomic_store_explicit(&edge->has_passed, true, memory_order_release);
+    atomic_store_explicit(&edge->passed, marker, memory_order_relaxed);
     news(edge);
 }
 
@@ -141,7 +141,8 @@ edges_begin(struct peer *peer)
     for (size_t i = 0; i < peer->n_edges; i++) {
         struct far_edge *edge = peer->edge[i];
 
-        edge->is_open = edge->has_sent_marker = edge->has_sent_end = edge->has_sent_broken = false;
+        edge->is_open = edge->has_sent_end = edge->has_sent_broken = false;
+        edge->sent_marker = 0;
         edge->wants_ask = edge->is_full = false;
         edge->number = edge->acked = 0;
         edge->their_schema = edge->said_schema;
@@ -242,17 +243,15 @@ add_data(struct far_edge *edge)
 }
 
 static void
-add_marker(struct far_edge *edge)
+add_marker(struct far_edge *edge, uint32_t marker)
 {
     struct frame *frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_MARKER, edge->def.id);
 
-    if (!edge->marker)
-        edge->marker = ++edge->markers;
     frame->tick = edge->sent_tick;
-    frame->index = edge->marker;
+    frame->index = marker;
     frame->number = edge->number++;
     out_done(edge->net);
-    edge->has_sent_marker = true;
+    edge->sent_marker = marker;
 }
 
 static void
@@ -297,6 +296,7 @@ static void
 sender_data(struct far_edge *edge)
 {
     struct net *net = edge->net;
+    uint32_t marker;
     int more = 1;
 
     link_heard(edge->def.link, LINK_RECEIVER);
@@ -309,9 +309,10 @@ sender_data(struct far_edge *edge)
             atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
         return;
     }
-    if (more == 0 && link_is_at_marker(edge->def.link)) {
-        if (!edge->has_sent_marker)
-            add_marker(edge);
+    marker = more == 0 ? link_marker(edge->def.link) : 0;
+    if (marker) {
+        if (edge->sent_marker != marker)
+            add_marker(edge, marker);
     } else if (more == 0 && !link_may_give(edge->def.link) && !edge->has_sent_end) {
         add_end(edge);
     }
@@ -468,20 +469,14 @@ edges_are_heard(const struct peer *peer)
 static void
 say_passed(struct far_edge *edge)
 {
+    uint32_t marker = atomic_exchange_explicit(&edge->passed, 0, memory_order_relaxed);
     struct frame *frame;
 
-    /* acquire: pairs with passed() */
-    if (edge->got_marker &&
-        atomic_exchange_explicit(&edge->has_passed, false, memory_order_acquire)) {
-        edge->passed_marker = edge->got_marker;
-        edge->got_marker = 0;
-    } else if (!edge->repeats_passed) {
+    if (!marker)
         return;
-    }
     frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_MARKER, edge->def.id);
-    frame->index = edge->passed_marker;
+    frame->index = marker;
     out_done(edge->net);
-    edge->repeats_passed = false;
 }
 
 static void
@@ -556,9 +551,7 @@ get_for_sender(struct far_edge *edge, const struct frame *frame, struct err *err
         link_cover(edge->def.link, frame->tick);
         return true;
     case HDE__FRAME_KIND__FRAME_KIND_MARKER:
-        if (edge->marker && frame->index == edge->marker) {
-            edge->marker = 0;
-            edge->has_sent_marker = false;
+        if (frame->index == link_marker(edge->def.link)) {
             link_drop_marker(edge->def.link);
             atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
         }
@@ -629,22 +622,6 @@ get_data(struct far_edge *edge, const struct frame *frame, struct err *err)
     return ok;
 }
 
-static void
-get_marker(struct far_edge *edge, const struct frame *frame)
-{
-    bool is_known = edge->marker_life == edge->peer->life;
-
-    if (is_known && frame->index == edge->passed_marker) {
-        edge->repeats_passed = true;
-        atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
-    } else if (!is_known || !edge->got_marker) {
-        edge->got_marker = frame->index;
-        edge->marker_life = edge->peer->life;
-        atomic_store_explicit(&edge->has_passed, false, memory_order_relaxed);
-        link_put_marker(edge->def.link);
-    }
-}
-
 /* "HDE-R070 text" of any length. */
 static void
 get_gone(struct far_edge *edge, const struct frame *frame)
@@ -675,7 +652,7 @@ get_in_order(struct far_edge *edge, const struct frame *frame, struct err *err)
     if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_DATA)
         return get_data(edge, frame, err);
     if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_MARKER)
-        get_marker(edge, frame);
+        link_put_marker(edge->def.link, frame->index);
     else
         link_sender_is_over(edge->def.link);
     return true;

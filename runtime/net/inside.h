@@ -43,9 +43,8 @@ struct far_edge {        /* one end */
     /* at the sender */
     uint64_t allowed_units, allowed_bytes, sent_units, sent_bytes;
     uint64_t sent_tick; /* highest ever */
-    uint32_t marker;    /* number of the marker that the receiver has to pass; 0: none */
-    uint32_t markers;
-    bool wants_ask, has_sent_marker, has_sent_end, has_sent_broken, is_full;
+    uint32_t sent_marker; /* in this session; 0: none */
+    bool wants_ask, has_sent_end, has_sent_broken, is_full;
 
     /* at the receiver */
     _Atomic bool is_sought;   /* release: `sought` is there */
@@ -54,16 +53,13 @@ struct far_edge {        /* one end */
     _Atomic uint64_t taken_units, taken_bytes, taken_tick;
     _Atomic uint64_t told_units, told_bytes; /* given back as credit */
     _Atomic bool waits_for_taken;            /* until all is taken, see edges.c (5) */
-    _Atomic bool has_passed;                 /* the marker was taken away */
+    _Atomic uint32_t passed;                 /* the marker that was taken away, to be told; 0: none */
     uint64_t put_units, put_bytes;
     uint64_t have;    /* tick of the last frame that was put */
     uint64_t life;    /* of the sender's process that has put it */
     uint64_t acked;   /* in this session */
     int64_t acked_ns; /* when, wall clock */
     uint64_t heard;   /* ACK that has reached the sender for certain; over sessions */
-    uint32_t got_marker, passed_marker;
-    uint64_t marker_life; /* of the sender's process that has put it */
-    bool repeats_passed;  /* the word that it was passed may be lost */
 };
 
 struct clock_sample {

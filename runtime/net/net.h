@@ -44,6 +44,7 @@ struct net_config {
     const char *secret_key; /* Z85; NULL: no CURVE, neither here nor there */
     bool insecure;    /* listen on any address without CURVE; otherwise ipc and loopback only */
     uint64_t shape;   /* what both ends share as one number: edges, types, keys, replicas */
+    uint32_t line;    /* number of the savepoint that its state goes back to; 0: its beginning */
     int64_t beat_ns;  /* heartbeat; a host not heard of for 4 of them is down. 0: 1 s */
     int64_t skew_ns;  /* of clocks, from which on the log says so. 0: 250 ms */
     size_t bytes_max; /* of one message of ZeroMQ. 0: FRAME_BYTES_MAX */

@@ -225,6 +225,11 @@ check_shared(struct peer *peer, const Hde__NetGreeting *greeting, struct err *er
                        "its graph is %016" PRIx64 " in what both share, and this one's "
                        "%016" PRIx64 ": edges, types, keys or replicas differ",
                        greeting->shape, net->config.shape);
+    if (greeting->line != net->config.line)
+        return err_set(err, "HDE-N020",
+                       "its state goes back to savepoint number %" PRIu32
+                       ", and this one's to %" PRIu32 " (0: none)",
+                       greeting->line, net->config.line);
     return schema_fits(peer, greeting, err);
 }
 
@@ -499,6 +504,8 @@ send_greeting(struct peer *peer)
     greeting.settled = settles;
     greeting.life = net->life;
     greeting.shape = net->config.shape;
+    greeting.has_line = true;
+    greeting.line = net->config.line;
     greeting.bytes_max = net->config.bytes_max;
     if (peer->has_denied)
         greeting.refusal = peer->denial;

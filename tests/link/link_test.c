@@ -478,7 +478,7 @@ test_nothing_behind_a_marker_is_taken(void **state)
     assert_false(link_is_at_marker(link));
     for (uint64_t tick = 1; tick <= 4; tick++)
         put(link, tick);
-    link_put_marker(link);
+    link_put_marker(link, 1);
     for (uint64_t tick = 5; tick <= 6; tick++)
         put(link, tick);
     for (uint64_t tick = 1; tick <= 4; tick++) {

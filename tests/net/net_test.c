@@ -222,7 +222,8 @@ test_a_marker_goes_there_and_back(void **state)
 {
     rig_up(&rig);
     rig_must_put(&rig, 1);
-    link_put_marker(rig.link[A]);
+    link_want_marker(rig.link[B], 7);
+    link_put_marker(rig.link[A], 7);
     rig_must_put(&rig, 2);
     rig_take_all(&rig, 1, 1);
     for (wait_begin(); !link_is_at_marker(rig.link[B]);)
@@ -235,6 +236,25 @@ test_a_marker_goes_there_and_back(void **state)
     rig_take_all(&rig, 2, 2);
     assert_false(link_is_at_marker(rig.link[A]));
     flow(3, 100, NULL);
+}
+
+/* Its savepoint was given up at the receiver, or is not known there. */
+static void
+test_a_marker_that_nobody_waits_for_holds_nothing_up(void **state)
+{
+    rig_up(&rig);
+    rig_must_put(&rig, 1);
+    link_put_marker(rig.link[A], 7);
+    rig_must_put(&rig, 2);
+    rig_take_all(&rig, 1, 2);
+    link_want_marker(rig.link[B], 8);
+    link_put_marker(rig.link[A], 8);
+    rig_must_put(&rig, 3);
+    for (wait_begin(); !link_is_at_marker(rig.link[B]);)
+        wait_turn();
+    link_want_marker(rig.link[B], 0);
+    rig_take_all(&rig, 3, 3);
+    flow(4, 100, NULL);
 }
 
 static void
@@ -342,6 +362,7 @@ main(void)
         HERE(test_half_of_what_is_kept_asks_for_an_epoch),
         HERE(test_frames_that_are_gone_are_named),
         HERE(test_a_marker_goes_there_and_back),
+        HERE(test_a_marker_that_nobody_waits_for_holds_nothing_up),
         HERE(test_the_end_of_a_sender_comes_behind_all_else),
         HERE(test_a_session_that_breaks_costs_nothing),
         HERE(test_without_epochs_a_new_sender_goes_on),

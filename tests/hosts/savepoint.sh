@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# A savepoint over the four hosts of graphs/distributed.yaml.
+#
+#   1. one that a host does not give its share of is given up, and changes nothing
+#   2. taken under load, asked for at a host that does not lead; all hosts are killed later, go back
+#      to it, and the tables are those of an undisturbed run
+#   3. a host that goes back alone is refused by the others
+. "$HDE_SOURCE/tests/support/cli.sh"
+. "$HDE_SOURCE/tests/support/absent.sh"
+. "$HDE_SOURCE/tests/support/netns.sh"
+. "$HDE_SOURCE/tests/hosts/rig.sh"
+
+hosts_up
+hosts_recorded "${HDE_SNAPSHOTS:-120}" 125ms
+export HDE_EVERY=300ms
+export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
+on_host 1 hde run graphs/distributed.yaml --host all 2>one.err &
+one=$!
+CHILDREN+=("$one")
+
+export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
+for name in "${names[@]}"; do host_run "$name"; done
+stored() { # AT LEAST
+  local n
+  n=$(sqlite3 four.db 'SELECT count(*) FROM option_chain_snapshots' 2>/dev/null) && [ "$n" -gt "$1" ]
+}
+until_true 60 stored 2000 || { tail -n 5 ./*.err; fail "host four stores nothing"; }
+
+# 1.
+kill -STOP "${pids[2]}"
+expect 1 hde savepoint take --graph distributed.calc broken
+has err "analyse"
+kill -CONT "${pids[2]}"
+has err "HDE-"
+[ -z "$(find four.state -name '*broken*')" ] || fail "something of it was left"
+at=$(sqlite3 four.db 'SELECT count(*) FROM option_chain_snapshots')
+until_true 30 stored "$at" || fail "the graph does not go on"
+
+# 2.
+all_up() { hde status --graph distributed.calc --json |
+  jq -e '[.hosts[] | select(.state == "up")] | length == 3'; }
+until_true 20 all_up || fail "a host that was away does not come back"
+expect 0 hde savepoint take --graph distributed.serve monday
+has out "savepoint monday"
+for name in "${names[@]}"; do
+  expect 0 hde savepoint ls graphs/distributed.yaml --host "$name"
+  has out "monday"
+  expect 0 hde savepoint check monday graphs/distributed.yaml --host "$name"
+done
+expect 64 hde savepoint ls graphs/distributed.yaml
+at=$(sqlite3 four.db 'SELECT count(*) FROM option_chain_snapshots')
+until_true 30 stored "$((at + 2000))" || fail "the graph does not go on behind the savepoint"
+for i in 0 1 2 3; do kill -KILL "${pids[i]}"; done
+for i in 0 1 2 3; do wait "${pids[i]}"; done
+for name in ingest calc serve; do
+  expect 0 hde savepoint restore monday graphs/distributed.yaml --host "$name"
+done
+
+# 3.
+for name in "${names[@]}"; do host_run "$name"; done
+refused() { hde status --graph distributed.analyse --json |
+  jq -e '[.hosts[] | select(.state == "refused" and (.why | contains("HDE-N020")))] | length > 0'; }
+until_true 20 refused || fail "a host that was left out is not refused"
+kill -KILL "${pids[2]}"
+wait "${pids[2]}"
+expect 0 hde savepoint restore monday graphs/distributed.yaml --host analyse
+host_run analyse
+
+for i in 0 1 2 3; do
+  wait "${pids[i]}" || { tail -n 5 ./*.err; fail "${names[i]} ended with $?"; }
+done
+wait "$one" || fail "one process ended with $?"
+tables one.db >want
+tables four.db >got
+[ "$(grep -c . want)" -gt 1000 ] || fail "one process stored next to nothing"
+cmp want got || { diff want got | cut -c1-200 | head -8; fail "the tables differ"; }
+echo "$(grep -vc '^==' got) rows, 0 differ"
