@@ -6,6 +6,7 @@
  * does not grow. */
 #include "base/nearest.h"
 #include "cmd/cmd.h"
+#include "level.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -556,22 +557,11 @@ open_file(struct run *run, const char *path)
 }
 
 static int
-force(const struct cmd *cmd, const char *name)
-{
-    for (int level = 0; level < QUANT_CPUS; level++)
-        if (strcmp(quant_cpu_name((enum quant_cpu)level), name) == 0 &&
-            quant_cpu_force((enum quant_cpu)level))
-            return CMD_OK;
-    return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C053", "'--cpu portable' works everywhere",
-                     "this machine does not have %s", name);
-}
-
-static int
 run_price(const struct cmd *cmd, const void *options)
 {
     const struct price_options *opt = options;
     struct run *run = xcalloc(1, sizeof *run);
-    int exit = opt->cpu ? force(cmd, opt->cpu) : CMD_OK;
+    int exit = opt->cpu ? level_force(cmd, opt->cpu) : CMD_OK;
 
     run->cmd = cmd;
     run->exit = exit;

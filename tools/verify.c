@@ -4,6 +4,7 @@
  * scalar ones. */
 #include "cmd/cmd.h"
 #include "exact.h"
+#include "level.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -616,22 +617,11 @@ verify_file(const struct cmd *cmd, const char *path, hde_text *out)
 }
 
 static int
-force(const struct cmd *cmd, const char *name)
-{
-    for (int level = 0; level < QUANT_CPUS; level++)
-        if (strcmp(quant_cpu_name((enum quant_cpu)level), name) == 0 &&
-            quant_cpu_force((enum quant_cpu)level))
-            return CMD_OK;
-    return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C053", "'--cpu portable' works everywhere",
-                     "this machine does not have %s", name);
-}
-
-static int
 run_verify(const struct cmd *cmd, const void *options)
 {
     const struct verify_options *opt = options;
     hde_text out = {0};
-    int exit = opt->cpu ? force(cmd, opt->cpu) : CMD_OK;
+    int exit = opt->cpu ? level_force(cmd, opt->cpu) : CMD_OK;
 
     for (int i = 0; i < cmd->n_args && exit <= CMD_FAILED; i++) {
         int one = verify_file(cmd, cmd->args[i], &out), printed = cmd_print(cmd, &out, NULL);

@@ -148,18 +148,6 @@ struct list {
     size_t n;
 };
 
-static const char *
-time_text(struct arena *arena, int64_t ns)
-{
-    hde_text text = {0};
-    const char *cell;
-
-    hde_json_time(&text, ns);
-    cell = arena_textn(arena, text.data + 1, text.len - 2); /* without the quotes */
-    hde_text_free(&text);
-    return cell;
-}
-
 static void
 list_letter(void *arg, uint64_t id, const Hde__DeadLetter *letter)
 {
@@ -180,7 +168,7 @@ list_letter(void *arg, uint64_t id, const Hde__DeadLetter *letter)
         return;
     }
     TABLE_ROW(&list->table, arena_printf(arena, "%llu", (unsigned long long)id),
-              time_text(arena, letter->time_ns),
+              table_time(arena, letter->time_ns),
               arena_printf(arena, "%s.%s", letter->node, letter->port),
               arena_printf(arena, "%llu", (unsigned long long)letter->tick),
               letter->type ? arena_text(arena, letter->type) : "(taken)",
@@ -246,7 +234,7 @@ put_letter(const struct cmd *cmd, uint64_t id, const Hde__DeadLetter *letter,
         hde_text_printf(out,
                         "letter %llu, %s\nnode:   %s, input %s, tick %llu\nbuild:  %s, %.12s\n"
                         "reason: %s %s: %s\ntype:   %s, %zu bytes\n",
-                        (unsigned long long)id, time_text(cmd->arena, letter->time_ns),
+                        (unsigned long long)id, table_time(cmd->arena, letter->time_ns),
                         letter->node, letter->port, (unsigned long long)letter->tick, letter->op,
                         letter->build_id ? letter->build_id : "-", letter->code, letter->event,
                         letter->text, letter->type ? letter->type : "the operator has taken it",

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * help - what the tables say: as text, as JSON, and the verb `hde help`. */
+#include "base/wrap.h"
 #include "cmd/cmd.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 80, COLUMN = 26 };
+enum { COLUMN = 26 };
 
 static const char *const group_titles[CMD_N_GROUPS] = {
     [CMD_GROUP_RUN] = "Run",
@@ -49,39 +50,6 @@ cmd_exit_meaning(int exit)
     }
 }
 
-/* Words wrapped to WIDTH behind `indent` spaces; the first line begins at column `at`. */
-static void
-wrap(hde_text *out, const char *text, size_t len, size_t indent, size_t at)
-{
-    size_t column = at;
-    const char *end = text + len;
-
-    while (text < end) {
-        size_t n = 0;
-
-        while (text < end && *text == ' ')
-            text++;
-        while (text + n < end && text[n] != ' ')
-            n++;
-        if (n == 0)
-            break;
-        if (column < indent) {
-            hde_text_printf(out, "%*s", (int)(indent - column), "");
-            column = indent;
-        } else if (column > indent && column + 1 + n > WIDTH) {
-            hde_text_printf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent) {
-            hde_text_puts(out, " ");
-            column++;
-        }
-        hde_text_put(out, text, n);
-        column += n;
-        text += n;
-    }
-    hde_text_puts(out, "\n");
-}
-
 /* Paragraphs are separated by an empty line; lines that begin with a space stay as they are. */
 static void
 paragraphs(hde_text *out, const char *text)
@@ -93,7 +61,7 @@ paragraphs(hde_text *out, const char *text)
         if (*text == ' ')
             hde_text_printf(out, "%.*s\n", (int)len, text);
         else
-            wrap(out, text, len, 0, 0);
+            wrap_words(out, text, len, 0, 0);
         text += len + (end ? 2 : 0);
         if (*text)
             hde_text_puts(out, "\n");
@@ -111,7 +79,7 @@ row(hde_text *out, const char *left, const char *right)
         hde_text_puts(out, "\n");
         len = 0;
     }
-    wrap(out, right, strlen(right), COLUMN, len);
+    wrap_words(out, right, strlen(right), COLUMN, len);
 }
 
 static void

@@ -172,20 +172,6 @@ put_segment(hde_text *out, const struct seglog_segment *s)
 }
 
 static const char *
-time_cell(struct arena *arena, int64_t ns)
-{
-    hde_text text = {0};
-    const char *cell;
-
-    if (ns == INT64_MIN)
-        return "-";
-    hde_json_time(&text, ns);
-    cell = arena_textn(arena, text.data + 1, text.len - 2); /* without the quotes */
-    hde_text_free(&text);
-    return cell;
-}
-
-static const char *
 number_cell(struct arena *arena, uint64_t n)
 {
     return arena_printf(arena, "%llu", (unsigned long long)n);
@@ -200,8 +186,8 @@ segment_row(struct table *table, const struct seglog_segment *s)
     TABLE_ROW(table, s->name, any ? number_cell(arena, s->first_position) : "-",
               any ? number_cell(arena, s->first_position + s->records - 1) : "-",
               any ? number_cell(arena, s->first_tick) : "-",
-              any ? number_cell(arena, s->last_tick) : "-", time_cell(arena, s->first_event_ns),
-              time_cell(arena, s->last_event_ns), number_cell(arena, s->bytes),
+              any ? number_cell(arena, s->last_tick) : "-", table_time(arena, s->first_event_ns),
+              table_time(arena, s->last_event_ns), number_cell(arena, s->bytes),
               s->torn ? "torn" : "");
 }
 

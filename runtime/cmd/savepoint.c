@@ -164,18 +164,6 @@ read_named(const struct cmd *cmd, const struct home *home, const char *name, Hde
 
 /* ---- ls ----------------------------------------------------------------------------------- */
 
-static const char *
-taken_cell(struct arena *arena, int64_t ns)
-{
-    hde_text text = {0};
-    const char *cell;
-
-    hde_json_time(&text, ns);
-    cell = arena_textn(arena, text.data + 1, text.len - 2); /* without the quotes */
-    hde_text_free(&text);
-    return cell;
-}
-
 static size_t
 nodes_of(const Hde__Epoch *savepoint)
 {
@@ -197,7 +185,7 @@ list_one(const struct cmd *cmd, const struct home *home, const char *name, struc
 
     stat(path, &st);
     if (savepoint)
-        TABLE_ROW(table, name, taken_cell(cmd->arena, savepoint->taken_ns),
+        TABLE_ROW(table, name, table_time(cmd->arena, savepoint->taken_ns),
                   arena_printf(cmd->arena, "%llu", (unsigned long long)savepoint->tick),
                   arena_printf(cmd->arena, "%zu", nodes_of(savepoint)),
                   arena_printf(cmd->arena, "%lld", (long long)st.st_size), savepoint->graph);

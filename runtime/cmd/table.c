@@ -114,3 +114,17 @@ table_number(struct arena *arena, bool known, double x)
 {
     return known ? arena_printf(arena, "%.0f", x) : "-";
 }
+
+const char *
+table_time(struct arena *arena, int64_t ns)
+{
+    hde_text text = {0};
+    const char *cell;
+
+    if (ns == INT64_MIN)
+        return "-";
+    hde_json_time(&text, ns);
+    cell = arena_textn(arena, text.data + 1, text.len - 2); /* without the quotes */
+    hde_text_free(&text);
+    return cell;
+}

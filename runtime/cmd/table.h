@@ -29,6 +29,7 @@ void table_print(const struct table *table, hde_text *out, const char *bold, con
 const char *table_count(struct arena *arena, uint64_t n);            /* 0 as "." */
 const char *table_rate(struct arena *arena, double x);               /* 0.4, 812, 12.3k, 1.25M */
 const char *table_seconds(struct arena *arena, double x);            /* 350us, 1.2ms, 5.0s, 3m20s */
+const char *table_time(struct arena *arena, int64_t ns); /* RFC 3339; "-" for INT64_MIN */
 const char *table_number(struct arena *arena, bool known, double x); /* "-" where not known */
 
 #endif

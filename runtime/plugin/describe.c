@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugin/describe.h"
 
+#include "base/wrap.h"
 #include "graph/params.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { WIDTH = 80 };
 
 static const struct {
     unsigned bit;
@@ -109,32 +108,6 @@ put_values(hde_text *out, const hde_param *param)
 
 /* ---- Text --------------------------------------------------------------------------------- */
 
-/* Words wrapped to WIDTH behind indent spaces, from column `at` on. */
-static void
-put_wrapped(hde_text *out, const char *text, size_t indent, size_t at)
-{
-    size_t column = at;
-
-    while (*text) {
-        size_t n = strcspn(text, " \n");
-
-        if (column < indent) {
-            hde_text_printf(out, "%*s", (int)(indent - column), "");
-            column = indent;
-        } else if (column > indent && column + 1 + n > WIDTH) {
-            hde_text_printf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent) {
-            hde_text_puts(out, " ");
-            column++;
-        }
-        hde_text_put(out, text, n);
-        column += n;
-        text += n + strspn(text + n, " \n");
-    }
-    hde_text_puts(out, "\n");
-}
-
 static void
 text_ports(hde_text *out, const char *title, const hde_operator *op, const hde_port *ports)
 {
@@ -148,7 +121,7 @@ text_ports(hde_text *out, const char *title, const hde_operator *op, const hde_p
             hde_text_puts(out, " (optional)");
         hde_text_puts(out, "\n");
         if (ports->help && *ports->help)
-            put_wrapped(out, ports->help, 20, 0);
+            wrap_words(out, ports->help, strlen(ports->help), 20, 0);
     }
 }
 
@@ -170,7 +143,7 @@ text_params(hde_text *out, const hde_param *params)
         if (params->flags & HDE_PARAM_LIVE)
             hde_text_puts(out, "; may change while it runs");
         hde_text_puts(out, "\n");
-        put_wrapped(out, params->help, 20, 0);
+        wrap_words(out, params->help, strlen(params->help), 20, 0);
         hde_text_free(&values);
     }
 }
@@ -195,7 +168,7 @@ describe_text(const struct registry_operator *operator, hde_text * out)
     const hde_operator *op = operator->op;
 
     hde_text_printf(out, "%s (%s)\n", op->name, kind_of(op));
-    put_wrapped(out, op->summary, 2, 0);
+    wrap_words(out, op->summary, strlen(op->summary), 2, 0);
     if (op->help) {
         hde_text_puts(out, "\n");
         for (const char *at = op->help; *at;) { /* the author's lines, indented */
@@ -248,7 +221,7 @@ describe_list(const struct registry *registry, hde_text *out)
             hde_text_printf(out, "%s%.*s/\n", i ? "\n" : "", (int)folder_length(op->name),
                             op->name);
         hde_text_printf(out, "  %-24s", strchr(op->name, '/') + 1);
-        put_wrapped(out, op->summary, 26, 26);
+        wrap_words(out, op->summary, strlen(op->summary), 26, 26);
     }
 }
 
