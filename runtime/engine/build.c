@@ -5,6 +5,7 @@
  *      its own; what joins it (the wiring) is made from a graph, as a whole, and freed as a whole.
  *  (2) Counters of a node, edge or worker that is there before and after a change are the same.
  *      [test_counters_go_on_over_a_change] */
+#include "base/slab.h"
 #include "engine/asked.h"
 #include "engine/decide.h"
 #include "engine/feed.h"
@@ -165,7 +166,7 @@ fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *
         node->ctx.replica = node->replica;
         node->ctx.n_replicas = (uint32_t)def->replicas;
     }
-    node->ctx.state = xaligned(op->state_size ? op->state_size : 1);
+    node->ctx.state = slab_alloc(op->state_size);
     if (def->op->state_size && def->params)
         memcpy(node->ctx.state, def->params, def->op->state_size);
 }
@@ -1023,7 +1024,7 @@ node_free(struct node *node)
     timers_fini(&node->event_timers);
     timers_fini(&node->clock_timers);
     ctx_scratch_fini(&node->ctx);
-    free(node->ctx.state);
+    slab_free(node->ctx.state);
     arena_fini(&node->arena);
     free(node);
 }

@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "plugin/check.h"
+#include "base/slab.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -221,7 +222,7 @@ instance_new(struct node *node, const hde_operator *op, struct stage *stage, str
         op = isolate_operator(op, stage ? stage->path : node->def->plugin_path,
                               stage ? stage->build_id : node->def->build_id, &self->arena);
     self->op = self->ctx.op = op;
-    self->state = self->ctx.state = xaligned(op->state_size);
+    self->state = self->ctx.state = slab_alloc(op->state_size);
     self->ctx.batch = op->batch;
     if (op == node->def->op) {
         if (op->state_size && node->def->params)
@@ -295,7 +296,7 @@ instance_free(struct instance *instance)
     ctx_scratch_fini(&instance->ctx);
     arena_fini(&instance->arena);
     free(instance->wishes);
-    free(instance->state);
+    slab_free(instance->state);
     free(instance);
 }
 
@@ -483,7 +484,7 @@ exchange(struct swap *swap, struct instance **taken)
 void
 swap_begin(struct node *node, struct instance *taken)
 {
-    free(node->ctx.state);
+    slab_free(node->ctx.state);
     node->instance = taken;
     node->ctx.op = taken->op;
     node->ctx.batch = taken->op->batch;
