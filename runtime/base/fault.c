@@ -16,6 +16,8 @@ static const char *const names[FAULTS] = {
     [FAULT_SINK_COMMIT] = "sink-commit",
     [FAULT_SWAP] = "swap",
     [FAULT_APPLY] = "apply",
+    [FAULT_READY] = "ready",
+    [FAULT_DECISION] = "decision",
 };
 
 enum fault fault_armed;

@@ -21,6 +21,8 @@ enum fault {
     FAULT_SINK_COMMIT,  /* a sink with a mark makes safe what it has */
     FAULT_SWAP,         /* a node gets another instance */
     FAULT_APPLY,        /* a graph is changed */
+    FAULT_READY,        /* a host says that it can make a change over all of them */
+    FAULT_DECISION,     /* the coordinator decides that it is made */
     FAULTS
 };
 

@@ -41,6 +41,7 @@ tell(const struct cmd *cmd, const Hde__GraphChange *change)
         change_put_plan(cmd, change->plan, &out);
         hde_text_printf(&out, "done: stood still for %s\n",
                         table_seconds(cmd->arena, change->pause_seconds));
+        change_put_hosts(cmd, change, &out);
     }
     exit = out.len ? cmd_print(cmd, &out, NULL) : CMD_OK;
     hde_text_free(&out);
@@ -102,14 +103,6 @@ run_rollback(const struct cmd *cmd, const void *options)
 /* ---- History ------------------------------------------------------------------------------ */
 
 static const char *
-state_word(Hde__ChangeState state)
-{
-    static const char *const words[] = {"?", "waiting", "working", "planned", "done", "refused"};
-
-    return (size_t)state < sizeof words / sizeof *words ? words[state] : "?";
-}
-
-static const char *
 time_text(struct arena *arena, int64_t ns)
 {
     time_t at = (time_t)(ns / NS_PER_S);
@@ -131,7 +124,7 @@ put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *
         const Hde__GraphChange *change = changes->changes[i];
 
         TABLE_ROW(&table, arena_printf(cmd->arena, "%llu", (unsigned long long)change->number),
-                  time_text(cmd->arena, change->asked_ns), state_word(change->state),
+                  time_text(cmd->arena, change->asked_ns), change_state_word(change->state),
                   table_count(cmd->arena, change->plan ? change->plan->changes : 0),
                   change->has_pause_seconds ? table_seconds(cmd->arena, change->pause_seconds)
                                             : "-",
@@ -203,7 +196,12 @@ const struct command cmd_apply = {
         "instances of old nodes get their state, also over another number of replicas where the "
         "operator keeps it by key. Nothing is lost or doubled on edges that keep order.\n\n"
         "Whatever is refused or fails leaves the old graph running, and the reason is said. A node "
-        "whose state would be lost refuses without --drop-state.",
+        "whose state would be lost refuses without --drop-state.\n\n"
+        "Over several hosts (hosts:) any of them can be asked; the one that coordinator: names "
+        "leads. Each host reads its own file, which lies under the same path and says the same "
+        "everywhere. When all of them have everything prepared the change is decided, and each "
+        "changes over by itself; whatever one of them refuses is made by none, and a host that is "
+        "down is named. Links between hosts stay as they are.",
     .examples =
         (const struct cmd_example[]){
             {"hde apply graphs/demo.yaml", "the file has changed"},

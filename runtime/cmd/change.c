@@ -88,6 +88,30 @@ change_load(const struct cmd *cmd, const char *path, const struct cmd_list *set,
     return graph;
 }
 
+const char *
+change_state_word(Hde__ChangeState state)
+{
+    static const char *const words[] = {"?", "waiting", "working", "planned", "done", "refused"};
+
+    return (size_t)state < sizeof words / sizeof *words ? words[state] : "?";
+}
+
+void
+change_put_hosts(const struct cmd *cmd, const Hde__GraphChange *change, hde_text *out)
+{
+    for (size_t i = 0; i < change->n_hosts; i++) {
+        const Hde__HostChange *host = change->hosts[i];
+
+        hde_text_printf(out, "host %s: %s", host->host, change_state_word(host->state));
+        if (host->has_pause_seconds)
+            hde_text_printf(out, ", stood still for %s",
+                            table_seconds(cmd->arena, host->pause_seconds));
+        if (host->error)
+            hde_text_printf(out, ": %s: %s", host->error->code, host->error->message);
+        hde_text_puts(out, "\n");
+    }
+}
+
 static bool
 is_decided(const Hde__ControlReply *reply)
 {
@@ -117,6 +141,8 @@ change_ask(const struct cmd *cmd, const struct target_options *target, Hde__Cont
         return cmd_error(cmd, CMD_FAILED, "HDE-C013", NULL, "the answer is not understood");
     ask.has_number = true;
     ask.number = reply->changes->changes[0]->number;
+    if (reply->changes->host)
+        request.host = arena_text(cmd->arena, reply->changes->host);
     while (!is_decided(reply) && clock_mono_ns() < end_ns) {
         poll(NULL, 0, LOOK_MS);
         request.ask_case = HDE__CONTROL_REQUEST__ASK_CHANGES;

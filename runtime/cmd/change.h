@@ -8,6 +8,10 @@
 /* Appends what is not the same (all of it with --verbose), and a line that sums it up. */
 void change_put_plan(const struct cmd *cmd, const Hde__GraphPlan *plan, hde_text *out);
 
+/* A line for each other host of the graph: what became of the change there. */
+void change_put_hosts(const struct cmd *cmd, const Hde__GraphChange *change, hde_text *out);
+const char *change_state_word(Hde__ChangeState state);
+
 /* Loads a graph to find mistakes before anybody is asked. NULL with *exit set after the findings
  * were shown. */
 struct graph;

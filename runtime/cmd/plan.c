@@ -12,9 +12,20 @@ struct plan_options {
     const char *plugins;
 };
 
-static int
-show(const struct cmd *cmd, const Hde__GraphPlan *plan)
+static bool
+is_refused(const Hde__GraphChange *change)
 {
+    for (size_t i = 0; i < change->n_hosts; i++)
+        if (change->hosts[i]->error)
+            return true;
+    return false;
+}
+
+/* change: of the graph that runs; NULL: two files are compared. */
+static int
+show(const struct cmd *cmd, const Hde__GraphPlan *plan, const Hde__GraphChange *change)
+{
+    bool is_no = change && is_refused(change);
     hde_text out = {0};
     int exit;
 
@@ -23,10 +34,14 @@ show(const struct cmd *cmd, const Hde__GraphPlan *plan)
         hde_text_puts(&out, "\n");
     } else {
         change_put_plan(cmd, plan, &out);
+        if (is_no)
+            change_put_hosts(cmd, change, &out);
     }
     exit = cmd_print(cmd, &out, NULL);
     hde_text_free(&out);
-    return exit ? exit : plan->lost || plan->fixed ? CHANGE_WOULD_LOSE : CMD_OK;
+    if (exit || is_no)
+        return exit ? exit : CMD_FAILED;
+    return plan->lost || plan->fixed ? CHANGE_WOULD_LOSE : CMD_OK;
 }
 
 static int
@@ -41,7 +56,7 @@ plan_files(const struct cmd *cmd, const struct plan_options *options, struct reg
         after = change_load(cmd, cmd->args[1], &options->set, registry, &exit);
     if (after) {
         plan = change_plan_new(before, after);
-        exit = show(cmd, change_plan_show(plan, cmd->arena));
+        exit = show(cmd, change_plan_show(plan, cmd->arena), NULL);
     }
     change_plan_free(plan);
     graph_free(after);
@@ -68,7 +83,7 @@ plan_running(const struct cmd *cmd, const struct plan_options *options, struct r
     apply.has_plan_only = apply.plan_only = true;
     exit = change_ask(cmd, &options->target, &apply, &client, &change);
     if (!exit && change->plan)
-        exit = show(cmd, change->plan);
+        exit = show(cmd, change->plan, change);
     else if (!exit)
         exit = cmd_error(cmd, CMD_FAILED, change->error->code, NULL, "%s", change->error->message);
     client_close(client);

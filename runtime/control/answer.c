@@ -400,6 +400,14 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_APPLY:
         return ask_change(control, request->apply, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_SHARE:
+        if (!peer->question) {
+            *message = "hosts of a graph say this to each other";
+            return "HDE-C013";
+        }
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER__NOT_SET;
+        parts_change_over_hosts(control->parts, request->share, peer->question);
+        return NULL;
     case HDE__CONTROL_REQUEST__ASK_CHANGES:
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
         reply->changes =
@@ -420,15 +428,19 @@ is_elsewhere(const struct control *control, const Hde__ControlRequest *request)
                               strcmp(graph->hosts[graph->host].name, request->host) == 0);
 }
 
-/* What concerns all hosts goes to the one that leads. */
-static bool
-is_led_elsewhere(const struct control *control, const struct peer *peer,
-                 const Hde__ControlRequest *request)
+/* The coordinator leads what is done to all hosts, whichever of them was asked. */
+static const char *
+leader_of(const struct control *control, const struct peer *peer,
+          const Hde__ControlRequest *request)
 {
     const struct graph *graph = parts_graph(control->parts);
 
-    return request->ask_case == HDE__CONTROL_REQUEST__ASK_SAVEPOINT && !peer->question &&
-           parts_over_hosts(control->parts) && graph->host != graph->coordinator;
+    if (peer->question || !parts_over_hosts(control->parts) || request->host ||
+        graph->coordinator == graph->host ||
+        (request->ask_case != HDE__CONTROL_REQUEST__ASK_APPLY &&
+         request->ask_case != HDE__CONTROL_REQUEST__ASK_SAVEPOINT))
+        return NULL;
+    return graph->hosts[graph->coordinator].name;
 }
 
 void
@@ -437,7 +449,7 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
     Hde__ControlRequest *request = hde__control_request__unpack(NULL, size, bytes);
     Hde__ControlReply reply = HDE__CONTROL_REPLY__INIT;
     Hde__ControlDone done = HDE__CONTROL_DONE__INIT;
-    const char *code, *message = NULL, *hint = NULL;
+    const char *code, *message = NULL, *hint = NULL, *leader;
     struct arena arena = {0};
     hde_text text = {0};
 
@@ -449,15 +461,9 @@ control_answer(struct control *control, const struct peer *peer, const uint8_t *
     reply.version = CONTROL_VERSION;
     reply.id = request->id;
     reply.done = &done;
-    if (is_elsewhere(control, request)) {
-        hosts_forward(control, peer, request->host, request, bytes, size);
-        hde__control_request__free_unpacked(request, NULL);
-        return;
-    }
-    if (is_led_elsewhere(control, peer, request)) {
-        const struct graph *graph = parts_graph(control->parts);
-
-        hosts_forward(control, peer, graph->hosts[graph->coordinator].name, request, bytes, size);
+    leader = leader_of(control, peer, request);
+    if (leader || is_elsewhere(control, request)) {
+        hosts_forward(control, peer, leader ? leader : request->host, request, bytes, size);
         hde__control_request__free_unpacked(request, NULL);
         return;
     }

@@ -22,6 +22,7 @@ struct inbox_item {
     struct control *control;
     struct peer peer; /* who asked: another host, or a client here whose answer this is */
     uint64_t id;
+    bool is_led;    /* it was asked as the coordinator */
     struct err err; /* there is no answer */
     size_t size;
     uint8_t *bytes;
@@ -74,6 +75,22 @@ hosts_open(struct control *control)
         net_serve(parts_net(control->parts), asked, control);
 }
 
+static void
+refuse(struct control *control, const struct peer *peer, uint64_t id, bool is_led,
+       const struct err *err)
+{
+    struct err said = *err;
+
+    if (is_led) {
+        said = (struct err){0};
+        err_set(&said, "HDE-R211", "%s: it is the coordinator, without which nothing is changed",
+                err->text);
+    }
+    control_refuse(control, peer, id, said.code,
+                   is_led ? "the graph runs on as it is; ask again when that host is back" : NULL,
+                   said.text);
+}
+
 void
 hosts_forward(struct control *control, const struct peer *peer, const char *host,
               const Hde__ControlRequest *request, const uint8_t *bytes, size_t size)
@@ -89,11 +106,12 @@ hosts_forward(struct control *control, const struct peer *peer, const char *host
         return;
     }
     item = xcalloc(1, sizeof *item);
-    *item = (struct inbox_item){.control = control, .peer = *peer, .id = request->id};
+    *item = (struct inbox_item){
+        .control = control, .peer = *peer, .id = request->id, .is_led = host != request->host};
     if (net_ask(net, host, bytes, size, ANSWER_NS, answered, item, &err))
         return;
+    refuse(control, peer, request->id, item->is_led, &err);
     free(item);
-    control_refuse(control, peer, request->id, err.code, NULL, err.text);
 }
 
 static struct inbox_item *
@@ -117,7 +135,7 @@ serve(struct control *control, const struct inbox_item *item)
     if (item->peer.question)
         control_answer(control, &item->peer, item->bytes, item->size);
     else if (err_is_set(&item->err))
-        control_refuse(control, &item->peer, item->id, item->err.code, NULL, item->err.text);
+        refuse(control, &item->peer, item->id, item->is_led, &item->err);
     else
         control_send_bytes(control, &item->peer, item->bytes, item->size);
 }

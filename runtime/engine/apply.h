@@ -30,7 +30,9 @@ struct apply_ask {
     int64_t timeout_ns; /* for the graph to come to its cut; 0: 10 s */
     struct joint *joint; /* with other engines, or not at all (joint.h); NULL: alone */
     size_t place;        /* among them */
-    const char *who;    /* for the history */
+    const char *who;     /* for the history */
+    struct share *share; /* of a change that another host leads (agreement.h); NULL: it does not */
+    uint64_t undoes; /* a change over hosts that has failed, by whoever has made it; 0: none */
 };
 
 /* Any thread. Gives the number of the request; 0 with HDE-R050 where nothing can be changed. */

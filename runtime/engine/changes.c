@@ -88,6 +88,17 @@ change_free(struct change *change)
     free(change);
 }
 
+Hde__ControlError *
+change_error(struct change *change, const struct err *err)
+{
+    Hde__ControlError *error = arena_alloc(&change->arena, sizeof *error);
+
+    hde__control_error__init(error);
+    error->code = arena_text(&change->arena, err->code);
+    error->message = arena_text(&change->arena, err->text);
+    return error;
+}
+
 /* ---- Reports ------------------------------------------------------------------------------ */
 
 static void
@@ -112,16 +123,19 @@ changes_note(struct changes *self, struct change *change, Hde__ChangeState state
 }
 
 void
-changes_end(struct changes *self, struct change *change, Hde__ChangeState state)
+change_say(struct change *change, Hde__ChangeState state)
 {
+    change->report.state = state;
     change->report.has_ended_ns = true;
     change->report.ended_ns = clock_real_ns();
-    if (err_is_set(&change->err)) {
-        change->report.error = arena_alloc(&change->arena, sizeof *change->report.error);
-        hde__control_error__init(change->report.error);
-        change->report.error->code = arena_text(&change->arena, change->err.code);
-        change->report.error->message = arena_text(&change->arena, change->err.text);
-    }
+    if (err_is_set(&change->err))
+        change->report.error = change_error(change, &change->err);
+}
+
+void
+changes_end(struct changes *self, struct change *change, Hde__ChangeState state)
+{
+    change_say(change, state);
     changes_note(self, change, state);
 }
 

@@ -17,6 +17,12 @@ struct change {
     Hde__GraphChange report;
     struct err err;
     struct change_plan *plan;
+    uint64_t id;       /* over hosts (agreement.h); 0: none yet */
+    bool goes_back;    /* to the graph before */
+    uint64_t undone;   /* then, over hosts: the change that is taken back */
+    bool is_decided;   /* over hosts: it is made, whatever happens here */
+    bool is_lost;      /* the coordinator went away in between: it knows */
+    bool has_failed;   /* a host was ready and has not made it: it is taken back */
     uint8_t *resolved; /* of a log that is taken again: what ran, was agreed to then */
     size_t size;
 };
@@ -24,6 +30,9 @@ struct change {
 struct change *change_new(const struct apply_ask *ask);
 /* What its plan says can be done, and the request agrees to lose what would be lost. */
 bool change_agrees(struct change *change);
+Hde__ControlError *change_error(struct change *change, const struct err *err); /* in its arena */
+/* What it came to, in the report. */
+void change_say(struct change *change, Hde__ChangeState state);
 void change_log(const struct change *change, const char *graph); /* when it is over */
 void change_free(struct change *change);
 

@@ -360,6 +360,42 @@ const struct code engine_codes[] = {
      "store has to be a folder that all processes of the stage share, such as one on NFS. Where it "
      "is lost for good, a stage begins anew under another name of the graph.",
      NULL, NULL},
+    {"HDE-R210", "the graph's files differ between hosts",
+     "A change over hosts is made from the graph file of each machine, under the same path, since each "
+     "runs its own when it starts again. The text of the file, or of a chain that it includes, is not "
+     "the same on the host that is named; nothing was changed. Put the same files on every machine, "
+     "then apply. What differs by machine belongs into ${VARIABLES}.",
+     NULL, NULL},
+    {"HDE-R211", "a host that a change needs is away",
+     "A change of a graph over hosts is made by all of them or by none, and led by the host that "
+     "coordinator: names (the first one, if nobody is named). One of them is down, does not answer, or "
+     "went away in the middle. Data flows on, and nothing was changed; 'hde status' shows who is up. "
+     "Start the host, or take it out of the graph, and ask again.",
+     NULL, "hde status --all"},
+    {"HDE-R212", "another host leads changes",
+     "Only the host that coordinator: names leads changes over hosts; the command line passes a request "
+     "on to it. Hosts that name different coordinators were started with different files: start them "
+     "with the same one.",
+     NULL, NULL},
+    {"HDE-R213", "a host was started anew in the middle of a change",
+     "It was ready to make the change, and was started again before it heard that all were. It runs "
+     "what its file says, as each start does; the others have made the change. 'hde plan FILE' shows "
+     "whether anything is different now.",
+     NULL, NULL},
+    {"HDE-R214", "a decision about a change cannot be kept",
+     "The coordinator writes into its checkpoint store that a change is made, before any host hears "
+     "it. That failed, so nothing was changed. The text has the reason.",
+     NULL, NULL},
+    {"HDE-R215", "a host has not made a change that it was ready for",
+     "All hosts were ready, and then this one failed at it, also when it tried again: a node did not "
+     "come to the end of its tick, or a state was not taken over. The hosts that had made the change "
+     "have gone back to the graph before, unless the text says otherwise: then 'hde rollback' or "
+     "another 'hde apply' brings them together.",
+     NULL, NULL},
+    {"HDE-R216", "not all hosts can make a change",
+     "Another host has refused, or was not ready in time, so this one stays as it is. 'hde history' on "
+     "the coordinator names that host and its reason.",
+     NULL, NULL},
     {"HDE-R230", "a savepoint over hosts was given up",
      "Every host writes its share, and one of them did not: it went down, a part has ended or did not "
      "come to its cut in time, or the coordinator is gone. The graph goes on, and nothing has changed. "

@@ -570,6 +570,13 @@ parts_apply_changes(struct parts *self, uint64_t number)
                         : apply_changes(self->part[0].engine, number);
 }
 
+void
+parts_change_over_hosts(struct parts *self, const Hde__ControlShare *said,
+                        struct net_question *taken)
+{
+    parts_change_asked(self->change, said, taken);
+}
+
 /* ---- Life --------------------------------------------------------------------------------- */
 
 bool

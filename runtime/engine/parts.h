@@ -18,6 +18,8 @@
 #include "engine/apply.h"
 #include "engine/reload.h"
 
+struct net_question;
+
 /* The graph must outlive the parts. Options mean the whole: checkpoints and logs of parts are in
  * folders of theirs, called like the part. */
 struct parts *parts_new(const struct graph *graph, const struct engine_options *options,
@@ -71,6 +73,9 @@ size_t parts_reload_reports(struct parts *parts, uint64_t number, struct reload_
 /* As apply.h says; over several parts parts_change.h does it. */
 uint64_t parts_apply_ask(struct parts *parts, const struct apply_ask *ask, struct err *err);
 Hde__EngineChanges *parts_apply_changes(struct parts *parts, uint64_t number);
+/* What another host says of a change over hosts (agreement.h); there are some. */
+void parts_change_over_hosts(struct parts *parts, const Hde__ControlShare *said,
+                             struct net_question *taken);
 
 /* As savepoint.h says; over several parts across.h does it. */
 struct savepoint_report;

@@ -3,19 +3,30 @@
  *
  *  (1) A change is made by all parts or by none. [test_a_change_over_parts_is_made_by_all_or_none]
  *  (2) The ends of links are the same nodes before and after, so what links hold stays.
- *      [test_what_a_journal_holds_outlives_a_change] */
+ *      [test_what_a_journal_holds_outlives_a_change]
+ *  (3) Over hosts the same holds of all of them (agreement.h). What is decided is made: a host that
+ *      fails behind the decision tries again, and when it cannot, all others go back.
+ *      [tests/hosts/apply.sh] */
 #include "engine/parts_change.h"
 
 #include "base/log.h"
 #include "engine/changes.h"
+#include "engine/hosts_change.h"
 #include "engine/joint.h"
 #include "engine/plan_show.h"
 #include "engine/run.h"
+#include "graph/hosts.h"
+#include "net/net.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAST = 16 };
+enum { PAST = 16, TRIES = 3 };
+
+struct past {
+    const struct graph *graph;
+    uint64_t change; /* over hosts: that took its place */
+};
 
 struct kept_cut {
     struct kept_cut *next;
@@ -24,10 +35,11 @@ struct kept_cut {
 
 struct parts_change {
     struct parts *parts;
+    struct agreement *agreement; /* with other hosts; NULL: there are none */
     struct versions versions; /* the thread's, like all below but the two last */
     struct kept_cut *cuts;
     uint32_t n_past;
-    const struct graph *past[PAST]; /* that ran before, the last one last */
+    struct past past[PAST]; /* that ran before, the last one last */
     struct changes changes;
     _Atomic bool is_open; /* changes has a thread: with the first request */
     pthread_mutex_t opening;
@@ -101,25 +113,39 @@ cut_anew(struct parts_change *self, const struct graph *graph)
 
 /* ---- The work ----------------------------------------------------------------------------- */
 
+/* The graph that ran before. What is to be taken back over hosts is the same change on each. */
+static const struct graph *
+last_past(struct parts_change *self, struct change *change)
+{
+    const struct past *past = self->n_past ? &self->past[self->n_past - 1] : NULL;
+    const struct share *share = change->ask.share;
+
+    change->report.has_rollback = change->report.rollback = true;
+    if (change->ask.undoes && !(past && past->change == change->ask.undoes))
+        return parts_graph(self->parts);
+    if (!past)
+        return err_set(&change->err, "HDE-R056", "there is no graph before this one"), NULL;
+    if (share && past->change != share_said(share)->undoes)
+        return err_set(&change->err, "HDE-R056", "the last change here is another one"), NULL;
+    change->goes_back = true;
+    change->undone = past->change;
+    change->report.path = arena_text(&change->arena, past->graph->path);
+    return past->graph;
+}
+
 static const struct graph *
 load(struct parts_change *self, struct change *change)
 {
-    const struct graph *past = self->n_past ? self->past[self->n_past - 1] : NULL;
     struct graph *graph;
 
     if (change->ask.graph)
         return change->ask.graph;
-    if (change->ask.path) {
-        graph = versions_load(&self->versions, change, &change->err);
-        if (graph)
-            versions_keep(&self->versions, graph);
-        return graph;
-    }
-    change->report.has_rollback = change->report.rollback = true;
-    if (!past)
-        return err_set(&change->err, "HDE-R056", "there is no graph before this one"), NULL;
-    change->report.path = arena_text(&change->arena, past->path);
-    return past;
+    if (!change->ask.path)
+        return last_past(self, change);
+    graph = versions_load(&self->versions, change, &change->err);
+    if (graph)
+        versions_keep(&self->versions, graph);
+    return graph && hosts_change_fits(self->agreement, change, graph) ? graph : NULL;
 }
 
 /* When the part of that index makes its cut: senders before receivers. */
@@ -185,35 +211,68 @@ tell_who_refused(struct parts_change *self, struct change *change, const struct 
 {
     size_t part = 0;
 
+    change->err = *why;
+    if (!engine)
+        return; /* it names the host */
     while (parts_engine(self->parts, part) != engine)
         part++;
-    change->err = *why;
     err_wrap(&change->err, "part '%s'", parts_name(self->parts, part));
+}
+
+static void
+become(struct parts_change *self, struct change *change, const struct graph_cut *cut)
+{
+    const struct graph *graph = change->plan->after;
+
+    parts_become(self->parts, graph, cut);
+    if (parts_net(self->parts))
+        net_reshape(parts_net(self->parts), hosts_shape(graph));
+    change->report.has_pause_seconds = true;
+    change->report.pause_seconds = longest_pause(self);
 }
 
 /* (1) */
 static bool
-carry_out(struct parts_change *self, struct change *change)
+carry_out(struct parts_change *self, struct change *change, struct agreement *agreement)
 {
-    const struct graph *graph = change->plan->after;
-    const struct graph_cut *cut = cut_anew(self, graph);
-    struct joint *joint = joint_new(cut->n_parts);
-    const struct engine *refused;
+    const struct graph_cut *cut =
+        change->plan->n_changes ? cut_anew(self, change->plan->after) : NULL;
+    size_t n = cut ? cut->n_parts : 0;
+    struct joint *joint = joint_new(n + (agreement != NULL));
+    const struct engine *who;
+    bool is_refused;
     struct err why;
 
-    for (size_t i = 0; i < cut->n_parts; i++)
+    for (size_t i = 0; i < n; i++)
         ask_part(self, change, cut, i, joint);
+    if (agreement)
+        hosts_change_join(agreement, change, joint);
     joint_wait(joint);
-    refused = joint_refused(joint, &why);
+    is_refused = joint_refused(joint, &who, &why);
     joint_free(joint);
-    if (refused) {
-        tell_who_refused(self, change, refused, &why);
-        return false;
+    if (is_refused)
+        tell_who_refused(self, change, who, &why);
+    else if (cut)
+        become(self, change, cut);
+    if (agreement)
+        hosts_change_tell(agreement, change);
+    return !is_refused;
+}
+
+/* Behind the decision: the other hosts have made it, or will. (3) */
+static bool
+come_after(struct parts_change *self, struct change *change)
+{
+    bool ok = false;
+
+    if (change->is_lost)
+        change->is_decided = agreement_fate(self->agreement, change->ask.share) == WORD_COMMIT;
+    for (int i = 0; i < TRIES && change->is_decided && !ok; i++) {
+        change->err = (struct err){0};
+        ok = carry_out(self, change, NULL);
     }
-    parts_become(self->parts, graph, cut);
-    change->report.has_pause_seconds = true;
-    change->report.pause_seconds = longest_pause(self);
-    return true;
+    change->has_failed |= change->is_decided && !ok;
+    return ok;
 }
 
 /* A rollback goes one step back, any other change one further. */
@@ -221,12 +280,18 @@ static void
 remember(struct parts_change *self, const struct change *change)
 {
     if (change->report.rollback) {
-        self->n_past--;
+        self->n_past -= change->goes_back;
         return;
     }
     if (self->n_past == PAST)
         memmove(self->past, self->past + 1, --self->n_past * sizeof *self->past);
-    self->past[self->n_past++] = change->plan->before;
+    self->past[self->n_past++] = (struct past){change->plan->before, change->id};
+}
+
+static bool
+has_work(const struct parts_change *self, const struct change *change)
+{
+    return self->agreement || change->plan->n_changes;
 }
 
 static Hde__ChangeState
@@ -238,13 +303,35 @@ make(struct parts_change *self, struct change *change)
         return HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
     change->plan = change_plan_new(parts_graph(self->parts), graph);
     change->report.plan = change_plan_show(change->plan, &change->arena);
-    if (change->ask.plans_only)
+    if (change->ask.plans_only) {
+        if (self->agreement)
+            hosts_change_plan(self->agreement, change);
         return HDE__CHANGE_STATE__CHANGE_STATE_PLANNED;
-    if (!change_agrees(change) || (change->plan->n_changes && !carry_out(self, change)))
+    }
+    if (!change_agrees(change) ||
+        (has_work(self, change) && !carry_out(self, change, self->agreement) &&
+         !come_after(self, change)))
         return HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
-    if (change->plan->n_changes)
+    if (has_work(self, change))
         remember(self, change);
     return HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+}
+
+/* The coordinator, when a host could not make what it was ready for: whoever has made it makes it
+ * undone. */
+static void
+take_back(struct parts_change *self, struct change *change)
+{
+    struct change *back =
+        change_new(&(struct apply_ask){.undoes = change->id, .drops_state = true, .who = "undo"});
+
+    hosts_change_failure(change);
+    if (make(self, back) == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
+        err_wrap(&change->err, "all hosts have gone back");
+    else
+        err_wrap(&change->err, "and the others could not go back (%s: %.200s)", back->err.code,
+                 back->err.text);
+    change_free(back);
 }
 
 static void
@@ -256,21 +343,62 @@ work(void *arg, struct change *change)
 
     changes_note(&self->changes, change, HDE__CHANGE_STATE__CHANGE_STATE_WORKING);
     state = make(self, change);
-    changes_end(&self->changes, change, state);
+    if (change->has_failed && !change->ask.share) {
+        take_back(self, change);
+        state = HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+    }
+    change_say(change, state);
+    changes_note(&self->changes, change, state);
+    if (self->agreement)
+        hosts_change_over(self->agreement, change);
     change_log(change, name);
 }
 
 /* ---- Requests ----------------------------------------------------------------------------- */
 
+static bool open_changes(struct parts_change *self, struct err *err);
+
+static uint64_t
+add(struct parts_change *self, struct change *change, struct err *err)
+{
+    uint64_t number = 0;
+
+    if (parts_state(self->parts) != ENGINE_RUNNING)
+        err_set(err, "HDE-R050", "the graph is not running");
+    else if (open_changes(self, err) && !(number = changes_add(&self->changes, change)))
+        err_set(err, "HDE-R050", "too many changes wait already");
+    if (!number)
+        change_free(change);
+    return number;
+}
+
+/* Another host leads. */
+static void
+take_share(void *arg, struct share *taken)
+{
+    struct parts_change *self = arg;
+    struct err err = {0};
+
+    if (add(self, hosts_change_new(taken), &err))
+        return;
+    agreement_answer(self->agreement, taken, &err);
+    share_free(self->agreement, taken);
+}
+
 struct parts_change *
 parts_change_new(struct parts *parts, const struct engine_options *options)
 {
+    const struct graph *graph = parts_graph(parts);
     struct parts_change *self = xcalloc(1, sizeof *self);
 
     self->parts = parts;
     self->versions = (struct versions){.registry = options->registry, .plugins = options->plugins};
-    if (graph_is_of_host(parts_graph(parts)))
-        self->versions.host = parts_graph(parts)->hosts[parts_graph(parts)->host].name;
+    if (graph_is_of_host(graph))
+        self->versions.host = graph->hosts[graph->host].name;
+    if (parts_net(parts))
+        self->agreement =
+            agreement_new(parts_net(parts), graph,
+                          options->checkpoint ? graph->checkpoint.store : NULL, take_share, self);
     pthread_mutex_init(&self->opening, NULL);
     return self;
 }
@@ -278,8 +406,14 @@ parts_change_new(struct parts *parts, const struct engine_options *options)
 void
 parts_change_stop(struct parts_change *self)
 {
-    if (self && atomic_load(&self->is_open))
+    if (!self)
+        return;
+    if (self->agreement)
+        agreement_stop(self->agreement);
+    if (atomic_load(&self->is_open))
         changes_stop(&self->changes);
+    agreement_free(self->agreement);
+    self->agreement = NULL;
 }
 
 void
@@ -315,23 +449,28 @@ open_changes(struct parts_change *self, struct err *err)
 uint64_t
 parts_change_ask(struct parts_change *self, const struct apply_ask *ask, struct err *err)
 {
-    struct change *change;
-    uint64_t number;
+    if (self->agreement && !agreement_leads(self->agreement))
+        return err_set(err, "HDE-R212", "changes over the hosts of this graph are led by '%s'",
+                       agreement_leader(self->agreement)),
+               0;
+    return add(self, change_new(ask), err);
+}
 
-    if (parts_state(self->parts) != ENGINE_RUNNING)
-        return err_set(err, "HDE-R050", "the graph is not running"), 0;
-    if (!open_changes(self, err))
-        return 0;
-    change = change_new(ask);
-    number = changes_add(&self->changes, change);
-    if (number)
-        return number;
-    change_free(change);
-    return err_set(err, "HDE-R050", "too many changes wait already"), 0;
+void
+parts_change_asked(struct parts_change *self, const Hde__ControlShare *said,
+                   struct net_question *taken)
+{
+    agreement_asked(self->agreement, said, taken);
 }
 
 Hde__EngineChanges *
 parts_change_show(struct parts_change *self, uint64_t number)
 {
-    return changes_show(atomic_load(&self->is_open) ? &self->changes : NULL, number);
+    const struct graph *graph = parts_graph(self->parts);
+    Hde__EngineChanges *out =
+        changes_show(atomic_load(&self->is_open) ? &self->changes : NULL, number);
+
+    if (self->agreement)
+        out->host = xstrdup(graph->hosts[graph->host].name);
+    return out;
 }

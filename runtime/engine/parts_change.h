@@ -4,7 +4,10 @@
  * The new graph has the same links between parts of the same names (graph/parts.h, parts_differ()):
  * links, stores and ends of links stay as they are. It is cut like the old one, and each part makes
  * its share of the change, all of them or none (joint.h). A crash in between leaves some parts with
- * the new graph: the next start brings all to what the file says (engine.c, choose_graph()). */
+ * the new graph: the next start brings all to what the file says (engine.c, choose_graph()).
+ *
+ * With other hosts (hosts:) the coordinator leads and all of them make their share, or none
+ * (agreement.h). */
 #ifndef ENGINE_PARTS_CHANGE_H
 #define ENGINE_PARTS_CHANGE_H
 
@@ -21,6 +24,9 @@ void parts_change_stop(struct parts_change *self); /* before engines are freed *
 void parts_change_free(struct parts_change *self);
 /* As apply_ask() and apply_changes(). */
 uint64_t parts_change_ask(struct parts_change *self, const struct apply_ask *ask, struct err *err);
+/* Another host asks, over the net that the parts have. Any thread. */
+void parts_change_asked(struct parts_change *self, const Hde__ControlShare *said,
+                        struct net_question *taken);
 Hde__EngineChanges *parts_change_show(struct parts_change *self, uint64_t number);
 
 /* In parts.c: how the graph that runs is cut; and it runs another one from now on, both lent, the

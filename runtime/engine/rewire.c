@@ -719,7 +719,10 @@ rewire(struct engine *engine, const struct change_plan *plan, const struct rewir
 
     self.cut_ns = clock_mono_ns();
     pthread_mutex_lock(&engine->threads);
-    ok = all_agree(&self, ask, ok) && all_agree(&self, ask, change_over(&self, ask));
+    ok = all_agree(&self, ask, ok);
+    if (ask->joint) /* others may have needed much of it */
+        self.end_ns = clock_mono_ns() + ask->timeout_ns;
+    ok = ok && all_agree(&self, ask, change_over(&self, ask));
     fault_point(FAULT_APPLY);
     out->tick = engine->cut_tick;
     if (ok)

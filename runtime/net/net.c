@@ -173,6 +173,14 @@ turn(struct net *net)
     return more ? 0 : next_ns;
 }
 
+void
+net_reshape(struct net *net, uint64_t shape)
+{
+    pthread_mutex_lock(&net->lock);
+    net->config.shape = shape;
+    pthread_mutex_unlock(&net->lock);
+}
+
 static const char *
 who_has_not_heard(const struct net *net)
 {

@@ -70,6 +70,8 @@ struct net *net_new(const struct net_config *config, struct err *err);
 bool net_add(struct net *net, const struct net_edge *edge, struct err *err);
 /* Listens and calls the others; does not wait for them. */
 bool net_start(struct net *net, struct err *err);
+/* Both ends share something else from now on; sessions that are there go on. */
+void net_reshape(struct net *net, uint64_t shape);
 /* Tells, once, when the other hosts have heard how far the receiving ends here are (the sending ones
  * there keep everything until then), with NULL; or, after timeout_ns, the name of one that has not.
  * On the net's thread, before net_stop() comes back; it must not wait, and may ask once more. */
