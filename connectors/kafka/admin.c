@@ -168,14 +168,14 @@ kafka_topic_partitions(struct kafka *kafka, const char *topic, int timeout_ms,
 
 /* ---- Groups ------------------------------------------------------------------------------- */
 
-bool
-kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeout_ms,
-                int64_t *offset, char metadata[KAFKA_METADATA_MAX], struct kafka_error *error)
+/* Once; the code of the answer is the partition's where the question was fine. */
+static rd_kafka_resp_err_t
+ask_committed(struct kafka *kafka, const char *topic, int partition, int timeout_ms,
+              int64_t *offset, char metadata[KAFKA_METADATA_MAX])
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     const rd_kafka_topic_partition_t *found;
     rd_kafka_resp_err_t code;
-    char what[300];
 
     found = rd_kafka_topic_partition_list_add(list, topic, partition);
     code = rd_kafka_committed(kafka_handle(kafka), list, timeout_ms);
@@ -185,22 +185,52 @@ kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeo
     snprintf(metadata, KAFKA_METADATA_MAX, "%.*s", (int)found->metadata_size,
              found->metadata ? (const char *)found->metadata : "");
     rd_kafka_topic_partition_list_destroy(list);
-    snprintf(what, sizeof what, "asking what was committed of topic '%s'", topic);
-    return !code || kafka_say(kafka, code, what, error);
+    return code;
 }
 
-int64_t
-kafka_lag(struct kafka *kafka, const char *topic, int partition, int64_t next, int timeout_ms)
+bool
+kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeout_ms,
+                int64_t *offset, char metadata[KAFKA_METADATA_MAX], struct kafka_error *error)
 {
-    rd_kafka_t *rk = kafka_handle(kafka);
-    int64_t low, high;
-    rd_kafka_resp_err_t code =
-        timeout_ms ? rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high, timeout_ms)
-                   : rd_kafka_get_watermark_offsets(rk, topic, partition, &low, &high);
+    int64_t end_ms = now_ms() + timeout_ms, left_ms = timeout_ms;
+    rd_kafka_resp_err_t code;
+    char what[300];
 
-    if (code || high < 0 || (next < 0 && next != RD_KAFKA_OFFSET_BEGINNING))
-        return 0;
-    if (next < low)
-        next = low;
-    return high > next ? high - next : 0;
+    snprintf(what, sizeof what, "asking what was committed of topic '%s'", topic);
+    for (;;) {
+        code = ask_committed(kafka, topic, partition, (int)left_ms, offset, metadata);
+        if (!code || kafka_say(kafka, code, what, error))
+            return true;
+        left_ms = end_ms - now_ms();
+        if (error->kind != KAFKA_TROUBLE_AWAY || left_ms <= 0)
+            return false;
+        rd_kafka_poll(kafka_handle(kafka), 20); /* a coordinator that moves is there soon */
+    }
+}
+
+void
+kafka_ranges(struct kafka *kafka, const char *topic, int n, struct kafka_range *range,
+             int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+    int64_t low, high;
+    bool is_told;
+
+    for (int i = 0; i < n; i++)
+        rd_kafka_topic_partition_list_add(list, topic, range[i].partition)->offset =
+            RD_KAFKA_OFFSET_END;
+    /* not rd_kafka_query_watermark_offsets(), which does not keep to its timeout */
+    is_told = !rd_kafka_offsets_for_times(kafka_handle(kafka), list, timeout_ms);
+    for (int i = 0; i < n; i++) {
+        range[i].low = 0;
+        range[i].high = is_told && !list->elems[i].err ? list->elems[i].offset : -1;
+        if (rd_kafka_get_watermark_offsets(kafka_handle(kafka), topic, range[i].partition, &low,
+                                           &high))
+            continue;
+        if (low > 0)
+            range[i].low = low;
+        if (high > range[i].high)
+            range[i].high = high;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
 }

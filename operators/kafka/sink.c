@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sink - messages into a topic, each tick once.
  *
- *  (1) Messages wait, kept by reference, until their transaction is committed; one that is aborted
- *      is made again from them. [tests/kafka/kill.sh]
+ *  (1) Messages wait, kept by reference, until their transaction is committed; one that failed is
+ *      made again from them. [tests/kafka/stages.sh]
  *  (2) A transaction holds whole ticks and the mark of the last one: the mark is the metadata of an
  *      offset that is committed in it, for a group that is called like the transactional id and has
  *      no members. So readers of committed records see each tick whole, and once.
- *      [tests/kafka/kill.sh]
- *  (3) A producer that the cluster has fenced opens another one, which fences all others, and reads
- *      the mark. It is the last one, or of the commit whose answer was lost: the cluster has given
- *      up a transaction that took too long, and what is behind the mark is made again. Any other
- *      mark is of another start, and this one stops: its state does not have what that one wrote.
- *      [tests/kafka/members.sh]
- *  (4) Without transactions a record may come twice after a crash; it says where it is from, and
+ *      [tests/kafka/stages.sh]
+ *  (3) A producer whose transaction has failed, or that the cluster has fenced, is over. The next
+ *      one fences it and all others, the cluster takes back what it had begun, and the mark says
+ *      whether the commit whose answer was lost was made: what is behind it is made again. A mark
+ *      that is neither this sink's last one nor of that commit is of another start, and this one
+ *      stops: its state does not have what that one wrote. [tests/kafka/members.sh]
+ *  (4) A producer is never used behind an abort: librdkafka gives the numbers of records that it
+ *      takes out of its queue to the next ones, also where it has sent them and lost the answer. The
+ *      broker then drops the next ones as repeats and says that they are written.
+ *      [tests/kafka/outcomes.sh]
+ *  (5) Without transactions a record may come twice after a crash; it says where it is from, and
  *      kafka/source drops repeats. The mark is then committed behind the records.
  *
  *      waiting: | produced (n_sent) | not yet |   --commit--> nothing waits, mark */
@@ -76,7 +80,8 @@ struct sink {
     size_t n, cap, n_sent, bytes;
     uint64_t tick; /* of the newest one */
     uint32_t index;
-    bool in_transaction, must_abort, must_reopen, has_mark;
+    bool in_transaction, has_mark;
+    bool is_open, is_over; /* the producer; over: the next one has to be opened */
     struct schemas schemas;
     bool is_late; /* a call came back without an answer, and none was a success since */
     struct known known[TYPES_MAX];
@@ -181,14 +186,13 @@ mark_offset(const struct sink *self, uint64_t tick)
 /* The birth goes with the mark: where the mark is lost, ticks may begin again, and what comes is no
  * repeat of what came before. */
 static bool
-read_mark(struct sink *self, struct kafka_error *error)
+read_mark(struct sink *self, int timeout_ms, struct kafka_error *error)
 {
     char text[KAFKA_METADATA_MAX], hex[40];
     uint64_t random;
     int64_t offset;
 
-    if (!kafka_committed(self->reader, self->cluster.topic, 0, cluster_timeout_ms(&self->cluster),
-                         &offset, text, error))
+    if (!kafka_committed(self->reader, self->cluster.topic, 0, timeout_ms, &offset, text, error))
         return false;
     if (offset < 0 || sscanf(text, "tick %" SCNu64 " of %19s", &self->mark, self->birth) != 2) {
         if (getrandom(&random, sizeof random, 0) != sizeof random)
@@ -211,12 +215,12 @@ close_producer(struct sink *self)
     self->topic = NULL;
     kafka_close(self->producer);
     self->producer = NULL;
-    self->in_transaction = self->must_abort = self->has_mark = false;
+    self->in_transaction = self->has_mark = self->is_open = self->is_over = false;
     self->n_sent = 0;
 }
 
 static bool
-open_producer(struct sink *self, struct kafka_error *error)
+make_producer(struct sink *self, struct kafka_error *error)
 {
     char size[24];
     struct kafka_setting fixed[] = {{"enable.idempotence", "true"},
@@ -236,14 +240,18 @@ open_producer(struct sink *self, struct kafka_error *error)
     self->producer = cluster_open(&self->cluster, KAFKA_PRODUCER, fixed, error);
     if (!self->producer)
         return false;
-    self->n_partitions = cluster_topic(&self->cluster, self->producer, error);
-    if (self->n_partitions < 0)
-        return false;
     self->topic = rd_kafka_topic_new(kafka_handle(self->producer), self->cluster.topic, NULL);
+    return true;
+}
+
+/* Whoever had this name is fenced behind this, and what it had begun is taken back or done. A call
+ * that came back late goes on where it was. */
+static bool
+take_name(struct sink *self, int timeout_ms, struct kafka_error *error)
+{
     return !self->transactional ||
            kafka_check(self->producer,
-                       rd_kafka_init_transactions(kafka_handle(self->producer),
-                                                  cluster_timeout_ms(&self->cluster)),
+                       rd_kafka_init_transactions(kafka_handle(self->producer), timeout_ms),
                        "opening a transactional producer", error);
 }
 
@@ -262,6 +270,19 @@ open_reader(struct sink *self, struct kafka_error *error)
     self->reader = cluster_open(&self->cluster, KAFKA_CONSUMER, fixed, error);
     self->group = rd_kafka_consumer_group_metadata_new(self->name);
     return self->reader != NULL;
+}
+
+static bool
+open_all(struct sink *self, struct kafka_error *error)
+{
+    int timeout_ms = cluster_timeout_ms(&self->cluster);
+
+    if (!make_producer(self, error))
+        return false;
+    self->n_partitions = cluster_topic(&self->cluster, self->producer, error);
+    self->is_open = self->n_partitions >= 0 && take_name(self, timeout_ms, error) &&
+                    open_reader(self, error) && read_mark(self, timeout_ms, error);
+    return self->is_open;
 }
 
 /* Of all types that may come. */
@@ -283,10 +304,9 @@ sink_open(hde_ctx *ctx, void *state)
 
     self->records = hde_counter_open(ctx, "records", "records committed");
     self->commits = hde_counter_open(ctx, "commits", "transactions committed");
-    self->aborts = hde_counter_open(ctx, "aborts", "transactions that were made again");
+    self->aborts = hde_counter_open(ctx, "aborts", "transactions that failed and were made again");
     cluster_name(self->name, hde_graph_name(ctx), hde_node_name(ctx));
-    if (!open_producer(self, &error) || !open_reader(self, &error) || !read_mark(self, &error) ||
-        !check_schemas(self, &error))
+    if (!open_all(self, &error) || !check_schemas(self, &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
     hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK;
@@ -305,6 +325,17 @@ forget(struct sink *self, uint64_t up_to)
         self->bytes = 0;
 }
 
+/* What a call that failed means for the producer, and for what comes next. */
+static hde_status
+recover(hde_ctx *ctx, struct sink *self, struct kafka_error *error)
+{
+    self->is_late |= error->kind == KAFKA_TROUBLE_AWAY;
+    self->is_over |= error->kind == KAFKA_TROUBLE_FENCED || error->kind == KAFKA_TROUBLE_ABORT;
+    if (self->is_over)
+        error->kind = KAFKA_TROUBLE_ABORT;
+    return cluster_status(ctx, error);
+}
+
 /* (3) */
 static hde_status
 reopen(hde_ctx *ctx, struct sink *self)
@@ -312,12 +343,13 @@ reopen(hde_ctx *ctx, struct sink *self)
     struct kafka_error error = {0};
     uint64_t mark = self->mark;
 
-    close_producer(self);
-    if (!open_producer(self, &error) || !read_mark(self, &error)) {
-        if (error.kind == KAFKA_TROUBLE_FENCED)
-            error.kind = KAFKA_TROUBLE_AWAY; /* yet another one: who is last wins */
-        return cluster_status(ctx, &error);
+    if (self->is_over) {
+        hde_count(self->aborts, self->in_transaction);
+        close_producer(self);
     }
+    if ((!self->producer && !make_producer(self, &error)) ||
+        !take_name(self, call_ms(self), &error) || !read_mark(self, call_ms(self), &error))
+        return recover(ctx, self, &error);
     if (self->mark != mark &&
         (self->mark > self->tick ||
          HDE_TICK_INCARNATION(self->mark) != HDE_TICK_INCARNATION(self->tick)))
@@ -326,40 +358,11 @@ reopen(hde_ctx *ctx, struct sink *self)
                         "(HDE-K005)",
                         self->cluster.topic, hde_node_name(ctx));
     forget(self, self->mark);
-    self->must_reopen = false;
+    self->is_open = true;
     return HDE_OK;
 }
 
 /* ---- Transactions ------------------------------------------------------------------------- */
-
-/* What comes next after a call that failed: the transaction is taken back or the producer. */
-static hde_status
-recover(hde_ctx *ctx, struct sink *self, struct kafka_error *error)
-{
-    self->must_reopen |= error->kind == KAFKA_TROUBLE_FENCED;
-    self->must_abort |= error->kind == KAFKA_TROUBLE_ABORT;
-    self->is_late |= error->kind == KAFKA_TROUBLE_AWAY;
-    if (self->must_reopen)
-        error->kind = KAFKA_TROUBLE_ABORT;
-    return cluster_status(ctx, error);
-}
-
-static hde_status
-abort_transaction(hde_ctx *ctx, struct sink *self)
-{
-    struct kafka_error error = {0};
-
-    if (!kafka_check(self->producer,
-                     rd_kafka_abort_transaction(kafka_handle(self->producer),
-                                                call_ms(self)),
-                     "aborting a transaction", &error))
-        return recover(ctx, self, &error);
-    kafka_failed(self->producer);
-    hde_count(self->aborts, 1);
-    self->in_transaction = self->must_abort = self->has_mark = false;
-    self->n_sent = 0;
-    return HDE_OK;
-}
 
 /* Makes good what the last call has left, and produces what waits, as far as there is room. */
 static hde_status
@@ -369,10 +372,8 @@ send_waiting(hde_ctx *ctx, struct sink *self)
     hde_status status = HDE_OK;
     rd_kafka_resp_err_t code;
 
-    if (self->must_reopen)
+    if (self->is_over || !self->is_open)
         status = reopen(ctx, self);
-    else if (self->must_abort)
-        status = abort_transaction(ctx, self);
     if (status != HDE_OK)
         return status;
     if (self->transactional && self->n && !self->in_transaction) {
@@ -386,7 +387,7 @@ send_waiting(hde_ctx *ctx, struct sink *self)
         if (code) {
             rd_kafka_poll(kafka_handle(self->producer), 10);
             kafka_say(self->producer, code, "producing", &error);
-            self->must_abort |= self->transactional && code == RD_KAFKA_RESP_ERR__STATE;
+            self->is_over |= self->transactional && code == RD_KAFKA_RESP_ERR__STATE;
             return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? HDE_RETRY : recover(ctx, self, &error);
         }
         self->n_sent++;
@@ -418,7 +419,7 @@ commit_transaction(hde_ctx *ctx, struct sink *self, uint64_t tick)
     return HDE_OK;
 }
 
-/* (4): the records are there, then the mark says so. */
+/* (5): the records are there, then the mark says so. */
 static hde_status
 commit_plain(hde_ctx *ctx, struct sink *self, uint64_t tick)
 {

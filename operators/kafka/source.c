@@ -3,7 +3,7 @@
  *
  *  (1) Partitions are assigned by this node, not by the group: each begins where seek() says, else
  *      where the group has committed, else at `from`. Offsets are committed behind, for who looks
- *      on; with checkpoints they are never used. [tests/kafka/kill.sh]
+ *      on; with checkpoints they are never used. [tests/kafka/stages.sh]
  *  (2) A position is the next offset of a partition and, for each writer, the last (tick, index)
  *      that came: what is at or below it is a repeat and is dropped. [tests/kafka/topic.sh]
  *  (3) What one poll() emits is one entry, of at most BATCH records that were there already.
@@ -11,7 +11,7 @@
  *      partitions are paused, and what was fetched ahead (at most queued.max.messages.kbytes) is
  *      given up. Then they are assigned anew at `next`; what comes once more is below it.
  *      [tests/kafka/lag.sh]
- * (4) Each type has an output of its own; a record that is none of them leaves by poison, with all
+ *  (4) Each type has an output of its own; a record that is none of them leaves by poison, with all
  *      that is known of it, and the partition goes on behind it. [tests/kafka/topic.sh]
  *  (5) The watermark is that of the partition that is farthest behind, of those that have more. */
 #include "common.h"
@@ -275,21 +275,36 @@ pause_all(struct source *self)
 }
 
 static void
-look(struct source *self)
+tell_lag_of(const struct partition *partition, const struct kafka_range *range)
 {
-    for (int i = 0; i < self->n_partitions; i++) {
-        const struct partition *partition = &self->partition[i];
-        int64_t next = partition->next, at = partition->at;
+    int64_t next = partition->next, at = partition->at;
 
-        if (next < at || next < 0)
-            next = at;
-        hde_gauge_set(partition->lag,
-                      (uint64_t)kafka_lag(self->consumer, self->cluster.topic, partition->number,
-                                          next, self->is_paused ? ASK_MS : 0));
+    if (next < at || next < 0)
+        next = at;
+    if (next == RD_KAFKA_OFFSET_BEGINNING || (next >= 0 && next < range->low))
+        next = range->low;
+    if (range->high >= 0 && next >= 0)
+        hde_gauge_set(partition->lag, range->high > next ? (uint64_t)(range->high - next) : 0);
+}
+
+/* Asked for anew: what fetching has told stands still where fetching does. What nobody can say stays
+ * as it was. */
+static void
+tell_lags(struct source *self)
+{
+    enum { AT_ONCE = 64 };
+    struct kafka_range range[AT_ONCE];
+
+    for (int at = 0; at < self->n_partitions; at += AT_ONCE) {
+        const struct partition *partition = self->partition + at;
+        int n = self->n_partitions - at < AT_ONCE ? self->n_partitions - at : AT_ONCE;
+
+        for (int i = 0; i < n; i++)
+            range[i] = (struct kafka_range){.partition = partition[i].number};
+        kafka_ranges(self->consumer, self->cluster.topic, n, range, ASK_MS);
+        for (int i = 0; i < n; i++)
+            tell_lag_of(&partition[i], &range[i]);
     }
-    if (self->is_assigned && !self->is_polled && !self->is_paused)
-        pause_all(self);
-    self->is_polled = false;
 }
 
 static void *
@@ -304,7 +319,12 @@ watch(void *arg)
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += look_every_ns / 1000000000;
         pthread_cond_timedwait(&self->ends, &self->lock, &until);
-        look(self);
+        if (self->is_assigned && !self->is_polled && !self->is_paused)
+            pause_all(self);
+        self->is_polled = false;
+        pthread_mutex_unlock(&self->lock);
+        tell_lags(self);
+        pthread_mutex_lock(&self->lock);
     }
     pthread_mutex_unlock(&self->lock);
     return NULL;

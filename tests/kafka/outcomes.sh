@@ -5,6 +5,7 @@
 #   a message that is too large   a dead letter, HDE-K007; the others go on
 #   a record that is no message   a dead letter, HDE-K011; the others go on
 #   outcome of a commit unknown   the mark decides: nothing lost, nothing doubled
+#   a failed transaction          made again, also what the broker has got of it unsaid
 #   full disk of the broker       held up, HDE-K001; goes on when the broker has room
 # Wrong credentials: secure.sh; settings: topic.sh; an older schema, offsets that are gone: members.
 . "$HDE_SOURCE/tests/support/cli.sh"
@@ -87,6 +88,23 @@ engine commit commit.yaml --admin "$admin"
 until_true 60 came commit 600 || fail "$(wc -l <got.commit) of 600 lines: $(hde status)"
 finish_run
 whole commit 200
+
+# ---- a transaction fails of which the broker has the records, and its answers were lost
+export HDE_DEAF=$TMP/deaf
+graph deaf 300 'paced: true' >deaf.yaml
+LD_PRELOAD=$HDE_BUILD/tests/libdeaf.so engine deaf deaf.yaml --admin "$admin"
+retries() { hde status --json | jq '.nodes[] | select(.name == "market.to.deaf") | .retries'; }
+has_failed() { [ "$(retries)" -gt "$1" ]; } # HOW OFTEN BEFORE
+for _ in 1 2; do
+  until_true 30 came deaf $(($(wc -l <got.deaf) + 90)) || fail "nothing comes: $(hde status)"
+  before=$(retries)
+  touch "$HDE_DEAF"
+  until_true 30 has_failed "$before" || fail "no transaction has failed: $(hde status)"
+  rm "$HDE_DEAF"
+done
+until_true 60 came deaf 900 || fail "$(wc -l <got.deaf) of 900 lines: $(hde status)"
+finish_run
+whole deaf 300
 
 # ---- the broker's disk is full
 graph disk 200 'paced: true' >disk.yaml

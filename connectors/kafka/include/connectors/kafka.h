@@ -97,12 +97,19 @@ int kafka_topic_partitions(struct kafka *kafka, const char *topic, int timeout_m
 
 enum { KAFKA_METADATA_MAX = 128 };
 
-/* Offset that the group has committed, -1: none; its metadata as text. */
+/* Offset that the group has committed, -1: none; its metadata as text. Asks again while the answer is
+ * that somebody is away. */
 bool kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeout_ms,
                      int64_t *offset, char metadata[KAFKA_METADATA_MAX], struct kafka_error *error);
-/* Messages between `next` (also RD_KAFKA_OFFSET_BEGINNING) and the end; 0: unknown. The end is what
- * fetching has told, or, with timeout_ms, what the cluster says now. */
-int64_t kafka_lag(struct kafka *kafka, const char *topic, int partition, int64_t next,
+struct kafka_range {
+    int32_t partition;
+    int64_t low;  /* offset of the first message, as far as fetching has told; else 0 */
+    int64_t high; /* behind the last one, also of transactions that are open; -1: unknown */
+};
+
+/* Fills low and high. high is what the cluster says now, or fetching has told if that is more. Any
+ * thread. */
+void kafka_ranges(struct kafka *kafka, const char *topic, int n, struct kafka_range *range,
                   int timeout_ms);
 
 #endif
