@@ -106,6 +106,8 @@ change_put_hosts(const struct cmd *cmd, const Hde__GraphChange *change, hde_text
         if (host->has_pause_seconds)
             hde_text_printf(out, ", stood still for %s",
                             table_seconds(cmd->arena, host->pause_seconds));
+        if (host->build)
+            hde_text_printf(out, ", build %.12s", host->build);
         if (host->error)
             hde_text_printf(out, ": %s: %s", host->error->code, host->error->message);
         hde_text_puts(out, "\n");
@@ -121,33 +123,26 @@ is_decided(const Hde__ControlReply *reply)
 }
 
 int
-change_ask(const struct cmd *cmd, const struct target_options *target, Hde__ControlApply *apply,
-           struct client **client, const Hde__GraphChange **change)
+change_follow(const struct cmd *cmd, struct client *client, const Hde__ControlReply *reply,
+              const Hde__GraphChange **change)
 {
     Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
     Hde__ControlChanges ask = HDE__CONTROL_CHANGES__INIT;
     int64_t end_ns = clock_mono_ns() + WAIT_MS * (int64_t)NS_PER_MS;
-    const Hde__ControlReply *reply;
     const char *hint = NULL;
     struct err err = {0};
-    int exit;
 
-    request.ask_case = HDE__CONTROL_REQUEST__ASK_APPLY;
-    request.apply = apply;
-    exit = target_ask(cmd, target, &request, client, &reply);
-    if (exit)
-        return exit;
     if (reply->answer_case != HDE__CONTROL_REPLY__ANSWER_CHANGES || !reply->changes->n_changes)
         return cmd_error(cmd, CMD_FAILED, "HDE-C013", NULL, "the answer is not understood");
+    request.ask_case = HDE__CONTROL_REQUEST__ASK_CHANGES;
+    request.changes = &ask;
     ask.has_number = true;
     ask.number = reply->changes->changes[0]->number;
     if (reply->changes->host)
         request.host = arena_text(cmd->arena, reply->changes->host);
     while (!is_decided(reply) && clock_mono_ns() < end_ns) {
         poll(NULL, 0, LOOK_MS);
-        request.ask_case = HDE__CONTROL_REQUEST__ASK_CHANGES;
-        request.changes = &ask;
-        reply = client_ask(*client, &request, target_patience_ms(end_ns), &err, &hint);
+        reply = client_ask(client, &request, target_patience_ms(end_ns), &err, &hint);
         if (!reply)
             return cmd_error(cmd, EX_UNAVAILABLE, err.code, hint, "%s", err.text);
     }
@@ -156,4 +151,18 @@ change_ask(const struct cmd *cmd, const struct target_options *target, Hde__Cont
                          "the change is not decided after %d s", WAIT_MS / 1000);
     *change = reply->changes->changes[0];
     return CMD_OK;
+}
+
+int
+change_ask(const struct cmd *cmd, const struct target_options *target, Hde__ControlApply *apply,
+           struct client **client, const Hde__GraphChange **change)
+{
+    Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
+    const Hde__ControlReply *reply;
+    int exit;
+
+    request.ask_case = HDE__CONTROL_REQUEST__ASK_APPLY;
+    request.apply = apply;
+    exit = target_ask(cmd, target, &request, client, &reply);
+    return exit ? exit : change_follow(cmd, *client, reply, change);
 }

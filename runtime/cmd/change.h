@@ -22,6 +22,9 @@ struct graph *change_load(const struct cmd *cmd, const char *path, const struct 
 /* Asks and waits until it is decided. 0 with the change (until client_close), or an exit code. */
 int change_ask(const struct cmd *cmd, const struct target_options *target,
                Hde__ControlApply *apply, struct client **client, const Hde__GraphChange **change);
+/* The same when it was asked, and reply is the answer. */
+int change_follow(const struct cmd *cmd, struct client *client, const Hde__ControlReply *reply,
+                  const Hde__GraphChange **change);
 
 enum { CHANGE_WOULD_LOSE = 2 }; /* exit code of a plan that loses state */
 

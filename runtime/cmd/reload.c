@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reload - another build of an operator for a running graph. */
 #include "base/clock.h"
+#include "cmd/change.h"
 #include "cmd/table.h"
-#include "cmd/target.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -140,6 +140,38 @@ tell(const struct cmd *cmd, const Hde__ReloadAttempt *attempt)
                      "%s", attempt->error->message);
 }
 
+/* Of all parts and hosts that run it. */
+static int
+tell_change(const struct cmd *cmd, struct client *client, const Hde__ControlReply *reply)
+{
+    const Hde__GraphChange *change;
+    hde_text out = {0};
+    bool is_done;
+    int exit = change_follow(cmd, client, reply, &change);
+
+    if (exit)
+        return exit;
+    is_done = change->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+    if (cmd->json) {
+        hde_json_message(&out, &change->base, HDE_JSON_FIELDS);
+        hde_text_puts(&out, "\n");
+    } else if (is_done && !cmd->quiet) {
+        hde_text_printf(&out, "%s: reloaded", change->reload);
+        if (change->build)
+            hde_text_printf(&out, ", build %.12s, stood still for %s", change->build,
+                            table_seconds(cmd->arena, change->pause_seconds));
+        hde_text_puts(&out, "\n");
+        change_put_hosts(cmd, change, &out);
+    }
+    exit = out.len ? cmd_print(cmd, &out, NULL) : CMD_OK;
+    hde_text_free(&out);
+    if (exit || is_done)
+        return exit;
+    if (cmd->json || !change->error)
+        return CMD_FAILED;
+    return cmd_error(cmd, CMD_FAILED, change->error->code, NULL, "%s", change->error->message);
+}
+
 static int
 ask_reload(const struct cmd *cmd, const struct reload_options *opt)
 {
@@ -169,6 +201,11 @@ ask_reload(const struct cmd *cmd, const struct reload_options *opt)
     exit = target_ask(cmd, &opt->target, &request, &client, &reply);
     if (exit)
         return exit;
+    if (reply->answer_case == HDE__CONTROL_REPLY__ANSWER_CHANGES) {
+        exit = tell_change(cmd, client, reply);
+        client_close(client);
+        return exit;
+    }
     if (reply->answer_case != HDE__CONTROL_REPLY__ANSWER_RELOADS || !reply->reloads->n_attempts) {
         client_close(client);
         return cmd_error(cmd, CMD_FAILED, "HDE-C013", NULL, "the answer is not understood");
@@ -275,7 +312,11 @@ const struct command cmd_reload = {
         "listening port, a file) is closed before its successor opens. A new build with other "
         "ports needs a new start of the graph.\n\nWith record: or checkpoint: the swap is an entry of "
         "the log: recovery and replay run the builds that ran. A build that crashes the engine "
-        "within its probation, or a minute, is taken back by the next start and blocked.",
+        "within its probation, or a minute, is taken back by the next start and blocked.\n\nOver "
+        "several hosts (hosts:) each has its own file; all of them stage and try theirs, led by the "
+        "coordinator, and swap when all can, or none does. A host whose probation fails goes back "
+        "alone, and says so in its --status. A file that --so names lies under that path on every "
+        "host that runs the operator.",
     .examples =
         (const struct cmd_example[]){
             {"hde reload processing/pcr", "the file it was loaded from was built again"},

@@ -184,31 +184,32 @@ to_ns(double seconds)
 
 /* Gives an error's code, or NULL. */
 static const char *
-ask_reload(struct control *control, const Hde__ControlReload *ask, Hde__ControlReply *reply,
+ask_reload(struct control *control, const Hde__ControlReload *said, Hde__ControlReply *reply,
            struct arena *arena, const char **message)
 {
     struct err err = {0};
     uint64_t number;
 
-    if (!ask->target) {
+    if (!said->target) {
         *message = "a reload names a node or an operator";
         return "HDE-C013";
     }
-    number = parts_reload_ask(control->parts,
-                        &(struct reload_ask){.target = ask->target,
-                                             .file = ask->file,
-                                             .drops_state = ask->drop_state,
-                                             .skips_trial = ask->skip_trial,
-                                             .is_forced = ask->force,
-                                             .shadow_ns = to_ns(ask->shadow_seconds),
-                                             .tolerance = ask->tolerance,
-                                             .probation_ns = to_ns(ask->probation_seconds),
-                                             .budget_ns = to_ns(ask->budget_seconds)},
-                        &err);
-    if (number) {
-        list_reloads(control, number, reply, arena);
-        return NULL;
+    if (parts_reload_is_change(control->parts, said->target)) {
+        struct apply_ask change = {
+            .reload = said, .timeout_ns = reload_timeout_ns(said), .who = "hde reload"};
+
+        if ((number = parts_apply_ask(control->parts, &change, &err))) {
+            reply->answer_case = HDE__CONTROL_REPLY__ANSWER_CHANGES;
+            reply->changes = parts_apply_changes(control->parts, number);
+        }
+    } else {
+        struct reload_ask ask = reload_ask_of(said);
+
+        if ((number = parts_reload_ask(control->parts, &ask, &err)))
+            list_reloads(control, number, reply, arena);
     }
+    if (number)
+        return NULL;
     *message = arena_text(arena, err.text);
     return arena_text(arena, err.code);
 }
@@ -434,11 +435,13 @@ leader_of(const struct control *control, const struct peer *peer,
           const Hde__ControlRequest *request)
 {
     const struct graph *graph = parts_graph(control->parts);
+    bool is_led = request->ask_case == HDE__CONTROL_REQUEST__ASK_APPLY ||
+                  request->ask_case == HDE__CONTROL_REQUEST__ASK_RELOAD ||
+                  (request->ask_case == HDE__CONTROL_REQUEST__ASK_SAVEPOINT &&
+                   parts_over_hosts(control->parts));
 
-    if (peer->question || !parts_over_hosts(control->parts) || request->host ||
-        graph->coordinator == graph->host ||
-        (request->ask_case != HDE__CONTROL_REQUEST__ASK_APPLY &&
-         request->ask_case != HDE__CONTROL_REQUEST__ASK_SAVEPOINT))
+    if (!is_led || peer->question || request->host || !parts_net(control->parts) ||
+        graph->coordinator == graph->host)
         return NULL;
     return graph->hosts[graph->coordinator].name;
 }

@@ -22,6 +22,7 @@
 enum { APPLY_HISTORY = 64 /* changes that are kept */ };
 
 struct apply_ask {
+    const Hde__ControlReload *reload; /* no graph: another build; NULL: a graph */
     const char *path; /* of the graph file; NULL: `graph`, or the one before this one again */
     const struct graph *graph; /* lent until the engine is freed; NULL: none */
     const char *const *sets;

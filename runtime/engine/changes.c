@@ -20,6 +20,19 @@ struct rescan {
 
 /* ---- A change ----------------------------------------------------------------------------- */
 
+static Hde__ControlReload *
+copy_reload(const Hde__ControlReload *said)
+{
+    size_t size = hde__control_reload__get_packed_size(said);
+    uint8_t *bytes = xmalloc(size + 1);
+    Hde__ControlReload *copied;
+
+    hde__control_reload__pack(said, bytes);
+    copied = hde__control_reload__unpack(NULL, size, bytes);
+    free(bytes);
+    return copied;
+}
+
 struct change *
 change_new(const struct apply_ask *ask)
 {
@@ -33,6 +46,10 @@ change_new(const struct apply_ask *ask)
         sets[i] = arena_text(arena, ask->sets[i]);
     change->ask = *ask;
     change->ask.sets = (const char *const *)sets;
+    if (ask->reload) {
+        change->ask.reload = change->reload = copy_reload(ask->reload);
+        report->reload = change->reload->target;
+    }
     if (!ask->timeout_ns)
         change->ask.timeout_ns = default_timeout_ns;
     report->path = ask->path ? arena_text(arena, ask->path) : NULL;
@@ -69,20 +86,26 @@ change_log(const struct change *change, const char *graph)
 {
     const Hde__GraphChange *report = &change->report;
 
-    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && change->plan->n_changes)
+    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && change->plan &&
+        change->plan->n_changes)
         log_line(LEVEL_INFO, graph, NULL, "apply.done",
                  "%s: %zu of %zu nodes and edges changed, stood still for %.3f ms",
                  report->path ? report->path : change->plan->after->path, change->plan->n_changes,
                  change->plan->n_nodes + change->plan->n_edges, report->pause_seconds * 1e3);
     else if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_REFUSED)
         log_line(LEVEL_ERROR, graph, NULL, "apply.refused", "%s: %s: %s",
-                 report->path ? report->path : "", change->err.code, change->err.text);
+                 report->path     ? report->path
+                 : report->reload ? report->reload
+                                  : "",
+                 change->err.code, change->err.text);
 }
 
 void
 change_free(struct change *change)
 {
     change_plan_free(change->plan);
+    if (change->reload)
+        hde__control_reload__free_unpacked(change->reload, NULL);
     free(change->resolved);
     arena_fini(&change->arena);
     free(change);

@@ -23,6 +23,7 @@ struct change {
     bool is_decided;   /* over hosts: it is made, whatever happens here */
     bool is_lost;      /* the coordinator went away in between: it knows */
     bool has_failed;   /* a host was ready and has not made it: it is taken back */
+    Hde__ControlReload *reload; /* ask.reload */
     uint8_t *resolved; /* of a log that is taken again: what ran, was agreed to then */
     size_t size;
 };

@@ -307,10 +307,6 @@ const struct code engine_codes[] = {
      "each part. Of the dead-letter queue: name a node (--node), or the folder of a part; of a "
      "log: name one of its parts.",
      NULL, NULL},
-    {"HDE-R075", "an operator runs in several parts",
-     "A reload swaps the nodes of one part at once. Name a node instead of the operator, one after "
-     "the other.",
-     NULL, NULL},
     {"HDE-R097", "another process has taken over",
      "A checkpoint store belongs to one run. Who starts the same graph again takes it over: the run "
      "before is told to stop, the new one waits until it has, and goes on from its log; nothing is "

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/hash64.h"
+#include "engine/reload.h"
 #include "engine/savepoint.h"
 
 #include <string.h>
@@ -33,6 +34,8 @@ hosts_change_new(struct share *share)
     struct apply_ask ask = {.share = share, .who = said->coordinator};
     struct change *change;
 
+    ask.reload = said->reload;
+    ask.timeout_ns = said->reload ? reload_timeout_ns(said->reload) : 0;
     if (apply) {
         ask.path = apply->path;
         ask.sets = (const char *const *)(uintptr_t)apply->set;
@@ -69,6 +72,9 @@ say_what(struct change *change, Hde__ControlShare *share, Hde__ControlApply *app
 {
     const struct apply_ask *ask = &change->ask;
 
+    share->reload = change->reload;
+    if (share->reload)
+        return;
     share->apply = apply;
     apply->path = (char *)(uintptr_t)ask->path;
     apply->n_set = ask->n_sets;
@@ -131,6 +137,8 @@ copy_report(struct change *change, Hde__HostChange *host, const Hde__GraphChange
     host->state = theirs->state;
     host->has_pause_seconds = theirs->has_pause_seconds;
     host->pause_seconds = theirs->pause_seconds;
+    if (theirs->build)
+        host->build = arena_text(&change->arena, theirs->build);
     if (!theirs->error)
         return;
     err_set(&err, theirs->error->code, "%s", theirs->error->message);

@@ -826,8 +826,8 @@ parts_name(const struct parts *self, size_t i)
     return self->part[i].name;
 }
 
-static bool
-has_target(const struct graph *graph, const char *target)
+bool
+graph_has_target(const struct graph *graph, const char *target)
 {
     for (size_t i = 0; i < graph->n_nodes; i++)
         if (!strcmp(graph->nodes[i].name, target) || !strcmp(graph->nodes[i].op->name, target))
@@ -841,29 +841,28 @@ parts_with(const struct parts *self, const char *node, const char *what, struct 
     if (self->n == 1)
         return self->part[0].engine;
     for (size_t i = 0; node && i < self->n; i++)
-        if (has_target(engine_graph(self->part[i].engine), node))
+        if (graph_has_target(engine_graph(self->part[i].engine), node))
             return self->part[i].engine;
     err_set(err, "HDE-R074", "the graph has %zu parts: %s is not one of all of them", self->n, what);
     return NULL;
+}
+
+bool
+parts_reload_is_change(const struct parts *self, const char *target)
+{
+    return self->change && parts_change_reloads(self->change, target);
 }
 
 /* Numbers of requests tell the part too: number * parts + part. */
 uint64_t
 parts_reload_ask(struct parts *self, const struct reload_ask *ask, struct err *err)
 {
-    size_t at = 0, found = 0;
+    size_t at = 0;
     uint64_t number;
 
     for (size_t i = 0; i < self->n; i++)
-        if (has_target(engine_graph(self->part[i].engine), ask->target)) {
+        if (graph_has_target(engine_graph(self->part[i].engine), ask->target))
             at = i;
-            found++;
-        }
-    if (found > 1) {
-        err_set(err, "HDE-R075", "'%s' runs in %zu parts of the graph: name a node of one of them",
-                ask->target, found);
-        return 0;
-    }
     number = reload_ask(self->part[at].engine, ask, err);
     return number ? number * self->n + at : 0;
 }

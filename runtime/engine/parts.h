@@ -65,7 +65,9 @@ const char *parts_name(const struct parts *parts, size_t i); /* "" where there i
 struct engine *parts_with(const struct parts *parts, const char *node, const char *what,
                           struct err *err);
 
-/* As reload.h says; a target that several parts have is refused (HDE-R075). */
+/* As reload.h says, of a target that one part has; where several parts or hosts have it, a reload
+ * is a change: parts_apply_ask(). */
+bool parts_reload_is_change(const struct parts *parts, const char *target);
 uint64_t parts_reload_ask(struct parts *parts, const struct reload_ask *ask, struct err *err);
 size_t parts_reload_reports(struct parts *parts, uint64_t number, struct reload_report *out,
                             size_t max);

@@ -190,6 +190,56 @@ ask_part(struct parts_change *self, struct change *change, const struct graph_cu
     joint_over(joint);
 }
 
+/* ---- Another build ------------------------------------------------------------------------ */
+
+static size_t
+count_targets(const struct parts_change *self, const char *target)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < parts_count(self->parts); i++)
+        n += graph_has_target(engine_graph(parts_engine(self->parts, i)), target);
+    return n;
+}
+
+static void
+ask_reloads(struct parts_change *self, const struct change *change, struct joint *joint)
+{
+    struct reload_ask ask = reload_ask_of(change->reload);
+
+    ask.joint = joint;
+    for (size_t i = 0; i < parts_count(self->parts); i++) {
+        struct engine *engine = parts_engine(self->parts, i);
+        struct err err = {0};
+
+        if (!graph_has_target(engine_graph(engine), ask.target) || reload_ask(engine, &ask, &err))
+            continue;
+        joint_refuse(joint, engine, &err);
+        joint_over(joint);
+    }
+}
+
+static void
+note_reloads(struct parts_change *self, struct change *change)
+{
+    Hde__GraphChange *report = &change->report;
+
+    report->has_pause_seconds = true;
+    for (size_t i = 0; i < parts_count(self->parts); i++) {
+        struct engine *engine = parts_engine(self->parts, i);
+        struct reload_report of;
+
+        if (!graph_has_target(engine_graph(engine), change->reload->target) ||
+            !reload_reports(engine, 0, &of, 1))
+            continue;
+        report->build = arena_text(&change->arena, of.new_build);
+        if ((double)of.pause_ns / 1e9 > report->pause_seconds)
+            report->pause_seconds = (double)of.pause_ns / 1e9;
+    }
+}
+
+/* ---- All parts together ------------------------------------------------------------------- */
+
 static double
 longest_pause(struct parts_change *self)
 {
@@ -236,14 +286,18 @@ static bool
 carry_out(struct parts_change *self, struct change *change, struct agreement *agreement)
 {
     const struct graph_cut *cut =
-        change->plan->n_changes ? cut_anew(self, change->plan->after) : NULL;
-    size_t n = cut ? cut->n_parts : 0;
+        change->plan && change->plan->n_changes ? cut_anew(self, change->plan->after) : NULL;
+    size_t n = change->reload ? count_targets(self, change->reload->target)
+               : cut          ? cut->n_parts
+                              : 0;
     struct joint *joint = joint_new(n + (agreement != NULL));
     const struct engine *who;
     bool is_refused;
     struct err why;
 
-    for (size_t i = 0; i < n; i++)
+    if (change->reload)
+        ask_reloads(self, change, joint);
+    for (size_t i = 0; i < n && cut; i++)
         ask_part(self, change, cut, i, joint);
     if (agreement)
         hosts_change_join(agreement, change, joint);
@@ -254,6 +308,8 @@ carry_out(struct parts_change *self, struct change *change, struct agreement *ag
         tell_who_refused(self, change, who, &why);
     else if (cut)
         become(self, change, cut);
+    else if (change->reload)
+        note_reloads(self, change);
     if (agreement)
         hosts_change_tell(agreement, change);
     return !is_refused;
@@ -288,6 +344,21 @@ remember(struct parts_change *self, const struct change *change)
     self->past[self->n_past++] = (struct past){change->plan->before, change->id};
 }
 
+static Hde__ChangeState
+make_reload(struct parts_change *self, struct change *change)
+{
+    const char *target = change->reload->target;
+
+    if (!graph_has_target(parts_graph(self->parts), target)) {
+        err_set(&change->err, "HDE-R020", "no node and no operator of the graph is called '%s'",
+                target);
+        return HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+    }
+    return carry_out(self, change, self->agreement) || come_after(self, change)
+               ? HDE__CHANGE_STATE__CHANGE_STATE_DONE
+               : HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+}
+
 static bool
 has_work(const struct parts_change *self, const struct change *change)
 {
@@ -318,14 +389,18 @@ make(struct parts_change *self, struct change *change)
 }
 
 /* The coordinator, when a host could not make what it was ready for: whoever has made it makes it
- * undone. */
+ * undone. Builds may differ from host to host, so a reload is only told. */
 static void
 take_back(struct parts_change *self, struct change *change)
 {
-    struct change *back =
-        change_new(&(struct apply_ask){.undoes = change->id, .drops_state = true, .who = "undo"});
+    struct change *back;
 
     hosts_change_failure(change);
+    if (change->reload) {
+        err_wrap(&change->err, "the other hosts run the new build");
+        return;
+    }
+    back = change_new(&(struct apply_ask){.undoes = change->id, .drops_state = true, .who = "undo"});
     if (make(self, back) == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
         err_wrap(&change->err, "all hosts have gone back");
     else
@@ -342,7 +417,7 @@ work(void *arg, struct change *change)
     Hde__ChangeState state;
 
     changes_note(&self->changes, change, HDE__CHANGE_STATE__CHANGE_STATE_WORKING);
-    state = make(self, change);
+    state = change->reload ? make_reload(self, change) : make(self, change);
     if (change->has_failed && !change->ask.share) {
         take_back(self, change);
         state = HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
@@ -444,6 +519,12 @@ open_changes(struct parts_change *self, struct err *err)
         atomic_store(&self->is_open, true);
     pthread_mutex_unlock(&self->opening);
     return atomic_load(&self->is_open);
+}
+
+bool
+parts_change_reloads(const struct parts_change *self, const char *target)
+{
+    return self->agreement || count_targets(self, target) > 1;
 }
 
 uint64_t

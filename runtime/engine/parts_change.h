@@ -24,6 +24,8 @@ void parts_change_stop(struct parts_change *self); /* before engines are freed *
 void parts_change_free(struct parts_change *self);
 /* As apply_ask() and apply_changes(). */
 uint64_t parts_change_ask(struct parts_change *self, const struct apply_ask *ask, struct err *err);
+/* Whether a reload of that node or operator is a change of several parts or hosts. */
+bool parts_change_reloads(const struct parts_change *self, const char *target);
 /* Another host asks, over the net that the parts have. Any thread. */
 void parts_change_asked(struct parts_change *self, const Hde__ControlShare *said,
                         struct net_question *taken);
@@ -33,6 +35,8 @@ Hde__EngineChanges *parts_change_show(struct parts_change *self, uint64_t number
  * cut's parts and links in the same order. */
 const struct graph_cut *parts_cut(const struct parts *parts);
 void parts_become(struct parts *parts, const struct graph *graph, const struct graph_cut *cut);
+/* A node or an operator of it is called like that. */
+bool graph_has_target(const struct graph *graph, const char *target);
 /* The store of a part, in the arena; NULL: none. */
 const char *parts_store(const struct graph *graph, const char *part, struct arena *arena);
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "engine/epoch.h"
+#include "engine/joint.h"
 #include "engine/shadow.h"
 #include "engine/swaps.h"
 #include "engine/trial.h"
@@ -14,6 +15,7 @@
 enum { QUEUE = 32 }; /* requests that wait, at most */
 static const int64_t reach_ns = 10LL * NS_PER_S;   /* until a node's thread has to answer */
 static const int64_t default_budget_ns = 50LL * NS_PER_MS;
+static const int64_t joint_ns = 60LL * NS_PER_S;   /* until others that reload with it are ready */
 static const int64_t busy_ns = 20LL * NS_PER_MS;   /* until a busy node is asked again */
 
 struct attempt {
@@ -26,6 +28,7 @@ struct attempt {
     double tolerance;
     struct arena arena;
     struct swap_cut cut; /* with an ingress log */
+    struct joint *joint; /* NULL: it reloads alone */
 
     struct stage *stage;
     uint32_t n_swaps, n_swapped;
@@ -1051,17 +1054,32 @@ make_way(struct reloader *self, struct attempt *attempt)
                    "answer");
 }
 
+/* Whoever reloads with it, in other parts and on other hosts, is as far. */
+static bool
+all_agree(struct reloader *self, struct attempt *attempt, bool ok)
+{
+    int64_t end_ns = clock_mono_ns() + attempt->shadow_ns + joint_ns;
+    struct err *err = &attempt->report.err;
+
+    if (!attempt->joint || joint_agree(attempt->joint, self->engine, ok, end_ns, err))
+        return ok;
+    if (!err_is_set(err))
+        err_set(err, "HDE-R216", "it is not reloaded elsewhere");
+    return false;
+}
+
 static void
-work(struct reloader *self, struct attempt *attempt)
+carry_out(struct reloader *self, struct attempt *attempt)
 {
     attempt->report.state = RELOAD_WORKING;
     note(self, attempt);
-    if (!find_nodes(self, attempt) || !make_way(self, attempt) || !prepare(self, attempt) ||
-        (attempt->shadow_ns && !shadow_all(self, attempt))) {
+    if (!all_agree(self, attempt,
+                   find_nodes(self, attempt) && make_way(self, attempt) && prepare(self, attempt) &&
+                       (!attempt->shadow_ns || shadow_all(self, attempt)))) {
         finish(self, attempt, RELOAD_REFUSED);
         return;
     }
-    attempt->must_return = !swap_all(attempt);
+    attempt->must_return = !all_agree(self, attempt, swap_all(attempt));
     adopt_passed(self);
     if (!attempt->must_return) {
         count_end(attempt, true);
@@ -1072,6 +1090,16 @@ work(struct reloader *self, struct attempt *attempt)
         }
     }
     end_probation(self, attempt);
+}
+
+static void
+work(struct reloader *self, struct attempt *attempt)
+{
+    struct joint *joint = attempt->joint;
+
+    carry_out(self, attempt);
+    if (joint)
+        joint_over(joint);
 }
 
 /* ---- The thread --------------------------------------------------------------------------- */
@@ -1239,6 +1267,10 @@ supersede(struct reloader *self, const char *target, uint64_t number)
                 (unsigned long long)number);
         end_report(attempt, RELOAD_SUPERSEDED);
         self->history[attempt->report.number % RELOAD_HISTORY] = attempt->report;
+        if (attempt->joint) {
+            joint_refuse(attempt->joint, self->engine, &attempt->report.err);
+            joint_over(attempt->joint);
+        }
         *at = attempt->next;
         self->n_queued--;
         attempt_free(attempt);
@@ -1261,6 +1293,33 @@ enqueue(struct reloader *self, struct attempt *taken)
     self->history[taken->report.number % RELOAD_HISTORY] = taken->report;
     pthread_cond_broadcast(&self->changed);
     return taken->report.number;
+}
+
+/* 0 for what makes no sense. */
+static int64_t
+to_ns(double seconds)
+{
+    return seconds > 0 && seconds < 1e6 ? (int64_t)(seconds * 1e9) : 0;
+}
+
+struct reload_ask
+reload_ask_of(const Hde__ControlReload *said)
+{
+    return (struct reload_ask){.target = said->target,
+                               .file = said->file,
+                               .drops_state = said->drop_state,
+                               .skips_trial = said->skip_trial,
+                               .is_forced = said->force,
+                               .shadow_ns = to_ns(said->shadow_seconds),
+                               .tolerance = said->tolerance,
+                               .probation_ns = to_ns(said->probation_seconds),
+                               .budget_ns = to_ns(said->budget_seconds)};
+}
+
+int64_t
+reload_timeout_ns(const Hde__ControlReload *said)
+{
+    return to_ns(said->shadow_seconds) + joint_ns;
 }
 
 uint64_t
@@ -1296,6 +1355,7 @@ reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err)
     attempt->tolerance = ask->tolerance;
     attempt->probation_ns = ask->probation_ns > 0 ? ask->probation_ns : 0;
     attempt->budget_ns = ask->budget_ns > 0 ? ask->budget_ns : default_budget_ns;
+    attempt->joint = ask->joint;
     attempt->report.asked_ns = clock_real_ns();
     snprintf(attempt->report.target, RELOAD_TARGET, "%s", ask->target);
     snprintf(attempt->report.file, RELOAD_FILE, "%s", ask->file ? ask->file : "");

@@ -17,6 +17,8 @@
 
 #include "engine/engine.h"
 
+#include <hde/schemas/control.pb-c.h>
+
 #define RELOAD_PROBATION_NS (60LL * 1000 * 1000 * 1000) /* where nobody says another one */
 
 enum {
@@ -53,6 +55,7 @@ struct reload_ask {
     bool is_forced;     /* also a build that is blocked, which it is no more then */
     int64_t probation_ns; /* the old build comes back at errors; 0: none */
     int64_t budget_ns;  /* for saving and loading one state; 0: 50 ms */
+    struct joint *joint; /* with other engines, or not at all (joint.h); NULL: alone */
 };
 
 struct reload_report {
@@ -71,6 +74,9 @@ struct reload_report {
     struct err err;       /* RETURNED, REFUSED, SUPERSEDED */
 };
 
+/* What a request says. */
+struct reload_ask reload_ask_of(const Hde__ControlReload *said);
+int64_t reload_timeout_ns(const Hde__ControlReload *said); /* until all that reload it are ready */
 /* Any thread. Gives the number of the request; 0 with HDE-R030 where nothing can be reloaded. */
 uint64_t reload_ask(struct engine *engine, const struct reload_ask *ask, struct err *err);
 /* Any thread. Newest first, at most max; only that number unless it is 0. */

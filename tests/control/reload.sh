@@ -118,3 +118,27 @@ kill -KILL "$PID"
 ended "$PID" 137
 expect 69 hde status
 [ -z "$(ls "$XDG_RUNTIME_DIR/hde")" ] || fail "a killed engine leaves $(ls "$XDG_RUNTIME_DIR/hde")"
+
+# in two parts of a graph: both change over, or none
+cat >parts.yaml <<'YAML'
+hde: 1
+graph: parts
+nodes:
+  feed: {op: swap/feed}
+  near: {op: swap/count, params: {size: 1KiB}}
+  far: {op: swap/count, params: {size: 1KiB}}
+  check: {op: swap/check}
+edges: [feed -> near, {path: near -> far, full: spill}, far -> check]
+YAML
+engine parts parts.yaml --plugins "$builds/v1"
+expect 0 hde reload swap/count --so "$builds/v2/swapped.so" --probation 0s
+has out "swap/count: reloaded, build"
+builds_of() { hde status --json | jq -r '.nodes[] | select(.name == "near" or .name == "far") | .build_id' | sort -u; }
+new=$(builds_of)
+[ "$(echo "$new" | wc -l)" = 1 ] || fail "two builds run"
+expect 1 hde reload swap/count --so "$builds/crashes/swapped.so"
+has err HDE-R028
+has err "part '"
+[ "$(builds_of)" = "$new" ] || fail "one part has swapped"
+expect 0 hde stop
+ended "$PID" 0

@@ -12,7 +12,7 @@
 . "$HDE_SOURCE/tests/hosts/rig.sh"
 
 hosts_up
-hosts_recorded "${HDE_SNAPSHOTS:-700}" 100ms
+hosts_recorded "${HDE_SNAPSHOTS:-200}" 250ms
 sed -i 's/, paced: true/, paced: "${HDE_PACED:-false}"/' graphs/ingestion.yaml
 # without the coordinator chains flow from ingest to serve all the same
 sed -i 's/^coordinator: calc/coordinator: analyse/' graphs/distributed.yaml
