@@ -45,6 +45,7 @@ enum cmd_complete {
     CMD_COMPLETE_ENGINE,   /* names of running graphs */
     CMD_COMPLETE_EDGE,     /* edges of the running graph */
     CMD_COMPLETE_NODE,     /* nodes of the running graph */
+    CMD_COMPLETE_HOST,     /* hosts of the running graph */
     CMD_COMPLETE_BENCH,    /* installed hde-bench-NAME */
     CMD_COMPLETE_LOG,      /* nodes of the running graph, folders behind ls, cat, verify */
 };
@@ -154,8 +155,9 @@ struct cmd_list cmd_external_list(const char *prefix, struct arena *arena);
 /* Runs it in place of this process; comes back only when that failed. */
 int cmd_external_run(const struct cmd *cmd, const char *verb, const char *const *args);
 
-/* words.c: the words of a kind ("edge", "operator", ...) that are valid now, one a line. */
-void cmd_words(const struct cmd *cmd, const char *kind, hde_text *out);
+/* words.c: the words of a kind ("edge", "operator", ...) that are valid now, one a line. file: a graph
+ * whose hosts are asked for; NULL: those of the running one. */
+void cmd_words(const struct cmd *cmd, const char *kind, const char *file, hde_text *out);
 
 /* Commands, one file each. */
 extern const struct command cmd_run, cmd_record, cmd_replay, cmd_reload, cmd_drain, cmd_stop;

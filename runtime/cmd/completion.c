@@ -3,14 +3,15 @@
  *
  * The script that is printed knows commands, options and fixed values; what only the moment
  * knows (edges of the running graph, installed operators) it asks for with
- * `hde completion --words KIND`; the options of a program hde-VERB are those in its help. */
+ * `hde completion --words KIND`, hosts of the graph file that is written already with
+ * `hde completion --words host --of FILE`; the options of a program hde-VERB are those in its help. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct completion_options {
-    const char *words;
+    const char *words, *of;
 };
 
 static const char *
@@ -33,6 +34,8 @@ action(enum cmd_complete complete)
         return "_hde_words \"$(hde completion --words edge 2>/dev/null)\"";
     case CMD_COMPLETE_NODE:
         return "_hde_words \"$(hde completion --words node 2>/dev/null)\"";
+    case CMD_COMPLETE_HOST:
+        return "_hde_words \"$(hde completion --words host --of \"$(_hde_graph)\" 2>/dev/null)\"";
     case CMD_COMPLETE_BENCH:
         return "_hde_words \"$(hde completion --words bench 2>/dev/null)\"";
     case CMD_COMPLETE_LOG:
@@ -86,6 +89,7 @@ script(const struct command *const *commands, hde_text *out)
                        "_hde_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\"); }\n"
                        "_hde_files() { mapfile -t COMPREPLY < <(compgen \"$1\" -- \"$cur\"); "
                        "compopt -o filenames 2>/dev/null; }\n"
+                       "_hde_graph() { printf '%s\\n' \"${COMP_WORDS[@]:2}\" | grep -m 1 '[.]yaml$'; }\n"
                        "_hde() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev= verb=${COMP_WORDS[1]}"
                        "\n  ((COMP_CWORD > 1)) && prev=${COMP_WORDS[COMP_CWORD-1]}\n"
                        "  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    ");
@@ -126,7 +130,7 @@ run_completion(const struct cmd *cmd, const void *options)
     if (!opt->words)
         script(cmd->commands, &out);
     else
-        cmd_words(cmd, opt->words, &out);
+        cmd_words(cmd, opt->words, opt->of && opt->of[0] ? opt->of : NULL, &out);
     exit = cmd_print(cmd, &out, NULL);
     hde_text_free(&out);
     return exit;
@@ -147,8 +151,11 @@ const struct command cmd_completion = {
     .options =
         (const struct cmd_option[]){{CMD_OPTION("words", struct completion_options, words),
                                      .value = "KIND",
-                                     .choices = "command|bench|code|operator|engine|edge|node",
+                                     .choices = "command|bench|code|operator|engine|edge|node|host",
                                      .help = "the words of a kind, one a line, that are valid now"},
+                                    {CMD_OPTION("of", struct completion_options, of),
+                                     .value = "GRAPH", .complete = CMD_COMPLETE_FILE,
+                                     .help = "hosts of this graph file, not of the one that runs"},
                                     {0}},
     .words = "bash",
     .max_args = 1,

@@ -50,6 +50,7 @@ const struct command cmd_drain = {
                                              {0}},
     .options = target_rows,
     .exits = (const struct cmd_exit[]){TARGET_EXITS, {0}},
+    .complete = CMD_COMPLETE_HOST,
     .max_args = 1,
     CMD_BLOCK(struct target_block),
     .run = run_drain,

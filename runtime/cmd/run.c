@@ -816,7 +816,7 @@ const struct command cmd_run = {
                                      .help = "a source whose data was changed while the graph was "
                                              "down goes on with what is there"},
                                     {CMD_OPTION("host", struct run_options, host),
-                                     .value = "NAME",
+                                     .value = "NAME", .complete = CMD_COMPLETE_HOST,
                                      .help = "what lies on this host of the graph's hosts:; all: "
                                              "everything in one process"},
                                     {CMD_OPTION("key", struct run_options, key), .value = "FILE",

@@ -255,22 +255,21 @@ put_one(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hd
     put_counters(cmd, status, out);
 }
 
-/* A host that gives no status: its name, and why. */
-static void
-put_silent(const struct cmd *cmd, const char *name, const char *state, const struct err *err,
-           hde_text *out)
+void
+status_silent(const struct cmd *cmd, const char *host, const char *link, const char *why,
+              hde_text *out)
 {
     if (!cmd->json) {
-        hde_text_printf(out, "%s%s is %s%s: %s\n", cmd->color ? "\033[31m" : "", name, state,
-                        cmd->color ? "\033[0m" : "", err->text);
+        hde_text_printf(out, "%s%s is %s%s: %s\n", cmd->color ? "\033[31m" : "", host, link,
+                        cmd->color ? "\033[0m" : "", why);
         return;
     }
     hde_text_puts(out, "{\"host\":");
-    hde_json_string(out, name);
+    hde_json_string(out, host);
     hde_text_puts(out, ",\"link\":");
-    hde_json_string(out, state);
+    hde_json_string(out, link);
     hde_text_puts(out, ",\"error\":");
-    hde_json_string(out, err->text);
+    hde_json_string(out, why);
     hde_text_puts(out, "}");
 }
 
@@ -295,7 +294,7 @@ put_others(const struct cmd *cmd, struct watch *watch, const Hde__EngineStatus *
         if (other)
             put_one(cmd, other, true, out);
         else
-            put_silent(cmd, names[i], states[i], &err, out);
+            status_silent(cmd, names[i], states[i], err.text, out);
     }
 }
 

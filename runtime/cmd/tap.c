@@ -32,6 +32,10 @@ print_item(struct session *s, const Hde__TapItem *item)
 
     hde_text_puts(&out, "{\"edge\":");
     hde_json_string(&out, item->edge);
+    if (item->host) {
+        hde_text_puts(&out, ",\"host\":");
+        hde_json_string(&out, item->host);
+    }
     hde_text_printf(&out, ",\"tick\":%llu,\"time\":", (unsigned long long)item->tick);
     hde_json_time(&out, item->event_ns);
     hde_text_puts(&out, ",\"type\":");
@@ -78,9 +82,14 @@ follow(struct session *s, int signals)
         if (!reply)
             return err_is_set(&err) && left >= WAIT_MS ? cmd_error_err(s->cmd, EX_UNAVAILABLE, &err)
                                                        : CMD_OK;
+        if (reply->answer_case == HDE__CONTROL_REPLY__ANSWER_ERROR)
+            return cmd_error(s->cmd, EX_UNAVAILABLE, reply->error->code, reply->error->hint, "%s",
+                             reply->error->message);
         if (reply->answer_case != HDE__CONTROL_REPLY__ANSWER_TAP)
             return cmd_error(s->cmd, CMD_FAILED, "HDE-C013", NULL, "the engine ended the tap");
         s->dropped = reply->tap->dropped;
+        if (reply->tap->note)
+            cmd_note(s->cmd, "%s", reply->tap->note);
         if (reply->tap->end)
             break;
         if (!reply->tap->json)
@@ -149,7 +158,10 @@ const struct command cmd_tap = {
             "node.port, or a node (all its outputs); * and ? stand for other letters.\n\n"
             "A line has edge, tick, time (event time), type and message in the JSON names of "
             "Protocol Buffers. A viewer never slows the graph: what comes faster than it is read "
-            "is dropped, newest first, and the number of dropped messages is said at the end.",
+            "is dropped, newest first, and the number of dropped messages is said at the end.\n\n"
+            "Of a graph with hosts: any of its engines is asked, wherever the edge lies; a line of "
+            "another host has its name as host. Between hosts at most 256 KiB of a tap are under "
+            "way at a time, among the data and behind whatever is urgent.",
     .examples = (const struct cmd_example[]){{"hde tap processing.iv --limit 1", "one message"},
                                              {"hde tap 'analytics.*' --for 5s | jq .message",
                                               "all that analytics sends, for five seconds"},

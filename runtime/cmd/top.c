@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * top - what a running engine is doing, again and again, with rates. */
+ * top - what a running engine is doing, again and again, with rates; with --all every host of its
+ * graph, asked through it. */
 #include "base/clock.h"
 #include "cmd/status.h"
 #include "cmd/table.h"
@@ -8,6 +9,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -17,7 +20,7 @@
 struct top_options {
     struct target_options target;
     hde_duration interval;
-    bool once;
+    bool once, all;
 };
 
 /* Two readings: the rates are between them. Same graph, same order. */
@@ -26,11 +29,20 @@ struct reading {
     Hde__EngineStatus *status; /* NULL: none yet */
 };
 
+/* The engine that is asked, or another host of its graph. */
+struct seen {
+    struct seen *next;
+    char *host;           /* NULL: the engine that is asked */
+    char link[16];        /* to the host, as that engine sees it: "up" */
+    struct err err;       /* why there is no status */
+    struct reading last, now;
+};
+
 struct top {
     const struct cmd *cmd;
     const struct top_options *options;
     struct watch *watch;
-    struct reading last, now;
+    struct seen self;
     int signals;
     bool screen; /* stdin and stdout are a terminal: a picture that changes */
     struct termios old;
@@ -58,90 +70,163 @@ forget(struct reading *reading)
     *reading = (struct reading){0};
 }
 
+static void
+turn_over(struct seen *seen, const Hde__EngineStatus *status, struct reading fresh)
+{
+    if (status)
+        fresh.status = copy(status, &fresh.arena);
+    forget(&seen->last);
+    if (fresh.status) {
+        seen->last = seen->now;
+    } else {
+        forget(&seen->now);
+        forget(&fresh);
+    }
+    seen->now = fresh;
+}
+
+static struct seen *
+seen_called(struct top *top, const char *host)
+{
+    struct seen **at = &top->self.next;
+
+    while (*at && strcmp((*at)->host, host) != 0)
+        at = &(*at)->next;
+    if (!*at) {
+        *at = xcalloc(1, sizeof **at);
+        (*at)->host = xstrdup(host);
+    }
+    return *at;
+}
+
+static void
+read_others(struct top *top)
+{
+    const Hde__EngineStatus *status = top->self.now.status;
+
+    for (size_t i = 0; i < status->n_hosts; i++) {
+        struct seen *seen = seen_called(top, status->hosts[i]->name);
+
+        snprintf(seen->link, sizeof seen->link, "%s", status->hosts[i]->state);
+        seen->err = (struct err){0};
+        turn_over(seen, watch_read_host(top->watch, seen->host, &seen->err), (struct reading){0});
+    }
+}
+
 static bool
 read_next(struct top *top)
 {
     struct reading fresh = {0};
     const Hde__EngineStatus *status = watch_read(top->watch, &fresh.arena);
 
-    if (status)
-        fresh.status = copy(status, &fresh.arena);
-    if (!fresh.status) {
+    if (!status) {
         forget(&fresh);
         return false;
     }
-    forget(&top->last);
-    top->last = top->now;
-    top->now = fresh;
-    return true;
+    turn_over(&top->self, status, fresh);
+    if (top->options->all && top->self.now.status)
+        read_others(top);
+    return top->self.now.status != NULL;
 }
 
 static double
-seconds_between(const struct top *top)
+seconds_between(const struct seen *seen)
 {
-    double s = (double)(top->now.status->read_ns - top->last.status->read_ns) / 1e9;
+    double s = (double)(seen->now.status->read_ns - seen->last.status->read_ns) / 1e9;
 
     return s > 1e-3 ? s : 1e-3;
 }
 
 static const Hde__NodeStatus *
-last_node(const struct top *top, size_t i)
+last_node(const struct seen *seen, size_t i)
 {
-    return top->last.status && i < top->last.status->n_nodes ? top->last.status->nodes[i] : NULL;
+    return seen->last.status && i < seen->last.status->n_nodes ? seen->last.status->nodes[i] : NULL;
 }
 
 static const Hde__EdgeStatus *
-last_edge(const struct top *top, size_t i)
+last_edge(const struct seen *seen, size_t i)
 {
-    return top->last.status && i < top->last.status->n_edges ? top->last.status->edges[i] : NULL;
+    return seen->last.status && i < seen->last.status->n_edges ? seen->last.status->edges[i] : NULL;
 }
 
 static double
-per_second(const struct top *top, uint64_t now, uint64_t last)
+per_second(const struct seen *seen, uint64_t now, uint64_t last)
 {
-    return now > last ? (double)(now - last) / seconds_between(top) : 0;
+    return now > last ? (double)(now - last) / seconds_between(seen) : 0;
 }
 
 /* ---- Showing ------------------------------------------------------------------------------ */
 
+/* The host stands in the last column, which is empty where there is but one. */
+static const char *
+host_of(const struct top *top, const struct seen *seen)
+{
+    return top->options->all && seen->now.status->host ? seen->now.status->host : "";
+}
+
 static void
-put_nodes(const struct top *top, struct table *table)
+put_nodes(const struct top *top, const struct seen *seen, struct table *table)
 {
     struct arena *arena = table->arena;
+    const Hde__EngineStatus *status = seen->now.status;
 
-    TABLE_ROW(table, "NODE", "STATE", ">MSG/S", ">CALLS/S", ">NS/MSG", ">BUSY%", ">REJECTS",
-              ">RETRIES", ">ERRORS");
-    for (size_t i = 0; i < top->now.status->n_nodes; i++) {
-        const Hde__NodeStatus *n = top->now.status->nodes[i], *old = last_node(top, i);
-        double rate = old ? per_second(top, n->messages, old->messages) : 0;
+    for (size_t i = 0; status && i < status->n_nodes; i++) {
+        const Hde__NodeStatus *n = status->nodes[i], *old = last_node(seen, i);
+        double rate = old ? per_second(seen, n->messages, old->messages) : 0;
         double busy = rate * (n->has_ns_per_message ? n->ns_per_message : 0) / 1e7;
 
         TABLE_ROW(table, n->name, n->state, table_rate(arena, rate),
-                  table_rate(arena, old ? per_second(top, n->calls, old->calls) : 0),
+                  table_rate(arena, old ? per_second(seen, n->calls, old->calls) : 0),
                   table_number(arena, n->has_ns_per_message, n->ns_per_message),
                   table_rate(arena, busy), table_count(arena, n->rejects),
-                  table_count(arena, n->retries), table_count(arena, n->errors));
+                  table_count(arena, n->retries), table_count(arena, n->errors),
+                  host_of(top, seen));
     }
 }
 
 static void
-put_edges(const struct top *top, struct table *table)
+put_edges(const struct top *top, const struct seen *seen, struct table *table)
 {
     struct arena *arena = table->arena;
+    const Hde__EngineStatus *status = seen->now.status;
 
-    TABLE_ROW(table, "EDGE", "KIND", ">MSG/S", ">WAITING", ">CREDIT", ">OLDEST", ">DROPS",
-              ">DROPS/S");
-    for (size_t i = 0; i < top->now.status->n_edges; i++) {
-        const Hde__EdgeStatus *e = top->now.status->edges[i], *old = last_edge(top, i);
+    for (size_t i = 0; status && i < status->n_edges; i++) {
+        const Hde__EdgeStatus *e = status->edges[i], *old = last_edge(seen, i);
         uint64_t drops = status_drops(e);
 
         TABLE_ROW(table, e->name, e->kind,
-                  table_rate(arena, old ? per_second(top, e->messages, old->messages) : 0),
+                  table_rate(arena, old ? per_second(seen, e->messages, old->messages) : 0),
                   table_count(arena, e->depth),
                   table_number(arena, e->has_credit, (double)e->credit),
                   table_seconds(arena, e->age_seconds), table_count(arena, drops),
-                  table_rate(arena, old ? per_second(top, drops, status_drops(old)) : 0));
+                  table_rate(arena, old ? per_second(seen, drops, status_drops(old)) : 0),
+                  host_of(top, seen));
     }
+}
+
+static void
+put_tables(const struct top *top, struct table *nodes, struct table *edges)
+{
+    const char *host = top->options->all ? "HOST" : "";
+
+    TABLE_ROW(nodes, "NODE", "STATE", ">MSG/S", ">CALLS/S", ">NS/MSG", ">BUSY%", ">REJECTS",
+              ">RETRIES", ">ERRORS", host);
+    TABLE_ROW(edges, "EDGE", "KIND", ">MSG/S", ">WAITING", ">CREDIT", ">OLDEST", ">DROPS",
+              ">DROPS/S", host);
+    for (const struct seen *seen = &top->self; seen; seen = seen->next) {
+        put_nodes(top, seen, nodes);
+        put_edges(top, seen, edges);
+    }
+}
+
+static void
+put_heads(const struct top *top, hde_text *out)
+{
+    for (const struct seen *seen = &top->self; seen; seen = seen->next)
+        if (seen->now.status)
+            status_head(top->cmd, seen->now.status, seen->host || watch_answers(top->watch), out);
+        else
+            status_silent(top->cmd, seen->host, seen->link, seen->err.text, out);
 }
 
 /* width and height 0: all of it. */
@@ -153,9 +238,8 @@ put_picture(const struct top *top, hde_text *out, size_t width, size_t height)
     struct table nodes = {.arena = &arena}, edges = {.arena = &arena};
     size_t head = 1, node_rows = 0, edge_rows = 0;
 
-    status_head(top->cmd, top->now.status, watch_answers(top->watch), out);
-    put_nodes(top, &nodes);
-    put_edges(top, &edges);
+    put_heads(top, out);
+    put_tables(top, &nodes, &edges);
     if (height) {
         for (size_t i = 0; i < out->len; i++)
             head += out->data[i] == '\n';
@@ -182,14 +266,16 @@ put_part(hde_text *out, const char *name, const ProtobufCMessage *part)
 }
 
 static void
-put_json(const struct top *top, hde_text *out)
+put_engine(const struct seen *seen, hde_text *out)
 {
-    const Hde__EngineStatus *status = top->now.status;
+    const Hde__EngineStatus *status = seen->now.status;
 
     hde_text_puts(out, "{\"time\":");
     hde_json_time(out, status->read_ns);
     hde_text_puts(out, ",\"graph\":");
     hde_json_string(out, status->graph);
+    hde_text_puts(out, ",\"host\":");
+    hde_json_string(out, status->host ? status->host : "");
     hde_text_printf(out, ",\"pid\":%d,\"state\":\"%s\",\"ticks\":%llu", status->pid,
                     status_state(status), (unsigned long long)status->entries);
     put_part(out, "log", status->log ? &status->log->base : NULL);
@@ -197,12 +283,12 @@ put_json(const struct top *top, hde_text *out)
     put_part(out, "recovery", status->recovery ? &status->recovery->base : NULL);
     hde_text_puts(out, ",\"nodes\":[");
     for (size_t i = 0; i < status->n_nodes; i++) {
-        const Hde__NodeStatus *n = status->nodes[i], *old = last_node(top, i);
+        const Hde__NodeStatus *n = status->nodes[i], *old = last_node(seen, i);
 
         hde_text_puts(out, i ? ",{\"name\":" : "{\"name\":");
         hde_json_string(out, n->name);
         hde_text_puts(out, ",\"messages_per_second\":");
-        hde_json_number(out, old ? per_second(top, n->messages, old->messages) : 0);
+        hde_json_number(out, old ? per_second(seen, n->messages, old->messages) : 0);
         if (n->has_ns_per_message) {
             hde_text_puts(out, ",\"ns_per_message\":");
             hde_json_number(out, n->ns_per_message);
@@ -213,19 +299,33 @@ put_json(const struct top *top, hde_text *out)
     }
     hde_text_puts(out, "],\"edges\":[");
     for (size_t i = 0; i < status->n_edges; i++) {
-        const Hde__EdgeStatus *e = status->edges[i], *old = last_edge(top, i);
+        const Hde__EdgeStatus *e = status->edges[i], *old = last_edge(seen, i);
 
         hde_text_puts(out, i ? ",{\"name\":" : "{\"name\":");
         hde_json_string(out, e->name);
         hde_text_puts(out, ",\"messages_per_second\":");
-        hde_json_number(out, old ? per_second(top, e->messages, old->messages) : 0);
+        hde_json_number(out, old ? per_second(seen, e->messages, old->messages) : 0);
         hde_text_printf(out, ",\"messages\":%llu,\"depth\":%llu", (unsigned long long)e->messages,
                         (unsigned long long)e->depth);
         if (e->has_credit)
             hde_text_printf(out, ",\"credit\":%lld", (long long)e->credit);
         hde_text_printf(out, ",\"drops\":%llu}", (unsigned long long)status_drops(e));
     }
-    hde_text_puts(out, "]}\n");
+    hde_text_puts(out, "]}");
+}
+
+static void
+put_json(const struct top *top, hde_text *out)
+{
+    hde_text_puts(out, top->options->all ? "[" : "");
+    for (const struct seen *seen = &top->self; seen; seen = seen->next) {
+        hde_text_puts(out, seen->host ? "," : "");
+        if (seen->now.status)
+            put_engine(seen, out);
+        else
+            status_silent(top->cmd, seen->host, seen->link, seen->err.text, out);
+    }
+    hde_text_puts(out, top->options->all ? "]\n" : "\n");
 }
 
 static int
@@ -323,6 +423,22 @@ loop(struct top *top)
     return exit;
 }
 
+static void
+forget_all(struct top *top)
+{
+    struct seen *next;
+
+    forget(&top->self.last);
+    forget(&top->self.now);
+    for (struct seen *seen = top->self.next; seen; seen = next) {
+        next = seen->next;
+        forget(&seen->last);
+        forget(&seen->now);
+        free(seen->host);
+        free(seen);
+    }
+}
+
 static int
 run_top(const struct cmd *cmd, const void *options)
 {
@@ -342,8 +458,7 @@ run_top(const struct cmd *cmd, const void *options)
     exit = loop(&top);
     screen_close(&top);
     close(top.signals);
-    forget(&top.last);
-    forget(&top.now);
+    forget_all(&top);
     watch_close(top.watch);
     return exit;
 }
@@ -357,6 +472,7 @@ const struct command cmd_top = {
             "printed one after another, with --json one object a line.",
     .examples =
         (const struct cmd_example[]){{"hde top", "until q"},
+                                     {"hde top --all", "every host of the graph"},
                                      {"hde top --once", "one table, rates of one second"},
                                      {"hde top --json --interval 10s >> rates.jsonl", "a record"},
                                      {0}},
@@ -365,6 +481,9 @@ const struct command cmd_top = {
             {CMD_OPTION("interval", struct top_options, interval), .value = "TIME",
              .fallback = "1s", .min = 0.05, .max = 86400, .help = "time between two readings"},
             {CMD_OPTION("once", struct top_options, once), .help = "show one interval and end"},
+            {CMD_OPTION("all", struct top_options, all),
+             .help = "all hosts of the graph, asked through this one; one that is gone is shown as "
+                     "down; with --json a list a line"},
             TARGET_OPTIONS(struct top_options),
             {0}},
     .exits = (const struct cmd_exit[]){TARGET_EXITS, {0}},

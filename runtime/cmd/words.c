@@ -4,6 +4,8 @@
 #include "cmd/target.h"
 #include "control/engines.h"
 #include "cmd/codes.h"
+#include "graph/graph.h"
+#include "graph/hosts.h"
 #include "plugin/registry.h"
 
 #include <string.h>
@@ -15,7 +17,7 @@ put(hde_text *out, const char *word)
 }
 
 static void
-commands(const struct cmd *cmd, hde_text *out)
+commands(const struct cmd *cmd, const char *file, hde_text *out)
 {
     struct cmd_list external = cmd_external_list("", cmd->arena);
 
@@ -27,7 +29,7 @@ commands(const struct cmd *cmd, hde_text *out)
 }
 
 static void
-benchmarks(const struct cmd *cmd, hde_text *out)
+benchmarks(const struct cmd *cmd, const char *file, hde_text *out)
 {
     struct cmd_list external = cmd_external_list("bench-", cmd->arena);
 
@@ -36,7 +38,7 @@ benchmarks(const struct cmd *cmd, hde_text *out)
 }
 
 static void
-operators(const struct cmd *cmd, hde_text *out)
+operators(const struct cmd *cmd, const char *file, hde_text *out)
 {
     struct registry *registry = registry_new(NULL);
 
@@ -46,7 +48,7 @@ operators(const struct cmd *cmd, hde_text *out)
 }
 
 static void
-engines(const struct cmd *cmd, hde_text *out)
+engines(const struct cmd *cmd, const char *file, hde_text *out)
 {
     struct engine_entry *list;
     size_t n = engines_list(cmd->arena, &list);
@@ -56,7 +58,7 @@ engines(const struct cmd *cmd, hde_text *out)
 }
 
 static void
-codes(const struct cmd *cmd, hde_text *out)
+codes(const struct cmd *cmd, const char *file, hde_text *out)
 {
     for (size_t i = 0; i < cmd_code_count(); i++)
         put(out, cmd_code_at(i)->code);
@@ -75,7 +77,25 @@ edge_words(const Hde__EngineStatus *status, hde_text *out)
 }
 
 static void
-of_engine(const struct cmd *cmd, hde_text *out, bool nodes)
+node_words(const Hde__EngineStatus *status, hde_text *out)
+{
+    for (size_t i = 0; i < status->n_nodes; i++)
+        put(out, status->nodes[i]->name);
+}
+
+/* The others, and the one that was asked. */
+static void
+host_words(const Hde__EngineStatus *status, hde_text *out)
+{
+    for (size_t i = 0; i < status->n_hosts; i++)
+        put(out, status->hosts[i]->name);
+    if (status->n_hosts)
+        put(out, status->host);
+}
+
+static void
+of_engine(const struct cmd *cmd, hde_text *out,
+          void (*words)(const Hde__EngineStatus *status, hde_text *out))
 {
     struct target_options any = {0};
     const Hde__EngineStatus *status;
@@ -84,36 +104,60 @@ of_engine(const struct cmd *cmd, hde_text *out, bool nodes)
     if (watch_open(cmd, &any, &watch))
         return;
     status = watch_read(watch, cmd->arena);
-    for (size_t i = 0; nodes && status && i < status->n_nodes; i++)
-        put(out, status->nodes[i]->name);
-    if (!nodes && status)
-        edge_words(status, out);
+    if (status)
+        words(status, out);
     watch_close(watch);
 }
 
 static void
-edges(const struct cmd *cmd, hde_text *out)
+edges(const struct cmd *cmd, const char *file, hde_text *out)
 {
-    of_engine(cmd, out, false);
+    of_engine(cmd, out, edge_words);
 }
 
 static void
-nodes(const struct cmd *cmd, hde_text *out)
+nodes(const struct cmd *cmd, const char *file, hde_text *out)
 {
-    of_engine(cmd, out, true);
+    of_engine(cmd, out, node_words);
+}
+
+static void
+hosts_of_file(const char *path, hde_text *out)
+{
+    struct graph_options options = {.insecure = true};
+    struct registry *registry = registry_new(NULL);
+    struct diags diags = {0};
+    struct graph *graph = graph_load(path, &options, registry, &diags);
+
+    for (size_t i = 0; graph && i < graph->n_hosts; i++)
+        put(out, graph->hosts[i].name);
+    if (graph && graph->n_hosts)
+        put(out, HOST_ALL);
+    graph_free(graph);
+    diags_fini(&diags);
+    registry_free(registry);
+}
+
+static void
+hosts(const struct cmd *cmd, const char *file, hde_text *out)
+{
+    if (file)
+        hosts_of_file(file, out);
+    else
+        of_engine(cmd, out, host_words);
 }
 
 void
-cmd_words(const struct cmd *cmd, const char *kind, hde_text *out)
+cmd_words(const struct cmd *cmd, const char *kind, const char *file, hde_text *out)
 {
     static const struct {
         const char *kind;
-        void (*put)(const struct cmd *cmd, hde_text *out);
+        void (*put)(const struct cmd *cmd, const char *file, hde_text *out);
     } kinds[] = {{"command", commands}, {"bench", benchmarks}, {"operator", operators},
                  {"engine", engines},   {"code", codes},       {"edge", edges},
-                 {"node", nodes}};
+                 {"node", nodes},       {"host", hosts}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].kind, kind) == 0)
-            kinds[i].put(cmd, out);
+            kinds[i].put(cmd, file, out);
 }

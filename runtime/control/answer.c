@@ -365,10 +365,6 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         list_edges(control, reply, arena);
         return NULL;
     case HDE__CONTROL_REQUEST__ASK_TAP:
-        if (peer->question) {
-            *message = "messages are not sent to another host";
-            return "HDE-C013";
-        }
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER__NOT_SET;
         viewer_open(control, peer, request->id, request->tap);
         return NULL;

@@ -41,7 +41,7 @@ control_send(struct control *control, const struct peer *peer, const Hde__Contro
 
     hde__control_reply__pack(reply, bytes);
     if (peer->question)
-        net_answer(peer->question, bytes, size);
+        (peer->is_patient ? net_answer_slowly : net_answer)(peer->question, bytes, size);
     else
         sent = control_send_bytes(control, peer, bytes, size);
     free(bytes);

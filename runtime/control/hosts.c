@@ -11,11 +11,13 @@
 #include "engine/parts.h"
 #include "net/net.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #define ANSWER_NS (1500 * NS_PER_MS) /* shorter than a client waits */
+#define TAP_NS (5 * (int64_t)NS_PER_S) /* longer than a host waits for something to show */
 
 struct inbox_item {
     struct inbox_item *next;
@@ -23,6 +25,8 @@ struct inbox_item {
     struct peer peer; /* who asked: another host, or a client here whose answer this is */
     uint64_t id;
     bool is_led;    /* it was asked as the coordinator */
+    uint64_t viewer; /* here, whose answer this is; 0: a client's */
+    char host[CONTROL_HOST];
     struct err err; /* there is no answer */
     size_t size;
     uint8_t *bytes;
@@ -52,6 +56,8 @@ asked(void *arg, const char *from, const uint8_t *bytes, size_t size, struct net
 
     item->control = arg;
     item->peer.question = taken;
+    item->peer.size = (uint8_t)strnlen(from, sizeof item->peer.bytes);
+    memcpy(item->peer.bytes, from, item->peer.size);
     put(item, bytes, size);
 }
 
@@ -114,6 +120,26 @@ hosts_forward(struct control *control, const struct peer *peer, const char *host
     free(item);
 }
 
+bool
+hosts_ask_tap(struct control *control, const char *host, Hde__ControlRequest *request,
+              uint64_t viewer, struct err *err)
+{
+    size_t size = hde__control_request__get_packed_size(request);
+    struct inbox_item *item = xcalloc(1, sizeof *item);
+    uint8_t *bytes = xmalloc(size);
+    bool ok;
+
+    hde__control_request__pack(request, bytes);
+    item->control = control;
+    item->viewer = viewer;
+    snprintf(item->host, sizeof item->host, "%s", host);
+    ok = net_ask(parts_net(control->parts), host, bytes, size, TAP_NS, answered, item, err);
+    if (!ok)
+        free(item);
+    free(bytes);
+    return ok;
+}
+
 static struct inbox_item *
 take(struct control *control)
 {
@@ -134,6 +160,9 @@ serve(struct control *control, const struct inbox_item *item)
 {
     if (item->peer.question)
         control_answer(control, &item->peer, item->bytes, item->size);
+    else if (item->viewer)
+        viewer_heard(control, item->viewer, item->host, item->bytes, item->size,
+                     err_is_set(&item->err) ? &item->err : NULL);
     else if (err_is_set(&item->err))
         refuse(control, &item->peer, item->id, item->is_led, &item->err);
     else

@@ -318,11 +318,10 @@ sender_data(struct far_edge *edge)
     }
 }
 
-bool
+void
 edges_data(struct peer *peer)
 {
     struct net *net = peer->net;
-    bool any = false;
 
     for (size_t n = 0; n < peer->n_edges && !out_is_full(net); n++) {
         struct far_edge *edge = peer->edge[(peer->next_edge + n) % peer->n_edges];
@@ -332,11 +331,9 @@ edges_data(struct peer *peer)
             !atomic_exchange_explicit(&edge->has_news, false, memory_order_acquire))
             continue;
         sender_data(edge);
-        any = true;
     }
     if (peer->n_edges)
         peer->next_edge = (peer->next_edge + 1) % peer->n_edges;
-    return any && net->n_out;
 }
 
 /* ---- The receiver: control ----------------------------------------------------------------- */

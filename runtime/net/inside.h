@@ -104,7 +104,7 @@ struct peer { /* another host */
     bool is_skewed;
 
     struct question *questions;   /* asked here, in order */
-    struct net_question *answers; /* to be sent, in order */
+    struct net_question *answers[LANES]; /* to be sent, in order */
     struct net_seen look;
 };
 
@@ -200,7 +200,7 @@ void edges_end(struct peer *peer);
 void edge_attach(struct far_edge *edge);
 void edge_detach(struct far_edge *edge);
 void edges_control(struct peer *peer); /* adds to the envelope what is due */
-bool edges_data(struct peer *peer);
+void edges_data(struct peer *peer);
 /* The other end has all that was sent up to then, on the control lane of this session. */
 void edges_heard(struct peer *peer, int64_t until_ns);
 bool edges_are_heard(const struct peer *peer);
@@ -210,6 +210,7 @@ bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame,
 /* ---- question.c --------------------------------------------------------------------------- */
 
 void questions_control(struct peer *peer);
+void questions_data(struct peer *peer);
 bool questions_receive(struct peer *peer, const struct frame *frame, struct err *err);
 void questions_end(struct peer *peer, const char *why); /* of a session */
 void questions_late(struct peer *peer, int64_t now_ns);

@@ -130,6 +130,8 @@ typedef void net_serve_with(void *arg, const char *peer, const uint8_t *bytes, s
                             struct net_question *taken);
 void net_serve(struct net *net, net_serve_with *serve, void *arg); /* before net_start() */
 void net_answer(struct net_question *taken, const uint8_t *bytes, size_t size);
+/* The same for one that is large and in no hurry: it goes among the data, not before it. */
+void net_answer_slowly(struct net_question *taken, const uint8_t *bytes, size_t size);
 
 /* ---- Keys --------------------------------------------------------------------------------- */
 

@@ -569,7 +569,11 @@ static bool
 turn_data(struct peer *peer)
 {
     for (int i = 0; i < 16; i++) {
-        if (!socket_unstick(peer, LANE_DATA) || (!edges_data(peer) && !peer->beats[LANE_DATA]))
+        if (!socket_unstick(peer, LANE_DATA))
+            return false;
+        questions_data(peer);
+        edges_data(peer);
+        if (!peer->net->n_out && !peer->beats[LANE_DATA])
             return false;
         socket_send(peer, LANE_DATA, NULL, 0);
         peer->beats[LANE_DATA] = false;

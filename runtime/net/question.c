@@ -4,7 +4,9 @@
  *  (1) Every question that was taken ends in one call of `answered`: with the reply, or with an
  *      error when the session ends, the time is over or the net stops.
  *      [test_every_question_has_one_answer]
- *  (2) Callbacks are made without the lock: they may ask and answer. */
+ *  (2) Callbacks are made without the lock: they may ask and answer.
+ *  (3) An answer that is large and in no hurry goes on the lane of data: what is urgent never waits
+ *      behind it. [test_a_slow_answer_goes_among_the_data] */
 #include "net/inside.h"
 
 #include <stdlib.h>
@@ -180,8 +182,8 @@ take_request(struct peer *peer, const struct frame *frame)
     pthread_mutex_lock(&net->lock);
 }
 
-void
-net_answer(struct net_question *taken, const uint8_t *bytes, size_t size)
+static void
+answer(struct net_question *taken, enum lane lane, const uint8_t *bytes, size_t size)
 {
     struct net *net = taken->net;
     struct net_question **at;
@@ -193,7 +195,7 @@ net_answer(struct net_question *taken, const uint8_t *bytes, size_t size)
     if (is_wanted) {
         taken->bytes = copy(bytes, size);
         taken->size = size;
-        for (at = &taken->peer->answers; *at; at = &(*at)->next)
+        for (at = &taken->peer->answers[lane]; *at; at = &(*at)->next)
             ;
         *at = taken;
     }
@@ -202,6 +204,18 @@ net_answer(struct net_question *taken, const uint8_t *bytes, size_t size)
         net_wake(net);
     else
         free(taken);
+}
+
+void
+net_answer(struct net_question *taken, const uint8_t *bytes, size_t size)
+{
+    answer(taken, LANE_CONTROL, bytes, size);
+}
+
+void
+net_answer_slowly(struct net_question *taken, const uint8_t *bytes, size_t size)
+{
+    answer(taken, LANE_DATA, bytes, size);
 }
 
 /* ---- On the way ------------------------------------------------------------------------------ */
@@ -218,6 +232,32 @@ add_frame(struct net *net, Hde__FrameKind kind, uint64_t id, uint8_t *taken, siz
     out_done(net);
 }
 
+static struct net_question *
+next_answer(struct peer *peer, int lane)
+{
+    struct net_question *first = peer->answers[lane];
+
+    if (first)
+        peer->answers[lane] = first->next;
+    return first;
+}
+
+static void
+add_answers(struct peer *peer, enum lane lane)
+{
+    struct net *net = peer->net;
+    struct net_question *answer;
+
+    while (!out_is_full(net) && (answer = next_answer(peer, lane))) {
+        if (answer->session == peer->mine)
+            add_frame(net, HDE__FRAME_KIND__FRAME_KIND_REPLY, answer->id, answer->bytes,
+                      answer->size);
+        else
+            free(answer->bytes);
+        free(answer);
+    }
+}
+
 void
 questions_control(struct peer *peer)
 {
@@ -228,17 +268,13 @@ questions_control(struct peer *peer)
             add_frame(net, HDE__FRAME_KIND__FRAME_KIND_REQUEST, at->id, at->bytes, at->size);
             at->bytes = NULL;
         }
-    while (peer->answers && !out_is_full(net)) {
-        struct net_question *answer = peer->answers;
+    add_answers(peer, LANE_CONTROL);
+}
 
-        peer->answers = answer->next;
-        if (answer->session == peer->mine)
-            add_frame(net, HDE__FRAME_KIND__FRAME_KIND_REPLY, answer->id, answer->bytes,
-                      answer->size);
-        else
-            free(answer->bytes);
-        free(answer);
-    }
+void
+questions_data(struct peer *peer)
+{
+    add_answers(peer, LANE_DATA);
 }
 
 bool
@@ -253,11 +289,11 @@ questions_receive(struct peer *peer, const struct frame *frame, struct err *err)
 void
 questions_fini(struct peer *peer)
 {
-    while (peer->answers) {
-        struct net_question *answer = peer->answers;
+    struct net_question *answer;
 
-        peer->answers = answer->next;
-        free(answer->bytes);
-        free(answer);
-    }
+    for (int lane = 0; lane < LANES; lane++)
+        while ((answer = next_answer(peer, lane))) {
+            free(answer->bytes);
+            free(answer);
+        }
 }

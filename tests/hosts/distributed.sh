@@ -41,6 +41,31 @@ expect 0 hde status --graph distributed.calc --json
 jq -e '[.hosts[] | select(.state == "up")] | length == 3' out >/dev/null || fail "hosts of the status"
 expect 0 hde tap --graph distributed.serve 'processing.reversal.out*' --limit 1
 has out '"underlying"'
+# a viewer on another host, and one of edges that lie on several
+expect 0 hde tap --graph distributed.serve 'ingestion.*' --limit 1
+has out '"host":"ingest"'
+hde tap --graph distributed.ingest '*' --limit 2000 >tapped 2>tap.err &
+tap=$!
+CHILDREN+=("$tap")
+of_all() { [ "$(jq -r .host tapped 2>/dev/null | sort -u | tr '\n' ' ')" = "analyse calc null " ]; }
+until_true 60 of_all || { tail -n 3 tap.err; fail "taps of hosts: $(jq -r .host tapped | sort | uniq -c)"; }
+# one that does not read any more: nothing waits for it, and its host is asked as ever
+kill -STOP "$tap"
+rows() { sqlite3 live.db 'SELECT count(*) FROM option_chain_snapshots'; }
+at=$(rows)
+goes_on() { [ "$(rows)" -gt $((at + 2000)) ]; }
+until_true 60 goes_on || fail "a tap that is not read holds the graph up"
+expect 0 hde status --graph distributed.ingest --all
+has_not out "is down"
+kill -CONT "$tap"
+kill -TERM "$tap"
+wait "$tap" || fail "the tap ended with $?"
+expect 65 hde tap --graph distributed.ingest nothing.like.it
+expect 0 hde completion --words host --of graphs/distributed.yaml
+[ "$(sort out | tr '\n' ' ')" = "all analyse calc ingest serve " ] || fail "hosts of the file: $(cat out)"
+expect 0 hde top --graph distributed.ingest --all --once
+for name in "${names[@]}"; do has out "distributed.$name on $name"; done
+[ "$(awk '$NF == "calc"' out | grep -c 'processing\.')" -gt 5 ] || { cat out; fail "nodes of calc in top"; }
 expect 0 hde status --graph distributed.ingest --all
 for name in "${names[@]}"; do has out "distributed.$name on $name"; done
 expect 0 hde status --graph distributed.ingest --all --json
@@ -51,9 +76,20 @@ is_down() { hde status --graph distributed.calc --json | jq -e '.hosts[] | selec
 until_true 20 is_down || fail "the drained host is not down"
 expect 0 hde status --graph distributed.ingest --all
 has out "serve is down"
+expect 0 hde top --graph distributed.ingest --all --once
+has out "serve is down"
+expect 0 hde top --graph distributed.calc --all --once --json
+jq -e '[.[] | select(.host == "serve")][0].link == "down" and
+  ([.[] | select(.state == "running")] | length == 3)' out >/dev/null || fail "top of a host that is down"
 expect 1 hde drain --graph distributed.ingest serve
-for i in 0 1 2; do kill -TERM "${pids[i]}"; done
-for i in 0 1 2; do wait "${pids[i]}" || fail "${names[i]} ended with $?"; done
+kill -TERM "${pids[2]}"
+wait "${pids[2]}" || fail "analyse ended with $?"
+is_gone() { hde status --graph distributed.ingest --json | jq -e '.hosts[] | select(.name == "analyse") | .state == "down"'; }
+until_true 20 is_gone || fail "the host that has ended is not down"
+expect 69 hde tap --graph distributed.ingest 'analytics.* -> *' --for 20s
+has err "HDE-N006"
+for i in 0 1; do kill -TERM "${pids[i]}"; done
+for i in 0 1; do wait "${pids[i]}" || fail "${names[i]} ended with $?"; done
 kill "$simulator"
 
 # 2. From a recorded input

@@ -438,6 +438,48 @@ test_every_question_has_one_answer(void **state)
 }
 
 static void
+serve_slowly(void *arg, const char *peer, const uint8_t *bytes, size_t size,
+             struct net_question *taken)
+{
+    (size >= 4 && !memcmp(bytes, "slow", 4) ? net_answer_slowly : net_answer)(taken, bytes, size);
+}
+
+/* The lane on which this text came to A. */
+static enum lane
+lane_of(const char *text)
+{
+    enum lane lane = LANES;
+
+    for (size_t i = 0; i < way_count(way[A]); i++) {
+        struct envelope envelope;
+        size_t size;
+        uint8_t *bytes = way_message(way[A], i, &size);
+
+        if (memmem(bytes, size, text, strlen(text)) && envelope_read(&envelope, bytes, size, NULL))
+            lane = (enum lane)envelope.lane;
+        free(bytes);
+    }
+    return lane;
+}
+
+static void
+test_a_slow_answer_goes_among_the_data(void **state)
+{
+    struct heard heard[2] = {0};
+
+    rig.serve = serve_slowly;
+    lead_over(A, NULL);
+    rig_up(&rig);
+    assert_true(ask("slowly, please", INT64_C(20000000000), &heard[0]));
+    assert_true(ask("at once", INT64_C(20000000000), &heard[1]));
+    wait_for(&heard[0].answers);
+    wait_for(&heard[1].answers);
+    assert_string_equal(heard[0].text, "slowly, please");
+    assert_int_equal(lane_of("slowly, please"), LANE_DATA);
+    assert_int_equal(lane_of("at once"), LANE_CONTROL);
+}
+
+static void
 test_control_is_not_behind_data(void **state)
 {
     enum { TICKS = 3000, SIZE = 32 << 10 };
@@ -524,6 +566,7 @@ main(void)
         HERE(test_graphs_that_differ_are_refused_on_both_sides),
         HERE(test_schemas_may_grow_and_not_change),
         HERE(test_every_question_has_one_answer),
+        HERE(test_a_slow_answer_goes_among_the_data),
         HERE(test_control_is_not_behind_data),
         HERE(test_clocks_are_compared),
     };
