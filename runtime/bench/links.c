@@ -5,7 +5,7 @@
  *
  * A message of ours is a protobuf message of a tick of its own: it is packed, numbered, kept until
  * the other end has taken it, and unpacked there. One of the bare pair is a copy of as many
- * bytes. */
+ * bytes; there and back it is also timed with the same message packed and unpacked at each end. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "net/net.h"
@@ -22,8 +22,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { ROUNDS_MAX = 99, PING = 40000, STAND_NS = 50000 };
-enum side { BARE, LINK, CURVE, SIDES, TCP = SIDES };
+enum { ROUNDS_MAX = 99, PING = 40000 };
+enum side { BARE, LINK, CURVE, SIDES, TCP = SIDES, PACKED, ROUND_SIDES };
 enum { FIRST_PORT = 17500 };
 
 static const char *const names[] = {"a", "b"};
@@ -137,17 +137,16 @@ free_hosts(struct hosts *self)
     free(self);
 }
 
-/* As a worker of the engine: some microseconds on its feet, then asleep. */
+/* As a worker of the engine, which stays on its feet for what other workers have in hand, and never
+ * for another host. */
 static void
 wait_for_news(int fd)
 {
-    int64_t end_ns = clock_mono_ns() + STAND_NS;
     struct pollfd item = {fd, POLLIN, 0};
     eventfd_t count;
 
     while (eventfd_read(fd, &count) < 0)
-        if (clock_mono_ns() > end_ns)
-            poll(&item, 1, -1);
+        poll(&item, 1, -1);
 }
 
 static void
@@ -201,6 +200,7 @@ struct pair {
     void *context[2], *socket[2];
     size_t size;
     int n;
+    bool packs;
 };
 
 static void
@@ -314,34 +314,72 @@ rate_linked(struct hosts *hosts, uint64_t *tick, size_t size, int n)
 
 /* ---- There and back -------------------------------------------------------------------------- */
 
+static void
+send_packed(void *socket, const hde_msg *message)
+{
+    zmq_msg_t msg;
+
+    zmq_msg_init_size(&msg, protobuf_c_message_get_packed_size(message->body));
+    protobuf_c_message_pack(message->body, zmq_msg_data(&msg));
+    zmq_msg_send(&msg, socket, 0);
+}
+
+static void
+receive_packed(void *socket)
+{
+    hde_msg *got;
+    zmq_msg_t msg;
+
+    zmq_msg_init(&msg);
+    require(zmq_msg_recv(&msg, socket, 0) >= 0, "a bare socket broke");
+    got = msg_unpack(msg_pool_current(), types[0], zmq_msg_data(&msg), zmq_msg_size(&msg));
+    require(got, "a message cannot be read");
+    hde_msg_drop(got);
+    zmq_msg_close(&msg);
+}
+
+/* Half of a round: what comes is read first, or last. */
+static void
+swap_bare(const struct pair *self, int end, bool begins, const hde_msg *msg)
+{
+    for (int turn = 0; turn < 2; turn++)
+        if ((turn == 0) == begins)
+            self->packs ? send_packed(self->socket[end], msg)
+                        : send_copy(self->socket[end], bytes, PING);
+        else
+            (self->packs ? receive_packed : receive)(self->socket[end]);
+}
+
 static void *
 echo_bare(void *arg)
 {
-    struct pair *self = arg;
+    const struct pair *self = arg;
+    hde_msg *msg = message_of(PING);
 
-    for (int i = 0; i < self->n; i++) {
-        receive(self->socket[0]);
-        send_copy(self->socket[0], bytes, PING);
-    }
+    for (int i = 0; i < self->n; i++)
+        swap_bare(self, 0, false, msg);
+    hde_msg_drop(msg);
     return NULL;
 }
 
 static double
-round_bare(struct pair *self, int n)
+round_bare(struct pair *self, bool packs, int n)
 {
     double *us = xcalloc((size_t)n, sizeof *us), result;
+    hde_msg *msg = message_of(PING);
     pthread_t thread;
 
     self->n = n;
+    self->packs = packs;
     pthread_create(&thread, NULL, echo_bare, self);
     for (int i = 0; i < n; i++) {
         int64_t begin_ns = clock_mono_ns();
 
-        send_copy(self->socket[1], bytes, PING);
-        receive(self->socket[1]);
+        swap_bare(self, 1, true, msg);
         us[i] = (double)(clock_mono_ns() - begin_ns) / 1e3;
     }
     pthread_join(thread, NULL);
+    hde_msg_drop(msg);
     result = median(us, n);
     free(us);
     return result;
@@ -462,7 +500,7 @@ struct bench {
     struct hosts *hosts[SIDES]; /* LINK, CURVE */
     struct raw raw;
     uint64_t tick[SIDES];
-    double rate[SIZES][SIDES][ROUNDS_MAX], round_us[SIDES + 1][ROUNDS_MAX];
+    double rate[SIZES][SIDES][ROUNDS_MAX], round_us[ROUND_SIDES][ROUNDS_MAX];
 };
 
 static void
@@ -476,17 +514,17 @@ run_round(struct bench *self, int i, int n)
                 side == BARE
                     ? rate_bare(&self->pair, sizes[k], n * messages[k])
                     : rate_linked(self->hosts[side], &self->tick[side], sizes[k], n * messages[k]);
-    for (int side = BARE; side < SIDES; side++)
-        self->round_us[side][i] = side == BARE
-                                      ? round_bare(&self->pair, n / 2)
-                                      : round_linked(self->hosts[side], &self->tick[side], n / 2);
+    self->round_us[BARE][i] = round_bare(&self->pair, false, n / 2);
+    self->round_us[PACKED][i] = round_bare(&self->pair, true, n / 2);
+    for (int side = LINK; side < SIDES; side++)
+        self->round_us[side][i] = round_linked(self->hosts[side], &self->tick[side], n / 2);
     self->round_us[TCP][i] = round_raw(&self->raw, n / 2);
 }
 
 static void
 print(struct bench *self, int rounds, bool json)
 {
-    double us[SIDES + 1];
+    double us[ROUND_SIDES];
 
     printf(json ? "{\"rates\":["
                 : "one way            bare ZeroMQ          link                  CURVE\n");
@@ -503,17 +541,18 @@ print(struct bench *self, int rounds, bool json)
                    rate[BARE] * (double)sizes[k] / 1e6, rate[LINK], rate[LINK] / rate[BARE],
                    rate[LINK] * (double)sizes[k] / 1e6, rate[CURVE], rate[CURVE] / rate[BARE]);
     }
-    for (int side = BARE; side <= TCP; side++)
+    for (int side = BARE; side < ROUND_SIDES; side++)
         us[side] = median(self->round_us[side], rounds);
-    printf(
-        json
-            ? "],\"round_us\":{\"bare\":%.1f,\"link\":%.1f,\"curve\":%.1f,\"tcp\":%.1f}}\n"
-            : "there and back, 40 kB, p50: bare %.1f us, link %.1f us, with CURVE %.1f us, raw TCP "
-              "%.1f us\n",
-        us[BARE], us[LINK], us[CURVE], us[TCP]);
+    printf(json ? "],\"round_us\":{\"bare\":%.1f,\"bare_packed\":%.1f,\"link\":%.1f,\"curve\":%.1f,"
+                  "\"tcp\":%.1f}}\n"
+                : "there and back, 40 kB, p50: bare %.1f us, bare with packing %.1f us, link %.1f us, "
+                  "with CURVE %.1f us, raw TCP %.1f us\n",
+           us[BARE], us[PACKED], us[LINK], us[CURVE], us[TCP]);
     if (!json)
-        printf("  link/bare %.2f, link/TCP %.2f, bare/TCP %.2f\n", us[LINK] / us[BARE],
-               us[LINK] / us[TCP], us[BARE] / us[TCP]);
+        printf("  link/bare %.2f, link/bare with packing %.2f, CURVE/link %.2f, link/TCP %.2f, "
+               "bare/TCP %.2f\n",
+               us[LINK] / us[BARE], us[LINK] / us[PACKED], us[CURVE] / us[LINK], us[LINK] / us[TCP],
+               us[BARE] / us[TCP]);
 }
 
 static const char usage[] =
