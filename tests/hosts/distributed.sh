@@ -72,8 +72,10 @@ expect 0 hde status --graph distributed.ingest --all --json
 jq -e '[.[].host] | sort == ["analyse", "calc", "ingest", "serve"]' out >/dev/null || fail "not all"
 expect 0 hde drain --graph distributed.ingest serve
 wait "${pids[3]}" || fail "the drained host ended with $?"
-is_down() { hde status --graph distributed.calc --json | jq -e '.hosts[] | select(.name == "serve") | .state == "down"'; }
-until_true 20 is_down || fail "the drained host is not down"
+sees() { hde status --graph "distributed.$1" --json | jq -e ".hosts[] | select(.name == \"$2\") | .state == \"down\""; }
+for name in ingest calc; do
+  until_true 20 sees $name serve || fail "the drained host is not down for $name"
+done
 expect 0 hde status --graph distributed.ingest --all
 has out "serve is down"
 expect 0 hde top --graph distributed.ingest --all --once
@@ -84,8 +86,7 @@ jq -e '[.[] | select(.host == "serve")][0].link == "down" and
 expect 1 hde drain --graph distributed.ingest serve
 kill -TERM "${pids[2]}"
 wait "${pids[2]}" || fail "analyse ended with $?"
-is_gone() { hde status --graph distributed.ingest --json | jq -e '.hosts[] | select(.name == "analyse") | .state == "down"'; }
-until_true 20 is_gone || fail "the host that has ended is not down"
+until_true 20 sees ingest analyse || fail "the host that has ended is not down"
 expect 69 hde tap --graph distributed.ingest 'analytics.* -> *' --for 20s
 has err "HDE-N006"
 for i in 0 1; do kill -TERM "${pids[i]}"; done
