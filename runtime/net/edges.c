@@ -9,7 +9,7 @@
  *      counts anew from what the receiver's queue has room for.
  *      [test_the_receiver_is_never_overrun]
  *  (3) The sender's link lets go what the receiver's epochs cover (ACK), or, without epochs, what
- *      was taken. A beat goes with it, and the one that answers it says that it was heard: a host
+ *      was taken, at the latest with the next beat. A beat goes with it, and the one that answers it says that it was heard: a host
  *      that has come to its end waits for that. [test_the_last_acknowledgement_is_heard]
  *      The sender asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,
  *      test_half_of_what_is_kept_asks_for_an_epoch]
@@ -441,6 +441,17 @@ acknowledge(struct far_edge *edge)
     edge->acked_ns = clock_real_ns();
     /* a beat goes with it: the one that answers it says that it was heard */
     edge->peer->beats[LANE_CONTROL] = true;
+}
+
+void
+edges_remind(struct peer *peer)
+{
+    for (size_t i = 0; i < peer->n_edges; i++) {
+        struct far_edge *edge = peer->edge[i];
+
+        if (edge->def.here == LINK_RECEIVER && edge->acked < done_with(edge))
+            atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+    }
 }
 
 void

@@ -201,6 +201,8 @@ void edge_attach(struct far_edge *edge);
 void edge_detach(struct far_edge *edge);
 void edges_control(struct peer *peer); /* adds to the envelope what is due */
 void edges_data(struct peer *peer);
+/* What was taken without a word is acknowledged too: with each beat, and before the end. */
+void edges_remind(struct peer *peer);
 /* The other end has all that was sent up to then, on the control lane of this session. */
 void edges_heard(struct peer *peer, int64_t until_ns);
 bool edges_are_heard(const struct peer *peer);

@@ -197,6 +197,8 @@ net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg)
     net->settled = settled;
     net->settled_arg = arg;
     net->settle_ns = clock_mono_ns() + timeout_ns;
+    for (size_t i = 0; i < net->n_peers; i++)
+        edges_remind(&net->peer[i]);
     pthread_mutex_unlock(&net->lock);
     net_wake(net);
 }

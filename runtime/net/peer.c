@@ -590,10 +590,8 @@ greet_if_due(struct peer *peer, int64_t now_ns)
         peer->greets = true;
     if (!peer->greets)
         return;
-    if (send_greeting(peer)) {
-        peer->greets = false;
-        peer->greet_at_ns = now_ns + (beat_ns << peer->refusals) / 2;
-    }
+    peer->greets = !send_greeting(peer); /* without a connection its socket says when there is one */
+    peer->greet_at_ns = now_ns + (beat_ns << peer->refusals) / 2;
 }
 
 static void
@@ -619,6 +617,7 @@ peer_turn(struct peer *peer, int64_t now_ns)
     if (now_ns >= peer->beat_at_ns) {
         peer->beats[LANE_CONTROL] = peer->beats[LANE_DATA] = true;
         peer->beat_at_ns = now_ns + peer->net->config.beat_ns;
+        edges_remind(peer);
     }
     turn_control(peer);
     more = turn_data(peer);

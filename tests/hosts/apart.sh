@@ -2,7 +2,7 @@
 # Two hosts of one machine, joined by ipc: one that is away for long, and graphs that differ.
 #
 #   1. spill past the link's buffer: what no memory holds goes to a journal at the sender, and comes
-#      once and in order; without `full: spill` the sender waits, and says so
+#      once and in order; without `full: spill` the sender waits, says so, and costs next to nothing
 #   2. graphs that differ in what both ends share are refused by both, with both hashes; parameters
 #      may differ
 . "$HDE_SOURCE/tests/support/cli.sh"
@@ -58,6 +58,10 @@ graph block >block.yaml
 start near block.yaml
 near=$started
 until_true 30 grep -q 'event=link.waits' near.err || fail "it does not say that it waits"
+cpu() { awk '{print $14 + $15}' "/proc/$1/stat"; } # hundredths of a second
+before=$(cpu "$near")
+read -rt 1 <> <(:) || : # over which it is measured
+[ $(($(cpu "$near") - before)) -lt 40 ] || fail "a host whose peer is away does not rest: $(($(cpu "$near") - before)) % of a core"
 start away block.yaml
 away=$started
 wait "$near" || fail "near ended with $?: $(tail -n 3 near.err)"

@@ -158,6 +158,23 @@ test_the_last_acknowledgement_is_heard(void **state)
     assert_null(settle(A, INT64_C(15000000000))); /* which gets nothing */
 }
 
+/* Far less than what is worth a word. */
+static void
+test_without_epochs_the_last_acknowledgement_is_heard(void **state)
+{
+    rig.has_epochs = false;
+    rig_up(&rig);
+    rig_must_put(&rig, 1);
+    rig_must_put(&rig, 2);
+    rig_take_all(&rig, 1, 2);
+    assert_null(settle(B, INT64_C(15000000000)));
+    assert_int_equal(link_covered(rig.link[A]), 2);
+    rig_must_put(&rig, 3);
+    rig_take_all(&rig, 3, 3);
+    for (wait_begin(); link_covered(rig.link[A]) < 3;) /* with a beat */
+        wait_turn();
+}
+
 static void
 test_half_of_what_is_kept_asks_for_an_epoch(void **state)
 {
@@ -359,6 +376,7 @@ main(void)
         HERE(test_the_receiver_is_never_overrun),
         HERE(test_what_is_covered_is_gone_at_the_sender),
         HERE(test_the_last_acknowledgement_is_heard),
+        HERE(test_without_epochs_the_last_acknowledgement_is_heard),
         HERE(test_half_of_what_is_kept_asks_for_an_epoch),
         HERE(test_frames_that_are_gone_are_named),
         HERE(test_a_marker_goes_there_and_back),
