@@ -5,9 +5,12 @@
  *
  * A message of ours is a protobuf message of a tick of its own: it is packed, numbered, kept until
  * the other end has taken it, and unpacked there. One of the bare pair is a copy of as many
- * bytes; there and back it is also timed with the same message packed and unpacked at each end. */
+ * bytes; there and back it is also timed with the same message packed and unpacked at each end.
+ *
+ * Then the shipped chains on one to four hosts (bench/spread.h): what distribution costs. */
 #include "base/arena.h"
 #include "base/clock.h"
+#include "bench/spread.h"
 #include "net/net.h"
 
 #include <arpa/inet.h>
@@ -501,6 +504,7 @@ struct bench {
     struct raw raw;
     uint64_t tick[SIDES];
     double rate[SIZES][SIDES][ROUNDS_MAX], round_us[ROUND_SIDES][ROUNDS_MAX];
+    double leg_us[SPREAD_HOSTS][ROUNDS_MAX]; /* processor time: seconds of a million legs */
 };
 
 static void
@@ -519,6 +523,39 @@ run_round(struct bench *self, int i, int n)
     for (int side = LINK; side < SIDES; side++)
         self->round_us[side][i] = round_linked(self->hosts[side], &self->tick[side], n / 2);
     self->round_us[TCP][i] = round_raw(&self->raw, n / 2);
+}
+
+enum { STRIKES = 200 };
+
+static void
+run_spread(struct bench *self, int rounds, long chains)
+{
+    for (int i = 0; i < rounds; i++)
+        for (int hosts = 1; hosts <= SPREAD_HOSTS; hosts++)
+            self->leg_us[hosts - 1][i] =
+                spread_chain_s(hosts, STRIKES, chains) * 1e6 / (2 * STRIKES);
+}
+
+static void
+print_spread(struct bench *self, int rounds, bool json)
+{
+    double one = median(self->leg_us[0], rounds);
+
+    for (int i = 0; i < SPREAD_HOSTS; i++) {
+        double leg = median(self->leg_us[i], rounds);
+
+        if (json)
+            printf("%s{\"hosts\":%d,\"cpu_s_per_million_legs\":%.4f}", i ? "," : ",\"hosts\":[",
+                   i + 1, leg);
+        else
+            printf("%d host%s %.3f CPU seconds a million legs (%.2f)\n", i + 1, i ? "s:" : ": ",
+                   leg, leg / one);
+    }
+    if (json)
+        printf("]}\n");
+    else
+        printf("  (%s)\n", spread_has_namespaces() ? "each in a network namespace of its own"
+                                                   : "over the loopback device");
 }
 
 static void
@@ -544,7 +581,7 @@ print(struct bench *self, int rounds, bool json)
     for (int side = BARE; side < ROUND_SIDES; side++)
         us[side] = median(self->round_us[side], rounds);
     printf(json ? "],\"round_us\":{\"bare\":%.1f,\"bare_packed\":%.1f,\"link\":%.1f,\"curve\":%.1f,"
-                  "\"tcp\":%.1f}}\n"
+                  "\"tcp\":%.1f}"
                 : "there and back, 40 kB, p50: bare %.1f us, bare with packing %.1f us, link %.1f us, "
                   "with CURVE %.1f us, raw TCP %.1f us\n",
            us[BARE], us[PACKED], us[LINK], us[CURVE], us[TCP]);
@@ -558,7 +595,9 @@ print(struct bench *self, int rounds, bool json)
 static const char usage[] =
     "usage: hde bench links [-- [--rounds N] [--quick] [--json]]\n"
     "What an edge between two hosts carries, over tcp on the loopback device (ports 17500 to\n"
-    "17504), against a bare pair of ZeroMQ DEALERs and a raw TCP connection.\n";
+    "17504), against a bare pair of ZeroMQ DEALERs and a raw TCP connection. Then the shipped chains\n"
+    "on one to four hosts, each a process (in a network namespace, where they may be made): CPU\n"
+    "seconds a million legs, and how many times that of one process.\n";
 
 int
 main(int argc, char **argv)
@@ -590,10 +629,17 @@ main(int argc, char **argv)
     for (int i = 0; i < rounds; i++)
         run_round(&bench, i, quick ? 100 : 1500);
     print(&bench, rounds, json);
+    fflush(stdout);
     close_pair(&bench.pair);
     free_hosts(bench.hosts[LINK]);
     free_hosts(bench.hosts[CURVE]);
     close(bench.raw.fd[0]);
     close(bench.raw.fd[1]);
+    rounds = rounds < 3 ? rounds : 3;
+    spread_open(access(HDE_INSTALLED_GRAPHS "/processing.yaml", R_OK) == 0 ? HDE_INSTALLED_GRAPHS
+                                                                           : HDE_GRAPHS);
+    run_spread(&bench, rounds, quick ? 300 : 3000);
+    print_spread(&bench, rounds, json);
+    spread_close();
     return 0;
 }

@@ -23,6 +23,7 @@ static struct {
     const char *graphs;
     char folder[PATH_MAX], program[PATH_MAX];
     bool has_namespaces;
+    double sent[SPREAD_HOSTS]; /* see spread_sent() */
 } self;
 
 _Noreturn static void
@@ -186,13 +187,44 @@ spread_run(const struct spread_load *load)
     return cost;
 }
 
+/* What came out of a machine so far, as its end of the cable has counted. */
+static double
+count_sent(int host)
+{
+    char line[160];
+    double bytes = 0;
+    FILE *pipe;
+
+    snprintf(line, sizeof line,
+             "exec ip netns exec hde-spread-%d-0 cat /sys/class/net/to%d/statistics/rx_bytes",
+             getpid(), host + 1);
+    pipe = self.has_namespaces ? popen(line, "re") : NULL;
+    if (pipe && fscanf(pipe, "%lf", &bytes) != 1)
+        bytes = 0;
+    if (pipe)
+        pclose(pipe);
+    return bytes;
+}
+
+double
+spread_sent(int host)
+{
+    return self.sent[host];
+}
+
 double
 spread_chain_s(int hosts, int strikes, long chains)
 {
     long few = chains / 10;
-    double all = spread_run(&(struct spread_load){hosts, strikes, chains}).cpu_s;
-    double start = spread_run(&(struct spread_load){hosts, strikes, few}).cpu_s;
+    double before[SPREAD_HOSTS];
+    double all, start;
 
+    start = spread_run(&(struct spread_load){hosts, strikes, few}).cpu_s;
+    for (int i = 0; i < hosts; i++)
+        before[i] = count_sent(i);
+    all = spread_run(&(struct spread_load){hosts, strikes, chains}).cpu_s;
+    for (int i = 0; i < hosts; i++)
+        self.sent[i] = (count_sent(i) - before[i]) / (double)chains;
     return (all - start) / (double)(chains - few);
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# graphs/distributed.yaml on four hosts under random faults from a seed: kill -9 of any host, a
-# drain and start, links down in either direction, packets lost, late and reordered. The tables are
-# those of a run that nobody disturbed, and the lines of each key are there once and in order.
+# graphs/distributed.yaml on four hosts under random faults from a seed: kill -9 of any host, also
+# with a rebuilt plugin for its next start, a drain and start, links down in either direction,
+# packets lost, late and reordered. The tables are those of a run that nobody disturbed, and the
+# lines of each key are there once and in order.
 #   HDE_FAULT_SECONDS=N   how long there is input (12); HDE_SEED=N
 . "$HDE_SOURCE/tests/support/cli.sh"
 . "$HDE_SOURCE/tests/support/absent.sh"
@@ -28,8 +29,24 @@ tables calm.db >want
 by_key calm.jsonl >want.lines
 [ "$(grep -c . want)" -gt 1000 ] || fail "the undisturbed run stored next to nothing"
 
+# Each host has plugins of its own, in front of those of the installation.
+declare -A plugin_of=([calc]=processing-pcr [analyse]=analytics-velocity) built_n
+rebuilt_hosts=(calc analyse)
+rebuild() { # NAME: the plugin of that host once more, with another build id
+  local plugin id
+  plugin=$(dirname "$HDE_BIN")/lib/hde/plugins/${plugin_of[$1]}.so
+  id=$(readelf -n "$plugin" | sed -n 's/.*Build ID: //p')
+  [ ${#id} = 40 ] || fail "no build id in $plugin"
+  built_n[$1]=$((${built_n[$1]:-0} + 1))
+  HEX=$id N=${built_n[$1]} perl -0777 -pe 'BEGIN { $id = pack("H*", $ENV{HEX});
+    $new = pack("N", $ENV{N}) . substr($id, 4) } s/\Q$id\E/$new/' "$plugin" >"plugins/$1/new"
+  mv "plugins/$1/new" "plugins/$1/${plugin_of[$1]}.so"
+}
+start() { host_run "$1" --plugins "$TMP/plugins/$1"; }
+
 export LINES_TO=$TMP/faults.jsonl HDE_STATE=$TMP/kept HDE_STORE=$TMP/faults.db
-for name in serve calc ingest analyse; do host_run "$name"; done
+for name in "${names[@]}"; do mkdir -p "plugins/$name"; done
+for name in serve calc ingest analyse; do start "$name"; done
 
 declare -A done_n
 again() { # NAME: starts what has ended, or is ending, otherwise than by its end
@@ -39,24 +56,30 @@ again() { # NAME: starts what has ended, or is ending, otherwise than by its end
   status=$?
   [ "$status" = 0 ] && return 0
   [ "$status" = 137 ] || { tail -n 5 "$1.err"; fail "$1 ended with $status"; }
-  host_run "$1"
+  start "$1"
 }
 fault() {
   local host=${names[RANDOM % 4]} a=$((1 + RANDOM % 4)) b kind=$((RANDOM % 6)) i
   b=$((1 + (a + RANDOM % 3) % 4))
+  kind=(kill kill drain rebuilt down worse better)
+  kind=${kind[RANDOM % 7]}
+  [ $kind = rebuilt ] && host=${rebuilt_hosts[a % 2]}
   i=$(host_number "$host")
-  kind=(kill kill drain down worse better)
-  kind=${kind[RANDOM % 6]}
   case $kind in
   kill)
     kill -KILL "${pids[i]}" 2>/dev/null || return 0 # it had come to its end
+    again "$host"
+    ;;
+  rebuilt)
+    kill -KILL "${pids[i]}" 2>/dev/null || return 0
+    rebuild "$host"
     again "$host"
     ;;
   drain) # what it says is that it has ended: it is started again all the same
     kill -TERM "${pids[i]}" 2>/dev/null || return 0
     until_true 20 not_there "${pids[i]}" || { kill -KILL "${pids[i]}"; kind=stuck; }
     wait "${pids[i]}"
-    host_run "$host"
+    start "$host"
     ;;
   down) network "$a>$b" down=$((500 + RANDOM % down_max)) ;;
   worse) network "$a>$b" loss=$((RANDOM % 80)) delay=0..$((1 + RANDOM % 40)) reorder=$((RANDOM % 80)) ;;
@@ -89,6 +112,9 @@ for name in "${names[@]}"; do
 done
 tables faults.db >got
 for kind in "${!done_n[@]}"; do echo "$kind: ${done_n[$kind]}"; done
+swapped=$(cat calc.err analyse.err | grep -c ' run build ') # the log of a start goes on in its build
+echo "rebuilt plugins that came to run: $swapped"
+[ "$seconds" -lt 60 ] || [ "$swapped" -gt 0 ] || fail "no rebuilt plugin ever ran"
 cmp want got || { diff want got | cut -c1-200 | head -8; fail "tables differ (HDE_SEED=$seed)"; }
 by_key faults.jsonl >got.lines
 cmp want.lines got.lines || fail "lines are lost, doubled or out of order (HDE_SEED=$seed)"
