@@ -48,16 +48,24 @@ shell(const char *format, ...)
     return system(line) == 0;
 }
 
+/* Of runs that were killed. */
+static void
+sweep_machines(void)
+{
+    shell("exec 2>/dev/null; for n in $(ip netns list | grep -o '^hde-spread-[0-9]*-[0-9]'); do "
+          "p=${n#hde-spread-}; [ -d /proc/${p%%-*} ] || ip netns delete $n; done");
+}
+
 /* hde-spread-PID-0 is the cable, 1 to 4 are the machines. */
 static bool
 make_machines(void)
 {
     int pid = getpid();
 
-    if (geteuid() != 0 ||
-        !shell("exec 2>/dev/null; ip netns add hde-spread-%d-0 && ip -n hde-spread-%d-0 link add cable type bridge && "
-               "ip -n hde-spread-%d-0 link set cable up",
-               pid, pid, pid))
+    if (geteuid() != 0 || !shell("exec 2>/dev/null; ip netns add hde-spread-%d-0 && ip -n "
+                                 "hde-spread-%d-0 link add cable type bridge && "
+                                 "ip -n hde-spread-%d-0 link set cable up",
+                                 pid, pid, pid))
         return false;
     for (int i = 1; i <= SPREAD_HOSTS; i++)
         if (!shell("exec 2>/dev/null; n=hde-spread-%d-%d c=hde-spread-%d-0; ip netns add $n && "
@@ -244,6 +252,7 @@ spread_open(const char *graphs)
     snprintf(slash + 1, sizeof self.program - (size_t)(slash + 1 - self.program), "hde");
     snprintf(self.folder, sizeof self.folder, "%s", name);
     self.graphs = graphs;
+    sweep_machines();
     self.has_namespaces = make_machines();
     if (!self.has_namespaces)
         remove_machines();

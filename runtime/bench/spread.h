@@ -17,8 +17,8 @@
 enum { SPREAD_HOSTS = 4 };
 
 struct spread_load {
-    int hosts;      /* 1 to SPREAD_HOSTS */
-    int strikes;    /* of a chain: two legs each */
+    int hosts;   /* 1 to SPREAD_HOSTS */
+    int strikes; /* of a chain: two legs each */
     long chains;
 };
 

@@ -4,14 +4,15 @@
  *  (1) A client gets messages only within the credit that it gave, so a client that stops reading
  *      costs a bounded queue in the engine and nothing else; what does not fit there is dropped,
  *      newest first, and counted. [tests/control/bounded.sh]
- *  (2) A client that is gone is found by the next thing that is sent to it, and something is sent at
- *      least every PROBE_NS.
+ *  (2) A client that is gone is found by the next thing that is sent to it, and something is sent
+ *      at least every PROBE_NS.
  *  (3) An edge is tapped on one host: that of its sender. For a client who wants edges of another
  *      host the viewer here asks that one, again and again, one question at a time. There it is a
- *      viewer too, whose credit is what the question brings, and which keeps the question for HOLD_NS
- *      where it has nothing to show. So what is under way between two hosts for a viewer is one
- *      answer of CONTROL_TAP_BYTES, among the data and never before control; who does not ask
- *      again for GONE_NS is gone. [tests/hosts/distributed.sh, test_a_slow_answer_goes_among_the_data] */
+ *      viewer too, whose credit is what the question brings, and which keeps the question for
+ *      HOLD_NS where it has nothing to show. So what is under way between two hosts for a viewer is
+ *      one answer of CONTROL_TAP_BYTES, among the data and never before control; who does not ask
+ *      again for GONE_NS is gone.
+ *      [tests/hosts/distributed.sh, test_a_slow_answer_goes_among_the_data] */
 #include "base/clock.h"
 #include "base/nearest.h"
 #include "control/server.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * scale - `hde bench scale`: what a chain, a leg, a hop to another host, an entry of the log and a key
- * of the state cost on this machine, as straight lines through measurements, and what that makes of a
- * load that is asked for. docs/scale.md says what to do with it.
+ * scale - `hde bench scale`: what a chain, a leg, a hop to another host, an entry of the log and a
+ * key of the state cost on this machine, as straight lines through measurements, and what that makes
+ * of a load that is asked for. docs/scale.md says what to do with it.
  *
  * The graph is the shipped one: synthetic chains, processing, analytics, a sink with a mark; spread
  * over processes as in bench/spread.h. */
@@ -29,7 +29,19 @@ struct line {
     double base, slope; /* y = base + slope x */
 };
 
-enum lines { CHAIN, HOP_RAW, HOP_ENRICHED, HOP_RESULTS, WIRE_RAW, WIRE_ENRICHED, WIRE_RESULTS, EPOCH, LOG, RECOVERY, LINES };
+enum lines {
+    CHAIN,
+    HOP_RAW,
+    HOP_ENRICHED,
+    HOP_RESULTS,
+    WIRE_RAW,
+    WIRE_ENRICHED,
+    WIRE_RESULTS,
+    EPOCH,
+    LOG,
+    RECOVERY,
+    LINES
+};
 
 static struct line lines[LINES] = {
     [CHAIN] = {"a chain, all of it in one process", "chain", "leg", "us"},
@@ -40,7 +52,8 @@ static struct line lines[LINES] = {
     [WIRE_ENRICHED] = {"on the wire, with everything computed", "wire_enriched", "leg", "bytes"},
     [WIRE_RESULTS] = {"on the wire, its results", "wire_results", "leg", "bytes"},
     [EPOCH] = {"an epoch", "epoch", "key", "bytes"},
-    [LOG] = {"an entry of the ingress log (of a source that can be asked again: without bodies)", "log_entry", "leg", "bytes"},
+    [LOG] = {"an entry of the ingress log (of a source that can be asked again: without bodies)",
+             "log_entry", "leg", "bytes"},
     [RECOVERY] = {"a recovery", "recovery", "entry", "ms"},
 };
 
@@ -243,20 +256,23 @@ recovery_ms(const struct kept *load)
 }
 
 static void
-measure_kept(size_t points, long entries)
+measure_kept(size_t points, long entries, int rounds)
 {
     for (size_t i = 0; i < points; i++) {
         struct kept log = {"1h", 100000000, strikes[POINTS - points + i], 1};
         struct kept crash = {"1h", 100000000, 200, 1};
-        double taken, bytes;
+        double taken, bytes, ms[ROUNDS_MAX];
 
         add_point(&lines[EPOCH], 1 << i, epoch_bytes(1 << i, entries));
         clear();
         bytes = make_log(&log, entries, &taken);
         add_point(&lines[LOG], 2 * log.strikes, bytes / taken);
-        clear();
-        make_log(&crash, entries << i, &taken);
-        add_point(&lines[RECOVERY], taken, recovery_ms(&crash));
+        for (int k = 0; k < rounds; k++) {
+            clear();
+            make_log(&crash, entries << i, &taken);
+            ms[k] = recovery_ms(&crash) / taken;
+        }
+        add_point(&lines[RECOVERY], taken, quantile(ms, (size_t)rounds, 0.5) * taken);
     }
 }
 
@@ -283,7 +299,8 @@ print_lines(bool json)
                json && i ? "," : "", json ? line->json : line->name, line->unit, line->base,
                line->slope, line->x_name);
         for (size_t k = 0; k < line->n; k++)
-            printf(json ? "%s{\"x\":%.0f,\"y\":%.4f,\"residual\":%.4f}" : "%s %.0f: %.4g (%+.1f %%)",
+            printf(json ? "%s{\"x\":%.0f,\"y\":%.4f,\"residual\":%.4f}"
+                        : "%s %.0f: %.4g (%+.1f %%)",
                    k ? "," : "", line->x[k], line->y[k], residual(line, k) * (json ? 1 : 100));
         printf(json ? "]}" : "\n");
     }
@@ -314,11 +331,15 @@ static const char usage[] =
     "usage: hde bench scale [-- [--chains N] [--legs N] [--keys N] [--epoch SECONDS]\n"
     "                           [--rounds N] [--quick] [--json]]\n"
     "\n"
-    "Straight lines through what the shipped chains cost on this machine: processor time a chain and\n"
+    "Straight lines through what the shipped chains cost on this machine: processor time a chain "
+    "and\n"
     "leg in one process and for each hop to another host (processes of their own, network\n"
-    "namespaces where they may be made; bytes on the wire need those), bytes of epochs and log, time of a recovery; with the\n"
-    "residuals, and a prediction for a size that is in none of the lines against what it takes. Then\n"
-    "what the lines say of a load (100 chains a second of 400 legs, 100 keys, an epoch every 5 s).\n"
+    "namespaces where they may be made; bytes on the wire need those), bytes of epochs and log, "
+    "time of a recovery; with the\n"
+    "residuals, and a prediction for a size that is in none of the lines against what it takes. "
+    "Then\n"
+    "what the lines say of a load (100 chains a second of 400 legs, 100 keys, an epoch every 5 "
+    "s).\n"
     "Works in the working directory: that is the disk that is measured. Some minutes.\n";
 
 static bool
@@ -373,15 +394,17 @@ main(int argc, char **argv)
     rig_open("scale");
     spread_open(graphs_folder());
     measure_hops(quick ? 2 : POINTS, quick ? 200 : 3000, quick ? 1 : rounds);
-    measure_kept(quick ? 2 : POINTS, quick ? 50 : 500);
+    measure_kept(quick ? 2 : POINTS, quick ? 50 : 500, quick ? 1 : rounds);
     for (int i = 0; i < LINES; i++)
         fit(&lines[i]);
     check = chain_us(SPREAD_HOSTS, CHECK_STRIKES, quick ? 200 : 3000, quick ? 1 : rounds);
     said = all_hosts_us(2 * CHECK_STRIKES);
-    printf(json ? "{\"namespaces\":%s,\"lines\":[" : "", spread_has_namespaces() ? "true" : "false");
+    printf(json ? "{\"namespaces\":%s,\"lines\":[" : "",
+           spread_has_namespaces() ? "true" : "false");
     print_lines(json);
-    printf(json ? "],\"check\":{\"legs\":%d,\"hosts\":%d,\"predicted_us\":%.2f,\"measured_us\":%.2f}"
-                : "check: a chain of %d legs over %d hosts: %.1f us predicted, %.1f us measured\n",
+    printf(json
+               ? "],\"check\":{\"legs\":%d,\"hosts\":%d,\"predicted_us\":%.2f,\"measured_us\":%.2f}"
+               : "check: a chain of %d legs over %d hosts: %.1f us predicted, %.1f us measured\n",
            2 * CHECK_STRIKES, SPREAD_HOSTS, said, check);
     print_load(&asked, json);
     spread_close();
