@@ -18,6 +18,8 @@ static const char *const names[FAULTS] = {
     [FAULT_APPLY] = "apply",
     [FAULT_READY] = "ready",
     [FAULT_DECISION] = "decision",
+    [FAULT_MOVE_READY] = "move-ready",
+    [FAULT_MOVE_COMMIT] = "move-commit",
 };
 
 enum fault fault_armed;

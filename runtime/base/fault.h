@@ -23,6 +23,8 @@ enum fault {
     FAULT_APPLY,        /* a graph is changed */
     FAULT_READY,        /* a host says that it can make a change over all of them */
     FAULT_DECISION,     /* the coordinator decides that it is made */
+    FAULT_MOVE_READY,   /* a host is in doubt about a move of nodes */
+    FAULT_MOVE_COMMIT,  /* it is decided there */
     FAULTS
 };
 

@@ -2,6 +2,7 @@
  * apply - another graph in place of the running one: apply, rollback, history. */
 #include "base/clock.h"
 #include "cmd/change.h"
+#include "cmd/move.h"
 #include "cmd/table.h"
 #include "graph/graph.h"
 
@@ -13,6 +14,7 @@
 struct apply_options {
     struct target_options target;
     struct cmd_list set;
+    struct move_words move;
     const char *plugins;
     hde_duration timeout;
     bool drop_state;
@@ -76,11 +78,18 @@ run_apply(const struct cmd *cmd, const void *block)
 {
     const struct apply_options *options = block;
     Hde__ControlApply apply = HDE__CONTROL_APPLY__INIT;
-    struct registry *registry = registry_new(options->plugins);
+    struct registry *registry;
     char path[PATH_MAX];
+    struct graph *graph;
     int exit;
-    struct graph *graph = change_load(cmd, cmd->args[0], &options->set, registry, &exit);
 
+    if (options->move.moves.n && !cmd->n_args)
+        return run_move(cmd, &options->target, &options->move, false);
+    if (!cmd->n_args || options->move.moves.n || options->move.lost.n)
+        return cmd_error(cmd, EX_USAGE, "HDE-C005", NULL,
+                         "usage: hde apply GRAPH, or hde apply --move NODE=HOST");
+    registry = registry_new(options->plugins);
+    graph = change_load(cmd, cmd->args[0], &options->set, registry, &exit);
     if (graph) {
         apply.path = realpath(cmd->args[0], path) ? path : (char *)(uintptr_t)cmd->args[0];
         apply.n_set = options->set.n;
@@ -184,7 +193,7 @@ run_history(const struct cmd *cmd, const void *options)
 
 const struct command cmd_apply = {
     .name = "apply",
-    .args = "GRAPH",
+    .args = "[GRAPH]",
     .group = CMD_GROUP_RUN,
     .summary = "put another graph in place of the running one",
     .help =
@@ -201,16 +210,26 @@ const struct command cmd_apply = {
         "leads. Each host reads its own file, which lies under the same path and says the same "
         "everywhere. When all of them have everything prepared the change is decided, and each "
         "changes over by itself; whatever one of them refuses is made by none, and a host that is "
-        "down is named. Links between hosts stay as they are.",
+        "down is named. Links between hosts stay as they are."
+        "\n\n--move puts nodes of a graph "
+        "with hosts: on other hosts, led by the coordinator: all hosts stop at one cut, states go "
+        "where the nodes go, and every host begins anew from there, some seconds later. It is exact. "
+        "From then on the nodes lie there, also after restarts and whatever host: says in the file, "
+        "until they are moved again. A host whose machine is lost is named with --lost, and all its "
+        "nodes are moved: they go on from their last epochs, which have to be in a store that all "
+        "hosts share; what was done since is done again. 'hde plan --move' shows it beforehand.",
     .examples =
         (const struct cmd_example[]){
             {"hde apply graphs/demo.yaml", "the file has changed"},
             {"hde apply graphs/demo.yaml --set processing.clean.max_spread=20%",
              "another parameter"},
             {"hde rollback", "the graph before that again"},
+            {"hde apply --move analytics=calc", "an include of a graph with hosts"},
+            {"hde apply --move analytics=calc --lost analyse", "its machine is gone"},
             {0}},
     .options =
         (const struct cmd_option[]){
+            MOVE_OPTIONS(struct apply_options),
             {CMD_OPTION("set", struct apply_options, set), .letter = 's',
              .value = "NODE.PARAM=VALUE", .help = "as 'hde run' would be given"},
             CHANGE_OPTIONS,
@@ -225,7 +244,6 @@ const struct command cmd_apply = {
                                        TARGET_EXITS,
                                        {0}},
     .complete = CMD_COMPLETE_FILE,
-    .min_args = 1,
     .max_args = 1,
     CMD_BLOCK(struct apply_options),
     .run = run_apply,

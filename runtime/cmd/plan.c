@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * plan - what another graph would change, of the running one or of a file. */
 #include "cmd/change.h"
+#include "cmd/move.h"
 #include "engine/plan_show.h"
 
 #include <limits.h>
@@ -9,6 +10,7 @@
 struct plan_options {
     struct target_options target;
     struct cmd_list set;
+    struct move_words move;
     const char *plugins;
 };
 
@@ -94,8 +96,16 @@ static int
 run_plan(const struct cmd *cmd, const void *block)
 {
     const struct plan_options *options = block;
-    struct registry *registry = registry_new(options->plugins);
-    int exit = cmd->n_args == 2 ? plan_files(cmd, options, registry)
+    struct registry *registry;
+    int exit;
+
+    if (options->move.moves.n && !cmd->n_args)
+        return run_move(cmd, &options->target, &options->move, true);
+    if (!cmd->n_args || options->move.moves.n || options->move.lost.n)
+        return cmd_error(cmd, EX_USAGE, "HDE-C005", NULL,
+                         "usage: hde plan [OLD] NEW, or hde plan --move NODE=HOST");
+    registry = registry_new(options->plugins);
+    exit = cmd->n_args == 2 ? plan_files(cmd, options, registry)
                                 : plan_running(cmd, options, registry);
 
     registry_free(registry);
@@ -104,7 +114,7 @@ run_plan(const struct cmd *cmd, const void *block)
 
 const struct command cmd_plan = {
     .name = "plan",
-    .args = "[OLD] NEW",
+    .args = "[[OLD] NEW]",
     .group = CMD_GROUP_RUN,
     .summary = "show what another graph would change",
     .help =
@@ -120,9 +130,11 @@ const struct command cmd_plan = {
             {"hde plan old.yaml new.yaml", "two files"},
             {"hde plan new.yaml --json | jq '.nodes[] | select(.state==\"CHANGED_STATE_LOST\")'",
              "who would lose state"},
+            {"hde plan --move analytics=calc", "what 'hde apply --move' would do"},
             {0}},
     .options =
         (const struct cmd_option[]){
+            MOVE_OPTIONS(struct plan_options),
             {CMD_OPTION("set", struct plan_options, set), .letter = 's',
              .value = "NODE.PARAM=VALUE", .help = "as 'hde run' would be given"},
             {CMD_OPTION("plugins", struct plan_options, plugins), .value = "PATH",
@@ -138,7 +150,6 @@ const struct command cmd_plan = {
                                        TARGET_EXITS,
                                        {0}},
     .complete = CMD_COMPLETE_FILE,
-    .min_args = 1,
     .max_args = 2,
     CMD_BLOCK(struct plan_options),
     .run = run_plan,

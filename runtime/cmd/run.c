@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "cmd/anew.h"
 #include "cmd/follow.h"
 #include "cmd/supervise.h"
 #include "cmd/summary.h"
@@ -11,6 +12,8 @@
 #include "control/engines.h"
 #include "engine/generation.h"
 #include "engine/last_words.h"
+#include "engine/line.h"
+#include "engine/over_hosts.h"
 #include "engine/resolved.h"
 
 #include <errno.h>
@@ -25,6 +28,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+enum { RUN_ANEW = -1 }; /* in place of an exit code: the program begins once more */
 enum { STOP_MS = 3000 }; /* after the second signal, before the process goes without its threads */
 
 struct run_options {
@@ -242,6 +246,7 @@ load(struct run *run)
                                                 run->mode == RUN_REPLAY};
     const struct registry_problem *problem;
     struct diags diags = {0};
+    struct err err = {0};
     size_t n;
     int exit;
 
@@ -253,10 +258,14 @@ load(struct run *run)
     if (has_resolved(run))
         return load_resolved(run);
     say_command(run, &options);
-    run->graph = graph_load(run->path, &options, run->registry, &diags);
+    run->graph = run->mode == RUN_LIVE
+                     ? line_load(run->path, &options, run->registry, &diags, &err)
+                     : graph_load(run->path, &options, run->registry, &diags);
     diags_sort(&diags);
     exit = show_findings(run->cmd, &diags, !run->graph);
     diags_fini(&diags);
+    if (err_is_set(&err))
+        exit = cmd_error_err(run->cmd, CMD_FAILED, &err);
     if (!exit)
         exit = refuse_live(run);
     if (!exit)
@@ -424,6 +433,15 @@ read_key(struct run *run, const char **key)
     return CMD_OK;
 }
 
+/* Whether the parts end, or do not begin, because nodes are moved to other hosts. */
+static bool
+is_moving(const struct run *run)
+{
+    struct over_hosts *over_hosts = parts_over_hosts(run->parts);
+
+    return over_hosts && over_hosts_is_moving(over_hosts);
+}
+
 static int
 start(struct run *run)
 {
@@ -482,7 +500,8 @@ start(struct run *run)
     run->entry.endpoint = arena_text(run->cmd->arena, control_endpoint(run->control));
     run->entry.admin = arena_text(run->cmd->arena, control_admin(run->control));
     run->listed = engines_add(&run->entry, &err);
-    if (!run->listed || !parts_start(run->parts, &err))
+    if (!run->listed || !(is_moving(run) ? parts_listen(run->parts, &err)
+                                         : parts_start(run->parts, &err)))
         return start_exit(run, &err);
     if (run->options->watch_plugins && !(run->follow = follow_open(run->parts, &err)))
         return start_exit(run, &err);
@@ -512,25 +531,34 @@ interrupt(struct run *run)
 static int
 wait_for_end(struct run *run)
 {
+    struct over_hosts *over_hosts = parts_over_hosts(run->parts);
     struct pollfd fds[] = {{.fd = parts_done_fd(run->parts), .events = POLLIN},
                            {.fd = run->signals, .events = POLLIN},
                            {.fd = run->timer, .events = POLLIN},
-                           {.fd = run->follow ? follow_fd(run->follow) : -1, .events = POLLIN}};
+                           {.fd = run->follow ? follow_fd(run->follow) : -1, .events = POLLIN},
+                           {.fd = over_hosts ? over_hosts_anew_fd(over_hosts) : -1,
+                            .events = POLLIN}};
     struct signalfd_siginfo signal_info;
     bool signalled = false;
 
     for (;;) {
         int timeout_ms = run->follow ? follow_timeout_ms(run->follow) : -1;
 
-        if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
+        if (poll(fds, 5, timeout_ms) < 0 && errno != EINTR)
             return cmd_error(run->cmd, EX_SOFTWARE, "HDE-C021", NULL, "cannot wait: %s",
                              strerror(errno));
-        if (fds[0].revents)
+        if (fds[4].revents)
+            return RUN_ANEW;
+        if (fds[0].revents && !is_moving(run))
             return CMD_OK;
+        if (fds[0].revents) /* it goes on when it is decided */
+            fds[0] = (struct pollfd){.fd = -1};
         if (fds[1].revents &&
             read(run->signals, &signal_info, sizeof signal_info) == sizeof signal_info) {
             if (signalled)
                 return interrupt(run);
+            if (is_moving(run)) /* the next start asks what was decided */
+                return CMD_OK;
             signalled = true;
             cmd_note(run->cmd, "hde: draining; a second signal stops at once");
             parts_drain(run->parts);
@@ -692,10 +720,15 @@ run_graph(const struct cmd *cmd, const struct run_options *options, int mode)
         !(exit = load(&run))) {
         take_signals(&run);
         exit = start(&run);
-        if (!exit)
-            exit = finish(&run, wait_for_end(&run));
+        if (!exit && (exit = wait_for_end(&run)) != RUN_ANEW)
+            exit = finish(&run, exit);
     }
     close_all(&run);
+    if (exit == RUN_ANEW) {
+        begin_anew();
+        exit = cmd_error(cmd, EX_SOFTWARE, "HDE-C021", NULL, "cannot begin anew: %s",
+                         strerror(errno));
+    }
     return exit;
 }
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cmd/table.h"
 #include "cmd/target.h"
+#include "engine/line.h"
 #include "graph/graph.h"
 
 #include <dirent.h>
@@ -117,16 +118,18 @@ close_home(struct home *home)
 
 static int
 open_home(const struct cmd *cmd, const struct savepoint_options *options, const char *path,
-           struct home *out)
+          struct home *out)
 {
-    struct graph_options graph = {
-        .sets = options->set.item, .n_sets = options->set.n, .host = options->host,
-        .insecure = true};
+    struct graph_options graph = {.sets = options->set.item,
+                                  .n_sets = options->set.n,
+                                  .host = options->host,
+                                  .insecure = true};
     struct diags diags = {0};
+    struct err err = {0};
     hde_text text = {0};
 
     *out = (struct home){.registry = registry_new(options->plugins)};
-    out->graph = graph_load(path, &graph, out->registry, &diags);
+    out->graph = line_load(path, &graph, out->registry, &diags, &err);
     if (!out->graph) {
         diags_sort(&diags);
         diags_print(&diags, &text, cmd->color_err);
@@ -134,6 +137,8 @@ open_home(const struct cmd *cmd, const struct savepoint_options *options, const 
         hde_text_free(&text);
     }
     diags_fini(&diags);
+    if (err_is_set(&err))
+        return cmd_error_err(cmd, EX_DATAERR, &err);
     if (!out->graph)
         return EX_CONFIG;
     if (out->graph->n_hosts && !options->host)

@@ -331,9 +331,34 @@ do_step(struct control *control, const Hde__HostStep *step, Hde__ControlReply *r
     hde__host_step_done__init(out);
     if (!over_hosts)
         err_set(&err, "HDE-R086", "the graph keeps no state: it has no checkpoint:");
-    if (over_hosts && over_hosts_step(over_hosts, step, out, &err)) {
+    if (over_hosts && over_hosts_step(over_hosts, step, out, arena, &err)) {
         reply->answer_case = HDE__CONTROL_REPLY__ANSWER_STEP;
         reply->step = out;
+        return NULL;
+    }
+    *message = arena_text(arena, err.text);
+    return arena_text(arena, err.code);
+}
+
+/* Gives an error's code, or NULL. */
+static const char *
+ask_move(struct control *control, const Hde__ControlMove *ask, Hde__ControlReply *reply,
+         struct arena *arena, const char **message)
+{
+    struct over_hosts *over_hosts = parts_over_hosts(control->parts);
+    Hde__EngineMove *out = arena_alloc(arena, sizeof *out);
+    uint32_t number = ask->number;
+    struct err err = {0};
+
+    hde__engine_move__init(out);
+    if (!over_hosts)
+        err_set(&err, "HDE-R234", "nodes are moved between the hosts of a graph with checkpoint:");
+    else if (!number)
+        number = over_hosts_move(over_hosts, ask, &err);
+    if (number && over_hosts) {
+        over_hosts_moved(over_hosts, number, out, arena);
+        reply->answer_case = HDE__CONTROL_REPLY__ANSWER_MOVE;
+        reply->move = out;
         return NULL;
     }
     *message = arena_text(arena, err.text);
@@ -392,6 +417,8 @@ dispatch(struct control *control, const struct peer *peer, const Hde__ControlReq
         if (!peer->question)
             return "HDE-C013";
         return do_step(control, request->step, reply, arena, message);
+    case HDE__CONTROL_REQUEST__ASK_MOVE:
+        return ask_move(control, request->move, reply, arena, message);
     case HDE__CONTROL_REQUEST__ASK_RELOADS:
         list_reloads(control, request->reloads->number, reply, arena);
         return NULL;
@@ -433,7 +460,8 @@ leader_of(const struct control *control, const struct peer *peer,
     const struct graph *graph = parts_graph(control->parts);
     bool is_led = request->ask_case == HDE__CONTROL_REQUEST__ASK_APPLY ||
                   request->ask_case == HDE__CONTROL_REQUEST__ASK_RELOAD ||
-                  (request->ask_case == HDE__CONTROL_REQUEST__ASK_SAVEPOINT &&
+                  ((request->ask_case == HDE__CONTROL_REQUEST__ASK_SAVEPOINT ||
+                    request->ask_case == HDE__CONTROL_REQUEST__ASK_MOVE) &&
                    parts_over_hosts(control->parts));
 
     if (!is_led || peer->question || request->host || !parts_net(control->parts) ||

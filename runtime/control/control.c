@@ -95,7 +95,7 @@ run(void *arg)
 
     pthread_setname_np(pthread_self(), "hde-control");
     for (;;) {
-        bool busy = viewers_busy(control) || (control->http && http_busy(control->http));
+        bool busy = control->is_busy || viewers_busy(control) || (control->http && http_busy(control->http));
 
         if (zmq_poll(items, 4, busy ? BUSY_MS : HOUSEKEEPING_MS) < 0 && errno != EINTR)
             break;
@@ -108,8 +108,8 @@ run(void *arg)
         if (control->http)
             http_serve(control->http);
         viewers_serve(control);
-        if (parts_over_hosts(control->parts))
-            over_hosts_tick(parts_over_hosts(control->parts));
+        control->is_busy = parts_over_hosts(control->parts) &&
+                           over_hosts_tick(parts_over_hosts(control->parts));
         log_tick();
     }
     viewers_end(control);

@@ -67,6 +67,7 @@ struct control {
     pthread_mutex_t inbox_lock;
     pthread_t thread;
     bool started;
+    bool is_busy; /* something is looked at often */
     char endpoint[256];
     struct viewer viewers[CONTROL_VIEWERS];
 };

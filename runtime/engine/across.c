@@ -17,7 +17,8 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "engine/epoch.h"
-#include "engine/over_hosts.h"
+#include "engine/line.h"
+#include "engine/move.h"
 #include "engine/run.h"
 #include "link/ends.h"
 #include "seglog/seglog.h"
@@ -33,12 +34,18 @@
 struct across {
     const struct parts *parts;
     struct link *const *link;
-    bool *is_far; /* link: its sender is on another host */
+    const struct graph *graph; /* and its cut: those of the start, whose links do not change */
+    const struct graph_cut *cut;
     size_t n_links, n;
     struct savepoint_files files;
     pthread_mutex_t lock; /* all below */
     uint32_t number;      /* of askings */
     char *name, *path;
+    struct arena arena; /* of the moves */
+    size_t n_moves;
+    const char **moves;
+    bool *is_lost; /* link: it leads from or to a host that is lost */
+    bool ends;
     bool is_led;       /* by a host: a share of more */
     bool is_unwanted;  /* given up while it is written */
     int64_t looked_ns; /* is_led: when somebody asked after it, monotonic */
@@ -55,9 +62,9 @@ across_new(const struct parts *parts, const struct graph_cut *cut, struct link *
     self->parts = parts;
     self->link = link;
     self->n_links = cut->n_links;
-    self->is_far = xcalloc(cut->n_links + 1, sizeof *self->is_far);
-    for (size_t i = 0; i < cut->n_links; i++)
-        self->is_far[i] = !cut->links[i].sender;
+    self->graph = parts_graph(parts);
+    self->cut = cut;
+    self->is_lost = xcalloc(cut->n_links + 1, sizeof *self->is_lost);
     self->n = parts_count(parts);
     self->share = xcalloc(self->n + 1, sizeof(Hde__Epoch *));
     self->name = xstrdup("");
@@ -88,7 +95,8 @@ across_free(struct across *self)
     savepoint_files_fini(&self->files);
     pthread_mutex_destroy(&self->lock);
     free(self->share);
-    free(self->is_far);
+    free(self->is_lost);
+    arena_fini(&self->arena);
     free(self->name);
     free(self->path);
     free(self);
@@ -134,9 +142,19 @@ empty_link(Hde__SavedNode *node)
     hde__link_state__pack(&state, node->state.data);
 }
 
+/* Whether its receiver was not at the cut. */
+static bool
+keeps_link(const struct across *self, const char *name)
+{
+    for (size_t i = 0; i < self->n_links; i++)
+        if (self->is_lost[i] && !strcmp(self->graph->edges[self->cut->links[i].edge].name, name))
+            return true;
+    return false;
+}
+
 /* A copy of what the part keeps for itself. */
 static Hde__Epoch *
-share_of(const Hde__Epoch *epoch, const char *part)
+share_of(const struct across *self, const Hde__Epoch *epoch, const char *part)
 {
     size_t size = hde__epoch__get_packed_size(epoch);
     uint8_t *bytes = xmalloc(size + 1);
@@ -149,7 +167,8 @@ share_of(const Hde__Epoch *epoch, const char *part)
         return NULL;
     share->part = xstrdup(part);
     for (size_t i = 0; i < share->n_nodes; i++)
-        if (link_is_sender(share->nodes[i]->op) && share->nodes[i]->has_state)
+        if (link_is_sender(share->nodes[i]->op) && share->nodes[i]->has_state &&
+            !keeps_link(self, share->nodes[i]->name))
             empty_link(share->nodes[i]);
     return share;
 }
@@ -185,6 +204,8 @@ write_all(struct across *self, struct savepoint_report *report)
         whole.has_across = true;
         whole.across = self->number;
         whole.host = (char *)(uintptr_t)graph->hosts[graph->host].name;
+        whole.n_moves = self->n_moves;
+        whole.moves = (char **)(uintptr_t)self->moves;
     }
     ok = savepoint_write_named(self->path, self->name, &self->files, &whole, &report->err);
     stat(self->path, &st);
@@ -210,7 +231,7 @@ keep_share(struct across *self, size_t part, const Hde__Epoch *epoch, const stru
     struct err why = *err;
 
     if (epoch)
-        self->share[part] = share_of(epoch, parts_name(self->parts, part));
+        self->share[part] = share_of(self, epoch, parts_name(self->parts, part));
     if (epoch && !self->share[part])
         err_set(&why, "HDE-R014", "the epoch cannot be read again");
     if (self->share[part])
@@ -279,16 +300,35 @@ may_ask(const struct across *self, const char *name, struct err *err)
     return true;
 }
 
-/* With the lock held. */
+/* With the lock held. From a host that is lost no marker comes: the cut is behind what has come. */
 static bool
 ask_all(struct across *self, struct err *err)
 {
+    for (size_t i = 0; i < self->n_links; i++)
+        if (self->is_lost[i] && !self->cut->links[i].sender)
+            link_put_marker(self->link[i], self->number);
     for (size_t i = 0; i < self->n; i++)
-        if (!savepoint_ask_part(parts_engine(self->parts, i), taken, self, self->number, err)) {
+        if (!savepoint_ask_part(
+                parts_engine(self->parts, i),
+                &(struct savepoint_share){taken, self, self->number, self->ends}, err)) {
             give_up(self, err);
             return false;
         }
     return true;
+}
+
+static bool
+leads_to_lost(const struct across *self, const struct graph_link *link,
+              const struct across_share *share)
+{
+    const struct graph *graph = self->graph;
+    const struct graph_edge *edge = &graph->edges[link->edge];
+
+    for (size_t i = 0; i < share->n_lost; i++)
+        if (!strcmp(graph->hosts[graph->nodes[edge->from].host].name, share->lost[i]) ||
+            !strcmp(graph->hosts[graph->nodes[edge->to].host].name, share->lost[i]))
+            return true;
+    return false;
 }
 
 /* With the lock held. */
@@ -301,6 +341,14 @@ arm(struct across *self, const struct across_share *share)
     self->path = xstrdup(share->path);
     self->number = share->number;
     self->is_led = self->is_unwanted = false;
+    self->ends = share->ends;
+    arena_fini(&self->arena);
+    self->n_moves = share->n_moves;
+    self->moves = arena_alloc(&self->arena, (share->n_moves + 1) * sizeof *self->moves);
+    for (size_t i = 0; i < share->n_moves; i++)
+        self->moves[i] = arena_text(&self->arena, share->moves[i]);
+    for (size_t i = 0; i < self->n_links; i++)
+        self->is_lost[i] = leads_to_lost(self, &self->cut->links[i], share);
     self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
 }
 
@@ -342,7 +390,7 @@ across_arm(struct across *self, const struct across_share *share, struct err *er
         self->is_led = true;
         self->looked_ns = clock_mono_ns();
         for (size_t i = 0; i < self->n_links; i++)
-            if (self->is_far[i])
+            if (!self->cut->links[i].sender)
                 link_want_marker(self->link[i], share->number);
     }
     pthread_mutex_unlock(&self->lock);
@@ -444,34 +492,63 @@ give_shares(const Hde__Epoch *savepoint, const char *store, struct arena *arena,
     return true;
 }
 
+/* Fences first: nothing of this start has touched anything yet. */
 static bool
-restore(const struct graph_cut *cut, const char *store, const char *const *journal,
+go_on_line(const struct graph *graph, const char *store, const Hde__Epoch *savepoint,
+           struct err *err)
+{
+    struct line line = {savepoint->across, savepoint->n_moves,
+                        (const char **)(uintptr_t)savepoint->moves};
+
+    return move_fence(graph, savepoint, err) && line_write(store, &line, err);
+}
+
+/* Whether the savepoint has what the link kept, for a host that was lost: its journal is needed. */
+static bool
+is_kept(const struct graph_node *sender, const Hde__Epoch *savepoint)
+{
+    for (size_t p = 0; sender && p < savepoint->n_parts; p++)
+        for (size_t i = 0; i < savepoint->parts[p]->n_nodes; i++) {
+            const Hde__SavedNode *node = savepoint->parts[p]->nodes[i];
+
+            if (link_is_sender(node->op) && !strcmp(node->name, sender->name))
+                return move_keeps_frames(node);
+        }
+    return false;
+}
+
+static bool
+restore(const struct graph *graph, const struct graph_cut *cut, const char *const *journal,
         const Hde__Epoch *savepoint, struct arena *arena, struct err *err)
 {
-    const char *why = other_parts(cut, savepoint, arena);
+    const char *why = other_parts(cut, savepoint, arena), *store = graph->checkpoint.store;
 
     if (why)
         return err_set(err, "HDE-R120", "'%s/restore' %s", store, why);
-    if (!give_shares(savepoint, store, arena, err) ||
-        (savepoint->has_across && !line_write(store, savepoint->across, err)))
+    if (savepoint->has_across && !go_on_line(graph, store, savepoint, err))
+        return false;
+    if (!give_shares(savepoint, store, arena, err))
         return false;
     for (size_t i = 0; i < cut->n_links; i++)
-        if (!seglog_clear(journal[i], err))
+        if (!is_kept(cut->links[i].sender, savepoint) && !seglog_clear(journal[i], err))
             return false;
+    if (savepoint->has_across && !move_clear(cut, store, savepoint->across, err))
+        return false;
     return savepoint_remove(arena_printf(arena, "%s/restore", store), err);
 }
 
 bool
-across_restore(const struct graph_cut *cut, const char *store, const char *const *journal,
+across_restore(const struct graph *graph, const struct graph_cut *cut, const char *const *journal,
                struct err *err)
 {
     struct arena arena = {0};
+    const char *store = graph->checkpoint.store;
     const char *path = arena_printf(&arena, "%s/restore", store);
     Hde__Epoch *savepoint = epoch_read(path);
     bool ok = true;
 
     if (savepoint)
-        ok = restore(cut, store, journal, savepoint, &arena, err);
+        ok = restore(graph, cut, journal, savepoint, &arena, err);
     else if (access(path, F_OK) == 0)
         ok = err_set(err, "HDE-R084", "'%s' is not whole: restore the savepoint again, or remove it",
                      path);
@@ -483,19 +560,6 @@ across_restore(const struct graph_cut *cut, const char *store, const char *const
 
 /* ---- Does it fit? ------------------------------------------------------------------------- */
 
-/* The cut's ends, for what a check looks at. */
-static void
-name_ends(const struct graph *graph, struct graph_cut *cut)
-{
-    for (size_t i = 0; i < cut->n_links; i++) {
-        const struct graph_edge *edge = &graph->edges[cut->links[i].edge];
-
-        link_ends_make(&cut->arena, NULL,
-                       graph->nodes[edge->from].op->outputs[edge->from_port].types,
-                       cut->links[i].sender, cut->links[i].receiver);
-    }
-}
-
 bool
 across_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_found *found,
              void *arg)
@@ -505,7 +569,7 @@ across_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_f
     bool ok;
 
     graph_cut(graph, &cut);
-    name_ends(graph, &cut);
+    link_ends_name(graph, &cut);
     why = other_parts(&cut, savepoint, &cut.arena);
     ok = !why;
     if (why)

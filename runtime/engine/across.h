@@ -31,6 +31,10 @@ struct across_share {
     uint32_t number; /* of the savepoint, the same on all hosts; drawn anew for each */
     const char *name;
     const char *path; /* where the share is written */
+    bool ends;        /* every part ends at its cut (savepoint.h) */
+    size_t n_moves, n_lost;
+    const char *const *moves; /* in force (line.h) */
+    const char *const *lost;  /* hosts: nothing comes from them, links to them keep what they have */
 };
 /* Another one that is under way is given up: who leads knows of this one alone. */
 bool across_arm(struct across *self, const struct across_share *share, struct err *err);
@@ -43,8 +47,8 @@ void across_expire(struct across *self, int64_t after_ns);
 
 /* The next start goes on from STORE/restore, if that is there: gives each part its share, and
  * empties the journals. Comes before any of them is opened; a crash in between begins again. */
-bool across_restore(const struct graph_cut *cut, const char *store, const char *const *journal,
-                    struct err *err);
+bool across_restore(const struct graph *graph, const struct graph_cut *cut,
+                    const char *const *journal, struct err *err);
 
 /* savepoint_check() of whatever savepoint. */
 bool across_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_found *found,

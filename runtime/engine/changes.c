@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/line.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -307,9 +308,12 @@ load_with(const struct versions *self, const struct change *change,
                                     .host = self->host,
                                     .insecure = true}; /* it listens already */
     struct diags diags = {0};
-    struct graph *graph = graph_load(change->ask.path, &options, registry, &diags);
+    struct err damaged = {0};
+    struct graph *graph = line_load(change->ask.path, &options, registry, &diags, &damaged);
 
-    if (!graph)
+    if (err_is_set(&damaged) && err)
+        *err = damaged;
+    else if (!graph)
         cannot_load(&diags, change->ask.path, err);
     diags_fini(&diags);
     return graph;

@@ -409,5 +409,27 @@ const struct code engine_codes[] = {
      "The file 'line' in the checkpoint store of a host says which savepoint over hosts its state goes "
      "back to. It is damaged: restore the savepoint again, or begin with another store.",
      NULL, NULL},
+    {"HDE-R234", "nodes cannot be moved now",
+     "Nodes go to other hosts in a graph with hosts: and checkpoint:, one move at a time, and none "
+     "stays on a host that is named with --lost. 'hde plan --move' shows what a move would do. The graph "
+     "goes on as it was.",
+     NULL, "hde apply --move NODE=HOST"},
+    {"HDE-R235", "the graph file is not what runs",
+     "A move changes where nodes lie and nothing else, and every host makes it from its own graph file. "
+     "Nodes, operators or edges of that one differ from what runs: 'hde plan GRAPH' shows how.",
+     NULL, NULL},
+    {"HDE-R236", "the state of a lost host is not here",
+     "Nodes of a host that is lost go on from its last epochs, so the checkpoint store has to be a folder "
+     "that all hosts share, such as one on NFS, under the same path. Without it start with another "
+     "store.",
+     NULL, NULL},
+    {"HDE-R237", "what a lost host has not taken has no way",
+     "A sender keeps frames that the lost host has not taken, and the edge would lead to its own host "
+     "after the move. Move the node to another host than the one that sends to it.",
+     NULL, NULL},
+    {"HDE-R238", "a host is not ready for a move of nodes",
+     "It was in doubt about the move before, or begins anew because of it: some seconds. One that stays "
+     "so does not reach the coordinator: 'hde status --all'.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -436,11 +436,20 @@ epochs_are_restored(const char *store)
     return there;
 }
 
-uint8_t *
-epochs_graph(const char *store, size_t *size)
+Hde__Epoch *
+epochs_newest(const char *store)
 {
     char *folder = xprintf("%s/epochs", store);
     Hde__Epoch *last = read_last(folder, NULL);
+
+    free(folder);
+    return last;
+}
+
+uint8_t *
+epochs_graph(const char *store, size_t *size)
+{
+    Hde__Epoch *last = epochs_newest(store);
     uint8_t *bytes = NULL;
 
     if (last && last->has_resolved) {
@@ -452,7 +461,6 @@ epochs_graph(const char *store, size_t *size)
     }
     if (last)
         hde__epoch__free_unpacked(last, NULL);
-    free(folder);
     return bytes;
 }
 

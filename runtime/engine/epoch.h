@@ -20,6 +20,8 @@ bool epochs_open(struct engine *engine, struct err *err);
 bool epochs_are_restored(const char *store); /* the next start begins with a savepoint */
 /* The packed hde.ResolvedGraph of the newest whole epoch of a store; free() it. NULL: none. */
 uint8_t *epochs_graph(const char *store, size_t *size);
+/* The newest whole one in a store; NULL: none. Freed with hde__epoch__free_unpacked(). */
+Hde__Epoch *epochs_newest(const char *store);
 /* Waits for an epoch that is being written, not for one that is not confirmed. */
 void epochs_close(struct epochs *self);
 /* What epochs_open() found, NULL: none. */

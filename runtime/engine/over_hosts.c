@@ -1,84 +1,162 @@
 /* SPDX-License-Identifier: Apache-2.0
- * over_hosts - see over_hosts.h.
+ * over_hosts - see over_hosts.h. Here is what a host does; who leads is in lead.c.
  *
  *  (1) A host that puts a marker knows that all others are armed. So a marker that comes to one that
  *      is not armed with its number is of a savepoint that was given up.
  *      [test_a_marker_that_nobody_waits_for_holds_nothing_up]
- *  (2) Nothing is a savepoint before every share is written. The first commit, at the coordinator,
- *      decides; before it everything can be dropped. [tests/hosts/savepoint.sh]
- *  (3) A host that goes down, or a deadline, ends it: shares that are written go, markers go.
- *      [tests/hosts/savepoint.sh]
+ *  (2) A host is in doubt from the moment when it has written STORE/moving until it knows: the
+ *      coordinator has committed when its state goes back to that number, and never will when it runs
+ *      and says so. The coordinator itself is in no doubt: what it has not committed is dropped when
+ *      it starts. [tests/hosts/move.sh]
+ *  (3) A commit is the rename of STORE/moving to STORE/restore; what follows from it the next start
+ *      does, as often as it takes (across.c). [tests/hosts/move.sh]
  *
- *  Locks: none is held while others are asked. */
+ *  Locks: that of a host's steps, then that of across. None is held while others are asked. */
 #include "engine/over_hosts.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
-#include "base/whole.h"
+#include "base/log.h"
 #include "engine/across.h"
-#include "engine/ask_hosts.h"
+#include "engine/epoch.h"
+#include "engine/lead.h"
+#include "engine/line.h"
+#include "engine/move.h"
+#include "graph/hosts.h"
+#include "plugin/registry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 enum {
-    ANSWER_S = 5,     /* of a host */
-    DEADLINE_S = 120, /* of a savepoint */
-    HEAR_S = 10,      /* until all hosts know that it is one */
-    LEASE_S = 10,     /* of a host that hears nothing of who leads */
+    LEASE_S = 10,   /* of a host that hears nothing of who leads */
+    ASK_S = 2,      /* then a host in doubt asks */
+    LEAVE_MS = 500, /* until the process begins anew: answers are on their way */
+    PIECE_BYTES = 48 * 1024,
 };
-#define SECONDS(n) ((int64_t)(n) * NS_PER_S)
-static const int64_t LOOK_NS = 20 * NS_PER_MS;
+
+enum moving {
+    CALM,
+    PREPARED,
+    ENDING,  /* parts are, at their cuts */
+    DOUBT,   /* STORE/moving is written */
+    LEAVING, /* the process begins anew */
+};
 
 struct over_hosts {
+    struct parts *parts;
     const struct graph *graph;
+    struct engine_options options;
     struct net *net;
     struct across *across;
-    pthread_t thread;
-    bool has_thread; /* it may be joined */
-    pthread_cond_t changed;
+    struct lead *lead;
+    int anew_fd;          /* a timer */
     pthread_mutex_t lock; /* all below */
-    bool is_stopping;
-    uint32_t number;
-    char *name;
-    struct savepoint_report report;
+    enum moving moving;
+    uint32_t number;    /* of the move */
+    int64_t heard_ns;   /* of who leads, monotonic */
+    struct arena arena; /* of the move, and below */
+    struct registry *registry;
+    struct graph *after;
+    struct move_ask ask; /* lent from the arena */
+    bool is_asking;      /* the coordinator, for its decision */
+    enum { UNKNOWN, COMMITTED, DROPPED } outcome;
 };
 
+static const char *
+moving_path(const struct over_hosts *self, struct arena *arena)
+{
+    return arena_printf(arena, "%s/moving", self->graph->checkpoint.store);
+}
+
+static bool
+leads(const struct over_hosts *self)
+{
+    return self->graph->host == self->graph->coordinator;
+}
+
+/* (2) */
+static void
+find_doubt(struct over_hosts *self)
+{
+    struct arena arena = {0};
+    const char *path = moving_path(self, &arena);
+    Hde__Epoch *moving = epoch_read(path);
+
+    if (moving && !leads(self)) {
+        self->moving = DOUBT;
+        self->number = moving->across;
+        log_line(
+            LEVEL_WARN, self->graph->name, NULL, "move.doubt",
+            "nodes were to be moved when this host ended: it waits for the coordinator's word");
+    } else if (moving) {
+        io.unlink(path);
+    }
+    if (moving)
+        hde__epoch__free_unpacked(moving, NULL);
+    arena_fini(&arena);
+}
+
+static void
+say_moves(const struct over_hosts *self)
+{
+    struct arena arena = {0};
+    struct err none = {0};
+    struct line line;
+
+    if (line_read(self->graph->checkpoint.store, &arena, &line, &none))
+        for (size_t i = 0; i < line.n_moves; i++)
+            log_line(LEVEL_INFO, self->graph->name, NULL, "host.moved",
+                     "%s, by 'hde apply --move', whatever the file says", line.moves[i]);
+    arena_fini(&arena);
+}
+
 struct over_hosts *
-over_hosts_new(const struct graph *graph, struct net *net, struct across *across)
+over_hosts_new(struct parts *parts, const struct engine_options *options, struct net *net,
+               struct across *across)
 {
     struct over_hosts *self = xcalloc(1, sizeof *self);
-    pthread_condattr_t monotonic;
 
-    self->graph = graph;
+    self->parts = parts;
+    self->graph = parts_graph(parts);
+    self->options = *options;
     self->net = net;
     self->across = across;
-    self->name = xstrdup("");
+    self->anew_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    self->lead = lead_new(self, self->graph, net);
+    say_moves(self);
+    find_doubt(self);
     return self;
 }
 
 void
 over_hosts_stop(struct over_hosts *self)
 {
-    if (!self)
-        return;
-    pthread_mutex_lock(&self->lock);
-    self->is_stopping = true;
-    pthread_cond_signal(&self->changed);
-    pthread_mutex_unlock(&self->lock);
-    if (self->has_thread)
-        pthread_join(self->thread, NULL);
-    self->has_thread = false;
+    if (self)
+        lead_stop(self->lead);
+}
+
+/* With the lock held. */
+static void
+forget_move(struct over_hosts *self)
+{
+    graph_free(self->after);
+    if (self->registry)
+        registry_free(self->registry);
+    arena_fini(&self->arena);
+    self->after = NULL;
+    self->registry = NULL;
+    self->ask = (struct move_ask){0};
 }
 
 void
@@ -86,58 +164,166 @@ over_hosts_free(struct over_hosts *self)
 {
     if (!self)
         return;
+    lead_free(self->lead);
+    forget_move(self);
     pthread_mutex_destroy(&self->lock);
-    pthread_cond_destroy(&self->changed);
-    free(self->name);
+    if (self->anew_fd >= 0)
+        close(self->anew_fd);
     free(self);
 }
 
-/* ---- A host's share ------------------------------------------------------------------------ */
+int
+over_hosts_anew_fd(const struct over_hosts *self)
+{
+    return self->anew_fd;
+}
+
+bool
+over_hosts_is_moving(struct over_hosts *self)
+{
+    bool is_moving;
+
+    pthread_mutex_lock(&self->lock);
+    is_moving = self->moving >= ENDING;
+    pthread_mutex_unlock(&self->lock);
+    return is_moving;
+}
+
+/* With the lock held. The coordinator stays until the others know. */
+static void
+leave(struct over_hosts *self)
+{
+    self->moving = LEAVING;
+    if (!leads(self))
+        over_hosts_leave(self);
+}
+
+void
+over_hosts_leave(struct over_hosts *self)
+{
+    struct itimerspec at = {.it_value.tv_nsec = LEAVE_MS * NS_PER_MS};
+
+    timerfd_settime(self->anew_fd, 0, &at, NULL);
+}
+
+/* ---- Prepare -------------------------------------------------------------------------------- */
+
+static const char *const *
+copy_texts(struct over_hosts *self, char *const *texts, size_t n)
+{
+    const char **out = arena_alloc(&self->arena, (n + 1) * sizeof *out);
+
+    for (size_t i = 0; i < n; i++)
+        out[i] = arena_text(&self->arena, texts[i]);
+    return out;
+}
+
+static bool
+cannot_load(const struct graph *graph, struct diags *diags, struct err *err)
+{
+    for (size_t i = 0; i < diags->n; i++)
+        if (diags->list[i].severity == SEVERITY_ERROR)
+            return err_set(err, diags->list[i].code, "%s", diags->list[i].message);
+    return err_set(err, "HDE-R050", "%s: cannot be read", graph->path);
+}
+
+static bool
+load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
+{
+    const struct graph *graph = self->graph;
+    struct graph_options options = {.sets = self->options.sets,
+                                    .n_sets = self->options.n_sets,
+                                    .for_run = true,
+                                    .host = graph->hosts[graph->host].name,
+                                    .insecure = true, /* it listens already */
+                                    .moves = (const char *const *)(uintptr_t)step->moves,
+                                    .n_moves = step->n_moves};
+    struct diags diags = {0};
+
+    self->registry = registry_new(self->options.plugins);
+    self->after = graph_load(graph->path, &options, self->registry, &diags);
+    if (!self->after)
+        cannot_load(graph, &diags, err);
+    diags_fini(&diags);
+    return self->after && move_is_plain(parts_graph(self->parts), self->after, err);
+}
+
+static bool
+prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out, struct err *err)
+{
+    if (self->moving > PREPARED)
+        return err_set(err, "HDE-R238", "it has not come to the end of the move before");
+    forget_move(self);
+    self->moving = CALM;
+    if (!load_after(self, step, err))
+        return false;
+    self->moving = PREPARED;
+    self->number = step->number;
+    self->outcome = UNKNOWN;
+    self->ask = (struct move_ask){.before = parts_graph(self->parts),
+                                  .after = self->after,
+                                  .number = step->number,
+                                  .n_moves = step->n_moves,
+                                  .moves = copy_texts(self, step->moves, step->n_moves),
+                                  .n_lost = step->n_lost,
+                                  .lost = copy_texts(self, step->lost, step->n_lost)};
+    out->has_shape = true;
+    out->shape = hosts_shape(self->after);
+    return true;
+}
+
+const struct graph *
+over_hosts_after(const struct over_hosts *self)
+{
+    return self->after;
+}
+
+/* ---- Shares --------------------------------------------------------------------------------- */
 
 static const char *
-hidden_path(const struct over_hosts *self, const Hde__HostStep *step, struct arena *arena)
+hidden_path(const struct over_hosts *self, const Hde__HostStep *step, const char *of,
+            struct arena *arena)
 {
-    const char *name = arena_printf(arena, ".%s.%" PRIu32, step->name, step->number);
+    const char *name = arena_printf(arena, ".%s.%" PRIu32 "%s%s", step->name, step->number,
+                                    of ? "." : "", of ? of : "");
 
     return savepoint_path(self->graph->checkpoint.store, name, arena);
 }
 
 static bool
-is_committed(const char *path, uint32_t number)
+is_move(const struct over_hosts *self, const Hde__HostStep *step)
 {
-    struct err none = {0};
-    Hde__Epoch *there = savepoint_read(path, &none);
-    bool is_it = there && there->has_across && there->across == number;
-
-    if (there)
-        hde__epoch__free_unpacked(there, NULL);
-    return is_it;
+    return self->moving != CALM && self->number == step->number;
 }
 
 static bool
-commit_share(const struct over_hosts *self, const Hde__HostStep *step, struct arena *arena,
-             struct err *err)
+arm(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, struct err *err)
 {
-    const char *store = self->graph->checkpoint.store;
-    const char *path = savepoint_path(store, step->name, arena);
+    struct across_share share = {
+        .number = step->number, .name = step->name, .path = hidden_path(self, step, NULL, arena)};
+    struct line line;
 
-    if (is_committed(path, step->number)) /* it was asked before, and the answer was lost */
-        return true;
-    if (!savepoint_name_is_free(store, step->name, err))
+    if (is_move(self, step)) {
+        share.ends = true;
+        share.n_lost = self->ask.n_lost;
+        share.lost = self->ask.lost;
+        return across_arm(self->across, &share, err);
+    }
+    if (!line_read(self->graph->checkpoint.store, arena, &line, err))
         return false;
-    return (io.rename(hidden_path(self, step, arena), path) == 0 &&
-            io_sync_folder(arena_printf(arena, "%s/savepoints", store))) ||
-           err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
+    share.n_moves = line.n_moves;
+    share.moves = line.moves;
+    return across_arm(self->across, &share, err);
 }
 
-static void
-drop_share(const struct over_hosts *self, const Hde__HostStep *step, struct arena *arena)
+static bool
+begin(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
 {
-    struct err why = {0};
-
-    err_set(&why, "HDE-R230", "the coordinator has given it up");
-    across_give_up(self->across, step->number, &why);
-    io.unlink(hidden_path(self, step, arena));
+    if (is_move(self, step)) {
+        self->moving = ENDING;
+        parts_end_at_cut(self->parts);
+    }
+    return across_begin(self->across, step->number, err);
 }
 
 static bool
@@ -161,23 +347,219 @@ look(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone
 }
 
 static bool
-do_step(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
+fetch(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
+      struct arena *arena, struct err *err)
+{
+    const char *path = hidden_path(self, step, NULL, arena);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    out->has_piece = true;
+    out->piece.data = arena_alloc(arena, PIECE_BYTES);
+    n = fd < 0 ? -1 : pread(fd, out->piece.data, PIECE_BYTES, (off_t)step->offset);
+    out->piece.len = n > 0 ? (size_t)n : 0;
+    if (fd >= 0)
+        close(fd);
+    return n >= 0 || err_set(err, "HDE-R014", "%s cannot be read: %s", path, strerror(errno));
+}
+
+static bool
+put(const struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, struct err *err)
+{
+    const char *path =
+        step->of && savepoint_is_name(step->of) ? hidden_path(self, step, step->of, arena) : NULL;
+    size_t done;
+    int fd;
+    bool ok;
+
+    if (!path)
+        return err_set(err, "HDE-C013", "a piece names the host whose share it is of");
+    fd = io.open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    ok = fd >= 0 && io_write(fd, step->bytes.data, step->bytes.len, step->offset, &done);
+    if (fd >= 0)
+        close(fd);
+    return ok || err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
+}
+
+static bool
+ready(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, struct err *err)
+{
+    const struct graph *graph = self->graph;
+    const char **shares = arena_alloc(arena, (graph->n_hosts + 1) * sizeof *shares);
+
+    if (!is_move(self, step) || self->moving != ENDING)
+        return err_set(err, "HDE-R234", "nothing is moved here under that number");
+    self->ask.n_shares = 0;
+    self->ask.shares = shares;
+    shares[self->ask.n_shares++] = hidden_path(self, step, NULL, arena);
+    for (size_t i = 0; i < graph->n_hosts; i++) {
+        const char *path = hidden_path(self, step, graph->hosts[i].name, arena);
+
+        if (i != graph->host && move_gives_here(&self->ask, graph->hosts[i].name) &&
+            access(path, F_OK) == 0)
+            shares[self->ask.n_shares++] = path;
+    }
+    fault_point(FAULT_MOVE_READY);
+    if (!move_write(&self->ask, moving_path(self, arena), err))
+        return false;
+    fault_point(FAULT_MOVE_READY);
+    self->moving = DOUBT;
+    return true;
+}
+
+/* ---- Decided -------------------------------------------------------------------------------- */
+
+static void
+forget_shares(const struct over_hosts *self, const Hde__HostStep *step, struct arena *arena)
+{
+    io.unlink(hidden_path(self, step, NULL, arena));
+    for (size_t i = 0; i < self->graph->n_hosts; i++)
+        io.unlink(hidden_path(self, step, self->graph->hosts[i].name, arena));
+}
+
+static bool
+goes_back_to(const struct over_hosts *self, uint32_t number)
+{
+    struct arena arena = {0};
+    struct err none = {0};
+    struct line line;
+    bool is_it =
+        line_read(self->graph->checkpoint.store, &arena, &line, &none) && line.number == number;
+
+    arena_fini(&arena);
+    return is_it;
+}
+
+/* (3) */
+static bool
+commit_move(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena,
+            struct err *err)
+{
+    const char *store = self->graph->checkpoint.store;
+    const char *path = arena_printf(arena, "%s/restore", store);
+
+    if (self->moving != DOUBT || self->number != step->number)
+        return goes_back_to(self, step->number) ||
+               err_set(err, "HDE-R234", "nothing is moved here under that number");
+    fault_point(FAULT_MOVE_COMMIT);
+    if (io.rename(moving_path(self, arena), path) || !io_sync_folder(store))
+        return err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
+    fault_point(FAULT_MOVE_COMMIT);
+    forget_shares(self, step, arena);
+    log_line(LEVEL_INFO, self->graph->name, NULL, "move.done",
+             "nodes lie on other hosts now; this one begins anew, from where its parts ended");
+    leave(self);
+    return true;
+}
+
+static void
+give_up_move(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena)
+{
+    bool has_begun = self->moving >= ENDING;
+
+    if (self->moving == LEAVING)
+        return;
+    io.unlink(moving_path(self, arena));
+    forget_shares(self, step, arena);
+    forget_move(self);
+    self->moving = CALM;
+    if (!has_begun)
+        return;
+    log_line(LEVEL_WARN, self->graph->name, NULL, "move.dropped",
+             "a move was given up: this host begins anew with the graph as it was");
+    leave(self);
+}
+
+static bool
+is_committed(const char *path, uint32_t number)
+{
+    struct err none = {0};
+    Hde__Epoch *there = savepoint_read(path, &none);
+    bool is_it = there && there->has_across && there->across == number;
+
+    if (there)
+        hde__epoch__free_unpacked(there, NULL);
+    return is_it;
+}
+
+static bool
+commit_savepoint(const struct over_hosts *self, const Hde__HostStep *step, struct arena *arena,
+                 struct err *err)
+{
+    const char *store = self->graph->checkpoint.store;
+    const char *path = savepoint_path(store, step->name, arena);
+
+    if (is_committed(path, step->number)) /* it was asked before, and the answer was lost */
+        return true;
+    if (!savepoint_name_is_free(store, step->name, err))
+        return false;
+    return (io.rename(hidden_path(self, step, NULL, arena), path) == 0 &&
+            io_sync_folder(arena_printf(arena, "%s/savepoints", store))) ||
+           err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
+}
+
+static void
+drop(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena)
+{
+    struct err why = {0};
+
+    err_set(&why, "HDE-R230", "the coordinator has given it up");
+    across_give_up(self->across, step->number, &why);
+    if (is_move(self, step))
+        give_up_move(self, step, arena);
+    else
+        io.unlink(hidden_path(self, step, NULL, arena));
+}
+
+static bool
+commit(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, struct err *err)
+{
+    if (is_move(self, step) || strcmp(step->name, MOVE_NAME) == 0)
+        return commit_move(self, step, arena, err);
+    return commit_savepoint(self, step, arena, err);
+}
+
+/* Asked of the coordinator. */
+static bool
+tell_outcome(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
+             struct err *err)
+{
+    if (!leads(self))
+        return err_set(err, "HDE-R231", "this host does not lead");
+    out->committed = goes_back_to(self, step->number);
+    out->has_committed = out->committed || !lead_is_open(self->lead, step->number);
+    return true;
+}
+
+/* ---- Steps ---------------------------------------------------------------------------------- */
+
+static bool
+do_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
         struct arena *arena, struct err *err)
 {
+    if (step->verb != HDE__HOST_VERB__HOST_VERB_OUTCOME)
+        self->heard_ns = clock_mono_ns();
     switch (step->verb) {
+    case HDE__HOST_VERB__HOST_VERB_PREPARE:
+        return prepare(self, step, out, err);
     case HDE__HOST_VERB__HOST_VERB_ARM:
-        return across_arm(self->across,
-                          &(struct across_share){step->number, step->name,
-                                                 hidden_path(self, step, arena)},
-                          err);
+        return arm(self, step, arena, err);
     case HDE__HOST_VERB__HOST_VERB_BEGIN:
-        return across_begin(self->across, step->number, err);
+        return begin(self, step, err);
     case HDE__HOST_VERB__HOST_VERB_LOOK:
         return look(self, step, out, err);
+    case HDE__HOST_VERB__HOST_VERB_FETCH:
+        return fetch(self, step, out, arena, err);
+    case HDE__HOST_VERB__HOST_VERB_PUT:
+        return put(self, step, arena, err);
+    case HDE__HOST_VERB__HOST_VERB_READY:
+        return ready(self, step, arena, err);
     case HDE__HOST_VERB__HOST_VERB_COMMIT:
-        return commit_share(self, step, arena, err);
+        return commit(self, step, arena, err);
+    case HDE__HOST_VERB__HOST_VERB_OUTCOME:
+        return tell_outcome(self, step, out, err);
     case HDE__HOST_VERB__HOST_VERB_DROP:
-        drop_share(self, step, arena);
+        drop(self, step, arena);
         return true;
     default:
         return err_set(err, "HDE-C013", "this hde does not know the step; it may be older");
@@ -186,253 +568,147 @@ do_step(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepD
 
 bool
 over_hosts_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
-                struct err *err)
+                struct arena *arena, struct err *err)
 {
-    struct arena arena = {0};
     bool ok;
 
     if (!step->name || !savepoint_is_name(step->name) || !step->number)
         return err_set(err, "HDE-C013", "a step names a savepoint and its number");
-    ok = do_step(self, step, out, &arena, err);
-    arena_fini(&arena);
+    pthread_mutex_lock(&self->lock);
+    ok = do_step(self, step, out, arena, err);
+    pthread_mutex_unlock(&self->lock);
     return ok;
 }
 
-void
-over_hosts_tick(struct over_hosts *self)
-{
-    across_expire(self->across, SECONDS(LEASE_S));
-}
+/* ---- In doubt ------------------------------------------------------------------------------- */
 
-/* ---- The coordinator ----------------------------------------------------------------------- */
-
+/* On the net's thread. */
 static void
-add_up(Hde__HostStepDone *sum, const Hde__HostStepDone *one)
+heard_outcome(void *arg, const uint8_t *bytes, size_t size, const struct err *err)
 {
-    sum->waiting |= one->waiting;
-    sum->tick = one->tick > sum->tick ? one->tick : sum->tick;
-    sum->bytes += one->bytes;
+    struct over_hosts *self = arg;
+    Hde__ControlReply *reply = err ? NULL : hde__control_reply__unpack(NULL, size, bytes);
+
+    pthread_mutex_lock(&self->lock);
+    self->is_asking = false;
+    if (reply && reply->answer_case == HDE__CONTROL_REPLY__ANSWER_STEP &&
+        reply->step->has_committed)
+        self->outcome = reply->step->committed ? COMMITTED : DROPPED;
+    pthread_mutex_unlock(&self->lock);
+    if (reply)
+        hde__control_reply__free_unpacked(reply, NULL);
 }
 
-/* Everywhere, here first. False: one host has not done it. */
-static bool
-everywhere(struct over_hosts *self, Hde__HostVerb verb, Hde__HostStepDone *sum, struct err *err)
+/* With the lock held. */
+static void
+ask_outcome(struct over_hosts *self)
 {
     Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
     Hde__HostStep step = HDE__HOST_STEP__INIT;
-    Hde__HostStepDone own = HDE__HOST_STEP_DONE__INIT;
-    struct host_replies replies;
-    bool ok;
+    struct err none = {0};
+    uint8_t bytes[200];
+    size_t size;
 
-    hde__host_step_done__init(sum);
-    step.has_verb = step.has_number = true;
-    step.verb = verb;
-    step.number = self->number;
-    step.name = self->name;
-    if (!over_hosts_step(self, &step, &own, err))
-        return err_wrap(err, "host '%s'", self->graph->hosts[self->graph->host].name);
-    add_up(sum, &own);
+    request.has_version = true;
+    request.version = 1;
     request.ask_case = HDE__CONTROL_REQUEST__ASK_STEP;
     request.step = &step;
-    ok = ask_hosts(self->net, self->graph, &request, SECONDS(ANSWER_S), &replies);
-    for (size_t i = 0; i < replies.n && ok; i++) {
-        ok = replies.of[i].reply->answer_case == HDE__CONTROL_REPLY__ANSWER_STEP ||
-             err_set(err, "HDE-C013", "host '%s': the answer is not understood",
-                     replies.of[i].host);
-        if (ok)
-            add_up(sum, replies.of[i].reply->step);
-    }
-    if (!ok)
-        host_replies_refusal(&replies, err);
-    host_replies_fini(&replies);
-    return ok;
+    step.has_verb = step.has_number = true;
+    step.verb = HDE__HOST_VERB__HOST_VERB_OUTCOME;
+    step.number = self->number;
+    step.name = (char *)(uintptr_t)MOVE_NAME;
+    size = hde__control_request__pack(&request, bytes);
+    self->is_asking = net_ask(self->net, self->graph->hosts[self->graph->coordinator].name, bytes,
+                              size, ASK_S * (int64_t)NS_PER_S, heard_outcome, self, &none);
 }
 
-/* False: this process ends. */
+/* What the coordinator's state goes back to, as it said last; it may not talk to this host. */
 static bool
-pause_ns(struct over_hosts *self, int64_t ns)
+coordinator_went_on(const struct over_hosts *self, uint32_t number)
 {
-    int64_t end_ns = clock_mono_ns() + ns;
-    struct timespec end = {.tv_sec = end_ns / NS_PER_S, .tv_nsec = end_ns % NS_PER_S};
-    bool goes_on;
+    const struct graph *graph = self->graph;
+    struct net_seen *seen = xcalloc(graph->n_hosts, sizeof *seen);
+    size_t n = net_look(self->net, seen, graph->n_hosts);
+    bool is_it = false;
 
-    pthread_mutex_lock(&self->lock);
-    while (!self->is_stopping &&
-           pthread_cond_timedwait(&self->changed, &self->lock, &end) != ETIMEDOUT)
-        ;
-    goes_on = !self->is_stopping;
-    pthread_mutex_unlock(&self->lock);
-    return goes_on;
+    for (size_t i = 0; i < n; i++)
+        is_it |=
+            !strcmp(seen[i].name, graph->hosts[graph->coordinator].name) && seen[i].line == number;
+    free(seen);
+    return is_it;
 }
 
-static bool
-take_shares(struct over_hosts *self, Hde__HostStepDone *sum, struct err *err)
+/* Gives what this host does now. */
+static Hde__HostVerb
+decide(struct over_hosts *self, int64_t silent_ns)
 {
-    int64_t end_ns = clock_mono_ns() + SECONDS(DEADLINE_S);
-
-    if (!everywhere(self, HDE__HOST_VERB__HOST_VERB_ARM, sum, err) || /* (1) */
-        !everywhere(self, HDE__HOST_VERB__HOST_VERB_BEGIN, sum, err))
-        return false;
-    do {
-        if (!everywhere(self, HDE__HOST_VERB__HOST_VERB_LOOK, sum, err))
-            return false;
-        if (!sum->waiting)
-            return true;
-        if (!pause_ns(self, LOOK_NS))
-            return err_set(err, "HDE-R230", "the coordinator ends");
-    } while (clock_mono_ns() < end_ns);
-    return err_set(err, "HDE-R230", "a part has not come to its cut in %d s: 'hde status --all' "
-                                    "tells what waits for what",
-                   DEADLINE_S);
+    if (self->moving == ENDING && silent_ns > LEASE_S * (int64_t)NS_PER_S)
+        return HDE__HOST_VERB__HOST_VERB_DROP;
+    if (self->moving != DOUBT || leads(self))
+        return HDE__HOST_VERB__HOST_VERB_UNSPECIFIED;
+    if (self->outcome != UNKNOWN)
+        return self->outcome == COMMITTED ? HDE__HOST_VERB__HOST_VERB_COMMIT
+                                          : HDE__HOST_VERB__HOST_VERB_DROP;
+    if (coordinator_went_on(self, self->number))
+        return HDE__HOST_VERB__HOST_VERB_COMMIT;
+    if (silent_ns > ASK_S * (int64_t)NS_PER_S && !self->is_asking)
+        ask_outcome(self);
+    return HDE__HOST_VERB__HOST_VERB_UNSPECIFIED;
 }
 
-/* (2) It is decided by the first of them. */
-static bool
-commit_all(struct over_hosts *self, struct err *err)
+bool
+over_hosts_tick(struct over_hosts *self)
 {
-    int64_t end_ns = clock_mono_ns() + SECONDS(HEAR_S);
-    Hde__HostStepDone none;
-
-    while (!everywhere(self, HDE__HOST_VERB__HOST_VERB_COMMIT, &none, err)) {
-        if (clock_mono_ns() > end_ns || !pause_ns(self, LOOK_NS))
-            return err_set(err, "HDE-R232",
-                           "savepoint '%s' is whole, but not every host knows so (%.200s)",
-                           self->name, err->text);
-        *err = (struct err){0};
-    }
-    return true;
-}
-
-static void
-tell(struct over_hosts *self, const struct savepoint_report *report)
-{
-    pthread_mutex_lock(&self->lock);
-    self->report = *report;
-    pthread_mutex_unlock(&self->lock);
-}
-
-static void *
-lead(void *arg)
-{
-    struct over_hosts *self = arg;
-    struct savepoint_report report = {.state = SAVEPOINT_FAILED};
+    Hde__HostStep step = HDE__HOST_STEP__INIT;
+    Hde__HostStepDone none = HDE__HOST_STEP_DONE__INIT;
     struct arena arena = {0};
-    Hde__HostStepDone sum, none;
-    struct err ignored = {0};
+    struct err err = {0};
+    bool is_busy;
 
-    if (take_shares(self, &sum, &report.err)) {
-        report.tick = sum.tick;
-        report.bytes = sum.bytes;
-        snprintf(report.path, sizeof report.path, "%s",
-                 savepoint_path(self->graph->checkpoint.store, self->name, &arena));
-        if (commit_all(self, &report.err))
-            report.state = SAVEPOINT_DONE;
-    } else {
-        everywhere(self, HDE__HOST_VERB__HOST_VERB_DROP, &none, &ignored); /* (3) */
-    }
+    across_expire(self->across, LEASE_S * (int64_t)NS_PER_S);
+    pthread_mutex_lock(&self->lock);
+    step.verb = decide(self, clock_mono_ns() - self->heard_ns);
+    step.number = self->number;
+    step.name = (char *)(uintptr_t)MOVE_NAME;
+    if (step.verb && !do_step(self, &step, &none, &arena, &err))
+        log_line(LEVEL_ERROR, self->graph->name, NULL, "move.failed", "%s: %s", err.code, err.text);
+    is_busy = self->moving == ENDING || self->moving == DOUBT;
+    pthread_mutex_unlock(&self->lock);
     arena_fini(&arena);
-    tell(self, &report);
-    return NULL;
+    return is_busy;
 }
 
-/* Above all that were drawn before, also by an earlier process whose clock was right. */
-static uint32_t
-draw_number(const struct over_hosts *self)
-{
-    uint32_t now = (uint32_t)(clock_real_ns() / NS_PER_S);
-
-    return now > self->number ? now : self->number + 1;
-}
-
-static bool
-begin_leading(struct over_hosts *self, const char *name, struct err *err)
-{
-    int failed;
-
-    if (self->has_thread)
-        pthread_join(self->thread, NULL); /* it has told its report */
-    free(self->name);
-    self->name = xstrdup(name);
-    self->number = draw_number(self);
-    self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
-    failed = pthread_create(&self->thread, NULL, lead, self);
-    self->has_thread = !failed;
-    if (failed)
-        self->report.state = SAVEPOINT_NONE;
-    return !failed || err_set(err, "HDE-R004", "the thread of a savepoint cannot be started: %s",
-                              strerror(failed));
-}
+/* ---- The coordinator ------------------------------------------------------------------------ */
 
 bool
 over_hosts_ask(struct over_hosts *self, const char *name, struct err *err)
 {
-    const struct graph *graph = self->graph;
-    bool ok;
-
-    if (graph->host != graph->coordinator)
-        return err_set(err, "HDE-R231", "'%s' is not the coordinator of this graph: that is '%s'",
-                       graph->hosts[graph->host].name, graph->hosts[graph->coordinator].name);
-    if (!savepoint_name_is_free(graph->checkpoint.store, name, err))
-        return false;
-    pthread_mutex_lock(&self->lock);
-    ok = self->report.state == SAVEPOINT_WAITING
-             ? err_set(err, "HDE-R086", "another savepoint is being taken")
-             : begin_leading(self, name, err);
-    pthread_mutex_unlock(&self->lock);
-    return ok;
+    return lead_savepoint(self->lead, name, err);
 }
 
 void
 over_hosts_report(struct over_hosts *self, const char *name, struct savepoint_report *out)
 {
-    pthread_mutex_lock(&self->lock);
-    *out = strcmp(self->name, name) == 0 ? self->report
-                                         : (struct savepoint_report){.state = SAVEPOINT_NONE};
-    pthread_mutex_unlock(&self->lock);
+    lead_report(self->lead, name, out);
 }
 
-/* ---- The state's line ---------------------------------------------------------------------- */
-
-static const char line_magic[WHOLE_MAGIC] = "HDELINE1";
-
-static char *
-line_path(const char *store)
+uint32_t
+over_hosts_move(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err)
 {
-    return xprintf("%s/line", store);
+    return lead_move(self->lead, ask, err);
 }
 
-bool
-line_read(const char *store, uint32_t *number, struct err *err)
+void
+over_hosts_moved(struct over_hosts *self, uint32_t number, Hde__EngineMove *out,
+                 struct arena *arena)
 {
-    char *path = line_path(store);
-    size_t size = 0;
-    uint8_t *bytes = whole_read(path, line_magic, &size);
-    bool ok = (bytes && size == sizeof *number) || (!bytes && errno == ENOENT);
-
-    *number = 0;
-    if (bytes && ok)
-        for (size_t i = 0; i < size; i++)
-            *number |= (uint32_t)bytes[i] << 8 * i;
-    if (!ok)
-        err_set(err, "HDE-R233", "'%s' cannot be read: it says which savepoint the state goes back "
-                                 "to",
-                path);
-    free(bytes);
-    free(path);
-    return ok;
-}
-
-bool
-line_write(const char *store, uint32_t number, struct err *err)
-{
-    char *path = line_path(store);
-    uint8_t bytes[sizeof number];
-    bool ok;
-
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(number >> 8 * i);
-    ok = whole_write(path, line_magic, bytes, sizeof bytes) ||
-         err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
-    free(path);
-    return ok;
+    out->has_number = out->has_waiting = true;
+    out->number = number;
+    if (!lead_moved(self->lead, number, out, arena) && !goes_back_to(self, number)) {
+        out->error = arena_alloc(arena, sizeof *out->error);
+        hde__control_error__init(out->error);
+        out->error->code = arena_text(arena, "HDE-R234");
+        out->error->message = arena_text(arena, "the move was given up: the log of the coordinator "
+                                                "tells why");
+    }
 }

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
- * over_hosts - one savepoint over all hosts of a graph (K3), led by its coordinator.
+ * over_hosts - what all hosts of a graph do together, led by its coordinator: one savepoint over all
+ * of them (K3), and moves of nodes from one to another.
  *
  * Every host writes its share into its own store, since machines have disks of their own:
  *
+ *      prepare  of a move: every host loads the graph after it, and may refuse
  *      arm      every host takes no other markers from now on (across.h)
- *      begin    every part is asked for its share; markers go from host to host
+ *      begin    every part is asked for its share; markers go from host to host. Of a move, parts end
+ *               at their cuts
  *      look     until every host has written its share, under a name that is hidden
- *      commit   first at the coordinator, which makes it a savepoint; then everywhere
+ *      fetch, put, ready
+ *               of a move: shares go where their nodes go, and every host writes what it goes on from
+ *               (move.h) aside, in STORE/moving. From there on it is in doubt
+ *      commit   first at the coordinator, which decides it; then everywhere. Of a move, the process
+ *               begins anew, from there
  *
  * The shares have one number, and hosts that have gone back to shares of different numbers do not
  * talk to each other (HDE-N020). Whatever fails before the commit ends it everywhere: the graph goes
- * on, and nothing has changed. Who hears nothing of the coordinator gives up by himself. */
+ * on, of a move from where its parts have ended. Who hears nothing of the coordinator gives up by
+ * himself; who is in doubt asks it, also after a crash, and does nothing else before. */
 #ifndef ENGINE_OVER_HOSTS_H
 #define ENGINE_OVER_HOSTS_H
 
+#include "engine/parts.h"
 #include "engine/savepoint.h"
 #include "net/net.h"
 
@@ -23,8 +32,8 @@ struct across;
 struct over_hosts;
 
 /* Borrows all; the net may stop before over_hosts_stop(), and runs no more when it is freed. */
-struct over_hosts *over_hosts_new(const struct graph *graph, struct net *net,
-                                  struct across *across);
+struct over_hosts *over_hosts_new(struct parts *parts, const struct engine_options *options,
+                                  struct net *net, struct across *across);
 void over_hosts_stop(struct over_hosts *self); /* before the net stops: nobody is led any more */
 void over_hosts_free(struct over_hosts *self);
 
@@ -32,16 +41,22 @@ void over_hosts_free(struct over_hosts *self);
 bool over_hosts_ask(struct over_hosts *self, const char *name, struct err *err);
 void over_hosts_report(struct over_hosts *self, const char *name, struct savepoint_report *out);
 
-/* What the coordinator asks of this host. Any thread; does not wait for anything but the disk. */
+/* Nodes go to other hosts. Gives its number, 0 with err: not now. The same threads. */
+uint32_t over_hosts_move(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err);
+/* What has become of it; also after the process has begun anew. Texts live in the arena. */
+void over_hosts_moved(struct over_hosts *self, uint32_t number, Hde__EngineMove *out,
+                      struct arena *arena);
+
+/* What the coordinator asks of this host, or a host of the coordinator. Any thread; waits for nothing
+ * but the disk. */
 bool over_hosts_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
-                     struct err *err);
-/* Now and then: whether who leads is still there. */
-void over_hosts_tick(struct over_hosts *self);
+                     struct arena *arena, struct err *err);
+/* Now and then: whether who leads is still there, and what he has decided. True: again soon. */
+bool over_hosts_tick(struct over_hosts *self);
 
-/* ---- The state's line: any process --------------------------------------------------------- */
-
-/* Number of the savepoint that the state in the store goes back to; 0: to its beginning. */
-bool line_read(const char *store, uint32_t *number, struct err *err);
-bool line_write(const char *store, uint32_t number, struct err *err);
+/* Readable when this process has to begin anew; the parts may have ended long before. */
+int over_hosts_anew_fd(const struct over_hosts *self);
+/* Whether the parts end, or wait for a decision, because of a move: it is not the end of the run. */
+bool over_hosts_is_moving(struct over_hosts *self);
 
 #endif

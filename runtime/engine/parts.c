@@ -55,6 +55,7 @@ struct parts {
     struct owner *owner;      /* of a cut graph's store; NULL: none, or the engine has its own */
     bool takes_log;           /* links lead nowhere: the logs of parts speak for them */
     struct peers *peers;      /* of a graph with hosts; NULL: none */
+    bool is_listening;        /* the peers were started */
     bool is_kept;             /* there are checkpoints */
     _Atomic size_t n_awaited; /* parts that are not over, links that keep what other hosts need */
     struct link **link;       /* cut.n_links of them; NULL: takes_log */
@@ -412,7 +413,8 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
     for (size_t i = 0; i < self->cut->n_links; i++)
         self->journal[i] = journal_of(self, &self->graph->edges[self->cut->links[i].edge], options);
     if (options->checkpoint &&
-        !across_restore(self->cut, self->graph->checkpoint.store, self->journal, err))
+        (!across_restore(self->graph, self->cut, self->journal, err) ||
+         !check_store(self, &self->cut->arena, err)))
         return false;
     if (!make_stats(self, options, err))
         return false;
@@ -430,7 +432,7 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
         self->across = across_new(self, self->cut, self->link);
         if (self->peers && self->is_kept)
             self->over_hosts =
-                over_hosts_new(self->graph, peers_net(self->peers), self->across);
+                over_hosts_new(self, options, peers_net(self->peers), self->across);
         self->change = parts_change_new(self, options);
     }
     return self->stats != NULL;
@@ -458,7 +460,7 @@ make_all(struct parts *self, const struct engine_options *options, struct err *e
     self->part = xcalloc(self->cut->n_parts, sizeof *self->part);
     self->link = xcalloc(self->cut->n_links + 1, sizeof(struct link *));
     self->journal = xcalloc(self->cut->n_links + 1, sizeof(char *));
-    if (options->checkpoint && !check_store(self, &self->cut->arena, err))
+    if (options->checkpoint && !self->is_cut && !check_store(self, &self->cut->arena, err))
         return false;
     if (!self->is_cut) {
         self->own_cut.n_links = 0;
@@ -580,9 +582,18 @@ parts_change_over_hosts(struct parts *self, const Hde__ControlShare *said,
 /* ---- Life --------------------------------------------------------------------------------- */
 
 bool
+parts_listen(struct parts *self, struct err *err)
+{
+    if (self->is_listening || !self->peers)
+        return true;
+    self->is_listening = peers_start(self->peers, err);
+    return self->is_listening;
+}
+
+bool
 parts_start(struct parts *self, struct err *err)
 {
-    if (self->peers && !peers_start(self->peers, err))
+    if (!parts_listen(self, err))
         return false;
     for (size_t i = 0; i < self->n; i++)
         if (!engine_start(self->part[i].engine, err)) {
@@ -901,6 +912,12 @@ parts_savepoint_report(struct parts *self, const char *name, struct savepoint_re
         across_report(self->across, name, out);
     else
         savepoint_report(self->part[0].engine, name, out);
+}
+
+void
+parts_end_at_cut(struct parts *self)
+{
+    atomic_store(&self->is_draining, true);
 }
 
 struct over_hosts *

@@ -86,6 +86,8 @@ void parts_savepoint_report(struct parts *parts, const char *name, struct savepo
 /* What the coordinator of several hosts asks of this one; NULL: nothing is asked. */
 struct over_hosts;
 struct over_hosts *parts_over_hosts(const struct parts *parts);
+void parts_end_at_cut(struct parts *parts); /* as a drain, but each part is told otherwise */
+bool parts_listen(struct parts *parts, struct err *err); /* to other hosts, before parts_start() */
 
 /* Like engine_log_start(), of a folder with the logs of parts too. */
 bool parts_log_start(const char *folder, struct arena *arena, struct log_start *out,

@@ -10,7 +10,7 @@
 #include "engine/peers.h"
 
 #include "base/log.h"
-#include "engine/over_hosts.h"
+#include "engine/line.h"
 #include "graph/hosts.h"
 
 #include <stdlib.h>
@@ -83,8 +83,12 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
                                 .secret_key = own->public_key ? options->secret_key : NULL,
                                 .insecure = options->insecure,
                                 .shape = hosts_shape(graph)};
-    bool ok = !graph->checkpoint.store || line_read(graph->checkpoint.store, &config.line, err);
+    struct arena arena = {0};
+    struct line line = {0};
+    bool ok = !graph->checkpoint.store || line_read(graph->checkpoint.store, &arena, &line, err);
 
+    config.line = line.number;
+    arena_fini(&arena);
     self->graph = graph;
     self->has_epochs = options->checkpoint;
     self->last = xcalloc(graph->n_edges + 1, sizeof *self->last);

@@ -29,12 +29,6 @@
 
 enum { NAME_BYTES = 100 };
 
-struct share { /* of a part */
-    savepoint_taken *taken;
-    void *arg;
-    uint32_t number;
-};
-
 struct savepoints {
     struct engine *engine;
     struct savepoint_files files; /* as they were at the start */
@@ -42,7 +36,7 @@ struct savepoints {
     char name[NAME_BYTES + 1];
     bool is_begun;   /* report.tick is its barrier */
     struct savepoint_report report;
-    struct share share; /* taken NULL: it is written here */
+    struct savepoint_share share; /* taken NULL: it is written here */
     _Atomic bool is_wanted;
 };
 
@@ -370,7 +364,7 @@ savepoints_close(struct savepoints *self)
 
 /* False: another one waits. */
 static bool
-begin_waiting(struct savepoints *self, const char *name, const struct share *share)
+begin_waiting(struct savepoints *self, const char *name, const struct savepoint_share *share)
 {
     bool is_free;
 
@@ -388,7 +382,7 @@ begin_waiting(struct savepoints *self, const char *name, const struct share *sha
 }
 
 static bool
-ask(struct engine *engine, const char *name, const struct share *share, struct err *err)
+ask(struct engine *engine, const char *name, const struct savepoint_share *share, struct err *err)
 {
     if (!begin_waiting(engine->savepoints, name, share))
         return err_set(err, "HDE-R086", "another savepoint is being taken");
@@ -410,14 +404,13 @@ may_ask(struct engine *engine, const char *name, struct err *err)
 bool
 savepoint_ask(struct engine *engine, const char *name, struct err *err)
 {
-    return may_ask(engine, name, err) && ask(engine, name, &(struct share){0}, err);
+    return may_ask(engine, name, err) && ask(engine, name, &(struct savepoint_share){0}, err);
 }
 
 bool
-savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint32_t number,
-                   struct err *err)
+savepoint_ask_part(struct engine *engine, const struct savepoint_share *share, struct err *err)
 {
-    return ask(engine, "", &(struct share){taken, arg, number}, err);
+    return ask(engine, "", share, err);
 }
 
 void
@@ -482,6 +475,17 @@ savepoints_are_wanted(struct savepoints *self)
            links_are_at_marker(self->engine);
 }
 
+bool
+savepoints_end(struct savepoints *self)
+{
+    bool ends;
+
+    pthread_mutex_lock(&self->lock);
+    ends = self->report.state == SAVEPOINT_WAITING && self->share.ends;
+    pthread_mutex_unlock(&self->lock);
+    return ends;
+}
+
 /* With the lock held. */
 static void
 begin(struct savepoints *self, uint64_t tick)
@@ -497,9 +501,9 @@ begin(struct savepoints *self, uint64_t tick)
 }
 
 void
-savepoints_begin(struct savepoints *self, uint64_t tick)
+savepoints_begin(struct savepoints *self, uint64_t tick, bool is_last)
 {
-    struct share share = {0};
+    struct savepoint_share share = {0};
     struct err err = {0};
 
     pthread_mutex_lock(&self->lock);
@@ -510,7 +514,8 @@ savepoints_begin(struct savepoints *self, uint64_t tick)
                 (unsigned long long)self->report.tick);
         share = self->share;
         err = self->report.err;
-    } else if (self->report.state == SAVEPOINT_WAITING && links_are_at_marker(self->engine)) {
+    } else if (self->report.state == SAVEPOINT_WAITING && (is_last || !self->share.ends) &&
+               links_are_at_marker(self->engine)) {
         begin(self, tick);
     }
     pthread_mutex_unlock(&self->lock);
@@ -538,7 +543,7 @@ void
 savepoints_commit(struct savepoints *self, Hde__Epoch *epoch, bool ok)
 {
     struct savepoint_report report;
-    struct share share;
+    struct savepoint_share share;
     bool is_it;
 
     pthread_mutex_lock(&self->lock);

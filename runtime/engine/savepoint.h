@@ -65,7 +65,13 @@ void savepoint_report(struct engine *engine, const char *name, struct savepoint_
  * from a thread that was on its way. */
 typedef void savepoint_taken(void *arg, uint32_t number, const struct engine *engine,
                              const Hde__Epoch *epoch, const struct err *err);
-bool savepoint_ask_part(struct engine *engine, savepoint_taken *taken, void *arg, uint32_t number,
+struct savepoint_share {
+    savepoint_taken *taken;
+    void *arg;
+    uint32_t number;
+    bool ends; /* the part drains when it has come to its cut: the share is its last epoch */
+};
+bool savepoint_ask_part(struct engine *engine, const struct savepoint_share *share,
                         struct err *err);
 void savepoint_cancel(struct engine *engine);
 /* Calls mark(arg) with the number if the tick is the barrier of a savepoint of a part that is being
@@ -78,7 +84,8 @@ struct savepoints;
 void savepoints_open(struct engine *engine);
 void savepoints_close(struct savepoints *self);
 bool savepoints_are_wanted(struct savepoints *self); /* sequencer: a barrier is to be given now */
-void savepoints_begin(struct savepoints *self, uint64_t tick); /* sequencer: by this one */
+bool savepoints_end(struct savepoints *self); /* and it is to be the last one */
+void savepoints_begin(struct savepoints *self, uint64_t tick, bool is_last); /* by this one */
 /* Thread of epochs: the epoch is complete, and safe as such if ok. */
 void savepoints_commit(struct savepoints *self, Hde__Epoch *epoch, bool ok);
 

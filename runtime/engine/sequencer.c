@@ -744,7 +744,7 @@ seq_cut_turn(struct worker *worker, bool *moved)
 
 /* Needs credit like any other entry. */
 static bool
-give_barrier(struct worker *worker)
+give_barrier(struct worker *worker, bool is_last)
 {
     struct sequencer *self = worker->sequencer;
     struct engine *engine = worker->engine;
@@ -760,7 +760,7 @@ give_barrier(struct worker *worker)
     atomic_store_explicit(&engine->wants_epoch, false, memory_order_relaxed);
     if (engine->epochs) {
         epochs_begin(engine->epochs, position);
-        savepoints_begin(engine->savepoints, tick);
+        savepoints_begin(engine->savepoints, tick, is_last);
     }
     if (engine->hashes)
         hashes_begin(engine->hashes, tick);
@@ -806,6 +806,10 @@ barrier_turn(struct worker *worker, bool *moved)
     bool is_open = barrier_is_open(engine, is_last), is_due;
     bool is_wanted = engine->savepoints && savepoints_are_wanted(engine->savepoints);
 
+    if (is_wanted && !is_last && savepoints_end(engine->savepoints)) {
+        engine_drain(engine); /* once or more: the last barrier is that of the savepoint */
+        is_wanted = false;
+    }
     if (is_open && engine->epochs)
         self->wait_ns = worker->mono_ns + engine->graph->checkpoint.timeout_ns;
     if (self->is_suspending || is_open) {
@@ -820,7 +824,7 @@ barrier_turn(struct worker *worker, bool *moved)
             engine_end(engine); /* nothing came since the last one */
         return is_last;
     }
-    if (give_barrier(worker)) {
+    if (give_barrier(worker, is_last)) {
         self->is_suspending = is_last;
         *moved = true;
     }

@@ -308,6 +308,10 @@ static const struct code codes[] = {
      "them out over several is not supported by this version.",
      "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, y]}}",
      "nodes: {a: {op: test/a, replicas: 4, key: feed, host: x}}"},
+    {G_MOVE, "nothing of that name can be moved",
+     "'hde apply --move NODE=HOST' takes the full name of a node, or of an include for all nodes in "
+     "it, and a host of the table hosts:.",
+     NULL, "hde apply --move processing=analyse"},
     {G_HOST_UNUSED, "no node lies on a host",
      "The table names a host, and nothing would run there.",
      "hosts: {x: {listen: \"ipc://x\"}, y: {listen: \"ipc://y\"}}\n"

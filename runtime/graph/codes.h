@@ -87,6 +87,7 @@
 #define G_HOST_KEYS "HDE-G336"
 #define G_HOST_KEY "HDE-G337"
 #define G_HOST_LIST "HDE-G338"
+#define G_MOVE "HDE-G375"
 #define G_HOST_UNUSED "HDE-G339"
 /* topics */
 #define G_VIA "HDE-G290"

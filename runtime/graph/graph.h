@@ -166,6 +166,8 @@ struct graph_options {
     const char *partition; /* with stage: only this partition of its topics; NULL: all */
     const char *host;      /* that this process is, HOST_ALL: all of them; NULL: it is none */
     bool insecure;         /* hosts without keys may listen where others come from */
+    const char *const *moves; /* "node=host", "chain=host": whatever the file says; the last holds */
+    size_t n_moves;
     const char *const *command; /* what runs that stage again, for kafka/members */
     size_t n_command;
 };

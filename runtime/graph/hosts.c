@@ -8,7 +8,9 @@
  *      [test_edges_between_hosts_are_links]
  *  (3) Hosts that name public keys all name one, each its own; without keys nobody listens where
  *      others than this machine may come from, unless that is asked for.
- *      [tests/graph/bad_graphs.c] */
+ *      [tests/graph/bad_graphs.c]
+ *  (4) What was moved lies where it was moved to, whatever the file says.
+ *      [test_a_moved_node_lies_elsewhere] */
 #include "graph/hosts.h"
 
 #include "base/hash64.h"
@@ -339,15 +341,54 @@ place_node(struct loader *loader, struct node_draft *node)
     }
 }
 
+/* Whether the move names the node, or a chain around it. */
+static bool
+names_node(const char *move, size_t len, const char *node)
+{
+    return strncmp(node, move, len) == 0 && (!node[len] || node[len] == '.');
+}
+
+/* (4) */
+static void
+move_nodes(struct loader *loader, const char *move)
+{
+    const char *equals = strchr(move, '=');
+    struct place place = {loader->graph->path, 1, 1};
+    struct nearest near = {0};
+    bool any = false;
+    size_t host;
+
+    if (!equals || !equals[1]) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_MOVE, place, "'%.80s' is no NODE=HOST", move);
+        return;
+    }
+    near.word = arena_textn(loader->arena, move, (size_t)(equals - move));
+    host = find_host(loader, equals + 1, place, "a move");
+    for (size_t i = 0; i < loader->n_nodes && host != HOST_NONE; i++) {
+        nearest_try(&near, loader->nodes[i].full);
+        if (!names_node(move, (size_t)(equals - move), loader->nodes[i].full))
+            continue;
+        loader->nodes[i].settings.host = host;
+        any = true;
+    }
+    if (any || host == HOST_NONE)
+        return;
+    diags_add(loader->diags, SEVERITY_ERROR, G_MOVE, place, "there is no node or chain '%s'",
+              near.word);
+    diags_nearest(loader->diags, &near);
+}
+
 void
 hosts_place(struct loader *loader, struct instance *top)
 {
     struct graph *graph = loader->graph;
     bool *used = xcalloc(graph->n_hosts + 1, sizeof *used);
 
+    for (size_t i = 0; i < loader->n_nodes && !top->is_chain; i++)
+        place_node(loader, &loader->nodes[i]); /* who includes a chain knows the hosts */
+    for (size_t i = 0; i < loader->options->n_moves && graph->n_hosts; i++)
+        move_nodes(loader, loader->options->moves[i]);
     for (size_t i = 0; i < loader->n_nodes; i++) {
-        if (!top->is_chain) /* who includes it knows the hosts */
-            place_node(loader, &loader->nodes[i]);
         used[loader->nodes[i].settings.host] = true;
     }
     for (struct instance *at = loader->instances; at && !top->is_chain; at = at->next)

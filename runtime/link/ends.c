@@ -327,6 +327,18 @@ link_ends_make(struct arena *arena, struct link *link,
         ((struct end *)(uintptr_t)receiver->params)->is_far = true;
 }
 
+void
+link_ends_name(const struct graph *graph, struct graph_cut *cut)
+{
+    for (size_t i = 0; i < cut->n_links; i++) {
+        const struct graph_edge *edge = &graph->edges[cut->links[i].edge];
+
+        link_ends_make(&cut->arena, NULL,
+                       graph->nodes[edge->from].op->outputs[edge->from_port].types,
+                       cut->links[i].sender, cut->links[i].receiver);
+    }
+}
+
 /* Least byte first. */
 uint64_t
 link_tick(const uint8_t *at, size_t size)

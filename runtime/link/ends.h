@@ -7,14 +7,18 @@
 #ifndef LINK_ENDS_H
 #define LINK_ENDS_H
 
-#include "graph/graph.h"
+#include "graph/parts.h"
 #include "link/link.h"
 
-/* Makes the two nodes ends of that link, or one where the other end is on another host (NULL); operators and parameters live in the arena. The link must
- * be there before an engine is made of the nodes, and after it. */
+/* Makes the two nodes ends of that link, or one where the other end is on another host (NULL);
+ * operators and parameters live in the arena. The link must be there before an engine is made of the
+ * nodes, and after it. */
 void link_ends_make(struct arena *arena, struct link *link,
                     const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
                     struct graph_node *receiver);
+
+/* All ends of a cut, for who only looks at them. */
+void link_ends_name(const struct graph *graph, struct graph_cut *cut);
 
 /* A position of the receiving end: the tick of the sender whose frame it is behind. */
 uint64_t link_tick(const uint8_t *at, size_t size);

@@ -97,6 +97,7 @@ struct net_seen {
     enum net_state state;
     int64_t since_ns;                /* clock_real_ns() of the change to that state */
     char why[520];                   /* of NET_REFUSED */
+    uint32_t line;                   /* as in net_config, of what it said last; 0: nothing yet */
     uint64_t connects;               /* times it came up */
     uint64_t frames[2], bytes[2];    /* sent, received; all lanes */
     uint64_t resent, duplicates;     /* frames of edges, sent again; received again and dropped */

@@ -275,6 +275,8 @@ take_greeting(struct peer *peer, const Hde__NetGreeting *greeting)
             return; /* who has no session says so by answering nothing */
     }
     peer->seen = greeting->offer;
+    if (is_fresh)
+        peer->look.line = greeting->line;
     peer->has_denied = false;
     if (!check_shared(peer, greeting, &err))
         deny(peer, &err);

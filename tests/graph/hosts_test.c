@@ -100,6 +100,31 @@ test_every_node_lies_on_a_host(void **unused)
 }
 
 static void
+test_a_moved_node_lies_elsewhere(void **unused)
+{
+    static const char *const moves[] = {"c=x", "c.second=y", "a=z", "a=y"};
+    static const char *const wrong[] = {"d=x", "a=w", "a"};
+    struct graph_options options = trusted;
+    struct graph *graph;
+
+    options.moves = moves;
+    options.n_moves = 4;
+    graph = load(GRAPH, &options);
+    assert_non_null(graph);
+    assert_string_equal(host_of(graph, "c.first"), "x");
+    assert_string_equal(host_of(graph, "c.second"), "y");
+    assert_string_equal(host_of(graph, "a"), "y"); /* the last one holds */
+    assert_string_equal(host_of(graph, "b"), "z");
+    graph_free(graph);
+    options.n_moves = 1;
+    for (size_t i = 0; i < 3; i++) {
+        options.moves = &wrong[i];
+        assert_null(load(GRAPH, &options));
+        assert_true(diags.errors > 0);
+    }
+}
+
+static void
 test_addresses_are_those_of_the_table(void **unused)
 {
     char expected[200];
@@ -334,6 +359,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_node_lies_on_a_host),
+        cmocka_unit_test(test_a_moved_node_lies_elsewhere),
         cmocka_unit_test(test_addresses_are_those_of_the_table),
         cmocka_unit_test(test_edges_between_hosts_are_links),
         cmocka_unit_test(test_what_goes_to_one_host_goes_there_once),

@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * lead - see lead.h.
+ *
+ *  (1) Nothing is a savepoint before every share is written, and nothing is moved before every host
+ *      has written what it goes on from. The first commit, at the coordinator, decides; before it
+ *      everything can be dropped. [tests/hosts/savepoint.sh, tests/hosts/move.sh]
+ *  (2) A host that goes down, or a deadline, ends it: shares that are written go, markers go.
+ *      [tests/hosts/savepoint.sh]
+ *
+ *  The lock is not held while hosts do their steps. */
+#include "engine/lead.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/ask_hosts.h"
+#include "engine/line.h"
+#include "engine/move.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ANSWER_S = 10,    /* of a host */
+    DEADLINE_S = 120, /* of a savepoint */
+    COME_S = 5,       /* for a host to come up */
+    HEAR_S = 10,      /* until all hosts know that it is one */
+    ADDED_LINES = 2,
+};
+#define SECONDS(n) ((int64_t)(n)*NS_PER_S)
+static const int64_t LOOK_NS = 20 * NS_PER_MS;
+
+struct lead {
+    struct over_hosts *host;
+    const struct graph *graph;
+    struct net *net;
+    pthread_t thread;
+    bool has_thread; /* it may be joined */
+    pthread_cond_t changed;
+    pthread_mutex_t
+        lock; /* all below; the thread alone changes it while it runs, but is_stopping */
+    bool is_stopping, is_decided;
+    uint32_t number;
+    char *name;
+    struct savepoint_report report; /* its state is that of the move, too */
+    /* of a move */
+    struct arena arena;
+    bool is_move, plans_only;
+    size_t n_moves, n_lost, n_lines;
+    const char **moves, **lost, **lines;
+};
+
+struct lead *
+lead_new(struct over_hosts *host, const struct graph *graph, struct net *net)
+{
+    struct lead *self = xcalloc(1, sizeof *self);
+    pthread_condattr_t monotonic;
+
+    self->host = host;
+    self->graph = graph;
+    self->net = net;
+    self->name = xstrdup("");
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return self;
+}
+
+void
+lead_stop(struct lead *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    pthread_cond_signal(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    if (self->has_thread)
+        pthread_join(self->thread, NULL);
+    self->has_thread = false;
+}
+
+void
+lead_free(struct lead *self)
+{
+    if (!self)
+        return;
+    pthread_mutex_destroy(&self->lock);
+    pthread_cond_destroy(&self->changed);
+    arena_fini(&self->arena);
+    free(self->name);
+    free(self);
+}
+
+/* False: this process ends. */
+static bool
+pause_ns(struct lead *self, int64_t ns)
+{
+    int64_t end_ns = clock_mono_ns() + ns;
+    struct timespec end = {.tv_sec = end_ns / NS_PER_S, .tv_nsec = end_ns % NS_PER_S};
+    bool goes_on;
+
+    pthread_mutex_lock(&self->lock);
+    while (!self->is_stopping &&
+           pthread_cond_timedwait(&self->changed, &self->lock, &end) != ETIMEDOUT)
+        ;
+    goes_on = !self->is_stopping;
+    pthread_mutex_unlock(&self->lock);
+    return goes_on;
+}
+
+/* ---- Hosts ---------------------------------------------------------------------------------- */
+
+static bool
+is_lost(const struct lead *self, const char *host)
+{
+    for (size_t i = 0; i < self->n_lost; i++)
+        if (!strcmp(self->lost[i], host))
+            return true;
+    return false;
+}
+
+static bool
+has_nodes(const struct graph *graph, size_t host)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].host == host)
+            return true;
+    return false;
+}
+
+/* Whether it takes part: what has no nodes does not run. */
+static bool
+takes_part(const struct lead *self, size_t host)
+{
+    const struct graph *after = self->is_move ? over_hosts_after(self->host) : NULL;
+
+    return !is_lost(self, self->graph->hosts[host].name) &&
+           (has_nodes(self->graph, host) || (after && has_nodes(after, host)));
+}
+
+static Hde__HostStep
+make_step(const struct lead *self, Hde__HostVerb verb)
+{
+    Hde__HostStep step = HDE__HOST_STEP__INIT;
+
+    step.has_verb = step.has_number = true;
+    step.verb = verb;
+    step.number = self->number;
+    step.name = self->name;
+    if (verb != HDE__HOST_VERB__HOST_VERB_PREPARE)
+        return step;
+    step.n_moves = self->n_moves;
+    step.moves = (char **)(uintptr_t)self->moves;
+    step.n_lost = self->n_lost;
+    step.lost = (char **)(uintptr_t)self->lost;
+    return step;
+}
+
+/* Bytes of the answer live in the arena. */
+static bool
+ask_one(struct lead *self, size_t host, Hde__HostStep *step, Hde__HostStepDone *out,
+        struct arena *arena, struct err *err)
+{
+    const char *name = self->graph->hosts[host].name;
+    Hde__ControlRequest request = HDE__CONTROL_REQUEST__INIT;
+    struct host_reply reply;
+    bool ok;
+
+    hde__host_step_done__init(out);
+    if (host == self->graph->host)
+        return over_hosts_step(self->host, step, out, arena, err) ||
+               err_wrap(err, "host '%s'", name);
+    request.ask_case = HDE__CONTROL_REQUEST__ASK_STEP;
+    request.step = step;
+    ok = ask_host(self->net, name, &request, SECONDS(ANSWER_S), &reply);
+    if (ok && reply.reply->answer_case != HDE__CONTROL_REPLY__ANSWER_STEP)
+        ok = err_set(&reply.err, "HDE-C013", "the answer is not understood");
+    if (ok) {
+        const Hde__HostStepDone *done = reply.reply->step;
+
+        *out = *done;
+        out->piece.data = arena_alloc(arena, done->piece.len + 1);
+        if (done->piece.len)
+            memcpy(out->piece.data, done->piece.data, done->piece.len);
+    } else {
+        *err = reply.err;
+        err_wrap(err, "host '%s'", name);
+    }
+    host_reply_fini(&reply);
+    return ok;
+}
+
+static bool
+add_up(Hde__HostStepDone *sum, const Hde__HostStepDone *one, struct err *err)
+{
+    sum->waiting |= one->waiting;
+    sum->tick = one->tick > sum->tick ? one->tick : sum->tick;
+    sum->bytes += one->bytes;
+    if (sum->has_shape && one->has_shape && sum->shape != one->shape)
+        return err_set(err, "HDE-N008",
+                       "hosts have other graph files: afterwards they would differ in what they "
+                       "share, %016" PRIx64 " and %016" PRIx64,
+                       sum->shape, one->shape);
+    if (one->has_shape)
+        sum->shape = one->shape;
+    sum->has_shape |= one->has_shape;
+    return true;
+}
+
+/* Everywhere, here first. False: one host has not done it; `all`: the others are asked still. */
+static bool
+everywhere(struct lead *self, Hde__HostVerb verb, bool all, Hde__HostStepDone *sum, struct err *err)
+{
+    size_t n = self->graph->n_hosts, own = self->graph->host;
+    struct arena arena = {0};
+    bool ok = true;
+
+    hde__host_step_done__init(sum);
+    for (size_t i = 0; i < n && (ok || all); i++) {
+        size_t host = i == 0 ? own : i <= own ? i - 1 : i;
+        Hde__HostStep step = make_step(self, verb);
+        Hde__HostStepDone done;
+        struct err own_err = {0};
+
+        if (takes_part(self, host) && !(ask_one(self, host, &step, &done, &arena, &own_err) &&
+                                        add_up(sum, &done, &own_err))) {
+            if (ok)
+                *err = own_err;
+            ok = false;
+        }
+    }
+    arena_fini(&arena);
+    return ok;
+}
+
+/* What is over in some seconds, if at all: a host that comes up, or is in doubt still. */
+static bool
+may_pass(const struct err *err)
+{
+    return strcmp(err->code, "HDE-N006") == 0 || strcmp(err->code, "HDE-R238") == 0;
+}
+
+/* The first step. */
+static bool
+begin_everywhere(struct lead *self, Hde__HostVerb verb, Hde__HostStepDone *sum, struct err *err)
+{
+    int64_t end_ns = clock_mono_ns() + SECONDS(COME_S);
+
+    while (!everywhere(self, verb, false, sum, err)) {
+        if (!may_pass(err) || clock_mono_ns() > end_ns || !pause_ns(self, LOOK_NS))
+            return false;
+        *err = (struct err){0};
+    }
+    return true;
+}
+
+static bool
+take_shares(struct lead *self, Hde__HostStepDone *sum, struct err *err)
+{
+    int64_t end_ns = clock_mono_ns() + SECONDS(DEADLINE_S);
+
+    if (!begin_everywhere(self, HDE__HOST_VERB__HOST_VERB_ARM, sum, err) ||
+        !everywhere(self, HDE__HOST_VERB__HOST_VERB_BEGIN, false, sum, err))
+        return false;
+    do {
+        if (!everywhere(self, HDE__HOST_VERB__HOST_VERB_LOOK, false, sum, err))
+            return false;
+        if (!sum->waiting)
+            return true;
+        if (!pause_ns(self, LOOK_NS))
+            return err_set(err, "HDE-R230", "the coordinator ends");
+    } while (clock_mono_ns() < end_ns);
+    return err_set(err, "HDE-R230",
+                   "a part has not come to its cut in %d s: 'hde status --all' "
+                   "tells what waits for what",
+                   DEADLINE_S);
+}
+
+/* (1) It is decided by the first of them. */
+static bool
+commit_all(struct lead *self, struct err *err)
+{
+    int64_t end_ns = clock_mono_ns() + SECONDS(HEAR_S);
+    Hde__HostStepDone none;
+
+    while (!everywhere(self, HDE__HOST_VERB__HOST_VERB_COMMIT, true, &none, err)) {
+        if (clock_mono_ns() > end_ns || !pause_ns(self, LOOK_NS))
+            return false;
+        *err = (struct err){0};
+    }
+    return true;
+}
+
+static void
+drop_all(struct lead *self)
+{
+    Hde__HostStepDone none;
+    struct err ignored = {0};
+
+    everywhere(self, HDE__HOST_VERB__HOST_VERB_DROP, true, &none, &ignored); /* (2) */
+}
+
+/* ---- A savepoint ---------------------------------------------------------------------------- */
+
+static void
+tell(struct lead *self, const struct savepoint_report *report)
+{
+    pthread_mutex_lock(&self->lock);
+    self->report = *report;
+    self->is_decided = true;
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void *
+run_savepoint(void *arg)
+{
+    struct lead *self = arg;
+    struct savepoint_report report = {.state = SAVEPOINT_FAILED};
+    struct arena arena = {0};
+    Hde__HostStepDone sum;
+    struct err unheard = {0};
+
+    if (take_shares(self, &sum, &report.err)) {
+        report.tick = sum.tick;
+        report.bytes = sum.bytes;
+        snprintf(report.path, sizeof report.path, "%s",
+                 savepoint_path(self->graph->checkpoint.store, self->name, &arena));
+        if (commit_all(self, &unheard))
+            report.state = SAVEPOINT_DONE;
+        else
+            err_set(&report.err, "HDE-R232",
+                    "savepoint '%s' is whole, but not every host knows so (%.200s)", self->name,
+                    unheard.text);
+    } else {
+        drop_all(self);
+    }
+    arena_fini(&arena);
+    tell(self, &report);
+    return NULL;
+}
+
+/* Above all that were drawn before, also by an earlier process whose clock was right. */
+static uint32_t
+draw_number(const struct lead *self)
+{
+    uint32_t now = (uint32_t)(clock_real_ns() / NS_PER_S);
+
+    return now > self->number ? now : self->number + 1;
+}
+
+/* With the lock held. */
+static bool
+may_lead(struct lead *self, bool is_moving, struct err *err)
+{
+    const struct graph *graph = self->graph;
+
+    if (graph->host != graph->coordinator)
+        return err_set(err, "HDE-R231", "'%s' is not the coordinator of this graph: that is '%s'",
+                       graph->hosts[graph->host].name, graph->hosts[graph->coordinator].name);
+    if (self->report.state == SAVEPOINT_WAITING || is_moving)
+        return err_set(err, "HDE-R086", "another savepoint is being taken");
+    if (self->has_thread)
+        pthread_join(self->thread, NULL); /* it has told its report */
+    self->has_thread = false;
+    return true;
+}
+
+/* With the lock held. */
+static bool
+begin(struct lead *self, const char *name, void *(*run)(void *arg), struct err *err)
+{
+    int failed;
+
+    free(self->name);
+    self->name = xstrdup(name);
+    self->number = draw_number(self);
+    self->is_decided = false;
+    self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
+    failed = pthread_create(&self->thread, NULL, run, self);
+    self->has_thread = !failed;
+    if (failed)
+        self->report.state = SAVEPOINT_NONE;
+    return !failed || err_set(err, "HDE-R004", "the thread of a savepoint cannot be started: %s",
+                              strerror(failed));
+}
+
+static void
+forget_move(struct lead *self)
+{
+    arena_fini(&self->arena);
+    self->is_move = self->plans_only = false;
+    self->n_moves = self->n_lost = self->n_lines = 0;
+    self->lines = NULL;
+}
+
+bool
+lead_savepoint(struct lead *self, const char *name, struct err *err)
+{
+    bool ok = savepoint_name_is_free(self->graph->checkpoint.store, name, err);
+    bool is_moving = over_hosts_is_moving(self->host); /* its lock comes first */
+
+    pthread_mutex_lock(&self->lock);
+    ok = ok && may_lead(self, is_moving, err);
+    if (ok) {
+        forget_move(self);
+        ok = begin(self, name, run_savepoint, err);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return ok;
+}
+
+void
+lead_report(struct lead *self, const char *name, struct savepoint_report *out)
+{
+    pthread_mutex_lock(&self->lock);
+    *out = strcmp(self->name, name) == 0 && !self->is_move
+               ? self->report
+               : (struct savepoint_report){.state = SAVEPOINT_NONE};
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* ---- A move --------------------------------------------------------------------------------- */
+
+static size_t
+host_before(const struct lead *self, const struct graph_node *node)
+{
+    for (size_t i = 0; i < self->graph->n_nodes; i++)
+        if (!strcmp(self->graph->nodes[i].name, node->name))
+            return self->graph->nodes[i].host;
+    return node->host;
+}
+
+static void
+add_line(struct lead *self, const char **lines, const char *line)
+{
+    lines[self->n_lines++] = line;
+}
+
+static void
+say_node(struct lead *self, const char **lines, const struct graph_node *node)
+{
+    const char *from = self->graph->hosts[host_before(self, node)].name;
+    const char *to = self->graph->hosts[node->host].name;
+
+    if (strcmp(from, to) == 0)
+        return;
+    add_line(self, lines,
+             is_lost(self, from)
+                 ? arena_printf(&self->arena,
+                                "%s: from %s, which is lost, to %s: goes on from its last epoch",
+                                node->name, from, to)
+                 : arena_printf(&self->arena, "%s: from %s to %s, with its state", node->name, from,
+                                to));
+}
+
+/* What the move does, for who asked. */
+static void
+say_lines(struct lead *self)
+{
+    const struct graph *after = over_hosts_after(self->host);
+    const char **lines = arena_alloc(&self->arena, (after->n_nodes + ADDED_LINES) * sizeof *lines);
+
+    for (size_t i = 0; i < after->n_nodes; i++)
+        say_node(self, lines, &after->nodes[i]);
+    add_line(self, lines,
+             self->n_lost ? "delivery: what was done since that epoch is done again: effectively "
+                            "once for rows with natural keys, at least once for all else behind it"
+                          : "delivery: exact: all hosts stop at one cut and go on from there");
+    pthread_mutex_lock(&self->lock);
+    self->lines = lines;
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* A lost host keeps nothing. */
+static bool
+check_lost(struct lead *self, struct err *err)
+{
+    const struct graph *after = over_hosts_after(self->host);
+
+    for (size_t i = 0; i < after->n_nodes; i++)
+        if (is_lost(self, after->hosts[after->nodes[i].host].name))
+            return err_set(err, "HDE-R234", "node '%s' would still lie on '%s', which is lost",
+                           after->nodes[i].name, after->hosts[after->nodes[i].host].name);
+    if (is_lost(self, self->graph->hosts[self->graph->host].name))
+        return err_set(err, "HDE-R234", "the host that leads is not lost");
+    return true;
+}
+
+static bool
+needs_share(const struct lead *self, size_t from, size_t to)
+{
+    const struct graph *after = over_hosts_after(self->host);
+
+    for (size_t i = 0; i < after->n_nodes && from != to; i++)
+        if (after->nodes[i].host == to && host_before(self, &after->nodes[i]) == from)
+            return true;
+    return false;
+}
+
+static bool
+carry_share(struct lead *self, size_t from, size_t to, struct err *err)
+{
+    uint64_t offset = 0;
+    bool ok = true, is_more = true;
+
+    while (ok && is_more) {
+        Hde__HostStep fetch = make_step(self, HDE__HOST_VERB__HOST_VERB_FETCH);
+        Hde__HostStep put = make_step(self, HDE__HOST_VERB__HOST_VERB_PUT);
+        Hde__HostStepDone piece, none;
+        struct arena arena = {0};
+
+        fetch.has_offset = put.has_offset = put.has_bytes = true;
+        fetch.offset = put.offset = offset;
+        put.of = (char *)(uintptr_t)self->graph->hosts[from].name;
+        ok = ask_one(self, from, &fetch, &piece, &arena, err);
+        is_more = ok && piece.piece.len;
+        if (is_more) {
+            put.bytes = piece.piece;
+            offset += piece.piece.len;
+            ok = ask_one(self, to, &put, &none, &arena, err);
+        }
+        arena_fini(&arena);
+    }
+    return ok;
+}
+
+static bool
+carry_shares(struct lead *self, struct err *err)
+{
+    size_t n = self->graph->n_hosts;
+
+    for (size_t from = 0; from < n; from++)
+        for (size_t to = 0; to < n; to++)
+            if (!is_lost(self, self->graph->hosts[from].name) && needs_share(self, from, to) &&
+                !carry_share(self, from, to, err))
+                return false;
+    return true;
+}
+
+static bool
+do_move(struct lead *self, struct err *err)
+{
+    Hde__HostStepDone sum;
+
+    if (!begin_everywhere(self, HDE__HOST_VERB__HOST_VERB_PREPARE, &sum, err) ||
+        !check_lost(self, err))
+        return false;
+    say_lines(self);
+    return self->plans_only ||
+           (take_shares(self, &sum, err) && carry_shares(self, err) &&
+            everywhere(self, HDE__HOST_VERB__HOST_VERB_READY, false, &sum, err));
+}
+
+static void *
+run_move(void *arg)
+{
+    struct lead *self = arg;
+    struct savepoint_report report = {.state = SAVEPOINT_FAILED};
+    struct err unheard = {0};
+
+    if (do_move(self, &report.err))
+        report.state = SAVEPOINT_DONE;
+    else
+        log_line(LEVEL_ERROR, self->graph->name, NULL, "move.refused", "%s: %s", report.err.code,
+                 report.err.text);
+    if (report.state == SAVEPOINT_DONE && !self->plans_only) {
+        if (!commit_all(self, &unheard))
+            log_line(LEVEL_WARN, self->graph->name, NULL, "move.unheard",
+                     "nodes are moved; a host that does not know so asks when it comes back: %s",
+                     unheard.text);
+    } else {
+        drop_all(self);
+    }
+    tell(self, &report);
+    if (over_hosts_is_moving(self->host))
+        over_hosts_leave(self->host);
+    return NULL;
+}
+
+/* With the lock held. What was moved before stays so. */
+static bool
+take_ask(struct lead *self, const Hde__ControlMove *ask, struct err *err)
+{
+    struct line line;
+
+    forget_move(self);
+    if (!line_read(self->graph->checkpoint.store, &self->arena, &line, err))
+        return false;
+    self->moves = arena_alloc(&self->arena, (line.n_moves + ask->n_moves + 1) * sizeof(char *));
+    self->lost = arena_alloc(&self->arena, (ask->n_lost + 1) * sizeof(char *));
+    for (size_t i = 0; i < line.n_moves; i++)
+        self->moves[self->n_moves++] = line.moves[i];
+    for (size_t i = 0; i < ask->n_moves; i++)
+        self->moves[self->n_moves++] = arena_text(&self->arena, ask->moves[i]);
+    for (size_t i = 0; i < ask->n_lost; i++)
+        self->lost[self->n_lost++] = arena_text(&self->arena, ask->lost[i]);
+    self->plans_only = ask->plan_only;
+    self->is_move = true;
+    return true;
+}
+
+uint32_t
+lead_move(struct lead *self, const Hde__ControlMove *ask, struct err *err)
+{
+    bool is_moving = over_hosts_is_moving(self->host);
+    uint32_t number = 0;
+
+    pthread_mutex_lock(&self->lock);
+    if (may_lead(self, is_moving, err) && take_ask(self, ask, err) &&
+        begin(self, MOVE_NAME, run_move, err))
+        number = self->number;
+    pthread_mutex_unlock(&self->lock);
+    return number;
+}
+
+bool
+lead_moved(struct lead *self, uint32_t number, Hde__EngineMove *out, struct arena *arena)
+{
+    bool is_it;
+
+    pthread_mutex_lock(&self->lock);
+    is_it = self->is_move && self->number == number;
+    if (is_it) {
+        out->waiting = self->report.state == SAVEPOINT_WAITING;
+        out->n_lines = self->lines ? self->n_lines : 0;
+        out->lines = arena_alloc(arena, (out->n_lines + 1) * sizeof *out->lines);
+        for (size_t i = 0; i < out->n_lines; i++)
+            out->lines[i] = arena_text(arena, self->lines[i]);
+    }
+    if (is_it && err_is_set(&self->report.err)) {
+        out->error = arena_alloc(arena, sizeof *out->error);
+        hde__control_error__init(out->error);
+        out->error->code = arena_text(arena, self->report.err.code);
+        out->error->message = arena_text(arena, self->report.err.text);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return is_it;
+}
+
+bool
+lead_is_open(struct lead *self, uint32_t number)
+{
+    bool is_open;
+
+    pthread_mutex_lock(&self->lock);
+    is_open = self->is_move && self->number == number && !self->is_decided;
+    pthread_mutex_unlock(&self->lock);
+    return is_open;
+}

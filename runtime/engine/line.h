@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * line - what the state of a host goes back to: STORE/line. Any process.
+ *
+ * Nodes that were moved lie where they were moved to, whatever the graph file says, from the savepoint
+ * on that the move has made. Hosts whose states go back to different savepoints do not talk to each
+ * other (HDE-N020). */
+#ifndef ENGINE_LINE_H
+#define ENGINE_LINE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "graph/graph.h"
+
+#include <stdint.h>
+
+struct line {
+    uint32_t number; /* of the savepoint over hosts; 0: none */
+    size_t n_moves;
+    const char **moves; /* "node=host", the last one holds */
+};
+
+/* Lives in the arena. That of the next start: STORE/restore comes before STORE/line. */
+bool line_read(const char *store, struct arena *arena, struct line *out, struct err *err);
+/* graph_load() of one host, with the moves of its store. NULL: diags has errors, or err is set. */
+struct graph *line_load(const char *path, const struct graph_options *options,
+                        const struct registry *registry, struct diags *diags, struct err *err);
+bool line_write(const char *store, const struct line *line, struct err *err);
+
+#endif
