@@ -424,8 +424,8 @@ const struct code engine_codes[] = {
      "store.",
      NULL, NULL},
     {"HDE-R237", "what a lost host has not taken has no way",
-     "A sender keeps frames that the lost host has not taken, and the edge would lead to its own host "
-     "after the move. Move the node to another host than the one that sends to it.",
+     "An edge keeps frames for or from the lost host, and what goes over it goes other ways after the "
+     "move. Move all nodes that one output sends to to the same host.",
      NULL, NULL},
     {"HDE-R238", "a host is not ready for a move of nodes",
      "It was in doubt about the move before, or begins anew because of it: some seconds. One that stays "

@@ -15,6 +15,7 @@
 #include "engine/ask_hosts.h"
 #include "engine/line.h"
 #include "engine/move.h"
+#include "graph/hosts.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -361,8 +362,10 @@ may_lead(struct lead *self, bool is_moving, struct err *err)
     if (graph->host != graph->coordinator)
         return err_set(err, "HDE-R231", "'%s' is not the coordinator of this graph: that is '%s'",
                        graph->hosts[graph->host].name, graph->hosts[graph->coordinator].name);
-    if (self->report.state == SAVEPOINT_WAITING || is_moving)
-        return err_set(err, "HDE-R086", "another savepoint is being taken");
+    if (self->report.state == SAVEPOINT_WAITING)
+        return err_set(err, "HDE-R086", "another savepoint is being taken, or a move is under way");
+    if (is_moving)
+        return err_set(err, "HDE-R238", "this host begins anew: ask again in some seconds");
     if (self->has_thread)
         pthread_join(self->thread, NULL); /* it has told its report */
     self->has_thread = false;
@@ -595,7 +598,8 @@ take_ask(struct lead *self, const Hde__ControlMove *ask, struct err *err)
     for (size_t i = 0; i < line.n_moves; i++)
         self->moves[self->n_moves++] = line.moves[i];
     for (size_t i = 0; i < ask->n_moves; i++)
-        self->moves[self->n_moves++] = arena_text(&self->arena, ask->moves[i]);
+        self->moves[self->n_moves++] =
+            arena_printf(&self->arena, "%s%s", ask->moves[i], ask->n_lost ? HOST_APART : "");
     for (size_t i = 0; i < ask->n_lost; i++)
         self->lost[self->n_lost++] = arena_text(&self->arena, ask->lost[i]);
     self->plans_only = ask->plan_only;

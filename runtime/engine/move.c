@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- The same graph? ---------------------------------------------------------------------- */
 
@@ -137,6 +138,20 @@ take_over(struct states *self, const char *store, struct err *err)
         self->above = owner_first_tick(owner);
     owner_release(owner);
     return true;
+}
+
+bool
+move_reaches(const struct move_ask *ask, const char *host, struct err *err)
+{
+    struct arena arena = {0};
+    const char *folder = arena_printf(&arena, "%s/parts", store_of(ask->before, host, &arena));
+    bool ok = access(folder, R_OK | X_OK) == 0 ||
+              err_set(err, "HDE-R236",
+                      "host '%s' is lost, and its last epochs are not here: there is no '%s'", host,
+                      folder);
+
+    arena_fini(&arena);
+    return ok;
 }
 
 static bool
@@ -402,11 +417,10 @@ check_places(const struct going *self, const Hde__Epoch *whole, struct err *err)
             const Hde__SavedNode *saved = self->states->from[s]->nodes[i];
 
             if (!has_place(self, whole, saved) && move_keeps_frames(saved))
-                return err_set(
-                    err, "HDE-R237",
-                    "edge '%s' holds what the host that is lost has not taken, and would "
-                    "not lead to another host any more: move its node elsewhere",
-                    saved->name);
+                return err_set(err, "HDE-R237",
+                               "edge '%s' holds what was on the way, and goes with others "
+                               "after the move: move all that it leads to to one host",
+                               saved->name);
         }
     return true;
 }

@@ -29,6 +29,8 @@ bool move_is_plain(const struct graph *before, const struct graph *after, struct
  * of a lost host whose nodes come here is told to stop; HDE-R236: that store is not here. */
 bool move_write(const struct move_ask *ask, const char *path, struct err *err);
 
+/* Whether the store of a host that is lost is here: HDE-R236. */
+bool move_reaches(const struct move_ask *ask, const char *host, struct err *err);
 /* Whether a node that comes to this host was on that one. */
 bool move_gives_here(const struct move_ask *ask, const char *host);
 bool move_keeps_frames(const Hde__SavedNode *sender); /* of a link */

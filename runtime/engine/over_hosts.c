@@ -249,6 +249,16 @@ load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
 }
 
 static bool
+check_stores(const struct over_hosts *self, struct err *err)
+{
+    for (size_t i = 0; i < self->ask.n_lost; i++)
+        if (move_gives_here(&self->ask, self->ask.lost[i]) &&
+            !move_reaches(&self->ask, self->ask.lost[i], err))
+            return false;
+    return true;
+}
+
+static bool
 prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out, struct err *err)
 {
     if (self->moving > PREPARED)
@@ -269,7 +279,7 @@ prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *o
                                   .lost = copy_texts(self, step->lost, step->n_lost)};
     out->has_shape = true;
     out->shape = hosts_shape(self->after);
-    return true;
+    return check_stores(self, err);
 }
 
 const struct graph *

@@ -133,6 +133,8 @@ emit_edges(struct loader *loader, const size_t *order)
     for (size_t i = 0; i < n; i++) {
         const struct edge_draft *draft = sorted[i];
         const struct edge_settings *settings = draft->settings;
+        const struct graph_node *from = &graph->nodes[draft->from.node];
+        const struct graph_node *to = &graph->nodes[draft->to.node];
 
         graph->edges[i] = (struct graph_edge){
             .name = names[draft - loader->edges],
@@ -151,8 +153,8 @@ emit_edges(struct loader *loader, const size_t *order)
             .is_durable = settings->is_durable,
             .journal = settings->journal,
             .journal_bytes = settings->journal_bytes,
-            .is_remote = apart && graph->nodes[draft->from.node].host !=
-                                      graph->nodes[draft->to.node].host,
+            .is_remote = apart && from->host != to->host,
+            .is_apart = apart && from->host == to->host && from->is_apart != to->is_apart,
         };
     }
     free(sorted);

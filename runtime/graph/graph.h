@@ -65,6 +65,7 @@ struct graph_node {
     enum delivery delivery; /* NONE: as the graph says */
     const char *topic; /* of a node that an edge with via: has become; NULL: the file has it */
     size_t host;       /* among the graph's, if it has any */
+    bool is_apart;     /* moved there from a host that is lost: its edges stay links */
     bool names_state;  /* its mark tells which state a start has to go on from */
 };
 
@@ -83,6 +84,7 @@ struct graph_edge {
     const char *journal;   /* links: its folder; NULL: the runtime chooses */
     int64_t journal_bytes; /* links: what it may hold, default 4 GiB */
     bool is_remote;        /* its ends lie on different hosts, each in a process of its own */
+    bool is_apart;         /* they did, and one was lost: it is a link still, in one process */
 };
 
 static inline bool
@@ -166,7 +168,9 @@ struct graph_options {
     const char *partition; /* with stage: only this partition of its topics; NULL: all */
     const char *host;      /* that this process is, HOST_ALL: all of them; NULL: it is none */
     bool insecure;         /* hosts without keys may listen where others come from */
-    const char *const *moves; /* "node=host", "chain=host": whatever the file says; the last holds */
+    /* "node=host", "chain=host", of a lost host "node=host apart": whatever the file says, and the
+     * last one holds */
+    const char *const *moves;
     size_t n_moves;
     const char *const *command; /* what runs that stage again, for kafka/members */
     size_t n_command;

@@ -9,7 +9,8 @@
  *  (3) Hosts that name public keys all name one, each its own; without keys nobody listens where
  *      others than this machine may come from, unless that is asked for.
  *      [tests/graph/bad_graphs.c]
- *  (4) What was moved lies where it was moved to, whatever the file says.
+ *  (4) What was moved lies where it was moved to, whatever the file says. What came from a host that
+ *      was lost keeps its links, which hold what was on the way.
  *      [test_a_moved_node_lies_elsewhere] */
 #include "graph/hosts.h"
 
@@ -352,23 +353,25 @@ names_node(const char *move, size_t len, const char *node)
 static void
 move_nodes(struct loader *loader, const char *move)
 {
-    const char *equals = strchr(move, '=');
+    const char *equals = strchr(move, '='), *name = equals ? equals + 1 : "";
+    size_t length = strcspn(name, " ");
     struct place place = {loader->graph->path, 1, 1};
     struct nearest near = {0};
     bool any = false;
     size_t host;
 
-    if (!equals || !equals[1]) {
+    if (!length || (name[length] && strcmp(name + length, HOST_APART) != 0)) {
         diags_add(loader->diags, SEVERITY_ERROR, G_MOVE, place, "'%.80s' is no NODE=HOST", move);
         return;
     }
     near.word = arena_textn(loader->arena, move, (size_t)(equals - move));
-    host = find_host(loader, equals + 1, place, "a move");
+    host = find_host(loader, arena_textn(loader->arena, name, length), place, "a move");
     for (size_t i = 0; i < loader->n_nodes && host != HOST_NONE; i++) {
         nearest_try(&near, loader->nodes[i].full);
         if (!names_node(move, (size_t)(equals - move), loader->nodes[i].full))
             continue;
         loader->nodes[i].settings.host = host;
+        loader->nodes[i].settings.is_apart = name[length] != 0;
         any = true;
     }
     if (any || host == HOST_NONE)

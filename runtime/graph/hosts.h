@@ -7,6 +7,7 @@
 #include "graph/graph.h"
 
 #define HOST_ALL "all" /* in place of a name: all hosts in one process */
+#define HOST_APART " apart" /* behind the host of a move */
 
 bool hosts_is_any(const char *address);    /* all addresses of a machine; with or without tcp:// */
 bool hosts_is_public(const char *address); /* reached from other machines */

@@ -19,7 +19,7 @@
 bool
 edge_is_link(const struct graph_edge *edge)
 {
-    return edge->full == FULL_SPILL || edge->is_durable || edge->is_remote;
+    return edge->full == FULL_SPILL || edge->is_durable || edge->is_remote || edge->is_apart;
 }
 
 static bool
@@ -38,11 +38,18 @@ same_keys(const struct graph_edge *a, const struct graph_edge *b)
     return same;
 }
 
+/* Between hosts, or as if it were. */
+static bool
+crosses(const struct graph_edge *edge)
+{
+    return edge->is_remote || edge->is_apart;
+}
+
 /* What one sends to another host, it sends there once. */
 static bool
 go_together(const struct graph *graph, const struct graph_edge *a, const struct graph_edge *b)
 {
-    return a->is_remote && b->is_remote && a->from == b->from && a->from_port == b->from_port &&
+    return crosses(a) && crosses(b) && a->from == b->from && a->from_port == b->from_port &&
            graph->nodes[a->to].host == graph->nodes[b->to].host && a->full == b->full &&
            same_keys(a, b) && a->is_durable == b->is_durable &&
            a->capacity_messages == b->capacity_messages && a->capacity_bytes == b->capacity_bytes &&
@@ -54,7 +61,7 @@ edge_carrier(const struct graph *graph, size_t edge)
 {
     size_t carrier = edge;
 
-    for (size_t e = 0; graph->edges[edge].is_remote && e < graph->n_edges; e++)
+    for (size_t e = 0; crosses(&graph->edges[edge]) && e < graph->n_edges; e++)
         if (go_together(graph, &graph->edges[e], &graph->edges[edge]) &&
             strcmp(graph->edges[e].name, graph->edges[carrier].name) < 0)
             carrier = e;
@@ -275,7 +282,7 @@ add_nodes(struct cutter *self)
 static void
 end_edge(struct graph_edge *edge, bool may_drop)
 {
-    edge->is_remote = edge->is_durable = false;
+    edge->is_remote = edge->is_apart = edge->is_durable = false;
     if (!edge_may_drop(edge) || !may_drop)
         edge->full = FULL_BLOCK;
 }
@@ -446,7 +453,8 @@ same_link(const struct graph *a, const struct graph_edge *x, const struct graph 
           const struct graph_edge *y)
 {
     return x->is_durable == y->is_durable && x->capacity_messages == y->capacity_messages &&
-           x->capacity_bytes == y->capacity_bytes && x->journal_bytes == y->journal_bytes && x->is_remote == y->is_remote &&
+           x->capacity_bytes == y->capacity_bytes && x->journal_bytes == y->journal_bytes &&
+           x->is_remote == y->is_remote && x->is_apart == y->is_apart &&
            same_journal(x->journal, y->journal) && same_types(types_of(a, x), types_of(b, y));
 }
 

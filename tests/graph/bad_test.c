@@ -228,6 +228,8 @@ test_every_code_has_an_explanation_and_a_bad_graph(void **unused)
             found = strstr(bad_graphs[j].codes, code->code + 4) != NULL;
         for (size_t j = 0; j < sizeof large / sizeof *large && !found; j++)
             found = strcmp(large[j].code, code->code) == 0;
+        if (strcmp(code->code, "HDE-G375") == 0) /* of an option: hosts_test.c */
+            found = true;
         if (!found)
             printf("%s has no bad graph\n", code->code);
         missing += !found;
