@@ -63,6 +63,7 @@ struct known { /* a type that was sent */
 struct sink {
     struct cluster cluster;
     const char *key;
+    hde_list types;
     bool transactional;
     int64_t batch_messages;
     hde_size batch_size;
@@ -287,12 +288,12 @@ open_all(struct sink *self, struct kafka_error *error)
 
 /* Of all types that may come. */
 static bool
-check_schemas(struct sink *self, struct kafka_error *error)
+check_schemas(struct sink *self, const hde_port *in, struct kafka_error *error)
 {
     bool ok = schemas_read(&self->schemas, &self->cluster, error);
 
-    for (unsigned i = 0; ok && inputs[0].types[i]; i++)
-        ok = schemas_check(&self->schemas, &self->cluster, inputs[0].types[i], error);
+    for (unsigned i = 0; ok && in->types[i]; i++)
+        ok = schemas_check(&self->schemas, &self->cluster, in->types[i], error);
     return ok;
 }
 
@@ -306,7 +307,7 @@ sink_open(hde_ctx *ctx, void *state)
     self->commits = hde_counter_open(ctx, "commits", "transactions committed");
     self->aborts = hde_counter_open(ctx, "aborts", "transactions that failed and were made again");
     cluster_name(self->name, hde_graph_name(ctx), hde_node_name(ctx));
-    if (!open_all(self, &error) || !check_schemas(self, &error))
+    if (!open_all(self, &error) || !check_schemas(self, hde_inputs(ctx), &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
     hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK;
@@ -557,6 +558,8 @@ static const hde_param params[] = {
     CLUSTER_PARAMS(struct sink),
     HDE_PARAM(struct sink, key, .fallback = "feed",
               .help = "text field of the messages: equal keys go to one partition, in order"),
+    HDE_PARAM(struct sink, types, .fallback = "",
+              .help = "message types of other plugins that it takes too: my.PairSpread"),
     HDE_PARAM(struct sink, transactional, .fallback = "true",
               .help = "false: sooner there, but readers that are not kafka/source may see a record "
                       "twice after a crash"),
@@ -570,7 +573,7 @@ static const hde_param params[] = {
 
 static const hde_operator kafka_sink = {
     .size = sizeof(hde_operator),
-    .flags = HDE_BLOCKING | HDE_EXCLUSIVE,
+    .flags = HDE_BLOCKING | HDE_EXCLUSIVE | HDE_MORE_TYPES,
     .name = "kafka/sink",
     .summary = "messages into a Kafka topic",
     .help = "A record is the packed message; type, schema, writer, tick and event time are headers.\n"

@@ -48,7 +48,7 @@ static const hde_port outputs[] = {
     {"poison", HDE_TYPES(&hde__kafka_record__descriptor), 0,
      "records that are none of these; to kafka/poison, which puts them into the dead-letter queue"},
     {0}};
-enum { POISON = sizeof outputs / sizeof *outputs - 2 };
+enum { POISON = sizeof outputs / sizeof *outputs - 2 }; /* behind it those of `types` */
 
 struct writer {
     uint64_t id, tick;
@@ -73,14 +73,16 @@ struct place { /* a position, as it is kept */
 
 struct source {
     struct cluster cluster;
-    hde_list only;
+    hde_list only, types;
     const char *group, *from;
     hde_duration lateness;
 
     struct kafka *consumer;
     rd_kafka_queue_t *queue;
     int ready_fd;
-    uint64_t schema[POISON]; /* of the types of the outputs */
+    const hde_port *output;
+    unsigned n_outputs;
+    uint64_t *schema; /* of their types */
     struct schemas schemas;
     uint64_t unknown; /* version that was looked for last, and is not there */
     struct partition *partition;
@@ -359,9 +361,23 @@ check_schemas(struct source *self, struct kafka_error *error)
 {
     bool ok = schemas_read(&self->schemas, &self->cluster, error);
 
-    for (unsigned i = 0; ok && i < POISON; i++)
-        ok = schemas_check(&self->schemas, &self->cluster, outputs[i].types[0], error);
+    for (unsigned i = 0; ok && i < self->n_outputs; i++)
+        ok = i == POISON ||
+             schemas_check(&self->schemas, &self->cluster, self->output[i].types[0], error);
     return ok;
+}
+
+static void
+learn_outputs(hde_ctx *ctx, struct source *self)
+{
+    self->output = hde_outputs(ctx);
+    while (self->output[self->n_outputs].name)
+        self->n_outputs++;
+    self->schema = calloc(self->n_outputs, sizeof *self->schema);
+    if (!self->schema)
+        hde_no_memory();
+    for (unsigned i = 0; i < self->n_outputs; i++)
+        self->schema[i] = schema_hash(self->output[i].types[0]);
 }
 
 static hde_status
@@ -377,8 +393,7 @@ source_open(hde_ctx *ctx, void *state)
     self->repeats = hde_counter_open(ctx, "repeats", "records that came before, dropped");
     self->poison = hde_counter_open(ctx, "poison", "records that are no messages of these types");
     self->pauses = hde_counter_open(ctx, "pauses", "times that nobody had room for records");
-    for (unsigned i = 0; i < POISON; i++)
-        self->schema[i] = schema_hash(outputs[i].types[0]);
+    learn_outputs(ctx, self);
     if (!open_consumer(self, &error) || !check_schemas(self, &error))
         return hde_fail(ctx, "kafka.cannot-open", "%s", error.text);
     open_lags(ctx, self);
@@ -404,6 +419,7 @@ source_close(hde_ctx *ctx, void *state)
         close(self->ready_fd);
     }
     free(self->partition);
+    free(self->schema);
     schemas_fini(&self->schemas);
 }
 
@@ -444,7 +460,7 @@ emit_poison(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message
 static bool
 can_read(struct source *self, unsigned output, uint64_t schema)
 {
-    const ProtobufCMessageDescriptor *type = outputs[output].types[0];
+    const ProtobufCMessageDescriptor *type = self->output[output].types[0];
     struct kafka_error error;
     struct schema *found;
 
@@ -472,9 +488,10 @@ take(hde_ctx *ctx, struct source *self, struct partition *partition,
         hde_count(self->repeats, 1);
         return;
     }
-    while (i < POISON && strcmp(outputs[i].types[0]->name, record.type))
+    while (i < self->n_outputs &&
+           (i == POISON || strcmp(self->output[i].types[0]->name, record.type)))
         i++;
-    if (i == POISON) {
+    if (i == self->n_outputs) {
         emit_poison(ctx, self, message, &record, "it is of no type that is read here (HDE-K011)");
         return;
     }
@@ -482,7 +499,7 @@ take(hde_ctx *ctx, struct source *self, struct partition *partition,
         emit_poison(ctx, self, message, &record, "its type has other fields (HDE-K012)");
         return;
     }
-    msg = record_unpack(ctx, outputs[i].types[0], message->payload, message->len);
+    msg = record_unpack(ctx, self->output[i].types[0], message->payload, message->len);
     if (!msg) {
         emit_poison(ctx, self, message, &record, "its bytes are no such message (HDE-K011)");
         return;
@@ -637,6 +654,8 @@ source_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
 static const hde_param params[] = {
     CLUSTER_PARAMS(struct source),
     HDE_PARAM(struct source, only, .fallback = "", .help = "partitions; left out: all"),
+    HDE_PARAM(struct source, types, .fallback = "",
+              .help = "message types of other plugins, each an output: my.PairSpread, pair_spread"),
     HDE_PARAM(struct source, group, .fallback = "",
               .help = "where offsets are committed; without checkpoint: a start goes on there"),
     HDE_PARAM(struct source, from, .fallback = "beginning", .choices = "beginning|end",
@@ -647,7 +666,7 @@ static const hde_param params[] = {
 
 static const hde_operator kafka_source = {
     .size = sizeof(hde_operator),
-    .flags = HDE_BLOCKING | HDE_LIVE_ONLY,
+    .flags = HDE_BLOCKING | HDE_LIVE_ONLY | HDE_MORE_TYPES,
     .name = "kafka/source",
     .summary = "messages from a Kafka topic",
     .help = "Reads all partitions of the topic, committed records only. With checkpoint: a start\n"

@@ -198,6 +198,18 @@ hde_graph_name(const hde_ctx *ctx)
     return ctx->graph ? ctx->graph : "";
 }
 
+const hde_port *
+hde_inputs(const hde_ctx *ctx)
+{
+    return ctx->op->inputs;
+}
+
+const hde_port *
+hde_outputs(const hde_ctx *ctx)
+{
+    return ctx->op->outputs;
+}
+
 bool
 hde_recovers(const hde_ctx *ctx)
 {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/resolved.h"
 #include "engine/run.h"
+#include "graph/params.h"
 #include "graph/parts.h"
+#include "graph/types.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -194,6 +196,25 @@ end_like(const struct graph *like, const char *name)
     return NULL;
 }
 
+/* Of other plugins, which its ports have (HDE_MORE_TYPES). */
+static bool
+take_types(struct graph_node *node, const struct resolved_options *options, struct graph *graph,
+           struct err *err)
+{
+    const hde_param *types =
+        node->op->flags & HDE_MORE_TYPES ? params_find(node->op, "types") : NULL;
+    const hde_operator *with = node->op;
+
+    if (types)
+        with = types_add_all(options->registry, node->op,
+                             (const void *)((const char *)node->params + types->offset),
+                             &graph->arena, err);
+    if (!with)
+        return err_wrap(err, "node '%s'", node->name);
+    node->op = with;
+    return true;
+}
+
 static bool
 take_node(const Hde__ResolvedNode *from, const struct resolved_options *options,
           struct graph *graph, struct err *err)
@@ -236,7 +257,7 @@ take_node(const Hde__ResolvedNode *from, const struct resolved_options *options,
     hde_text_free(&values);
     if (ok)
         take_secrets(node, options->like, &graph->arena);
-    return ok;
+    return ok && take_types(node, options, graph, err);
 }
 
 static void

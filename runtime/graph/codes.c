@@ -331,6 +331,20 @@ static const struct code codes[] = {
      "questions by hde_answer() (hde/operator.h).",
      "checkpoint: {every: 10s, store: kept}\nnodes: {ask: {op: test/impure}}",
      "checkpoint: {every: 10s, store: kept}\nnodes: {ask: {op: test/later}}"},
+    {G_NO_TYPE, "no plugin has a message type of that name",
+     "'types:' names the messages of other plugins in full, as their .proto says: package and "
+     "message. The type has to be one of a port of an operator on the plugin path ('hde describe "
+     "OPERATOR' shows them).",
+     "from: {op: kafka/source, params: {topic: spreads, types: [PairSpread]}}",
+     "from: {op: kafka/source, params: {topic: spreads, types: [my.PairSpread]}}"},
+    {G_TYPE_PORT, "two outputs of a node would have the same name",
+     "Each of 'types:' is an output that is called like the message, without its package. Read one "
+     "of the two by another node.",
+     "types: [my.Spread, your.Spread]", "types: [my.Spread]"},
+    {G_TYPE_ISOLATED, "a node with 'types:' cannot be isolated",
+     "Its child process knows the operator's own ports alone.",
+     "to: {op: kafka/sink, isolate: process, params: {topic: t, types: [my.Spread]}}",
+     "to: {op: kafka/sink, params: {topic: t, types: [my.Spread]}}"},
 };
 
 enum { N_CODES = sizeof codes / sizeof *codes };

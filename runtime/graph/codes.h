@@ -93,6 +93,9 @@
 #define G_VIA "HDE-G290"
 #define G_VIA_PLUGIN "HDE-G291"
 #define G_VIA_SETTINGS "HDE-G292"
+#define G_NO_TYPE "HDE-G360"
+#define G_TYPE_PORT "HDE-G361"
+#define G_TYPE_ISOLATED "HDE-G362"
 /* shared stages */
 #define G_SHARED_NODE "HDE-G310"
 #define G_SHARED_STATE "HDE-G311"

@@ -136,6 +136,9 @@ struct loader {
     bool too_many;
 };
 
+/* Room for the ports of its operator, none used. */
+void loader_use_ports(struct loader *loader, struct node_draft *node);
+
 /* ---- settings.c: values of the language itself ---------------------------------------------- */
 
 struct word {

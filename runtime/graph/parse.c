@@ -5,6 +5,7 @@
  * includes it goes on, so names need one pass only. */
 #include "base/nearest.h"
 #include "graph/load.h"
+#include "graph/types.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -377,8 +378,53 @@ load_operator(struct loader *loader, struct node_draft *node, const struct yaml 
     node->op = found->op;
     node->plugin_path = found->path;
     node->build_id = found->build_id;
+    loader_use_ports(loader, node);
+}
+
+void
+loader_use_ports(struct loader *loader, struct node_draft *node)
+{
     node->in_used = arena_alloc(loader->arena, count_ports(node->op->inputs) + 1);
     node->out_used = arena_alloc(loader->arena, count_ports(node->op->outputs) + 1);
+}
+
+static void
+load_type(struct loader *loader, struct node_draft *node, const struct yaml *text)
+{
+    const ProtobufCMessageDescriptor *type;
+    const hde_operator *with;
+    const char *name = NULL;
+
+    if (!want_text(loader, &node->home->scope, text, "types", &name) || !name)
+        return;
+    type = types_find(loader->registry, name);
+    with = type ? types_add(node->op, type, loader->arena) : NULL;
+    if (with)
+        node->op = with;
+    else if (type)
+        diags_add(loader->diags, SEVERITY_ERROR, G_TYPE_PORT, text->place,
+                  "'%.120s' would be an output of the name of another one", name);
+    else
+        diags_add(loader->diags, SEVERITY_ERROR, G_NO_TYPE, text->place,
+                  "no plugin has the message type '%.120s'", name);
+}
+
+/* Its ports are needed before its parameters are looked at. */
+static void
+load_types(struct loader *loader, struct node_draft *node)
+{
+    const struct yaml *types = yaml_find(node->params, "types");
+
+    if (!types || !node->op || !(node->op->flags & HDE_MORE_TYPES))
+        return;
+    if (node->settings.isolate.is_on)
+        diags_add(loader->diags, SEVERITY_ERROR, G_TYPE_ISOLATED, types->place,
+                  "node '%s' carries message types of other plugins, so it cannot be isolated",
+                  node->name);
+    types = want_list(loader, &node->home->scope, types, "types");
+    for (size_t i = 0; types && i < types->n; i++)
+        load_type(loader, node, types->item[i]);
+    loader_use_ports(loader, node);
 }
 
 static void
@@ -455,6 +501,7 @@ load_node(struct loader *loader, struct instance *home, const struct yaml *key,
     }
     check_keys(loader, value, node_keys, "a node");
     load_node_settings(loader, node, value);
+    load_types(loader, node);
 }
 
 static void

@@ -5,11 +5,14 @@
  *  (1) All that one stage puts into a topic goes through one sink, all that it takes from a topic
  *      comes from one source. A stage is what lies under one name at the top of the graph.
  *      [tests/kafka/stages.sh]
- *  (2) What `kafka:` says at the top of the file is given to both, each taking what it knows.
- *  (3) With direct_via nothing is replaced: the edges are ordinary ones (replay of a graph). */
+ *  (2) They carry any type that a plugin has: one that is not theirs is named in `types` of both.
+ *      [tests/kafka/types.sh]
+ *  (3) What `kafka:` says at the top of the file is given to both, each taking what it knows.
+ *  (4) With direct_via nothing is replaced: the edges are ordinary ones (replay of a graph). */
 #include "graph/codes.h"
 #include "graph/load.h"
 #include "graph/params.h"
+#include "graph/types.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +63,7 @@ list_of_one(struct arena *arena, const char *text, struct place place)
     return list;
 }
 
-static const struct yaml *
+static struct yaml *
 params_of(struct via *self, enum role role, const struct edge_draft *edge, const char *stage)
 {
     struct arena *arena = self->loader->arena;
@@ -71,10 +74,11 @@ params_of(struct via *self, enum role role, const struct edge_draft *edge, const
     const char *partition = self->loader->options->partition;
 
     *map = (struct yaml){.kind = KIND_MAP, .place = settings->via_place};
-    map->key = arena_alloc(arena, (n + 4) * sizeof *map->key);
-    map->item = arena_alloc(arena, (n + 4) * sizeof *map->item);
+    map->key = arena_alloc(arena, (n + 5) * sizeof *map->key); /* and for `types` */
+    map->item = arena_alloc(arena, (n + 5) * sizeof *map->item);
     for (size_t i = 0; i < n; i++)
-        if (params_find(self->op[role]->op, cluster->key[i]->text)) {
+        if (strcmp(cluster->key[i]->text, "types") &&
+            params_find(self->op[role]->op, cluster->key[i]->text)) {
             map->key[map->n] = cluster->key[i];
             map->item[map->n++] = cluster->item[i];
         }
@@ -117,8 +121,7 @@ add_node(struct via *self, enum role role, const struct edge_draft *edge, const 
                                              .worker = -1,
                                              .topic = edge->settings->via,
                                              .host = host}};
-    node->in_used = arena_alloc(loader->arena, count_ports(node->op->inputs) + 1);
-    node->out_used = arena_alloc(loader->arena, count_ports(node->op->outputs) + 1);
+    loader_use_ports(loader, node);
     if (role != ROLE_POISON)
         node->params = params_of(self, role, edge, stage);
     return loader->n_nodes - 1;
@@ -157,6 +160,50 @@ join(struct via *self, struct end from, struct end to, const struct edge_draft *
     loader_add_edge(loader, (struct edge_draft){from, to, edge->place, settings});
 }
 
+/* One more in its parameter `types`. */
+static void
+name_type(struct via *self, struct node_draft *node, const char *type, struct place place)
+{
+    struct arena *arena = self->loader->arena;
+    struct yaml *map = (struct yaml *)(uintptr_t)node->params; /* params_of()'s */
+    struct yaml *list = list_of_one(arena, type, place);
+    const struct yaml *before = yaml_find(map, "types");
+
+    if (!before) {
+        put(self, map, "types", list);
+        return;
+    }
+    list->item = arena_alloc(arena, (before->n + 1) * sizeof *list->item);
+    memcpy(list->item, before->item, before->n * sizeof *list->item);
+    list->item[before->n] = yaml_text(arena, type, place);
+    list->item[before->n]->literal = true;
+    list->n = before->n + 1;
+    for (size_t i = 0; i < map->n; i++)
+        if (map->item[i] == before)
+            map->item[i] = list;
+}
+
+/* The node takes the type from here on; false: it cannot. */
+static bool
+carry(struct via *self, size_t n, const struct edge_draft *edge,
+      const ProtobufCMessageDescriptor *type)
+{
+    struct loader *loader = self->loader;
+    struct node_draft *node = &loader->nodes[n];
+    const hde_operator *with = types_add(node->op, type, loader->arena);
+    const bool *used = node->out_used;
+    size_t n_used = count_ports(node->op->outputs);
+
+    if (!with || with == node->op)
+        return with != NULL;
+    node->op = with;
+    name_type(self, node, type->name, edge->settings->via_place);
+    loader_use_ports(loader, node);
+    for (size_t i = 0; i < n_used; i++)
+        node->out_used[i] = used[i];
+    return true;
+}
+
 /* Edges of ours are appended. */
 static void
 replace(struct via *self, struct edge_draft edge)
@@ -164,23 +211,24 @@ replace(struct via *self, struct edge_draft edge)
     struct loader *loader = self->loader;
     const ProtobufCMessageDescriptor *type = end_port(loader, edge.from, true)->types[0];
     const char *from = stage_of(loader, edge.from.node), *to = stage_of(loader, edge.to.node);
-    unsigned in = port_with(self->op[ROLE_SINK]->op->inputs, type);
-    const hde_port *outputs = self->op[ROLE_SOURCE]->op->outputs;
-    unsigned out = port_with(outputs, type);
-    size_t sink, source, poison;
+    size_t sink = add_node(self, ROLE_SINK, &edge, from);
+    size_t source = add_node(self, ROLE_SOURCE, &edge, to);
+    size_t poison = add_node(self, ROLE_POISON, &edge, to);
+    struct end in = {sink, 0}, out = {source, 0}, bad = {source, 0};
 
-    if (!outputs[out].name || !self->op[ROLE_SINK]->op->inputs[in].name) {
-        diags_add(loader->diags, SEVERITY_ERROR, G_TYPES, edge.place,
-                  "%s cannot go via a topic: kafka/source has no output for it", type->name);
+    if (!carry(self, sink, &edge, type) || !carry(self, source, &edge, type)) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_TYPE_PORT, edge.place,
+                  "%s cannot go via topic '%s': an output of kafka/source is called so already",
+                  type->name, edge.settings->via);
         return;
     }
-    sink = add_node(self, ROLE_SINK, &edge, from);
-    source = add_node(self, ROLE_SOURCE, &edge, to);
-    poison = add_node(self, ROLE_POISON, &edge, to);
-    join(self, edge.from, (struct end){sink, in}, &edge);
-    join(self, (struct end){source, out}, edge.to, &edge);
-    join(self, (struct end){source, (unsigned)count_ports(outputs) - 1}, (struct end){poison, 0},
-         &edge);
+    in.port = port_with(loader->nodes[sink].op->inputs, type);
+    out.port = port_with(loader->nodes[source].op->outputs, type);
+    bad.port = port_with(loader->nodes[source].op->outputs,
+                         self->op[ROLE_POISON]->op->inputs->types[0]);
+    join(self, edge.from, in, &edge);
+    join(self, out, edge.to, &edge);
+    join(self, bad, (struct end){poison, 0}, &edge);
 }
 
 /* ---- What is wrong ------------------------------------------------------------------------ */
@@ -199,16 +247,23 @@ find_operators(struct via *self, const struct edge_draft *edge)
     return true;
 }
 
+static bool
+is_of_cluster(const struct via *self, const char *key)
+{
+    const struct registry_operator *members =
+        registry_find(self->loader->registry, "kafka/members");
+
+    if (!strcmp(key, "types")) /* the edges say them */
+        return false;
+    return !strcmp(key, "shared") || (members && params_find(members->op, key)) ||
+           params_find(self->op[ROLE_SINK]->op, key) || params_find(self->op[ROLE_SOURCE]->op, key);
+}
+
 static void
 check_cluster(struct via *self)
 {
-    const struct registry_operator *members = registry_find(self->loader->registry, "kafka/members");
-
     for (size_t i = 0; self->cluster && i < self->cluster->n; i++)
-        if (strcmp(self->cluster->key[i]->text, "shared") &&
-            !(members && params_find(members->op, self->cluster->key[i]->text)) &&
-            !params_find(self->op[ROLE_SINK]->op, self->cluster->key[i]->text) &&
-            !params_find(self->op[ROLE_SOURCE]->op, self->cluster->key[i]->text))
+        if (!is_of_cluster(self, self->cluster->key[i]->text))
             params_unknown(self->loader->diags, self->op[ROLE_SINK]->op,
                            self->cluster->key[i]->place, G_PARAM, self->cluster->key[i]->text);
 }

@@ -211,6 +211,15 @@ has(const hde_port *ports)
 }
 
 static bool
+has_list(const hde_operator *op, const char *name)
+{
+    for (const hde_param *param = op->params; param && param->name; param++)
+        if (!strcmp(param->name, name))
+            return param->type == HDE_PARAM_LIST;
+    return false;
+}
+
+static bool
 check_functions(const hde_operator *op, struct err *err)
 {
     bool in = has(op->inputs), out = has(op->outputs);
@@ -231,6 +240,9 @@ check_functions(const hde_operator *op, struct err *err)
         return err_set(err, code, "%s: is a view (HDE_VIEW), so it cannot have outputs", op->name);
     if (op->flags & HDE_AT_MOST_ONCE && (out || op->mark))
         return err_set(err, code, "%s: is HDE_AT_MOST_ONCE, so it has neither outputs nor mark()",
+                       op->name);
+    if (op->flags & HDE_MORE_TYPES && !has_list(op, "types"))
+        return err_set(err, code, "%s: has HDE_MORE_TYPES, so it needs a list called 'types'",
                        op->name);
     if ((!op->save != !op->load) || (op->save && !op->state_type))
         return err_set(err, code, "%s: save(), load() and state_type belong together", op->name);

@@ -21,6 +21,7 @@ static const struct {
     {HDE_KEYED_STATE, "keyed-state", "its state follows its keys when replicas change"},
     {HDE_AT_MOST_ONCE, "at-most-once", "lets go of what nobody takes now, and gets nothing twice"},
     {HDE_ANSWERS_LATER, "answers-later", "says which question each of its answers belongs to"},
+    {HDE_MORE_TYPES, "more-types", "carries the message types of other plugins that 'types' names"},
 };
 enum { N_FLAGS = sizeof flags / sizeof *flags };
 

@@ -184,6 +184,15 @@ const struct bad_graph bad_graphs[] = {
      HEAD "hosts: {" X ", " Y "}\n"
           "nodes: {a: {op: test/source, host: x}, f: {op: test/filter, host: y}, "
           "b: {op: test/sink, host: x}}\nedges: [a -> b, a -> @f, f -> @b]\n"},
+    {"a type that no plugin has", "G360",
+     HEAD "nodes: {a: {op: test/source}, b: {op: test/carries, params: {types: [@hde.Smple]}}}\n"
+          "edges: [a -> b]\n"},
+    {"a type whose output would have the name of another", "G361",
+     HEAD "nodes: {a: {op: test/brings, params: {types: [@hde.StateTable]}}, b: {op: test/sink}}\n"
+          "edges: [a.state_table -> b]\n"},
+    {"types of others in a child process", "G362",
+     HEAD "nodes: {a: {op: test/source}, b: {op: test/carries, isolate: process, "
+          "params: {types: @[hde.StateTable]}}}\nedges: [a -> b]\n"},
     {"via something that is no topic", "G290",
      PAIR "edges: [{path: a -> b, via: @market.raw}]\n"},
     {"via a topic without the plugin", "G291",

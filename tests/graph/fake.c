@@ -27,6 +27,15 @@ static const hde_port two_out[] = {
     {.name = "late", .types = HDE_TYPES(&hde__state_table__descriptor)},
     {0}};
 
+static const hde_port named_out[] = {
+    {.name = "state_table", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
+static const hde_param type_params[] = {
+    {.name = "types",
+     .type = HDE_PARAM_LIST,
+     .offset = offsetof(struct fake_params, symbols),
+     .fallback = ""},
+    {0}};
+
 static const hde_param all_params[] = {
     HDE_PARAM(struct fake_params, flag, .fallback = "false"),
     HDE_PARAM(struct fake_params, count, .fallback = "3", .min = 1, .max = 10, .unit = "strikes"),
@@ -71,6 +80,10 @@ fake_mark(hde_ctx *ctx, void *state, uint64_t *tick)
 static const hde_operator operators[] = {
     {.name = "test/alone"},
     {.name = "test/any_sink", .inputs = any_in},
+    {.name = "test/brings", .outputs = named_out, .params = type_params,
+     .state_size = sizeof(struct fake_params), .flags = HDE_MORE_TYPES},
+    {.name = "test/carries", .inputs = sample_in, .params = type_params,
+     .state_size = sizeof(struct fake_params), .flags = HDE_MORE_TYPES},
     {.name = "test/casts", .inputs = sample_in, .flags = HDE_AT_MOST_ONCE},
     {.name = "test/filter", .inputs = sample_in, .outputs = sample_out},
     {.name = "test/idle", .inputs = optional_in},

@@ -232,6 +232,9 @@ typedef struct hde_port {
     const char *help;
 } hde_port;
 #define HDE_TYPES(...) (const ProtobufCMessageDescriptor *const[]){__VA_ARGS__, NULL}
+/* The ports of this instance: those of its table, and what HDE_MORE_TYPES has added. */
+const hde_port *hde_inputs(const hde_ctx *ctx);
+const hde_port *hde_outputs(const hde_ctx *ctx);
 
 /* The type of a parameter is the C type of its field in the state:
  *   bool, int64_t, double            as written
@@ -296,6 +299,10 @@ typedef enum hde_operator_flags {
     HDE_KEYED_STATE = 64,      /* its state can be split by key: load() adds, see there */
     HDE_AT_MOST_ONCE = 128,    /* sink: lets go of what nobody takes now; gets nothing twice */
     HDE_ANSWERS_LATER = 256,   /* impure, and answers by hde_answer() alone */
+    HDE_MORE_TYPES = 512,      /* carries messages of any plugin: its parameter `types`, a list, names
+                                * them in full. Each is one more type of the first input, or of a
+                                * source one more output behind its own, called like the type:
+                                * pair_spread for my.PairSpread */
 } hde_operator_flags;
 
 /* Only what an operator needs is set; every function may be NULL, but a node with inputs has
