@@ -39,4 +39,6 @@ services_start() {
   SERVICE_PIDS+=($!)
   export DHAN_BASE_URL=http://127.0.0.1:$port/v2 DHAN_TOKEN=demo DHAN_CLIENT_ID=demo
   export HDE_CALENDAR=always HDE_STATE=$SERVICES/state
+  printf '  %-11s%s\n' PostgreSQL "psql '$HDE_POSTGRES'" Kafka "$HDE_KAFKA" \
+    Redis "redis-cli -s $SERVICES/redis.sock" REST "http://127.0.0.1:${HDE_PORT:-8000}" >&2
 }
