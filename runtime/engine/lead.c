@@ -403,7 +403,9 @@ forget_move(struct lead *self)
 bool
 lead_savepoint(struct lead *self, const char *name, struct err *err)
 {
-    bool ok = savepoint_name_is_free(self->graph->checkpoint.store, name, err);
+    bool ok = strcmp(name, MOVE_NAME) == 0
+                  ? err_set(err, "HDE-R085", "'%s' is what a move of nodes is called", name)
+                  : savepoint_name_is_free(self->graph->checkpoint.store, name, err);
     bool is_moving = over_hosts_is_moving(self->host); /* its lock comes first */
 
     pthread_mutex_lock(&self->lock);

@@ -40,6 +40,8 @@ until_true 30 stored "$at" || fail "the graph does not go on"
 all_up() { hde status --graph distributed.calc --json |
   jq -e '[.hosts[] | select(.state == "up")] | length == 3'; }
 until_true 20 all_up || fail "a host that was away does not come back"
+expect 1 hde savepoint take --graph distributed.serve move
+has err "HDE-R085"
 expect 0 hde savepoint take --graph distributed.serve monday
 has out "savepoint monday"
 for name in "${names[@]}"; do
