@@ -137,7 +137,10 @@ put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *
                   table_count(cmd->arena, change->plan ? change->plan->changes : 0),
                   change->has_pause_seconds ? table_seconds(cmd->arena, change->pause_seconds)
                                             : "-",
-                  change->rollback ? "(back)" : change->path ? change->path : "-",
+                  change->rollback ? "(back)"
+                  : change->reload ? arena_printf(cmd->arena, "reload %s", change->reload)
+                  : change->path   ? change->path
+                                   : "-",
                   change->who ? change->who : "-",
                   change->error ? arena_printf(cmd->arena, "%s: %s", change->error->code,
                                                change->error->message)

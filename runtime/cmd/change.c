@@ -103,6 +103,8 @@ change_put_hosts(const struct cmd *cmd, const Hde__GraphChange *change, hde_text
         const Hde__HostChange *host = change->hosts[i];
 
         hde_text_printf(out, "host %s: %s", host->host, change_state_word(host->state));
+        if (host->state == HDE__CHANGE_STATE__CHANGE_STATE_PLANNED)
+            hde_text_printf(out, ", %u changes", host->changes);
         if (host->has_pause_seconds)
             hde_text_printf(out, ", stood still for %s",
                             table_seconds(cmd->arena, host->pause_seconds));

@@ -23,6 +23,16 @@ is_refused(const Hde__GraphChange *change)
     return false;
 }
 
+/* Another graph runs on one of the hosts. */
+static bool
+has_other_hosts(const Hde__GraphChange *change)
+{
+    for (size_t i = 0; i < change->n_hosts; i++)
+        if (change->hosts[i]->changes != change->plan->changes)
+            return true;
+    return false;
+}
+
 /* change: of the graph that runs; NULL: two files are compared. */
 static int
 show(const struct cmd *cmd, const Hde__GraphPlan *plan, const Hde__GraphChange *change)
@@ -36,7 +46,7 @@ show(const struct cmd *cmd, const Hde__GraphPlan *plan, const Hde__GraphChange *
         hde_text_puts(&out, "\n");
     } else {
         change_put_plan(cmd, plan, &out);
-        if (is_no)
+        if (change && (is_no || has_other_hosts(change)))
             change_put_hosts(cmd, change, &out);
     }
     exit = cmd_print(cmd, &out, NULL);

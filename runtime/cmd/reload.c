@@ -313,10 +313,10 @@ const struct command cmd_reload = {
         "ports needs a new start of the graph.\n\nWith record: or checkpoint: the swap is an entry of "
         "the log: recovery and replay run the builds that ran. A build that crashes the engine "
         "within its probation, or a minute, is taken back by the next start and blocked.\n\nOver "
-        "several hosts (hosts:) each has its own file; all of them stage and try theirs, led by the "
-        "coordinator, and swap when all can, or none does. A host whose probation fails goes back "
-        "alone, and says so in its --status. A file that --so names lies under that path on every "
-        "host that runs the operator.",
+        "several hosts (hosts:) each has its own file; all of them stage and try theirs, led by "
+        "the coordinator, and swap when all can, or none does. A host whose probation fails goes "
+        "back alone, and says so in its --status. A file that --so names lies under that path on "
+        "every host that runs the operator.",
     .examples =
         (const struct cmd_example[]){
             {"hde reload processing/pcr", "the file it was loaded from was built again"},

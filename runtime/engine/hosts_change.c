@@ -129,14 +129,30 @@ begin_hosts(struct change *change, size_t n)
     change->report.hosts = arena_alloc(&change->arena, (n + 1) * sizeof *change->report.hosts);
 }
 
+/* NULL: it has given none. */
+static const Hde__GraphChange *
+report_of(const struct host_reply *reply)
+{
+    return reply->reply && reply->reply->answer_case == HDE__CONTROL_REPLY__ANSWER_CHANGES &&
+                   reply->reply->changes->n_changes == 1
+               ? reply->reply->changes->changes[0]
+               : NULL;
+}
+
 static void
 copy_report(struct change *change, Hde__HostChange *host, const Hde__GraphChange *theirs)
 {
     struct err err = {0};
 
+    if (!theirs)
+        return;
     host->state = theirs->state;
     host->has_pause_seconds = theirs->has_pause_seconds;
     host->pause_seconds = theirs->pause_seconds;
+    if (theirs->plan) {
+        host->has_changes = true;
+        host->changes = theirs->plan->changes;
+    }
     if (theirs->build)
         host->build = arena_text(&change->arena, theirs->build);
     if (!theirs->error)
@@ -154,11 +170,9 @@ note_reports(struct change *change, const struct host_replies *replies)
         const struct host_reply *reply = &replies->of[i];
         Hde__HostChange *host = add_host(change, reply);
 
-        if (!reply->reply)
+        if (reply->is_unheard)
             host->state = HDE__CHANGE_STATE__CHANGE_STATE_WORKING;
-        else if (reply->reply->answer_case == HDE__CONTROL_REPLY__ANSWER_CHANGES &&
-                 reply->reply->changes->n_changes == 1)
-            copy_report(change, host, reply->reply->changes->changes[0]);
+        copy_report(change, host, report_of(reply));
         change->has_failed |= host->state == HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
     }
 }
@@ -216,8 +230,7 @@ hosts_change_plan(struct agreement *self, struct change *change)
     for (size_t i = 0; i < replies.n; i++) {
         Hde__HostChange *host = add_host(change, &replies.of[i]);
 
-        if (replies.of[i].reply)
-            host->state = HDE__CHANGE_STATE__CHANGE_STATE_PLANNED;
+        copy_report(change, host, report_of(&replies.of[i]));
     }
     host_replies_fini(&replies);
 }
@@ -264,10 +277,10 @@ hosts_change_over(struct agreement *self, struct change *change)
 
     if (!share)
         return;
-    if (change->is_decided)
-        agreement_report(self, share, &change->report);
+    if (is_refused && !change->is_decided)
+        agreement_answer(self, share, &change->err);
     else
-        agreement_answer(self, share, is_refused ? &change->err : NULL);
+        agreement_report(self, share, &change->report);
     share_free(self, share);
     change->ask.share = NULL;
 }

@@ -6,7 +6,7 @@
  *      [test_what_a_journal_holds_outlives_a_change]
  *  (3) Over hosts the same holds of all of them (agreement.h). What is decided is made: a host that
  *      fails behind the decision tries again, and when it cannot, all others go back.
- *      [tests/hosts/apply.sh] */
+ *      [tests/hosts/apply.sh, undo.sh] */
 #include "engine/parts_change.h"
 
 #include "base/log.h"
@@ -400,7 +400,8 @@ take_back(struct parts_change *self, struct change *change)
         err_wrap(&change->err, "the other hosts run the new build");
         return;
     }
-    back = change_new(&(struct apply_ask){.undoes = change->id, .drops_state = true, .who = "undo"});
+    back = change_new(
+        &(struct apply_ask){.undoes = change->id, .drops_state = true, .who = "undo"});
     if (make(self, back) == HDE__CHANGE_STATE__CHANGE_STATE_DONE)
         err_wrap(&change->err, "all hosts have gone back");
     else

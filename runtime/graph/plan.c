@@ -408,6 +408,19 @@ note_folder(struct planner *self, const char *name, const char *before, const ch
     note_text(self, name, whole_path(self->arena, before), whole_path(self->arena, after));
 }
 
+/* The path of a socket may be named from somewhere else. */
+static void
+note_address(struct planner *self, const char *name, const char *before, const char *after)
+{
+    static const char ipc[] = "ipc://";
+    const size_t skip = sizeof ipc - 1;
+
+    if (before && after && !strncmp(before, ipc, skip) && !strncmp(after, ipc, skip))
+        note_folder(self, name, before + skip, after + skip);
+    else
+        note_text(self, name, before, after);
+}
+
 /* The largest unit that leaves nothing over. */
 static const char *
 size_text(struct arena *arena, int64_t bytes)
@@ -470,9 +483,10 @@ plan_hosts(struct planner *self)
 
         if (i >= before->n_hosts && x->name)
             continue; /* it was looked at */
-        note_text(self, arena_printf(self->arena, "hosts.%s.listen", name), x->listen, y->listen);
-        note_text(self, arena_printf(self->arena, "hosts.%s.address", name), x->address,
-                  y->address);
+        note_address(self, arena_printf(self->arena, "hosts.%s.listen", name), x->listen,
+                     y->listen);
+        note_address(self, arena_printf(self->arena, "hosts.%s.address", name), x->address,
+                     y->address);
         note_text(self, arena_printf(self->arena, "hosts.%s.public_key", name), x->public_key,
                   y->public_key);
     }
