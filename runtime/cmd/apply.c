@@ -123,6 +123,21 @@ time_text(struct arena *arena, int64_t ns)
     return arena_text(arena, text);
 }
 
+/* Why it was refused, or which hosts are not as far. */
+static const char *
+why(const struct cmd *cmd, const Hde__GraphChange *change)
+{
+    const char *text = change->error ? arena_printf(cmd->arena, "%s: %s", change->error->code,
+                                                    change->error->message)
+                                     : "";
+
+    for (size_t i = 0; i < change->n_hosts && !change->error; i++)
+        if (change->hosts[i]->state != change->state)
+            text = arena_printf(cmd->arena, "%s%shost %s: %s", text, *text ? ", " : "",
+                                change->hosts[i]->host, change_state_word(change->hosts[i]->state));
+    return text;
+}
+
 static void
 put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *out)
 {
@@ -142,9 +157,7 @@ put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *
                   : change->path   ? change->path
                                    : "-",
                   change->who ? change->who : "-",
-                  change->error ? arena_printf(cmd->arena, "%s: %s", change->error->code,
-                                               change->error->message)
-                                : "");
+                  why(cmd, change));
     }
     if (changes->n_changes)
         table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);

@@ -127,6 +127,8 @@ agreement_free(struct agreement *self)
 {
     if (!self)
         return;
+    while (self->shares) /* whose turn never came */
+        share_free(self, self->shares);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     free(self->path);

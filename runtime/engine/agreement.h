@@ -39,7 +39,7 @@ typedef void agreement_prepare_with(void *arg, struct share *taken);
 struct agreement *agreement_new(struct net *net, const struct graph *graph, const char *store,
                                 agreement_prepare_with *prepare, void *arg);
 void agreement_stop(struct agreement *self); /* nobody waits here any more */
-void agreement_free(struct agreement *self); /* without shares */
+void agreement_free(struct agreement *self); /* before the net; nobody works on a share any more */
 
 bool agreement_leads(const struct agreement *self);         /* this host is the coordinator */
 const char *agreement_leader(const struct agreement *self); /* its name */

@@ -89,6 +89,9 @@ variant linked 'seen: {host: serve, op: storage/jsonl, params: {path: "seen.json
   'processing.enriched -> seen'
 expect 1 hde apply --graph distributed.serve graphs/linked.yaml
 has err "HDE-R051"
+sed '/^  gateway:/{n; s/serve/analyse/}' "$G" >graphs/moved.yaml
+expect 1 hde apply --graph distributed.serve graphs/moved.yaml
+has err "HDE-R051"
 kill -STOP "${pids[0]}" # down: it is silent
 down() { hde status --graph distributed.analyse --json | jq -e ".hosts[] | select(.name == \"$1\") | .state == \"down\"" >/dev/null; }
 until_true 20 down ingest || fail "who is silent is not down"
@@ -127,6 +130,16 @@ again() { # NAME [PLACE]
   comes_back "$@"
 }
 
+# one has another file: the chain that a variable names there
+sed 's|chain: processing.yaml|chain: "${HDE_CHAIN:-processing.yaml}"|' graphs/more.yaml >graphs/chained.yaml
+(cat graphs/processing.yaml; echo "# another one") >graphs/other.yaml
+dies serve
+HDE_CHAIN=other.yaml comes_back serve
+expect 1 hde apply --graph distributed.serve graphs/chained.yaml
+has err "HDE-R210"
+has err "host 'serve'"
+nothing_has_changed "a file differs"
+
 # 3. The coordinator is away
 dies analyse
 expect 69 hde apply --graph distributed.serve graphs/more.yaml
@@ -160,6 +173,8 @@ echo "- a host behind the decision: all make it, it when it is back"
 comes_back serve
 again calc apply:1
 expect 0 hde apply --graph distributed.ingest graphs/more.yaml
+has out "host calc: working"
+expect 0 hde history --graph distributed.analyse
 has out "host calc: working"
 is_dead calc
 has_node analyse found || fail "the change is not made"
