@@ -648,6 +648,7 @@ static void
 find_plain_nodes(struct actor *actor)
 {
     static struct hde_msgvec no_messages;
+    const struct node *before = NULL;
 
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         struct node *node = actor->nodes[i];
@@ -664,6 +665,9 @@ find_plain_nodes(struct actor *actor)
             if (inlet->edge->kind == EDGE_FUSED)
                 inlet->edge->stats->counted_by_node = 1;
         }
+        node->follows = node->is_plain && before && before->ctx.outlets.n &&
+                        before->outlets[0].only == node->vec;
+        before = node;
     }
 }
 

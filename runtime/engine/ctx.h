@@ -54,17 +54,17 @@ struct said {
 };
 
 struct hde_ctx {
-    /* a line that every call reads */
+    /* a line that every call reads, and all that each() needs */
     struct hde_outlets outlets; /* first: hde_emit() reads them */
     hde_status (*batch)(hde_ctx *ctx, void *state, hde_batch *batch); /* op->batch */
+    const hde_operator *op;
     void *state;
-    int64_t now_ns;       /* processing time of the current entry */
-    int64_t watermark_ns; /* INT64_MIN before the first */
-    const hde_batch *in;  /* during batch(): see ctx_batch() */
+    int64_t now_ns;   /* processing time of the current entry */
+    int64_t event_ns; /* event time that new messages inherit outside of batch() */
     size_t scratch_used;
 
-    int64_t event_ns;      /* event time that new messages inherit outside of batch() */
-    const hde_operator *op;
+    const hde_batch *in;  /* during batch(): see ctx_batch() */
+    int64_t watermark_ns; /* INT64_MIN before the first */
     struct msg_pool *pool; /* of the thread that runs this instance; NULL: look it up */
     struct scratch_block *scratch;
     const struct host *host;

@@ -45,12 +45,12 @@ exec_account(struct actor *actor)
     for (uint32_t i = 0; i < actor->n_nodes; i++) {
         struct node *node = actor->nodes[i];
 
-        if (!(node->calls | node->singles))
+        if (!node->calls)
             continue;
-        STAT_ADD(node->stats->calls, node->calls + node->singles);
-        STAT_ADD(node->stats->batches, node->source ? 0 : node->calls + node->singles);
-        STAT_ADD(node->stats->messages, node->messages + node->singles);
-        node->calls = node->messages = node->singles = 0;
+        STAT_ADD(node->stats->calls, node->calls);
+        STAT_ADD(node->stats->batches, node->source ? 0 : node->calls);
+        STAT_ADD(node->stats->messages, node->messages);
+        node->calls = node->messages = 0;
     }
 }
 
@@ -864,11 +864,11 @@ watermark_stands(struct node *node)
     return !unlikely(*node->vec_wm != node->seen_wm) || follow_watermark(node);
 }
 
-/* Whether all that this node sends comes to the next one alone, and each() may be called there. */
+/* Whether what the node before it sends comes here alone, and each() may be called. */
 static inline bool
-leads_to_single(const struct node *node, struct node *next)
+is_next_single(struct node *node)
 {
-    return node->ctx.outlets.port->only == next->vec && is_single(next) && watermark_stands(next);
+    return node->follows && is_single(node) && watermark_stands(node);
 }
 
 /* One message from each() to each(), as far as that goes: it does not lie on the edges between.
@@ -886,12 +886,13 @@ run_singles(struct actor *actor, struct node *const *at, struct node *const *end
     for (;;) {
         struct node *next = at + 1 < end ? at[1] : NULL;
 
-        if (next && !leads_to_single(node, next))
+        if (next && !is_next_single(next))
             next = NULL;
         node->ctx.event_ns = msg->event_ns;
         node->ctx.now_ns = now_ns;
         STAT_SET(worker->node, node->label);
-        node->singles++;
+        node->calls++;
+        node->messages++;
         msg = node->ctx.op->each(&node->ctx, node->ctx.state, msg);
         ctx_scratch_reset(&node->ctx);
         if (unlikely(timer_is_due(node)))

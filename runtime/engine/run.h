@@ -74,13 +74,13 @@ struct node {
     int64_t seen_wm; /* of vec, that wm and out_wm follow from; WM_UNSEEN: look again */
     int64_t wm;      /* what the operator sees; never goes back */
     int64_t out_wm;  /* wm, WM_IDLE or WM_END */
-    /* since stats were told (exec_account()): calls of run_plain() and their messages; each() */
-    uint32_t calls, messages, singles;
+    uint32_t calls, messages; /* since stats were told (exec_account()); not those of run_node() */
     uint32_t label; /* id + 1, as stats_worker.node has it */
+    bool is_plain;  /* one inlet, and what it emits belongs to the tick: run_plain() */
+    bool follows;   /* what the node before it in the actor sends on output 0 comes here alone */
     struct timers event_timers; /* its first field is in this line */
 
     _Alignas(64) hde_batch in;
-    bool is_plain;  /* one inlet, and what it emits belongs to the tick: run_plain() */
     bool is_impure; /* what it emits gets a tick of its own */
     bool is_firing, has_ended;
     bool keeps; /* on_error may skip: what it gets is kept until the call has succeeded */

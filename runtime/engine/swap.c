@@ -7,8 +7,8 @@
 #include "engine/swaps.h"
 
 #include "base/fault.h"
-#include "plugin/check.h"
 #include "base/slab.h"
+#include "plugin/check.h"
 
 #include <errno.h>
 #include <stdio.h>
