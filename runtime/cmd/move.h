@@ -17,9 +17,11 @@ int run_move(const struct cmd *cmd, const struct target_options *target,
     {CMD_OPTION("move", block, move.moves), .value = "NODE=HOST",                                  \
      .help = "instead of GRAPH: the node, or all nodes of that include, lie on this host"},        \
     {                                                                                              \
-        CMD_OPTION("lost", block, move.lost), .value = "HOST",                                     \
-            .help = "with --move: this host does not come back, and its nodes go on elsewhere from " \
-                    "their last epochs"                                                            \
+        CMD_OPTION("lost", block, move.lost),                                                      \
+            .value = "HOST",                                                                       \
+            .help =                                                                                \
+                "with --move: this host does not come back, and its nodes go on elsewhere from "   \
+                "their last epochs"                                                                \
     }
 
 #endif

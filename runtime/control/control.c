@@ -95,7 +95,8 @@ run(void *arg)
 
     pthread_setname_np(pthread_self(), "hde-control");
     for (;;) {
-        bool busy = control->is_busy || viewers_busy(control) || (control->http && http_busy(control->http));
+        bool busy = control->is_busy || viewers_busy(control) ||
+                    (control->http && http_busy(control->http));
 
         if (zmq_poll(items, 4, busy ? BUSY_MS : HOUSEKEEPING_MS) < 0 && errno != EINTR)
             break;

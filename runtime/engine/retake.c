@@ -89,9 +89,8 @@ taken_slot(struct worker *worker, struct source *source, const Hde__LogEntry *en
 
     if (asked_is_needed(source, entry))
         return asked_take(worker, source, entry, err);
-    return ingress_messages(entry, node->def->op->outputs, node->capture.n, slot->port, err)
-               ? slot
-               : NULL;
+    return ingress_messages(entry, node->def->op->outputs, node->capture.n, slot->port, err) ? slot
+                                                                                             : NULL;
 }
 
 /* ---- A source has changed, and that is accepted (E4) ---------------------------------------- */
@@ -252,8 +251,7 @@ take_direct(struct worker *worker, struct node *node, const Hde__LogEntry *entry
 }
 
 static bool
-take_handover(struct worker *worker, struct edge *edge, const Hde__LogEntry *entry,
-              struct err *err)
+take_handover(struct worker *worker, struct edge *edge, const Hde__LogEntry *entry, struct err *err)
 {
     struct sequencer *self = worker->sequencer;
     struct record record = {.now_ns = entry->time_ns,

@@ -593,7 +593,8 @@ live_letters(struct worker *worker)
     struct engine *engine = worker->engine;
     bool moved = false;
 
-    while (worker->sequencer->feeder.asked && !worker_turn_is_over(worker) && seq_barrier_has_credit(worker)) {
+    while (worker->sequencer->feeder.asked && !worker_turn_is_over(worker) &&
+           seq_barrier_has_credit(worker)) {
         struct fed *fed = feed_next(engine);
         int64_t now_ns = worker_real_ns(worker);
         struct fed_view view;

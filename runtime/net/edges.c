@@ -16,7 +16,8 @@
  *      The sender asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,
  *      test_half_of_what_is_kept_asks_for_an_epoch]
  *  (4) A marker waits at the sender until the receiver has passed it, over sessions too: it has the
- *      number of its savepoint, and one that was passed is not put again. [test_a_marker_goes_there_and_back]
+ *      number of its savepoint, and one that was passed is not put again.
+ *      [test_a_marker_goes_there_and_back]
  *  (5) Without epochs the ticks of a sender that was started again mean nothing to the receiver: it
  *      takes what it has, and then begins with whatever that one keeps.
  *      [test_without_epochs_a_new_sender_goes_on] */
