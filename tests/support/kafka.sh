@@ -46,7 +46,9 @@ kafka_port() {
   echo "$port"
 }
 
-kafka_listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# No subshell: it is asked again and again, and bash waits for ever for a child that gets the number
+# of one that it remembers.
+kafka_listens() { { exec 7<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null && exec 7>&-; }
 
 kafka_launch() { # I: starts the broker whose folder and settings are there
   (exec java -Xmx512m -XX:+UseSerialGC -cp "$KAFKA_HOME/lib/*" kafka.Kafka \
