@@ -37,7 +37,7 @@
 
 /* A call comes back after SOON_MS, so that others hear of an outage; those behind it are patient: a
  * slow cluster may need so long, and what was begun goes on meanwhile. */
-enum { SOON_MS = 2000, CALL_MS = 10000, TYPES_MAX = 64, LOOK_TIMER = 1 };
+enum { SOON_MS = 2000, CALL_MS = 10000, LATE_MAX = 3, TYPES_MAX = 64, LOOK_TIMER = 1 };
 static const int64_t look_every_ns = 1000000000;
 
 static const hde_port inputs[] = {
@@ -84,7 +84,7 @@ struct sink {
     bool in_transaction, has_mark;
     bool is_open, is_over; /* the producer; over: the next one has to be opened */
     struct schemas schemas;
-    bool is_late; /* a call came back without an answer, and none was a success since */
+    unsigned n_late; /* calls that came back without an answer, and no success since */
     struct known known[TYPES_MAX];
     unsigned n_known;
     hde_counter *records, *commits, *aborts;
@@ -259,7 +259,7 @@ take_name(struct sink *self, int timeout_ms, struct kafka_error *error)
 static int
 call_ms(const struct sink *self)
 {
-    return self->is_late ? CALL_MS : SOON_MS;
+    return self->n_late ? CALL_MS : SOON_MS;
 }
 
 static bool
@@ -330,7 +330,9 @@ forget(struct sink *self, uint64_t up_to)
 static hde_status
 recover(hde_ctx *ctx, struct sink *self, struct kafka_error *error)
 {
-    self->is_late |= error->kind == KAFKA_TROUBLE_AWAY;
+    /* librdkafka may ask a coordinator that is gone until it is back: a new client looks for it */
+    if (error->kind == KAFKA_TROUBLE_AWAY && ++self->n_late % LATE_MAX == 0)
+        self->is_over |= self->transactional;
     self->is_over |= error->kind == KAFKA_TROUBLE_FENCED || error->kind == KAFKA_TROUBLE_ABORT;
     if (self->is_over)
         error->kind = KAFKA_TROUBLE_ABORT;
@@ -454,7 +456,7 @@ commit(hde_ctx *ctx, struct sink *self, uint64_t tick)
         return status;
     self->mark = tick;
     self->n_sent = 0;
-    self->is_late = false;
+    self->n_late = 0;
     forget(self, tick);
     hde_count(self->records, n);
     hde_count(self->commits, 1);
