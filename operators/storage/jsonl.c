@@ -27,30 +27,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const ProtobufCMessageDescriptor *const types[] = {
-    &hde__enriched_chain__descriptor, &hde__raw_chain__descriptor,
-    &hde__cumulative_oi__descriptor,  &hde__velocity__descriptor,
-    &hde__buildup__descriptor,        &hde__zones__descriptor,
-    &hde__sample__descriptor,         NULL,
+enum { WRITE_AT = 256 << 10 };
+
+struct kind {
+    const ProtobufCMessageDescriptor *type;
+    const char *name;              /* of it: short, or in full where a plugin brings it */
+    struct projection *projection; /* with `fields`; NULL: it has none of them */
 };
-enum { TYPES = sizeof types / sizeof *types - 1, WRITE_AT = 256 << 10 };
 
 struct jsonl {
     hde_path path;
     const char *by_type;
-    hde_list fields;
+    hde_list fields, types;
     bool append;
 
-    struct out file[TYPES];               /* the first alone, or one a type, opened when needed */
-    struct projection *projection[TYPES]; /* with `fields`: NULL where a type has none of them */
-    hde_text lines[TYPES];                /* of the tick that is not complete */
-    uint64_t tick, complete;              /* of `lines`; up to it all is in `file` */
+    unsigned n_kinds, n_files;    /* one file alone, or one a kind, opened when needed */
+    struct kind kind[MARK_FILES]; /* of message */
+    struct out file[MARK_FILES];
+    hde_text lines[MARK_FILES];   /* of the tick that is not complete */
+    uint64_t tick, complete;      /* of `lines`; up to it all is in `file` */
     bool keeps_mark, has_news;            /* what is not covered by the mark */
     struct mark mark;
     hde_text mark_path, owner;
     hde_counter *written;
 };
-_Static_assert(TYPES <= (int)MARK_FILES, "a mark has a length for each file");
 
 static bool
 is_stdout(const struct jsonl *self)
@@ -72,21 +72,34 @@ is_a_file(const struct jsonl *self)
 
 /* ---- Files --------------------------------------------------------------------------------- */
 
+static bool
+is_split(const struct jsonl *self)
+{
+    return strcmp(self->by_type, "files") == 0;
+}
+
+/* What the mark calls that file. */
+static const char *
+file_of(const struct jsonl *self, unsigned i)
+{
+    return is_split(self) ? self->kind[i].name : "-";
+}
+
 /* "market.jsonl" for hde.Zones is "market.Zones.jsonl". */
 static void
-put_name(hde_text *name, const struct jsonl *self, unsigned type)
+put_name(hde_text *name, const struct jsonl *self, unsigned i)
 {
     const char *path = self->path.path;
     const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
 
-    if (strcmp(self->by_type, "files") != 0) {
+    if (!is_split(self)) {
         hde_text_puts(name, path);
         return;
     }
     if (!dot || (slash && dot < slash))
         dot = path + strlen(path);
     hde_text_put(name, path, (size_t)(dot - path));
-    hde_text_printf(name, ".%s%s", types[type]->short_name, dot);
+    hde_text_printf(name, ".%s%s", self->kind[i].name, dot);
 }
 
 /* A line that a crash has cut stays a line of its own. */
@@ -146,7 +159,7 @@ say(hde_ctx *ctx, const char *path, int error)
 static hde_status
 write_out(hde_ctx *ctx, struct jsonl *self)
 {
-    for (unsigned i = 0; i < TYPES; i++) {
+    for (unsigned i = 0; i < self->n_files; i++) {
         int error = out_left(&self->file[i]) ? out_write(&self->file[i]) : 0;
 
         if (error)
@@ -158,7 +171,7 @@ write_out(hde_ctx *ctx, struct jsonl *self)
 static void
 complete_tick(struct jsonl *self)
 {
-    for (unsigned i = 0; i < TYPES; i++) {
+    for (unsigned i = 0; i < self->n_files; i++) {
         self->has_news |= self->lines[i].len > 0;
         hde_text_put(&self->file[i].text, self->lines[i].data, self->lines[i].len);
         hde_text_clear(&self->lines[i]);
@@ -171,7 +184,7 @@ left(const struct jsonl *self)
 {
     size_t sum = 0;
 
-    for (unsigned i = 0; i < TYPES; i++)
+    for (unsigned i = 0; i < self->n_files; i++)
         sum += out_left(&self->file[i]);
     return sum;
 }
@@ -197,12 +210,12 @@ store_mark(hde_ctx *ctx, struct jsonl *self)
         return hde_fail(ctx, "jsonl.fenced",
                         "%s: a later start of node '%s' writes to this file: this one stops",
                         self->path.path, hde_node_name(ctx));
-    for (unsigned i = 0; i < TYPES; i++) {
+    for (unsigned i = 0; i < self->n_files; i++) {
         if (self->file[i].fd < 0)
             continue;
         if (fdatasync(self->file[i].fd) || fstat(self->file[i].fd, &st))
             return say(ctx, self->path.path, errno);
-        self->mark.length[i] = (uint64_t)st.st_size;
+        mark_set(&self->mark, file_of(self, i), (uint64_t)st.st_size);
     }
     self->mark.tick = self->complete;
     return say(ctx, self->mark_path.data,
@@ -223,17 +236,22 @@ commit(hde_ctx *ctx, struct jsonl *self)
     return status;
 }
 
-/* Cuts a file to its length in the mark. One that is empty was moved away, by logrotate say. */
+/* Cuts a file to its length in the mark. One that is empty was moved away, by logrotate say; what is
+ * in one that the mark does not know belongs to nobody's tick. */
 static hde_status
 cut_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
 {
-    uint64_t *length = &self->mark.length[i];
+    uint64_t *length = mark_length(&self->mark, file_of(self, i));
     hde_text name = {0};
     hde_status status = HDE_OK;
     struct stat st = {0};
 
     put_name(&name, self, i);
-    if (stat(name.data, &st) || st.st_size == 0) {
+    if (stat(name.data, &st))
+        st.st_size = 0;
+    if (!length) {
+        mark_set(&self->mark, file_of(self, i), (uint64_t)st.st_size);
+    } else if (st.st_size == 0) {
         *length = 0;
     } else if ((uint64_t)st.st_size < *length) {
         status = hde_fail(ctx, "jsonl.shorter",
@@ -250,23 +268,17 @@ cut_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
     return status;
 }
 
-static unsigned
-files_of(const struct jsonl *self)
-{
-    return strcmp(self->by_type, "files") == 0 ? TYPES : 1;
-}
-
 /* What is there already belongs to nobody's tick. */
 static hde_status
 begin_mark(hde_ctx *ctx, struct jsonl *self)
 {
-    for (unsigned i = 0; i < files_of(self) && self->append; i++) {
+    for (unsigned i = 0; i < self->n_files; i++) {
         hde_text name = {0};
         struct stat st;
 
         put_name(&name, self, i);
-        if (stat(name.data, &st) == 0)
-            self->mark.length[i] = (uint64_t)st.st_size;
+        mark_set(&self->mark, file_of(self, i),
+                 self->append && stat(name.data, &st) == 0 ? (uint64_t)st.st_size : 0);
         hde_text_free(&name);
     }
     return say(ctx, self->mark_path.data,
@@ -290,7 +302,7 @@ open_mark(hde_ctx *ctx, struct jsonl *self)
     case MARK_NONE:
         return begin_mark(ctx, self);
     case MARK_READ:
-        for (unsigned i = 0; i < files_of(self) && status == HDE_OK; i++)
+        for (unsigned i = 0; i < self->n_files && status == HDE_OK; i++)
             status = cut_file(ctx, self, i);
         return status;
     case MARK_OTHERS:
@@ -308,30 +320,29 @@ open_mark(hde_ctx *ctx, struct jsonl *self)
 /* ---- Lines --------------------------------------------------------------------------------- */
 
 static unsigned
-type_of(const hde_msg *msg)
+kind_of(const struct jsonl *self, const hde_msg *msg)
 {
-    unsigned type = 0;
+    unsigned kind = 0;
 
-    while (types[type] != msg->body->descriptor)
-        type++;
-    return type;
+    while (self->kind[kind].type != msg->body->descriptor)
+        kind++;
+    return kind;
 }
 
 static hde_status
 add_line(hde_ctx *ctx, struct jsonl *self, const hde_msg *msg)
 {
-    unsigned type = type_of(msg);
-    bool split = strcmp(self->by_type, "files") == 0;
-    unsigned file = split && !is_stdout(self) ? type : 0;
+    unsigned at = kind_of(self, msg), file = self->n_files > 1 ? at : 0;
+    const struct kind *kind = &self->kind[at];
     const ProtobufCMessage *body = msg->body;
     hde_text *lines = &self->lines[file];
     hde_status status;
     size_t start;
 
     if (self->fields.n) {
-        if (!self->projection[type])
+        if (!kind->projection)
             return HDE_OK;
-        body = projection_of(ctx, self->projection[type], body);
+        body = projection_of(ctx, kind->projection, body);
     }
     status = open_file(ctx, self, file);
     if (status != HDE_OK)
@@ -339,7 +350,7 @@ add_line(hde_ctx *ctx, struct jsonl *self, const hde_msg *msg)
     if (strcmp(self->by_type, "field") != 0) {
         hde_json_message(lines, body, HDE_JSON_FIELDS);
     } else {
-        hde_text_printf(lines, "{\"type\":\"%s\",", types[type]->short_name);
+        hde_text_printf(lines, "{\"type\":\"%s\",", kind->name);
         start = lines->len;
         hde_json_message(lines, body, HDE_JSON_FIELDS);
         memmove(lines->data + start, lines->data + start + 1, lines->len - start);
@@ -356,6 +367,26 @@ add_line(hde_ctx *ctx, struct jsonl *self, const hde_msg *msg)
 
 /* ---- The operator -------------------------------------------------------------------------- */
 
+/* With which of `fields` any of them has. */
+static bool
+know_kinds(hde_ctx *ctx, struct jsonl *self, bool *found)
+{
+    const hde_port *in = hde_inputs(ctx);
+
+    for (unsigned i = 0; in->types[i]; i++) {
+        const ProtobufCMessageDescriptor *type = in->types[i];
+        bool is_ours = strcmp(type->package_name, "hde") == 0;
+
+        if (self->n_kinds == MARK_FILES || strlen(type->name) >= MARK_NAME)
+            return false;
+        self->kind[self->n_kinds++] =
+            (struct kind){type, is_ours ? type->short_name : type->name,
+                          self->fields.n ? projection_new(type, &self->fields, found) : NULL};
+    }
+    self->n_files = is_split(self) && !is_stdout(self) ? self->n_kinds : 1;
+    return true;
+}
+
 static hde_status
 jsonl_open(hde_ctx *ctx, void *state)
 {
@@ -363,11 +394,12 @@ jsonl_open(hde_ctx *ctx, void *state)
     bool *found = hde_scratch(ctx, (self->fields.n + 1) * sizeof *found);
 
     self->written = hde_counter_open(ctx, "lines", "lines written");
-    for (unsigned i = 0; i < TYPES; i++)
+    for (unsigned i = 0; i < MARK_FILES; i++)
         self->file[i].fd = -1;
     memset(found, 0, (self->fields.n + 1) * sizeof *found);
-    for (unsigned i = 0; self->fields.n && i < TYPES; i++)
-        self->projection[i] = projection_new(types[i], &self->fields, found);
+    if (!know_kinds(ctx, self, found))
+        return hde_fail(ctx, "jsonl.types", "types: more than %d, or a name of over %d letters",
+                        MARK_FILES, MARK_NAME - 1);
     for (size_t i = 0; i < self->fields.n; i++)
         if (!found[i])
             return hde_fail(ctx, "jsonl.unknown-field",
@@ -375,7 +407,7 @@ jsonl_open(hde_ctx *ctx, void *state)
                             self->fields.item[i]);
     if (is_a_file(self) && open_mark(ctx, self) != HDE_OK)
         return HDE_FAIL;
-    return files_of(self) > 1 ? HDE_OK : open_file(ctx, self, 0);
+    return self->n_files > 1 ? HDE_OK : open_file(ctx, self, 0);
 }
 
 static hde_status
@@ -425,13 +457,14 @@ jsonl_close(hde_ctx *ctx, void *state)
 {
     struct jsonl *self = state;
 
-    for (unsigned i = 0; i < TYPES; i++) {
+    for (unsigned i = 0; i < self->n_files; i++) {
         if (self->file[i].fd > STDERR_FILENO)
             close(self->file[i].fd);
         hde_text_free(&self->file[i].text);
         hde_text_free(&self->lines[i]);
-        projection_free(self->projection[i]);
     }
+    for (unsigned i = 0; i < self->n_kinds; i++)
+        projection_free(self->kind[i].projection);
     hde_text_free(&self->mark_path);
     hde_text_free(&self->owner);
 }
@@ -444,6 +477,8 @@ static const hde_param params[] = {
     HDE_PARAM(struct jsonl, fields, .fallback = "",
               .help = "only these fields, as paths: [expiry, metrics.pcr.oi]; messages that have "
                       "none of them are left out"),
+    HDE_PARAM(struct jsonl, types, .fallback = "",
+              .help = "message types of other plugins that it takes too: my.PairSpread"),
     HDE_PARAM(struct jsonl, append, .fallback = "true",
               .help = "false: begin with an empty file, where no mark says that it goes on"),
     {0}};
@@ -458,7 +493,7 @@ static const hde_port inputs[] = {
 
 static const hde_operator jsonl = {
     .size = sizeof(hde_operator),
-    .flags = HDE_BLOCKING | HDE_EXCLUSIVE,
+    .flags = HDE_BLOCKING | HDE_EXCLUSIVE | HDE_MORE_TYPES,
     .name = "storage/jsonl",
     .summary = "messages as JSON lines into a file or standard output",
     .help = "Fields have the names of the schemas, absent ones are left out, unknown entries of\n"

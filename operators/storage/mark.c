@@ -9,22 +9,45 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char form[] = "hde mark 1\n";
+static const char form[] = "hde mark 2\n";
+
+uint64_t *
+mark_length(struct mark *mark, const char *name)
+{
+    for (unsigned i = 0; i < mark->n; i++)
+        if (strcmp(mark->file[i].name, name) == 0)
+            return &mark->file[i].length;
+    return NULL;
+}
+
+bool
+mark_set(struct mark *mark, const char *name, uint64_t length)
+{
+    uint64_t *known = mark_length(mark, name);
+
+    if (known)
+        *known = length;
+    else if (mark->n == MARK_FILES || strlen(name) >= MARK_NAME)
+        return false;
+    else
+        snprintf(mark->file[mark->n].name, MARK_NAME, "%s", name);
+    if (!known)
+        mark->file[mark->n++].length = length;
+    return true;
+}
 
 static bool
 read_lines(FILE *file, struct mark *out)
 {
-    unsigned i;
+    char name[MARK_NAME];
     uint64_t length;
 
     *out = (struct mark){0};
     if (fscanf(file, "tick %" SCNu64 "\n", &out->tick) != 1)
         return false;
-    while (fscanf(file, "length %u %" SCNu64 "\n", &i, &length) == 2) {
-        if (i >= MARK_FILES)
+    while (fscanf(file, "length %" SCNu64 " %159s\n", &length, name) == 2)
+        if (!mark_set(out, name, length))
             return false;
-        out->length[i] = length;
-    }
     return feof(file);
 }
 
@@ -96,9 +119,8 @@ mark_write(const char *path, const char *owner, const struct mark *mark)
     int error;
 
     hde_text_printf(&text, "%sof %s\ntick %" PRIu64 "\n", form, owner, mark->tick);
-    for (unsigned i = 0; i < MARK_FILES; i++)
-        if (mark->length[i])
-            hde_text_printf(&text, "length %u %" PRIu64 "\n", i, mark->length[i]);
+    for (unsigned i = 0; i < mark->n; i++)
+        hde_text_printf(&text, "length %" PRIu64 " %s\n", mark->file[i].length, mark->file[i].name);
     hde_text_printf(&aside, "%s.part", path);
     error = write_aside(aside.data, &text);
     if (!error && rename(aside.data, path))

@@ -11,12 +11,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MARK_FILES = 16 };
+enum { MARK_FILES = 64, MARK_NAME = 160 };
 
 struct mark {
     uint64_t tick; /* 0: none yet */
-    uint64_t length[MARK_FILES];
+    unsigned n;
+    struct mark_file {
+        char name[MARK_NAME]; /* what tells one file from the others; no white space */
+        uint64_t length;
+    } file[MARK_FILES];
 };
+
+/* NULL: it says nothing of that file. */
+uint64_t *mark_length(struct mark *mark, const char *name);
+/* False: there are MARK_FILES others. */
+bool mark_set(struct mark *mark, const char *name, uint64_t length);
 
 /* Whose it is: "graph/node". */
 enum mark_state { MARK_NONE, MARK_READ, MARK_OTHERS, MARK_BAD };

@@ -70,7 +70,8 @@ nodes:
     types: [own.PairSpread]}}
   sample: {op: own/sample}
   spreads: {op: storage/jsonl, params: {path: spreads.out, by_type: none}}
-edges: [topic.pair_spread -> sample -> spreads]
+  lines: {op: storage/jsonl, params: {path: lines, types: [own.PairSpread]}}
+edges: [topic.pair_spread -> sample -> spreads, topic.pair_spread -> lines]
 YAML
 cp spreads.calm plain.out
 cp plain.calm plain.calm.kept
@@ -81,6 +82,8 @@ until_true 60 has_all out || fail "$(wc -l spreads.out): $(hde status)"
 expect 0 hde drain
 ended "$PID" 0
 whole out
+jq -c 'select(.type == "own.PairSpread") | {key: .pair, sequence: .number, value: .width}' lines >got
+jq -c '{key, sequence, value}' spreads.out | cmp - got || fail "lines of a plugin's type: $(head -2 lines)"
 mv spreads.out before
 expect 0 hde replay recorded
 cmp before spreads.out || fail "a replay of the log gives other messages"

@@ -256,6 +256,26 @@ test_every_file_of_a_type_is_cut_to_its_mark(void **state)
     hde_harness_close(h);
 }
 
+/* As of a type that the node did not take before. */
+static void
+test_a_file_that_the_mark_does_not_know_is_not_cut(void **state)
+{
+    hde_harness *h = open_kept(", by_type: files");
+    char chains[96], name[96];
+
+    snprintf(chains, sizeof chains, "%s/%d.RawChain.jsonl", folder, n_test);
+    snprintf(name, sizeof name, "%s.mark", path);
+    append_to(chains, "{\"old\":1}\n");
+    assert_int_equal(unlink(name), 0);
+    append_to(name, "hde mark 2\nof test/jsonl\ntick 7\nlength 0 Sample\n");
+    assert_true(hde_harness_reload(h));
+    assert_string_equal(text_of(chains), "{\"old\":1}\n");
+    push(h, "in", sample(h, 1));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_non_null(strstr(text_of(name), "length 10 RawChain\n"));
+    hde_harness_close(h);
+}
+
 static void
 test_a_mark_whose_file_is_shorter_stops_the_sink(void **state)
 {
@@ -280,18 +300,18 @@ test_a_mark_of_another_node_or_a_later_start_stops_the_sink(void **state)
 
     snprintf(name, sizeof name, "%s.mark", path);
     assert_int_equal(unlink(name), 0);
-    append_to(name, "hde mark 1\nof test/other\ntick 7\n");
+    append_to(name, "hde mark 2\nof test/other\ntick 7\n");
     assert_false(hde_harness_reload(h));
     assert_non_null(strstr(hde_harness_said(h), "jsonl.other-mark"));
     assert_int_equal(unlink(name), 0);
-    append_to(name, "hde mark 1\nof te");
+    append_to(name, "hde mark 2\nof te");
     assert_false(hde_harness_reload(h));
     assert_non_null(strstr(hde_harness_said(h), "jsonl.bad-mark"));
     assert_int_equal(unlink(name), 0);
     assert_true(hde_harness_reload(h));
     push(h, "in", sample(h, 1));
     assert_int_equal(unlink(name), 0);
-    append_to(name, "hde mark 1\nof test/jsonl\ntick 99999999999999999\n");
+    append_to(name, "hde mark 2\nof test/jsonl\ntick 99999999999999999\n");
     assert_int_equal(hde_harness_flush(h), HDE_FAIL);
     assert_non_null(strstr(hde_harness_said(h), "jsonl.fenced"));
     hde_harness_close(h);
@@ -452,6 +472,7 @@ main(void)
         cmocka_unit_test_setup(test_a_full_disk_is_tried_again_from_where_it_stopped, setup),
         cmocka_unit_test_setup(test_what_is_behind_the_mark_is_cut_off, setup),
         cmocka_unit_test_setup(test_every_file_of_a_type_is_cut_to_its_mark, setup),
+        cmocka_unit_test_setup(test_a_file_that_the_mark_does_not_know_is_not_cut, setup),
         cmocka_unit_test_setup(test_a_mark_whose_file_is_shorter_stops_the_sink, setup),
         cmocka_unit_test_setup(test_a_mark_of_another_node_or_a_later_start_stops_the_sink, setup),
         cmocka_unit_test_setup(test_without_checkpoints_nothing_is_cut_off, setup),
