@@ -7,6 +7,8 @@
  *  (2) Nothing is published twice: a call that failed is not made again, and what a log gives again
  *      after a crash does not come here (HDE_AT_MOST_ONCE). [same file;
  *      engine/checkpoint_test.c] */
+#include "common/label.h"
+
 #include <connectors/redis.h>
 #include <hde/operator.h>
 #include <hde/schemas/analytics.pb-c.h>
@@ -19,18 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 64, SIZE_AT_ONCE = 4 << 20, TYPES = 7 };
-
-static const ProtobufCMessageDescriptor *const types[] = {
-    &hde__enriched_chain__descriptor, &hde__raw_chain__descriptor,
-    &hde__cumulative_oi__descriptor,  &hde__velocity__descriptor,
-    &hde__buildup__descriptor,        &hde__zones__descriptor,
-    &hde__sample__descriptor,         NULL,
-};
+enum { AT_ONCE = 64, SIZE_AT_ONCE = 4 << 20 };
 
 struct publish {
     hde_secret url;
     const char *channel, *payload;
+    hde_list types;
     hde_duration wait;
 
     struct redis *redis;
@@ -72,7 +68,7 @@ word_of(const ProtobufCMessage *body, const char *name, size_t size)
     const char *text;
 
     if (size == 4 && memcmp(name, "type", 4) == 0)
-        return body->descriptor->short_name;
+        return type_label(body->descriptor);
     field = text_field(body->descriptor, name, size);
     text = field ? *(const char *const *)((const char *)body + field->offset) : NULL;
     return text && *text ? text : NULL;
@@ -105,7 +101,7 @@ put_json(const ProtobufCMessage *body, hde_text *out)
 {
     size_t brace;
 
-    hde_text_printf(out, "{\"type\":\"%s\"", body->descriptor->short_name);
+    hde_text_printf(out, "{\"type\":\"%s\"", type_label(body->descriptor));
     brace = out->len;
     hde_json_message(out, body, HDE_JSON_FIELDS);
     if (out->data[brace + 1] == '}') { /* no fields */
@@ -209,8 +205,9 @@ send_parts(hde_ctx *ctx, struct publish *self, int64_t wait_ms)
 
 /* NULL, or what is wrong with the template. */
 static const char *
-check_channel(const struct publish *self, char why[160])
+check_channel(const hde_ctx *ctx, const struct publish *self, char why[160])
 {
+    const ProtobufCMessageDescriptor *const *types = hde_inputs(ctx)->types;
     bool has_type = strstr(self->channel, "{type}") != NULL;
 
     for (const char *s = strchr(self->channel, '{'); s; s = strchr(s + 1, '{')) {
@@ -238,7 +235,7 @@ publish_open(hde_ctx *ctx, void *state)
     struct redis_options options = {.url = self->url.text};
     struct redis_error error = {0};
     char why[160];
-    const char *wrong = check_channel(self, why);
+    const char *wrong = check_channel(ctx, self, why);
 
     self->published = hde_counter_open(ctx, "published", "messages that Redis has taken");
     self->dropped = hde_counter_open(ctx, "dropped", "messages that it has not taken in time");
@@ -294,6 +291,8 @@ static const hde_param params[] = {
                       "{type} is its type"),
     HDE_PARAM(struct publish, payload, .fallback = "json", .choices = "json|protobuf",
               .help = "json: an object with a member type; protobuf: the packed message"),
+    HDE_PARAM(struct publish, types, .fallback = "",
+              .help = "message types of other plugins that it takes too: my.PairSpread"),
     HDE_PARAM(struct publish, wait, .fallback = "250ms", .min = 0.001, .max = 60,
               .help = "what Redis has not taken of a tick by then is dropped and counted"),
     {0}};
@@ -308,7 +307,7 @@ static const hde_port inputs[] = {
 
 static const hde_operator publish = {
     .size = sizeof(hde_operator),
-    .flags = HDE_BLOCKING | HDE_LIVE_ONLY | HDE_AT_MOST_ONCE,
+    .flags = HDE_BLOCKING | HDE_LIVE_ONLY | HDE_AT_MOST_ONCE | HDE_MORE_TYPES,
     .name = "redis/publish",
     .summary = "messages on channels of Redis (pub/sub), for whoever listens now",
     .help = "At most once: what nobody takes now is gone, and a crash never publishes anything\n"

@@ -11,6 +11,7 @@
  *  (3) Without checkpoints nothing comes again: nothing is cut off, and a mark of before is
  *      removed, since it no longer says what the files have.
  *      [test_without_checkpoints_nothing_is_cut_off] */
+#include "common/label.h"
 #include "mark.h"
 #include "out.h"
 #include "project.h"
@@ -31,7 +32,7 @@ enum { WRITE_AT = 256 << 10 };
 
 struct kind {
     const ProtobufCMessageDescriptor *type;
-    const char *name;              /* of it: short, or in full where a plugin brings it */
+    const char *name;              /* type_label() */
     struct projection *projection; /* with `fields`; NULL: it has none of them */
 };
 
@@ -375,12 +376,11 @@ know_kinds(hde_ctx *ctx, struct jsonl *self, bool *found)
 
     for (unsigned i = 0; in->types[i]; i++) {
         const ProtobufCMessageDescriptor *type = in->types[i];
-        bool is_ours = strcmp(type->package_name, "hde") == 0;
 
         if (self->n_kinds == MARK_FILES || strlen(type->name) >= MARK_NAME)
             return false;
         self->kind[self->n_kinds++] =
-            (struct kind){type, is_ours ? type->short_name : type->name,
+            (struct kind){type, type_label(type),
                           self->fields.n ? projection_new(type, &self->fields, found) : NULL};
     }
     self->n_files = is_split(self) && !is_stdout(self) ? self->n_kinds : 1;

@@ -23,7 +23,7 @@ operators/processing | common/ quant/ hde/ protobuf-c/
 operators/analytics  | common/ quant/ hde/ protobuf-c/
 operators/ingestion  | common/ quant/ connectors/ hde/ protobuf-c/
 operators/storage    | common/ connectors/ hde/ protobuf-c/
-operators/redis      | connectors/ hde/ protobuf-c/
+operators/redis      | common/ connectors/ hde/ protobuf-c/
 operators/kafka      | connectors/ librdkafka/ hde/ protobuf-c/
 connectors           | connectors/ librdkafka/ hde/ protobuf-c/
 gateway              | connectors/ hde/ protobuf-c/
