@@ -11,7 +11,6 @@
 #include "engine/run.h"
 #include "engine/swap.h"
 
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,20 +32,6 @@ struct mode {
 };
 
 static char folder[PATH_MAX]; /* absolute: in graph files a path is relative to the file */
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static void
-clear(void)
-{
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    if (mkdir(folder, 0755))
-        die(folder, "cannot be made");
-}
 
 static double
 cpu_s(void)
@@ -97,15 +82,6 @@ open_load(const struct load *load)
     return run;
 }
 
-static void
-begin(struct running *run)
-{
-    struct err err = {{0}, {0}};
-
-    if (!engine_start(run->engine, &err))
-        die("engine", err.text);
-}
-
 /* ---- What checkpoints cost ---- */
 
 static void
@@ -115,11 +91,11 @@ run_fast(const char *every, long snapshots, double *rate, double *share)
     double started, cpu;
     uint64_t cost_ns;
 
-    clear();
+    rig_clear(folder);
     run = open_load(&(struct load){every, NULL, snapshots, 64 << 10});
     started = clock_s(CLOCK_MONOTONIC);
     cpu = cpu_s();
-    begin(&run);
+    rig_begin(&run);
     engine_wait(run.engine, -1);
     started = clock_s(CLOCK_MONOTONIC) - started;
     cpu = cpu_s() - cpu;
@@ -137,9 +113,9 @@ run_paced(const char *every, long snapshots, double *p50_us, double *p99_us)
     FILE *file;
     unsigned long long n = 0;
 
-    clear();
+    rig_clear(folder);
     run = open_load(&(struct load){every, "10ms", snapshots, 64 << 10});
-    begin(&run);
+    rig_begin(&run);
     engine_wait(run.engine, -1);
     rig_finish(&run);
     snprintf(path, sizeof path, "%s/late", folder);
@@ -186,27 +162,17 @@ measure_pauses(int rounds, double ms[SIZES][ROUNDS_MAX])
     for (int s = 0; s < SIZES; s++) {
         struct running run;
 
-        clear();
+        rig_clear(folder);
         run = open_load(&(struct load){NULL, "1ms", 10000000, sizes[s]});
-        begin(&run);
+        rig_begin(&run);
         for (int i = 0; i < rounds; i++)
             ms[s][i] = swap_once(node_called(run.engine, "weighty"));
-        engine_stop(run.engine);
-        engine_wait(run.engine, 10000);
+        rig_cut(&run);
         rig_finish(&run);
     }
 }
 
 /* ---- How long a recovery takes ---- */
-
-static bool
-is_ready(const struct engine *engine)
-{
-    hde_health health;
-
-    engine_health(engine, &health);
-    return health.ready;
-}
 
 /* ms from the start of the engine to the first moment when it is ready, and the entries between. */
 static double
@@ -216,23 +182,19 @@ recover_once(long entries, double *taken)
     struct load load = {"1h", NULL, 100000000, 64 << 10};
     double started;
 
-    clear();
+    rig_clear(folder);
     run = open_load(&load);
-    begin(&run);
-    while (STAT_GET(run.engine->stats->entries) < (uint64_t)entries && !engine_wait(run.engine, 1))
-        ;
-    engine_stop(run.engine); /* no last epoch: as after a crash */
-    engine_wait(run.engine, 10000);
+    rig_begin(&run);
+    rig_until(&run, (uint64_t)entries);
+    rig_cut(&run);
     *taken = (double)STAT_GET(run.engine->stats->entries);
     rig_finish(&run);
     started = clock_s(CLOCK_MONOTONIC);
     run = open_load(&load);
-    begin(&run);
-    while (!is_ready(run.engine) && !engine_wait(run.engine, 1))
-        ;
+    rig_begin(&run);
+    rig_ready(&run);
     started = clock_s(CLOCK_MONOTONIC) - started;
-    engine_stop(run.engine);
-    engine_wait(run.engine, 10000);
+    rig_cut(&run);
     rig_finish(&run);
     return started * 1e3;
 }
@@ -334,7 +296,7 @@ main(int argc, char **argv)
             report.recovery_ms[l][i] = recover_once(lengths[l], &report.entries[l][i]);
     print_modes(&report, (size_t)rounds, json);
     print_rest(&report, (size_t)rounds, lengths_n, json);
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    rig_remove(folder);
     rig_close();
     return 0;
 }

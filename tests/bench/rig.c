@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 
+#include "engine/stats.h"
+
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct registry *registry;
@@ -88,10 +92,69 @@ rig_start(const char *yaml, const struct engine_options *options)
 }
 
 void
+rig_begin(struct running *run)
+{
+    struct err err = {{0}, {0}};
+
+    if (!engine_start(run->engine, &err))
+        die("engine", err.text);
+}
+
+void
+rig_until(struct running *run, uint64_t entries)
+{
+    while (STAT_GET(engine_stats(run->engine)->entries) < entries && !engine_wait(run->engine, 1))
+        ;
+}
+
+static bool
+is_ready(const struct engine *engine)
+{
+    hde_health health;
+
+    engine_health(engine, &health);
+    return health.ready;
+}
+
+void
+rig_ready(struct running *run)
+{
+    while (!is_ready(run->engine) && !engine_wait(run->engine, 1))
+        ;
+}
+
+void
+rig_cut(struct running *run)
+{
+    engine_stop(run->engine);
+    engine_wait(run->engine, 10000);
+}
+
+void
 rig_finish(struct running *run)
 {
     if (engine_state(run->engine) == ENGINE_FAILED)
         die("engine", engine_error(run->engine)->text);
     engine_free(run->engine);
     graph_free(run->graph);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    return remove(path);
+}
+
+void
+rig_remove(const char *folder)
+{
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+void
+rig_clear(const char *folder)
+{
+    rig_remove(folder);
+    if (mkdir(folder, 0755))
+        die(folder, "cannot be made");
 }

@@ -21,6 +21,12 @@ struct running {
 
 /* Opened, not started. */
 struct running rig_start(const char *yaml, const struct engine_options *options);
+void rig_begin(struct running *run);
+void rig_until(struct running *run, uint64_t entries); /* have entered, or it is over */
+void rig_ready(struct running *run);                   /* it is ready, or over */
+void rig_cut(struct running *run);    /* ends it without a last epoch, as a crash does */
 void rig_finish(struct running *run); /* frees it; a failed run ends the program */
+void rig_remove(const char *folder);
+void rig_clear(const char *folder); /* an empty one of that name */
 
 #endif

@@ -11,7 +11,6 @@
 #include "bench/spread.h"
 #include "engine/run.h"
 
-#include <ftw.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -58,20 +57,6 @@ static struct line lines[LINES] = {
 };
 
 static char folder[PATH_MAX];
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    return remove(path);
-}
-
-static void
-clear(void)
-{
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    if (mkdir(folder, 0755))
-        die(folder, "cannot be made");
-}
 
 /* ---- Lines --------------------------------------------------------------------------------- */
 
@@ -180,15 +165,6 @@ open_kept(const struct kept *load)
     return run;
 }
 
-static void
-begin(struct running *run)
-{
-    struct err err = {{0}, {0}};
-
-    if (!engine_start(run->engine, &err))
-        die("engine", err.text);
-}
-
 /* Until that many chains of each expiry have come, and an epoch after that: its bytes. */
 static double
 epoch_bytes(int expiries, long chains)
@@ -197,16 +173,15 @@ epoch_bytes(int expiries, long chains)
     uint64_t entries = (uint64_t)chains * (uint64_t)expiries, epochs = 0;
     double bytes;
 
-    clear();
+    rig_clear(folder);
     run = open_kept(&(struct kept){"100ms", 100000000, 100, expiries});
-    begin(&run);
+    rig_begin(&run);
     while (STAT_GET(run.engine->stats->entries) < entries && !engine_wait(run.engine, 1))
         epochs = STAT_GET(run.engine->stats->epochs.completed) + 1; /* one may be under way */
     while (STAT_GET(run.engine->stats->epochs.completed) <= epochs && !engine_wait(run.engine, 1))
         ;
     bytes = (double)STAT_GET(run.engine->stats->epochs.bytes);
-    engine_stop(run.engine);
-    engine_wait(run.engine, 10000);
+    rig_cut(&run);
     rig_finish(&run);
     return bytes;
 }
@@ -218,24 +193,13 @@ make_log(const struct kept *load, long entries, double *taken)
     struct running run = open_kept(load);
     double bytes;
 
-    begin(&run);
-    while (STAT_GET(run.engine->stats->entries) < (uint64_t)entries && !engine_wait(run.engine, 1))
-        ;
-    engine_stop(run.engine);
-    engine_wait(run.engine, 10000);
+    rig_begin(&run);
+    rig_until(&run, (uint64_t)entries);
+    rig_cut(&run);
     *taken = (double)STAT_GET(run.engine->stats->entries);
     bytes = (double)STAT_GET(run.engine->stats->log.bytes);
     rig_finish(&run);
     return bytes;
-}
-
-static bool
-is_ready(const struct engine *engine)
-{
-    hde_health health;
-
-    engine_health(engine, &health);
-    return health.ready;
 }
 
 static double
@@ -245,12 +209,10 @@ recovery_ms(const struct kept *load)
     double started = clock_s(CLOCK_MONOTONIC);
 
     run = open_kept(load);
-    begin(&run);
-    while (!is_ready(run.engine) && !engine_wait(run.engine, 1))
-        ;
+    rig_begin(&run);
+    rig_ready(&run);
     started = clock_s(CLOCK_MONOTONIC) - started;
-    engine_stop(run.engine);
-    engine_wait(run.engine, 10000);
+    rig_cut(&run);
     rig_finish(&run);
     return started * 1e3;
 }
@@ -264,11 +226,11 @@ measure_kept(size_t points, long entries, int rounds)
         double taken, bytes, ms[ROUNDS_MAX];
 
         add_point(&lines[EPOCH], 1 << i, epoch_bytes(1 << i, entries));
-        clear();
+        rig_clear(folder);
         bytes = make_log(&log, entries, &taken);
         add_point(&lines[LOG], 2 * log.strikes, bytes / taken);
         for (int k = 0; k < rounds; k++) {
-            clear();
+            rig_clear(folder);
             make_log(&crash, entries << i, &taken);
             ms[k] = recovery_ms(&crash) / taken;
         }
@@ -408,7 +370,7 @@ main(int argc, char **argv)
            2 * CHECK_STRIKES, SPREAD_HOSTS, said, check);
     print_load(&asked, json);
     spread_close();
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    rig_remove(folder);
     rig_close();
     return 0;
 }

@@ -13,13 +13,7 @@
 
 hosts_up
 hosts_recorded "${HDE_SNAPSHOTS:-150}" 200ms
-export HDE_EVERY=300ms
-export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
-on_host 1 hde run graphs/distributed.yaml --host all 2>one.err &
-one=$!
-CHILDREN+=("$one")
-
-export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
+hosts_calm
 for name in ingest calc serve; do host_run "$name"; done
 HDE_FAULT=move-ready:2 host_run analyse
 rows() { sqlite3 four.db 'SELECT count(*) FROM option_chain_snapshots' 2>/dev/null || echo 0; }

@@ -12,13 +12,7 @@
 
 hosts_up
 hosts_recorded "${HDE_SNAPSHOTS:-110}" 200ms
-export HDE_EVERY=300ms
-export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
-on_host 1 hde run graphs/distributed.yaml --host all 2>one.err &
-one=$!
-CHILDREN+=("$one")
-
-export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
+hosts_calm
 for name in "${names[@]}"; do host_run "$name"; done
 rows() { sqlite3 four.db "SELECT count(*) FROM $1" 2>/dev/null || echo 0; }
 stored() { [ "$(rows "$1")" -gt "$2" ]; }

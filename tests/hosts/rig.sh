@@ -3,6 +3,8 @@
 #
 #   hosts_up [SEED]            namespaces, keys, and the graphs in the folder graphs
 #   hosts_recorded N STEP      its input is N chains a symbol of 400 legs, STEP apart, the same each time
+#   hosts_calm                 all of it in one process in the background, $one, into one.db, undisturbed;
+#                              what is started behind that has four.db
 #   host_run NAME ARGUMENTS... in the background; its process is ${pids[I]} with I of host_number
 #   tables DATABASE            every row of every table without processing times and ticks, sorted
 # shellcheck shell=bash
@@ -40,6 +42,14 @@ nodes:
     op: ingestion/synthetic
     params: {symbols: "\${vars.underlyings}", step: $2, paced: true, snapshots: $1}
 YAML
+}
+
+hosts_calm() {
+  export HDE_EVERY=300ms HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
+  on_host 1 hde run graphs/distributed.yaml --host all 2>one.err &
+  one=$!
+  CHILDREN+=("$one")
+  export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
 }
 
 host_run() {

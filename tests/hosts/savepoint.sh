@@ -12,13 +12,7 @@
 
 hosts_up
 hosts_recorded "${HDE_SNAPSHOTS:-120}" 125ms
-export HDE_EVERY=300ms
-export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
-on_host 1 hde run graphs/distributed.yaml --host all 2>one.err &
-one=$!
-CHILDREN+=("$one")
-
-export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
+hosts_calm
 for name in "${names[@]}"; do host_run "$name"; done
 stored() { # AT LEAST
   local n
