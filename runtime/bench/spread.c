@@ -146,7 +146,7 @@ write_graph(const struct spread_load *load, const char *path)
 static pid_t
 start_host(int host, int hosts, const char *graph)
 {
-    char name[8], out[PATH_MAX + 16];
+    char name[16], out[PATH_MAX + 24];
     pid_t pid = fork();
     int fd;
 
