@@ -343,6 +343,8 @@ test_where_a_replica_takes_over_the_client_follows_and_finds_what_was_there(void
         assert_true(rig_until(20, is_seen, &everywhere[i]));
     }
     assert_int_equal(increase(redis, "kept", &value, &error), REDIS_TROUBLE_NONE);
+    /* WAIT waits for what its own connection has written, and so for all in front of that */
+    assert_int_equal(rig_redis_integer(&member[lost], "INCR {kept}.behind"), 1);
     assert_int_equal(rig_redis_integer(&member[lost], "WAIT 1 20000"), 1);
     rig_redis_kill(&member[lost]);
     assert_int_not_equal(increase(redis, "kept", &value, &error), REDIS_TROUBLE_NONE);
