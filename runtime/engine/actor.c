@@ -106,8 +106,12 @@ split_pending(struct split *split)
 {
     for (uint32_t i = 0; i < split->pending.n; i++) {
         hde_msg *msg = split->pending.item[i];
+        uint64_t replica = key_hash(&split->key, msg->body) % split->of;
 
-        msgvec_push(&split->edges[key_hash(&split->key, msg->body) % split->n]->pending, msg);
+        if (replica % split->hosts != split->at)
+            hde_msg_drop(msg);
+        else
+            msgvec_push(&split->edges[split->n > 1 ? replica / split->hosts : 0]->pending, msg);
     }
     split->pending.n = 0;
 }

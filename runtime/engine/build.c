@@ -161,10 +161,16 @@ fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *
                           .log_level = HDE_INFO,
                           .outlets = {count_ports(op->outputs),
                                       captures ? node->capture.outlets : node->outlets}};
-    if (def->replicas > 1 && def->key) {
+    if (node_is_split(def) && def->key) {
+        const struct graph_spread *spread = &def->spread;
+
         node->ctx.key = arena_text(&node->arena, def->key);
         node->ctx.replica = node->replica;
         node->ctx.n_replicas = (uint32_t)def->replicas;
+        if (spread->of) {
+            node->ctx.replica = (uint32_t)(spread->at + node->replica * spread->hosts);
+            node->ctx.n_replicas = (uint32_t)spread->of;
+        }
     }
     node->ctx.state = slab_alloc(op->state_size);
     if (def->op->state_size && def->params)
@@ -600,13 +606,17 @@ add_split(struct builder *self, uint32_t first_edge, uint32_t n)
 {
     struct engine *engine = self->engine;
     struct edge *edge = engine->edges[first_edge];
+    const struct graph_node *to = &self->graph->nodes[edge->to->graph_node];
     struct actor *actor = edge->from->actor;
     struct split *split = make(self, sizeof *split);
     const char **name = make(self, sizeof *name);
 
-    *name = self->graph->nodes[edge->to->graph_node].key;
+    *name = to->key;
     split->key = (struct key){*name ? 1 : 0, name};
     split->n = n;
+    split->of = to->spread.of ? (uint32_t)to->spread.of : n;
+    split->hosts = to->spread.of ? (uint32_t)to->spread.hosts : 1;
+    split->at = (uint32_t)to->spread.at;
     split->edges = &engine->edges[first_edge];
     append(self, &actor->splits, &actor->n_splits, split);
     add_target(self, edge->from, edge->from_port, &split->pending);
@@ -619,7 +629,7 @@ wire_edges(struct builder *self)
 
     for (uint32_t i = 0; i < engine->n_edges; i++) {
         struct edge *edge = engine->edges[i];
-        uint32_t replicas = instances_of(&self->graph->nodes[edge->to->graph_node]);
+        const struct graph_node *to = &self->graph->nodes[edge->to->graph_node];
         const struct edge *before = edge_before(self, edge);
 
         if (!fill_edge_stats(self, edge, &self->graph->edges[edge->graph_edge]) ||
@@ -628,10 +638,10 @@ wire_edges(struct builder *self)
         if (before && before->drop && edge->drop)
             drop_move(before->drop, edge->drop); /* what it holds stays on it */
         add_inlet(self, edge);
-        if (replicas == 1)
+        if (!node_is_split(to))
             add_target(self, edge->from, edge->from_port, &edge->pending);
         else if (edge->to->replica == 0)
-            add_split(self, i, replicas);
+            add_split(self, i, instances_of(to));
     }
     return true;
 }

@@ -431,5 +431,11 @@ const struct code engine_codes[] = {
      "It was in doubt about the move before, or begins anew because of it: some seconds. One that stays "
      "so does not reach the coordinator: 'hde status --all'.",
      NULL, NULL},
+    {"HDE-R260", "replicas over hosts differ from those of the state",
+     "What a store has of a node with host: [a, b] is the state of the replicas of one host, and "
+     "what is on its links is for the replicas that there were. With another number of replicas, or "
+     "of hosts, keys would be looked for where they are not. Run the graph as it was, or begin with "
+     "an empty store on every host.",
+     NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -781,6 +781,12 @@ epochs_saved_node(struct node *node)
     saved->watermark_ns = node->wm;
     saved->out_watermark_ns = node->out_wm;
     saved->ended = node->has_ended;
+    if (node->def->spread.of) {
+        saved->has_spread_of = saved->has_spread_hosts = saved->has_spread_at = true;
+        saved->spread_of = node->def->spread.of;
+        saved->spread_hosts = node->def->spread.hosts;
+        saved->spread_at = node->def->spread.at;
+    }
     saved->event_timers = saved_timers(&node->event_timers, &saved->n_event_timers);
     if (!node->source)
         saved->clock_timers = saved_timers(&node->clock_timers, &saved->n_clock_timers);

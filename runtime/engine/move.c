@@ -54,7 +54,8 @@ move_is_plain(const struct graph *before, const struct graph *after, struct err 
     for (size_t i = 0; i < before->n_nodes && !other; i++) {
         const struct graph_node *is = &before->nodes[i], *is_to = node_called(after, is->name);
 
-        if (!is_to || strcmp(is->op->name, is_to->op->name) != 0 || is->replicas != is_to->replicas)
+        if (!is_to || strcmp(is->op->name, is_to->op->name) != 0 || is->replicas != is_to->replicas ||
+            !same_spread(&is->spread, &is_to->spread))
             other = is->name;
     }
     for (size_t i = 0; i < after->n_nodes && !other; i++)

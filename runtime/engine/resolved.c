@@ -53,6 +53,11 @@ resolve_node(const struct graph_node *node, struct arena *arena)
     SET(out, memory_bytes, node->isolate.memory_bytes);
     SET(out, timeout_ns, node->isolate.timeout_ns);
     SET(out, network, node->isolate.network);
+    if (node->spread.of) {
+        SET(out, spread_of, node->spread.of);
+        SET(out, spread_hosts, node->spread.hosts);
+        SET(out, spread_at, node->spread.at);
+    }
     return out;
 }
 
@@ -215,6 +220,21 @@ take_types(struct graph_node *node, const struct resolved_options *options, stru
     return true;
 }
 
+/* What is on links, and the states on other hosts, are for the replicas that there were. */
+static bool
+is_spread_as_it_was(const struct graph_spread *was, const char *node, const struct graph *like,
+                    struct err *err)
+{
+    for (size_t i = 0; like && i < like->n_nodes; i++)
+        if (!strcmp(like->nodes[i].name, node) && !same_spread(was, &like->nodes[i].spread))
+            return err_set(err, "HDE-R260",
+                           "node '%s' had %lld replicas on %lld hosts, and would have %lld on %lld",
+                           node, (long long)was->of, (long long)was->hosts,
+                           (long long)like->nodes[i].spread.of,
+                           (long long)like->nodes[i].spread.hosts);
+    return true;
+}
+
 static bool
 take_node(const Hde__ResolvedNode *from, const struct resolved_options *options,
           struct graph *graph, struct err *err)
@@ -222,9 +242,12 @@ take_node(const Hde__ResolvedNode *from, const struct resolved_options *options,
     const struct registry_operator *found = registry_find(options->registry, from->op);
     const struct graph_node *end = found ? NULL : end_like(options->like, from->name);
     struct graph_node *node = &graph->nodes[graph->n_nodes++];
+    struct graph_spread spread = {from->spread_of, from->spread_hosts, from->spread_at};
     hde_text values = {0};
     bool ok;
 
+    if (!is_spread_as_it_was(&spread, from->name, options->like, err))
+        return false;
     if (end)
         *node = *end;
     if (end)
@@ -239,6 +262,7 @@ take_node(const Hde__ResolvedNode *from, const struct resolved_options *options,
         .build_id = found->build_id,
         .replicas = from->replicas,
         .key = from->key ? arena_text(&graph->arena, from->key) : NULL,
+        .spread = spread,
         .was = from->was ? arena_text(&graph->arena, from->was) : NULL,
         .boundary = from->boundary,
         .worker = from->worker,

@@ -150,10 +150,14 @@ struct direct {
     struct hde_msgvec port[]; /* ANSWER */
 };
 
-struct split { /* an output port of one instance towards the replicas of a node */
+/* An output port of one instance towards the replicas of a node. Of one that is spread over hosts
+ * (graph_spread) these are some of them, or the link to the host that has those; what is for others
+ * goes there by an edge of its own. [test_each_replica_gets_its_keys_over_hosts] */
+struct split {
     struct hde_msgvec pending;
     struct key key;
-    uint32_t n;
+    uint32_t n;             /* edges */
+    uint32_t of, hosts, at; /* hash % of is a replica; here are those that leave `at` over hosts */
     struct edge **edges;
 };
 

@@ -273,6 +273,7 @@ fit_node(const Hde__Epoch *savepoint, const struct graph *graph, const Hde__Save
 {
     const struct graph_node *node = node_called(graph, saved->name);
     uint32_t replicas = replicas_saved(savepoint, saved->name);
+    struct graph_spread was = {saved->spread_of, saved->spread_hosts, saved->spread_at};
     enum savepoint_fit fit;
 
     if (!node)
@@ -282,6 +283,10 @@ fit_node(const Hde__Epoch *savepoint, const struct graph *graph, const Hde__Save
     if (replicas != (node->replicas ? (uint32_t)node->replicas : 1))
         return unfit(why, "had %u replicas, and has %lld here", replicas,
                      (long long)node->replicas);
+    if (!same_spread(&was, &node->spread))
+        return unfit(why, "had %lld replicas on %lld hosts, and has %lld on %lld here",
+                     (long long)was.of, (long long)was.hosts, (long long)node->spread.of,
+                     (long long)node->spread.hosts);
     fit = fit_state(node->op, saved, why);
     if (fit == SAVEPOINT_UNFIT)
         return fit;

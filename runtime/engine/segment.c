@@ -62,7 +62,8 @@ can_fuse(const struct maker *self, size_t e)
 
     if (self->options->force_boundaries || self->out->drops[e] || self->has_drop_in[edge->to])
         return false;
-    if (edge->transport == TRANSPORT_ZMQ || to->boundary || is_gated(self, to) || from->replicas > 1 || to->replicas > 1)
+    if (edge->transport == TRANSPORT_ZMQ || to->boundary || is_gated(self, to) ||
+        node_is_split(from) || node_is_split(to))
         return false;
     return (!is_blocking(from) || is_source(from)) && !is_blocking(to);
 }
@@ -185,7 +186,7 @@ count_workers(const struct graph *graph, const struct engine_options *options)
 static bool
 is_cut_off(const struct maker *self, const struct graph_node *node)
 {
-    return node->boundary || node->replicas > 1 || is_gated(self, node) ||
+    return node->boundary || node_is_split(node) || is_gated(self, node) ||
            self->options->force_boundaries;
 }
 

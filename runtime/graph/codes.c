@@ -303,11 +303,19 @@ static const struct code codes[] = {
      "hosts: {x: {listen: \"tcp://10.0.0.1:7700\", public_key: secret}}",
      "hosts: {x: {listen: \"tcp://10.0.0.1:7700\",\n"
      "            public_key: \"Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID\"}}"},
-    {G_HOST_LIST, "a node lies on one host",
-     "host: takes one name. Replicas of a keyed node run beside each other on that host; sharing "
-     "them out over several is not supported by this version.",
-     "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, y]}}",
-     "nodes: {a: {op: test/a, replicas: 4, key: feed, host: x}}"},
+    {G_HOST_LIST, "one host has to be named",
+     "host: of a chain takes one name, that of a node one name or, with replicas: and key:, a list "
+     "of hosts that share the replicas.",
+     "include: {c: {chain: c.yaml, host: [x, y]}}", "include: {c: {chain: c.yaml, host: x}}"},
+    {G_SPREAD_FEW, "fewer replicas than hosts",
+     "host: [x, y] shares the replicas of a node out over these hosts, in turn: each gets one at "
+     "least.",
+     "nodes: {a: {op: test/a, replicas: 2, key: feed, host: [x, y, z]}}",
+     "nodes: {a: {op: test/a, replicas: 3, key: feed, host: [x, y, z]}}"},
+    {G_SPREAD_TWICE, "a host is in the list twice",
+     "Replicas are shared out over different hosts, as many to each as it goes.",
+     "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, x]}}",
+     "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, y]}}"},
     {G_MOVE, "nothing of that name can be moved",
      "'hde apply --move NODE=HOST' takes the full name of a node, or of an include for all nodes in "
      "it, and a host of the table hosts:.",

@@ -154,7 +154,8 @@ emit_edges(struct loader *loader, const size_t *order)
             .journal = settings->journal,
             .journal_bytes = settings->journal_bytes,
             .is_remote = apart && from->host != to->host,
-            .is_apart = apart && from->host == to->host && from->is_apart != to->is_apart,
+            .is_apart = apart && from->host == to->host &&
+                        (from->is_apart != to->is_apart || from->spread.of || to->spread.of),
         };
     }
     free(sorted);
@@ -205,6 +206,7 @@ load(struct loader *loader, const char *path)
     check_drafts(loader, top);
     stage_choose(loader);
     host_choose(loader, top);
+    spread_make(loader);
     order = xcalloc(loader->n_nodes, sizeof *order);
     if (order_nodes(loader, order)) {
         emit_nodes(loader, order);

@@ -47,6 +47,13 @@ struct isolate_policy {
 
 struct yaml;
 
+/* replicas: 4, host: [a, b]: each of these hosts has a node of its own with some of the replicas,
+ * called NODE@HOST (spread.c). Of all of them it has those whose number leaves `at` over `hosts`. */
+struct graph_spread {
+    int64_t of; /* replicas on all hosts; 0: all that there are lie on one */
+    int64_t hosts, at;
+};
+
 struct graph_node {
     const char *name; /* full, "processing.clean" */
     const hde_operator *op;
@@ -57,8 +64,9 @@ struct graph_node {
     const struct yaml *values; /* what the file and --set say, without variables; NULL: nothing */
     struct error_policy on_error;
     struct isolate_policy isolate;
-    int64_t replicas; /* 1 and up */
-    const char *key;  /* message field, with replicas > 1 */
+    int64_t replicas; /* 1 and up; of a spread node those on its host */
+    const char *key;  /* message field, with replicas > 1 or spread */
+    struct graph_spread spread;
     const char *was;  /* the name that it had; NULL: none said */
     bool boundary;    /* cut in front of this node */
     int64_t worker;   /* -1: the runtime chooses */
@@ -68,6 +76,19 @@ struct graph_node {
     bool is_apart;     /* moved there from a host that is lost: its edges stay links */
     bool names_state;  /* its mark tells which state a start has to go on from */
 };
+
+/* Not every message that goes to the node is for every instance of it. */
+static inline bool
+node_is_split(const struct graph_node *node)
+{
+    return node->replicas > 1 || node->spread.of;
+}
+
+static inline bool
+same_spread(const struct graph_spread *a, const struct graph_spread *b)
+{
+    return a->of == b->of && a->hosts == b->hosts && a->at == b->at;
+}
 
 struct graph_edge {
     const char *name; /* "processing.clean.out -> processing.forward.in" */
@@ -84,7 +105,8 @@ struct graph_edge {
     const char *journal;   /* links: its folder; NULL: the runtime chooses */
     int64_t journal_bytes; /* links: what it may hold, default 4 GiB */
     bool is_remote;        /* its ends lie on different hosts, each in a process of its own */
-    bool is_apart;         /* they did, and one was lost: it is a link still, in one process */
+    bool is_apart;         /* a link all the same, in one process: its ends did, and one was lost, or
+                            * one of them is spread over hosts */
 };
 
 static inline bool

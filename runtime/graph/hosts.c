@@ -285,8 +285,21 @@ hosts_load(struct loader *loader, struct instance *top)
 
 /* ---- Nodes -------------------------------------------------------------------------------- */
 
+static void
+want_hosts(struct loader *loader, struct scope *scope, const struct yaml *list,
+           struct host_draft *out)
+{
+    struct host_draft *drafts = arena_alloc(loader->arena, list->n * sizeof *drafts);
+
+    for (size_t i = 0; i < list->n; i++)
+        want_host(loader, scope, list->item[i], false, &drafts[i]);
+    *out = drafts[0];
+    out->n_others = list->n - 1;
+    out->others = drafts + 1;
+}
+
 void
-want_host(struct loader *loader, struct scope *scope, const struct yaml *node,
+want_host(struct loader *loader, struct scope *scope, const struct yaml *node, bool may_be_list,
           struct host_draft *out)
 {
     const char *name = NULL;
@@ -295,15 +308,21 @@ want_host(struct loader *loader, struct scope *scope, const struct yaml *node,
         return;
     if (node->kind == KIND_TEXT)
         node = resolve(&loader->resolver, scope, node);
-    if (node->kind == KIND_LIST) {
-        diags_add(loader->diags, SEVERITY_ERROR, G_HOST_LIST, node->place,
-                  "replicas of one node on several hosts are not supported by this version");
-        diags_hint(loader->diags, "name one host; replicas: N runs them beside each other there");
-    } else if (want_text(loader, scope, node, "host", &name) && name) {
-        *out = (struct host_draft){name, node->place, .index = HOST_NONE};
+    if (node->kind == KIND_LIST && may_be_list && node->n) {
+        want_hosts(loader, scope, node, out);
         return;
     }
-    *out = (struct host_draft){"", node->place, .index = HOST_NONE, .is_done = true};
+    if (node->kind == KIND_LIST) {
+        diags_add(loader->diags, SEVERITY_ERROR, G_HOST_LIST, node->place,
+                  "one host has to be named here, not %s", node->n ? "a list" : "an empty list");
+        diags_hint(loader->diags, "nodes with replicas: and key: take a list of hosts, chains do "
+                                  "not");
+    } else if (want_text(loader, scope, node, "host", &name) && name) {
+        *out = (struct host_draft){.name = name, .place = node->place, .index = HOST_NONE};
+        return;
+    }
+    *out = (struct host_draft){.name = "", .place = node->place, .index = HOST_NONE,
+                               .is_done = true};
 }
 
 /* What was said is looked up once, whoever inherits it. */
@@ -334,6 +353,10 @@ place_node(struct loader *loader, struct node_draft *node)
         size_t index = index_of(loader, said, said == &node->host ? "a node" : "a chain");
 
         node->settings.host = index == HOST_NONE ? 0 : index;
+        for (size_t i = 0; i < node->host.n_others; i++)
+            index_of(loader, &node->host.others[i], "a node");
+        if (node->host.n_others)
+            spread_share(loader, node);
     } else if (loader->graph->n_hosts) {
         diags_add(loader->diags, SEVERITY_ERROR, G_HOST_MISSING, node->place,
                   "node '%s' lies on no host", node->full);
@@ -367,12 +390,21 @@ move_nodes(struct loader *loader, const char *move)
     near.word = arena_textn(loader->arena, move, (size_t)(equals - move));
     host = find_host(loader, arena_textn(loader->arena, name, length), place, "a move");
     for (size_t i = 0; i < loader->n_nodes && host != HOST_NONE; i++) {
-        nearest_try(&near, loader->nodes[i].full);
-        if (!names_node(move, (size_t)(equals - move), loader->nodes[i].full))
-            continue;
-        loader->nodes[i].settings.host = host;
-        loader->nodes[i].settings.is_apart = name[length] != 0;
-        any = true;
+        struct node_draft *node = &loader->nodes[i];
+        struct share_draft whole = {node->full, host, name[length] != 0};
+
+        for (size_t k = 0; k < (node->n_shares ? node->n_shares : 1); k++) {
+            struct share_draft *at = node->n_shares ? &node->shares[k] : &whole;
+
+            nearest_try(&near, at->full);
+            if (!names_node(move, (size_t)(equals - move), at->full))
+                continue;
+            any = true;
+            if (node->n_shares)
+                *at = (struct share_draft){at->full, host, name[length] != 0};
+            else
+                node->settings.host = host, node->settings.is_apart = name[length] != 0;
+        }
     }
     if (any || host == HOST_NONE)
         return;
@@ -392,7 +424,12 @@ hosts_place(struct loader *loader, struct instance *top)
     for (size_t i = 0; i < loader->options->n_moves && graph->n_hosts; i++)
         move_nodes(loader, loader->options->moves[i]);
     for (size_t i = 0; i < loader->n_nodes; i++) {
-        used[loader->nodes[i].settings.host] = true;
+        const struct node_draft *node = &loader->nodes[i];
+
+        if (!node->n_shares)
+            used[node->settings.host] = true;
+        for (size_t k = 0; k < node->n_shares; k++)
+            used[node->shares[k].host] = true;
     }
     for (struct instance *at = loader->instances; at && !top->is_chain; at = at->next)
         if (at->host.name) /* of a chain whose nodes all say something else */
@@ -471,6 +508,9 @@ put_end(const struct graph *graph, size_t node, hde_text *out)
 
     hde_text_printf(out, " on %s, %lld by %s;", graph->hosts[at->host].name,
                     (long long)at->replicas, at->key ? at->key : "-");
+    if (at->spread.of)
+        hde_text_printf(out, " %lld of %lld on %lld hosts;", (long long)at->spread.at,
+                        (long long)at->spread.of, (long long)at->spread.hosts);
 }
 
 uint64_t

@@ -24,10 +24,18 @@ struct file { /* read once, used in any number of places */
 };
 
 struct host_draft { /* host: as written, and where it leads */
-    const char *name; /* NULL: nothing was said */
+    const char *name; /* NULL: nothing was said; of a list the first one */
     struct place place;
     size_t index; /* HOST_NONE: not found, or not looked up yet */
     bool is_done;
+    size_t n_others; /* of a list */
+    struct host_draft *others;
+};
+
+struct share_draft { /* the replicas of a spread node that one host has */
+    const char *full; /* "processing.clean@a" */
+    size_t host;
+    bool is_apart;
 };
 
 struct node_draft {
@@ -43,6 +51,8 @@ struct node_draft {
     bool *in_used, *out_used; /* by port: an edge or a port of the chain leads there */
     bool is_left_out;         /* another stage runs it */
     struct host_draft host;
+    size_t n_shares; /* 0: it lies on one host */
+    struct share_draft *shares; /* in the order of the table */
 };
 
 struct end { /* one port of one node */
@@ -264,14 +274,21 @@ bool shared_is_members(const struct node_draft *node);
 
 /* ---- hosts.c -------------------------------------------------------------------------------- */
 
-/* A name; lists of replicas are refused. node NULL: nothing is said. */
-void want_host(struct loader *loader, struct scope *scope, const struct yaml *node,
+/* A name or, of a node, a list of them. node NULL: nothing is said. */
+void want_host(struct loader *loader, struct scope *scope, const struct yaml *node, bool may_be_list,
                struct host_draft *out);
 void hosts_load(struct loader *loader, struct instance *top);  /* hosts:, coordinator: */
 void hosts_place(struct loader *loader, struct instance *top); /* each draft on its host */
 /* With options->host: names, folders and workers are those of this host. */
 void host_choose(struct loader *loader, const struct instance *top);
 bool hosts_are_apart(const struct loader *loader); /* each is a process */
+
+/* ---- spread.c ------------------------------------------------------------------------------- */
+
+/* host: [a, b] of a node whose hosts were looked up: which of them has which replicas. */
+void spread_share(struct loader *loader, struct node_draft *node);
+/* Where hosts are apart: a node of its own for each of them. After all that goes by its name. */
+void spread_make(struct loader *loader);
 
 /* ---- check.c, order.c ----------------------------------------------------------------------- */
 

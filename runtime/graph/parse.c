@@ -443,7 +443,7 @@ load_node_settings(struct loader *loader, struct node_draft *node, const struct 
     want_bool(loader, scope, yaml_find(map, "boundary"), "boundary", &settings->boundary);
     want_int(loader, scope, yaml_find(map, "worker"), "worker", 0, 63, &settings->worker);
     want_delivery(loader, scope, yaml_find(map, "delivery"), &settings->delivery);
-    want_host(loader, scope, yaml_find(map, "host"), &node->host);
+    want_host(loader, scope, yaml_find(map, "host"), true, &node->host);
     want_text(loader, scope, yaml_find(map, "was"), "was", &was);
     if (was)
         settings->was = arena_printf(loader->arena, "%s%s", node->home->prefix, was);
@@ -540,7 +540,7 @@ load_include(struct loader *loader, struct instance *parent, const struct yaml *
     include.with = want_map(loader, NULL, yaml_find(map, "with"), "with");
     want_bool(loader, &parent->scope, yaml_find(map, "boundary"), "boundary", &include.boundary);
     want_int(loader, &parent->scope, yaml_find(map, "worker"), "worker", 0, 63, &include.worker);
-    want_host(loader, &parent->scope, yaml_find(map, "host"), &include.host);
+    want_host(loader, &parent->scope, yaml_find(map, "host"), false, &include.host);
     chain = yaml_find(map, "chain");
     if (map && !chain)
         diags_add(loader->diags, SEVERITY_ERROR, G_MISSING_KEY, key->place,

@@ -8,7 +8,9 @@
  *  (3) What one output sends to several nodes of another host goes over one link.
  *      [test_what_goes_to_one_host_goes_there_once]
  *  (4) A part lies on one host: no edge but a link leads to another.
- *      [test_edges_between_hosts_are_links] */
+ *      [test_edges_between_hosts_are_links]
+ *  (5) A link to a share of a spread node carries what that share is to have and nothing else, so it
+ *      carries for no other node. [test_each_host_is_sent_its_replicas_keys] */
 #include "graph/parts.h"
 #include "graph/codes.h"
 
@@ -49,6 +51,8 @@ crosses(const struct graph_edge *edge)
 static bool
 go_together(const struct graph *graph, const struct graph_edge *a, const struct graph_edge *b)
 {
+    if (graph->nodes[a->to].spread.of || graph->nodes[b->to].spread.of)
+        return a == b;
     return crosses(a) && crosses(b) && a->from == b->from && a->from_port == b->from_port &&
            graph->nodes[a->to].host == graph->nodes[b->to].host && a->full == b->full &&
            same_keys(a, b) && a->is_durable == b->is_durable &&
@@ -328,6 +332,8 @@ add_edges(struct cutter *self)
             edge.to = part->graph.n_nodes;
             edge.to_port = 0;
             end.host = self->graph->nodes[edge.from].host;
+            end.spread = self->graph->nodes[self->graph->edges[e].to].spread; /* (5) */
+            end.key = end.spread.of ? self->graph->nodes[self->graph->edges[e].to].key : NULL;
             link->sender = add_node(part, &end, SIZE_MAX);
             link++;
         } else {
@@ -483,13 +489,33 @@ link_that_differs(const struct graph *a, const struct graph *b)
     return NULL;
 }
 
+/* A node of both that has other replicas on its host; NULL: none. What is on links is for those that
+ * there were. */
+static const char *
+node_spread_anew(const struct graph *before, const struct graph *after)
+{
+    for (size_t i = 0; i < before->n_nodes; i++)
+        for (size_t k = 0; k < after->n_nodes; k++) {
+            const struct graph_node *a = &before->nodes[i], *b = &after->nodes[k];
+
+            if (!strcmp(a->name, b->name) &&
+                (!same_spread(&a->spread, &b->spread) ||
+                 (a->spread.of && strcmp(a->key, b->key) != 0)))
+                return a->name;
+        }
+    return NULL;
+}
+
 const char *
 parts_differ(const struct graph *before, const struct graph *after, struct arena *arena)
 {
     const struct graph_edge *edge = link_that_differs(before, after);
     struct graph_cut old = {.n_parts = 0}, new = {.n_parts = 0};
-    const char *why = NULL, *name = NULL;
+    const char *why = NULL, *name = node_spread_anew(before, after);
 
+    if (name)
+        return arena_printf(arena, "node '%s' would have other replicas, and its keys other hosts",
+                            name);
     if (!edge)
         edge = link_that_differs(after, before);
     if (edge)

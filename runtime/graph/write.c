@@ -174,7 +174,10 @@ put_node_line(struct writer *w, size_t i, int width)
     const char *text = label(w, false, i);
 
     hde_text_printf(w->out, " %-*s  %s", width, node->name, node->op->name);
-    if (node->replicas > 1)
+    if (node->spread.of)
+        hde_text_printf(w->out, ", %lld of %lld replicas by %s", (long long)node->replicas,
+                        (long long)node->spread.of, node->key);
+    else if (node->replicas > 1)
         hde_text_printf(w->out, ", %lld replicas by %s", (long long)node->replicas, node->key);
     if (node->boundary)
         hde_text_puts(w->out, ", boundary");

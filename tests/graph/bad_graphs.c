@@ -167,9 +167,23 @@ const struct bad_graph bad_graphs[] = {
      HOSTS("x: {listen: \"ipc://x\", public_key: \"" KEY_X "\"}, @y: {listen: \"ipc://y\"}")},
     {"a key that is none", "G337",
      HOSTS("x: {listen: \"ipc://x\", public_key: @secret}, " Y), .says = "40 letters"},
-    {"replicas on several hosts", "G338",
+    {"a chain on several hosts", "G338",
+     HEAD "hosts: {" X ", " Y "}\ninclude: {c: {chain: c.yaml, host: @[x, y]}}\n"
+          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: y}}\n"
+          "edges: [a -> c -> b]\n" FILTER_CHAIN,
+     .says = "take a list of hosts"},
+    {"fewer replicas than hosts", "G390",
      HEAD "hosts: {" X ", " Y "}\n"
-          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: @[x, y]}}\n"
+          "nodes: {a: {op: test/source, host: x}, b: {op: test/sink, host: [@x, y]}}\n"
+          "edges: [a -> b]\n",
+     .says = "write replicas: 2, or more"},
+    {"replicas twice on one host", "G391",
+     HEAD "hosts: {" X ", " Y "}\nnodes: {a: {op: test/source, host: y},\n"
+          "  b: {op: test/sink, replicas: 4, key: key, host: [x, @x]}}\n"
+          "edges: [a -> b]\n"},
+    {"replicas over hosts by nothing", "G080",
+     HEAD "hosts: {" X ", " Y "}\nnodes: {a: {op: test/source, host: y},\n"
+          "  @b: {op: test/sink, replicas: 4, host: [x, y]}}\n"
           "edges: [a -> b]\n"},
     {"a host with nothing on it", "G339", HOSTS(X ", " Y ", @z: {listen: \"ipc://z\"}")},
     {"a worker that the host does not have", "G028",

@@ -354,6 +354,115 @@ test_a_plan_says_which_nodes_move_and_that_a_table_is_fixed(void **unused)
     free(moved);
 }
 
+/* Two on x and three on y and z, whatever the order of the list; c takes them in too. */
+#define SPREAD                                                                                     \
+    "hde: 1\ngraph: t\n" TABLE                                                                     \
+    "nodes:\n  a: {op: test/source, host: x}\n"                                                   \
+    "  w: {op: test/filter, replicas: 8, key: key, host: [z, x, y]}\n"                             \
+    "  v: {op: test/filter, replicas: 2, key: key, host: [x, y]}\n"                                \
+    "  b: {op: test/sink, host: x}\n"                                                             \
+    "edges:\n  - \"a -> [w, v]\"\n  - \"[w, v] -> b\"\n"
+
+static const struct graph_node *
+node_of(const struct graph *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (strcmp(graph->nodes[i].name, name) == 0)
+            return &graph->nodes[i];
+    return NULL;
+}
+
+static void
+test_replicas_are_dealt_out_over_hosts(void **unused)
+{
+    static const char *const of[] = {"w@x", "w@y", "w@z"};
+    struct graph_options one = {.host = "all", .insecure = true};
+    struct graph *graph = load(SPREAD, &trusted);
+
+    assert_non_null(graph);
+    assert_null(node_of(graph, "w"));
+    for (size_t i = 0; i < 3; i++) {
+        const struct graph_node *node = node_of(graph, of[i]);
+
+        assert_int_equal(node->host, i);
+        assert_int_equal(node->replicas, i < 2 ? 3 : 2); /* 0 3 6, 1 4 7, 2 5 */
+        assert_true(node->spread.of == 8 && node->spread.hosts == 3);
+        assert_int_equal(node->spread.at, i);
+        assert_string_equal(node->key, "key");
+    }
+    assert_int_equal(node_of(graph, "v@y")->replicas, 1);
+    assert_int_equal(node_of(graph, "a")->spread.of, 0);
+    assert_picture(graph, GRAPH_ASCII, "3 of 8 replicas by key, on x");
+    graph_free(graph);
+    graph = load(SPREAD, &one);
+    assert_non_null(graph);
+    assert_int_equal(node_of(graph, "w")->replicas, 8);
+    assert_int_equal(node_of(graph, "w")->spread.of, 0);
+    assert_int_equal(graph->n_edges, 4);
+    graph_free(graph);
+}
+
+static void
+test_each_host_is_sent_its_replicas_keys(void **unused)
+{
+    struct graph *graph = load(SPREAD, &trusted);
+    struct graph_cut cut = {0};
+
+    assert_int_equal(graph->n_edges, 10); /* a to 3 and 2, these to b */
+    graph_cut(graph, &cut);
+    assert_int_equal(cut.n_links, 10);
+    assert_int_equal(cut.n_parts, 7); /* a, b, and each share: no circle */
+    for (size_t i = 0; i < cut.n_links; i++) {
+        const struct graph_link *link = &cut.links[i];
+        const struct graph_node *to = &graph->nodes[graph->edges[link->edge].to];
+
+        assert_true(same_spread(&link->sender->spread, &to->spread));
+        assert_int_equal(link->sender->replicas, 1);
+        assert_int_equal(link->receiver->spread.of, 0);
+    }
+    graph_cut_fini(&cut);
+    graph_free(graph);
+}
+
+static void
+test_a_share_of_a_node_is_moved_alone(void **unused)
+{
+    static const char *const moves[] = {"w@y=z"}, *const wrong[] = {"w=z"};
+    struct graph_options options = trusted;
+    struct graph *graph;
+
+    options.moves = moves;
+    options.n_moves = 1;
+    graph = load(SPREAD, &options);
+    assert_non_null(graph);
+    assert_string_equal(host_of(graph, "w@y"), "z");
+    assert_string_equal(host_of(graph, "w@x"), "x");
+    assert_int_equal(node_of(graph, "w@y")->spread.at, 1);
+    graph_free(graph);
+    options.moves = wrong;
+    assert_null(load(SPREAD, &options));
+    assert_string_equal(diags.list[0].code, "HDE-G375");
+}
+
+static void
+test_other_replicas_over_hosts_are_another_shape_and_no_live_change(void **unused)
+{
+    struct graph *before = load(SPREAD, &trusted), *after;
+    struct change_plan *plan;
+    char *other = strdup(SPREAD);
+
+    *strstr(other, "8, key") = '7'; /* that of y has as many as before */
+    after = load(other, &trusted);
+    assert_int_equal(node_of(after, "w@x")->replicas, 3);
+    assert_true(hosts_shape(before) != hosts_shape(after));
+    plan = change_plan_new(before, after);
+    assert_non_null(strstr(plan->fixed, "node 'w@x' would have other replicas"));
+    change_plan_free(plan);
+    graph_free(before);
+    graph_free(after);
+    free(other);
+}
+
 int
 main(void)
 {
@@ -370,6 +479,10 @@ main(void)
         cmocka_unit_test(test_a_cut_for_one_host_has_its_parts_and_the_links_that_end_there),
         cmocka_unit_test(test_pictures_show_hosts),
         cmocka_unit_test(test_a_plan_says_which_nodes_move_and_that_a_table_is_fixed),
+        cmocka_unit_test(test_replicas_are_dealt_out_over_hosts),
+        cmocka_unit_test(test_each_host_is_sent_its_replicas_keys),
+        cmocka_unit_test(test_a_share_of_a_node_is_moved_alone),
+        cmocka_unit_test(test_other_replicas_over_hosts_are_another_shape_and_no_live_change),
     };
     char command[100];
     int failed;
