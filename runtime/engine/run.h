@@ -152,7 +152,7 @@ struct direct {
 
 /* An output port of one instance towards the replicas of a node. Of one that is spread over hosts
  * (graph_spread) these are some of them, or the link to the host that has those; what is for others
- * goes there by an edge of its own. [test_each_replica_gets_its_keys_over_hosts] */
+ * goes there by an edge of its own. [tests/hosts/spread.sh] */
 struct split {
     struct hde_msgvec pending;
     struct key key;

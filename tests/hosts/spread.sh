@@ -14,6 +14,7 @@ sed -i 's|symbols: \[NIFTY, BANKNIFTY\]|symbols: [NIFTY, BANKNIFTY, FINNIFTY]|
   s|^nodes:|nodes:\n  lines: {host: serve, op: storage/jsonl, params: {path: "${LINES_TO}"}}|' \
   graphs/distributed.yaml
 echo '  - analytics.results -> lines' >>graphs/distributed.yaml
+sed -i '/-> gateway.live/d; /^  gateway:/,/^    params:/d' graphs/distributed.yaml # edges that drop
 cp graphs/analytics.yaml plain.yaml
 sed -i 's|^  velocity: {|  velocity: {replicas: 4, key: feed, host: [calc, analyse], |; s|window: 3m|window: 1s|' \
   graphs/analytics.yaml
