@@ -15,6 +15,7 @@ RANDOM=$seed
 echo "HDE_SEED=$seed"
 down_max=$((seconds > 60 ? 60000 : 2000)) # ms
 
+room $((500 + seconds * 25)) # logs, tables, and both as text
 hosts_up "$seed"
 hosts_recorded $((seconds * 10)) 100ms # 2 symbols: 20 chains of 400 legs a second
 sed -i 's|^nodes:|nodes:\n  lines: {host: serve, op: storage/jsonl, params: {path: "${LINES_TO}", fields: [feed, expiry, event_ns, spot]}}|' \

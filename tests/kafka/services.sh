@@ -14,6 +14,7 @@ seconds=${HDE_SERVICES_SECONDS:-12}
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 snapshots=$((seconds * 10)) # of two underlyings
+room $((500 + seconds * 50)) # brokers, database and logs
 cp -r "$HDE_SOURCE/graphs" graphs
 
 # ---- the services

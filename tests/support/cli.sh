@@ -21,6 +21,11 @@ fail() {
   done
   exit 1
 }
+room() { # MB: a long run does not begin where it would fill the disk
+  local free
+  free=$(($(df -m --output=avail "$TMP" | tail -n 1)))
+  ((free >= $1)) || fail "$TMP has $free MB of room, and this run needs $1"
+}
 # expect CODE COMMAND...: runs it with output to the files out and err
 expect() {
   local want=$1 got
