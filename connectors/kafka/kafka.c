@@ -96,9 +96,9 @@ say(const struct kafka *kafka, enum kafka_trouble kind, const char *reason, cons
     struct kafka_error *error)
 {
     error->kind = kind;
-    snprintf(error->text, sizeof error->text, "%s: %.160s%s%.120s%s at %.100s; %s (%s)", what, reason,
-             kafka->last[0] ? " (" : "", kafka->last, kafka->last[0] ? ")" : "", kafka->brokers,
-             kinds[kind].advice, kinds[kind].code);
+    snprintf(error->text, sizeof error->text, "%.120s: %.160s%s%.120s%s at %.100s; %s (%s)", what,
+             reason, kafka->last[0] ? " (" : "", kafka->last, kafka->last[0] ? ")" : "",
+             kafka->brokers, kinds[kind].advice, kinds[kind].code);
     return false;
 }
 

@@ -29,7 +29,7 @@ enum kafka_trouble {
 
 struct kafka_error {
     enum kafka_trouble kind;
-    char text[512]; /* ends with the code: "... (HDE-K001)" */
+    char text[640]; /* ends with the code: "... (HDE-K001)" */
 };
 
 struct kafka_setting {
