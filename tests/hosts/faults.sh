@@ -90,8 +90,12 @@ fault() {
 }
 not_there() { ! kill -0 "$1"; }
 
+all_there() { # behind the first end nobody starts again who would wait for those that are gone
+  local i
+  for i in 0 1 2 3; do kill -0 "${pids[i]}" 2>/dev/null || return 1; done
+}
 end=$((SECONDS + seconds))
-while [ "$SECONDS" -lt "$end" ]; do
+while [ "$SECONDS" -lt "$end" ] && all_there; do
   read -rt "$((RANDOM % 2)).$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
   fault
 done
