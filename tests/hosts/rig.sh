@@ -5,6 +5,7 @@
 #   hosts_recorded N STEP      its input is N chains a symbol of 400 legs, STEP apart, the same each time
 #   hosts_calm                 all of it in one process in the background, $one, into one.db, undisturbed;
 #                              what is started behind that has four.db
+#   hosts_equal I...           these hosts and $one end, and both have stored the same
 #   host_run NAME ARGUMENTS... in the background; its process is ${pids[I]} with I of host_number
 #   tables DATABASE            every row of every table without processing times and ticks, sorted
 # shellcheck shell=bash
@@ -50,6 +51,19 @@ hosts_calm() {
   one=$!
   CHILDREN+=("$one")
   export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db
+}
+
+hosts_equal() {
+  local i
+  for i in "$@"; do
+    wait "${pids[i]}" || { tail -n 5 ./*.err; fail "${names[i]} ended with $?"; }
+  done
+  wait "$one" || fail "one process ended with $?"
+  tables one.db >want
+  tables four.db >got
+  [ "$(grep -c . want)" -gt 1000 ] || fail "one process stored next to nothing"
+  cmp want got || { diff want got | cut -c1-200 | head -8; fail "the tables differ"; }
+  echo "$(grep -vc '^==' got) rows, 0 differ"
 }
 
 host_run() {
