@@ -7,6 +7,7 @@
 #include "base/whole.h"
 
 #include <hde/schemas/runtime.pb-c.h>
+#include <hde/text.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,7 +98,7 @@ builds_open(const char *log, uint64_t last, struct err *err)
     pthread_mutex_init(&self->lock, NULL);
     if (asprintf(&self->folder, "%s/builds", log) < 0 ||
         asprintf(&self->catalogue, "%s/catalogue", self->folder) < 0)
-        abort();
+        hde_no_memory();
     if (!read_catalogue(self, err)) {
         builds_close(self);
         return NULL;
@@ -180,7 +181,7 @@ name_of(const char *origin, const char *id)
     if (len > 3 && !strcmp(stem + len - 3, ".so"))
         len -= 3;
     if (asprintf(&name, "%.*s-%s.so", (int)len, stem, id) < 0)
-        abort();
+        hde_no_memory();
     return name;
 }
 

@@ -99,12 +99,9 @@ call(struct node *node, const struct graph_node *def, const void *next, struct e
 bool
 node_reconfigure(struct node *node, const struct graph_node *def, struct err *err)
 {
-    void *next = calloc(1, node->ctx.op->state_size + 1);
-    bool ok;
+    void *next = xcalloc(1, node->ctx.op->state_size + 1);
+    bool ok = node_fill(node, def, next, err) && call(node, def, next, err);
 
-    if (!next)
-        abort();
-    ok = node_fill(node, def, next, err) && call(node, def, next, err);
     if (ok)
         retain_event(node); /* what it had before it would do otherwise now */
     free(next);

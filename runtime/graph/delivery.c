@@ -9,6 +9,7 @@
  *      promise] */
 #include "graph/delivery.h"
 
+#include "base/arena.h"
 #include "graph/codes.h"
 
 #include <stdlib.h>
@@ -202,15 +203,12 @@ go_back(const struct graph *graph, size_t node, size_t last, bool *is_on)
     return moved;
 }
 
-/* What is in front of a node, itself included; `last` alone leads into it (SIZE_MAX: all edges do).
- * */
+/* What is in front of a node, itself included; `last` alone leads into it (SIZE_MAX: any edge). */
 static bool *
 way_to(const struct graph *graph, size_t node, size_t last)
 {
-    bool *is_on = calloc(graph->n_nodes + 1, sizeof *is_on);
+    bool *is_on = xcalloc(graph->n_nodes + 1, sizeof *is_on);
 
-    if (!is_on)
-        abort();
     is_on[node] = true;
     while (go_back(graph, node, last, is_on))
         ;

@@ -38,6 +38,8 @@ count() { # COMMAND...: allocations that it makes
     fail "'$*' gave $?"
   cat count
 }
+# Of libraries: bad_alloc is what C++ says of no memory, and glibc's name service only asserts.
+says_why='memory|HDE-[A-Z][0-9]|std::bad_alloc|nss_database\.c:.*Assertion'
 ended=0 survived=0
 fails_at() { # N COMMAND...
   local got
@@ -47,8 +49,10 @@ fails_at() { # N COMMAND...
   got=$?
   case $got in
   0) survived=$((survived + 1)) ;;
-  *) cat out err | grep -qiE 'memory|HDE-[A-Z][0-9]' ||
+  *) cat out err | grep -qiE "$says_why" || {
+      tail -n 5 out err >&2
       fail "'$*' gave $got and does not say why, allocation $n"
+    }
     [ $got -lt 128 ] || [ $got = 134 ] || fail "'$*' died with $got, allocation $n"
     ended=$((ended + 1)) ;;
   esac

@@ -605,8 +605,10 @@ sim_start(const struct sim_config *config, char *error, size_t size)
     struct sim *sim = calloc(1, sizeof *sim);
     struct timespec real;
 
-    if (!sim)
-        abort();
+    if (!sim) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
     pthread_mutex_init(&sim->lock, NULL);
     clock_gettime(CLOCK_REALTIME, &real);
     sim->base_ns = config->start_ns ? config->start_ns : real.tv_sec * WHEN_SECOND + real.tv_nsec;
