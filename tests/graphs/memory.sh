@@ -38,8 +38,8 @@ count() { # COMMAND...: allocations that it makes
     fail "'$*' gave $?"
   cat count
 }
-# Of libraries: bad_alloc is what C++ says of no memory, and glibc's name service only asserts.
-says_why='memory|HDE-[A-Z][0-9]|std::bad_alloc|nss_database\.c:.*Assertion'
+# Libraries that give up have words of their own: C++, libzmq (its errno and place), glibc's name service.
+says_why='memory|HDE-[A-Z][0-9]|std::bad_alloc|\(src/[a-z_]+\.cpp:[0-9]+\)|nss_database\.c:.*Assertion'
 ended=0 survived=0
 fails_at() { # N COMMAND...
   local got
