@@ -20,6 +20,7 @@ static const char *const names[FAULTS] = {
     [FAULT_DECISION] = "decision",
     [FAULT_MOVE_READY] = "move-ready",
     [FAULT_MOVE_COMMIT] = "move-commit",
+    [FAULT_THROUGH] = "through",
 };
 
 enum fault fault_armed;

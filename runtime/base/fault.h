@@ -25,6 +25,7 @@ enum fault {
     FAULT_DECISION,     /* the coordinator decides that it is made */
     FAULT_MOVE_READY,   /* a host is in doubt about a move of nodes */
     FAULT_MOVE_COMMIT,  /* it is decided there */
+    FAULT_THROUGH,      /* a host remembers that an edge is through */
     FAULTS
 };
 

@@ -172,6 +172,9 @@ put_hosts(const struct cmd *cmd, const Hde__EngineStatus *status, hde_text *out)
         if (status->hosts[i]->why)
             hde_text_printf(out, "%s%s: %s%s\n", red, status->hosts[i]->name,
                             status->hosts[i]->why, off);
+    for (size_t i = 0; i < status->n_hosts; i++)
+        if (status->hosts[i]->waits)
+            hde_text_printf(out, "%s\n", status->hosts[i]->waits);
     if (status->strangers)
         hde_text_printf(out, "%s%llu strangers were refused%s\n", red,
                         (unsigned long long)status->strangers, off);
@@ -334,8 +337,8 @@ const struct command cmd_status = {
             "record:, nodes with what they have worked on, edges with what waits on them, and who "
             "waits for whom where the graph does not move; the other hosts of a graph with hosts: up, "
             "down or refused, frames, the time there and back and how far their clocks are from this "
-            "one's. Works while an operator hangs: an engine that "
-            "does not answer is read from its counters in shared memory.",
+            "one's, and for whom a host stays that has come to its end. Works while an operator hangs: "
+            "an engine that does not answer is read from its counters in shared memory.",
     .examples =
         (const struct cmd_example[]){{"hde status", "the only engine that runs"},
                                      {"hde status --graph market", "one of several"},

@@ -270,7 +270,8 @@ read_hosts(Hde__EngineStatus *out, const struct parts *parts, struct arena *aren
     out->hosts = arena_alloc(arena, (graph->n_hosts + 1) * sizeof *out->hosts);
     out->n_hosts = net_look(net, seen, graph->n_hosts);
     for (size_t i = 0; i < out->n_hosts; i++)
-        out->hosts[i] = read_host(&seen[i], arena);
+        (out->hosts[i] = read_host(&seen[i], arena))->waits = (char *)(uintptr_t)parts_waits(
+            parts, seen[i].name, seen[i].state == NET_UP, arena);
     SET(out, strangers, net_strangers(net));
 }
 

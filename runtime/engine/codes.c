@@ -437,5 +437,10 @@ const struct code engine_codes[] = {
      "of hosts, keys would be looked for where they are not. Run the graph as it was, or begin with "
      "an empty store on every host.",
      NULL, NULL},
+    {"HDE-R280", "what a host remembers of the ends of its edges cannot be read",
+     "STORE/through says of which edges to other hosts both ends are through, so that a host that comes "
+     "back when others have left does not wait for them. The file is damaged. Without it nothing is lost: "
+     "the host waits for the others until they run once more.",
+     NULL, "rm STORE/HOST/through"},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -424,7 +424,7 @@ make_cut(struct parts *self, const struct engine_options *options, struct err *e
     for (size_t i = 0; i < self->cut->n_links; i++)
         if (!make_link(self, i, options, err))
             return false;
-    if (!make_parts(self, options, err))
+    if (!make_parts(self, options, err) || (self->peers && !peers_pass_over(self->peers, err)))
         return false;
     atomic_store(&self->n_awaited, self->n);
     self->stats = stats_join(self->stats_path, err);
@@ -678,6 +678,12 @@ parts_error(const struct parts *self)
         if (engine_state(self->part[i].engine) == ENGINE_FAILED)
             return engine_error(self->part[i].engine);
     return engine_error(self->part[0].engine);
+}
+
+const char *
+parts_waits(const struct parts *self, const char *host, bool is_up, struct arena *arena)
+{
+    return self->peers ? peers_waits(self->peers, host, is_up, arena) : NULL;
 }
 
 struct net *

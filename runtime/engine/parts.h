@@ -36,6 +36,9 @@ void parts_free(struct parts *parts);
 
 /* What joins this host to the others of the graph; NULL: it has none. */
 struct net *parts_net(const struct parts *parts);
+/* As peers_waits(). */
+const char *parts_waits(const struct parts *parts, const char *host, bool is_up,
+                        struct arena *arena);
 
 /* As engine_look(), around what is read of the whole. */
 void parts_look(const struct parts *parts);

@@ -5,24 +5,31 @@
  *      refused before anything starts. [tests/hosts/distributed.sh]
  *  (2) A host whose part has ended stays until the others have what it sent.
  *      [tests/hosts/distributed.sh]
- *  (3) A host that has got everything says so, and hears that it was heard, before it goes.
- *      [tests/hosts/faults.sh, test_the_last_acknowledgement_is_heard] */
+ *  (3) A host that has got everything says so, and hears that it was heard, before it goes. With
+ *      checkpoints, both ends of an edge remember that it is through (through.h): a host that comes
+ *      back later waits for nobody who has left. [tests/hosts/end.sh, tests/hosts/faults.sh,
+ *      test_both_ends_remember_that_all_has_come] */
 #include "engine/peers.h"
 
 #include "base/log.h"
 #include "engine/line.h"
+#include "engine/through.h"
 #include "graph/hosts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t SOON_NS = INT64_C(2000000000), SETTLE_NS = INT64_C(20000000000);
+enum { /* seconds of which nobody has to be waited for, in which others may come back and hear it */
+    POLITE_S = 90,
+    POLITE_WITHOUT_EPOCHS_S = 20,
+    SAYS_S = 2, /* then the log says so */
+};
 
 struct last { /* of a link whose sender is here */
     struct link *link;
     void (*delivered)(void *arg);
     void *arg;
-    _Atomic bool is_told;
+    _Atomic bool is_awaited, is_told;
     const char *edge, *peer;
 };
 
@@ -30,8 +37,11 @@ struct peers {
     const struct graph *graph;
     struct net *net;
     bool has_epochs;
+    struct through through; /* with epochs; the net's thread alone, when it runs */
     void (*settled)(void *arg);
     void *settled_arg;
+    int waited_s, polite_s; /* the net's thread: since it is at its end, for nobody who needs it */
+    _Atomic bool is_settling;
     size_t n;
     struct last *last; /* room for one an edge */
 };
@@ -89,6 +99,8 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
 
     config.line = line.number;
     arena_fini(&arena);
+    if (ok && options->checkpoint)
+        ok = through_open(&self->through, graph->name, graph->checkpoint.store, line.number, err);
     self->graph = graph;
     self->has_epochs = options->checkpoint;
     self->last = xcalloc(graph->n_edges + 1, sizeof *self->last);
@@ -102,6 +114,26 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
         return self;
     peers_free(self);
     return NULL;
+}
+
+static bool
+keep_through(void *arg, const char *edge, enum link_end here, uint64_t tick, bool is_heard)
+{
+    return through_keep(&((struct peers *)arg)->through, edge, here, tick, is_heard);
+}
+
+/* (3) */
+static void
+remember(struct peers *self, struct net_edge *net)
+{
+    const struct through_edge *known = through_find(&self->through, net->name, net->here);
+
+    if (!self->has_epochs)
+        return;
+    net->keep = keep_through;
+    net->keep_arg = self;
+    net->through = known ? known->tick : 0;
+    net->is_heard = known && known->is_heard;
 }
 
 bool
@@ -119,6 +151,7 @@ peers_add(struct peers *self, const struct graph_link *def, struct link *link, s
                            .types = from->op->outputs[edge->from_port].types,
                            .has_epochs = self->has_epochs};
 
+    remember(self, &net);
     if (!net_add(self->net, &net, err))
         return false;
     if (def->sender)
@@ -132,31 +165,53 @@ peers_start(struct peers *self, struct err *err)
     return net_start(self->net, err);
 }
 
-static void
-tell_settled(void *arg, const char *unheard)
+bool
+peers_pass_over(struct peers *self, struct err *err)
 {
-    struct peers *self = arg;
+    for (size_t i = 0; i < self->n; i++) {
+        const struct through_edge *known =
+            through_find(&self->through, self->last[i].edge, LINK_SENDER);
+        struct link *link = self->last[i].link;
 
-    if (unheard)
-        log_line(LEVEL_WARN, self->graph->name, NULL, "host.unheard",
-                 "this host has all and ends; '%s', which cannot be reached, does not know it and "
-                 "stays until this host runs once more",
-                 unheard);
-    self->settled(self->settled_arg);
+        if (!known || known->tick <= link_covered(link))
+            continue;
+        if (!link_seek(link, known->tick, err))
+            return false;
+        link_cover(link, known->tick);
+    }
+    return true;
 }
 
 static void
-tell_soon(void *arg, const char *unheard)
+say_stays(const struct peers *self, const struct net_unheard *unheard)
+{
+    log_line(LEVEL_INFO, self->graph->name, NULL, "host.stays",
+             "this host has all and is at its end; it stays until '%s' knows so%s", unheard->host,
+             unheard->must_stay ? ": 'hde status' tells more" : ", for some time");
+}
+
+/* Every second, on the net's thread, until it may leave. */
+static void
+look_who_waits(void *arg, const struct net_unheard *unheard)
 {
     struct peers *self = arg;
+    bool is_over = !unheard->host;
 
-    if (!unheard) {
-        tell_settled(self, NULL);
-        return;
+    self->waited_s++;
+    self->polite_s = unheard->must_stay ? 0 : self->polite_s + 1;
+    if (!is_over && self->waited_s == SAYS_S)
+        say_stays(self, unheard);
+    if (!is_over && self->polite_s >= (self->has_epochs ? POLITE_S : POLITE_WITHOUT_EPOCHS_S)) {
+        log_line(LEVEL_WARN, self->graph->name, NULL, "host.unheard",
+                 "this host has all and ends; '%s', which cannot be reached, does not know it and "
+                 "stays until this host runs once more",
+                 unheard->host);
+        is_over = true;
     }
-    log_line(LEVEL_INFO, self->graph->name, NULL, "host.stays",
-             "this host has all; it stays some seconds more, until '%s' has heard it", unheard);
-    net_settle(self->net, SETTLE_NS, tell_settled, self);
+    if (is_over)
+        self->settled(self->settled_arg);
+    else
+        net_settle(self->net, NS_PER_S, look_who_waits, self);
 }
 
 /* (3) */
@@ -165,7 +220,53 @@ peers_settle(struct peers *self, void (*settled)(void *arg), void *arg)
 {
     self->settled = settled;
     self->settled_arg = arg;
-    net_settle(self->net, SOON_NS, tell_soon, self);
+    atomic_store(&self->is_settling, true);
+    net_settle(self->net, NS_PER_S, look_who_waits, self);
+}
+
+/* ---- Who is waited for ---------------------------------------------------------------------- */
+
+static const char *
+what_it_needs(struct peers *self, const char *host)
+{
+    for (size_t i = 0; i < self->n; i++)
+        if (!strcmp(self->last[i].peer, host) && atomic_load(&self->last[i].is_awaited) &&
+            !atomic_load(&self->last[i].is_told))
+            return self->last[i].edge;
+    return NULL;
+}
+
+static const char *
+what_to_do(const struct peers *self, const char *host, bool is_up, struct arena *arena)
+{
+    return is_up ? ""
+                 : arena_printf(arena,
+                                ": start it ('hde run GRAPH --host %s'), or end this host without "
+                                "it ('hde drain %s')",
+                                host, own_host(self->graph)->name);
+}
+
+const char *
+peers_waits(struct peers *self, const char *host, bool is_up, struct arena *arena)
+{
+    const char *edge = what_it_needs(self, host);
+    const char *what = what_to_do(self, host, is_up, arena);
+    struct net_unheard unheard;
+
+    if (edge)
+        return arena_printf(arena,
+                            "this host is at its end and stays until '%s' has what edge '%s' keeps "
+                            "for it%s",
+                            host, edge, what);
+    if (!atomic_load(&self->is_settling) || !net_is_unheard(self->net, host, &unheard))
+        return NULL;
+    if (unheard.must_stay)
+        return arena_printf(
+            arena, "this host is at its end and stays until '%s' knows that all has come%s", host,
+            what);
+    return arena_printf(arena,
+                        "this host is at its end, and stays up to %d s until '%s' has heard so",
+                        POLITE_S, host);
 }
 
 void
@@ -181,6 +282,7 @@ peers_free(struct peers *self)
     if (!self)
         return;
     net_free(self->net);
+    through_fini(&self->through);
     free(self->last);
     free(self);
 }
@@ -204,6 +306,7 @@ peers_deliver(struct peers *self, struct link *link, void (*delivered)(void *arg
         last++;
     last->delivered = delivered;
     last->arg = arg;
+    atomic_store(&last->is_awaited, true);
     link_listen(link, LINK_KEEPER, &(struct link_bell){tell_delivered, last});
     if (link_is_empty(link))
         tell_delivered(last);

@@ -20,10 +20,16 @@ struct peers *peers_new(const struct graph *graph, const struct engine_options *
 /* One end of the link is elsewhere. The link is lent until peers_free(). */
 bool peers_add(struct peers *self, const struct graph_link *def, struct link *link,
                struct err *err);
+/* When all is loaded, before anything is put: what receivers are known to have for good need not
+ * be kept. */
+bool peers_pass_over(struct peers *self, struct err *err);
 bool peers_start(struct peers *self, struct err *err);
 /* This host is at its end. Calls settled(arg) once, on any thread: when the others know that it has
- * all, or after some seconds. */
+ * all, and it knows that they have; who may come back without it is waited for some time only. */
 void peers_settle(struct peers *self, void (*settled)(void *arg), void *arg);
+/* Why this host, at its end, stays for that one, and what to do; NULL: it does not. Any thread;
+ * lives in the arena. */
+const char *peers_waits(struct peers *self, const char *host, bool is_up, struct arena *arena);
 /* Calls nobody any more, links and engines least of all. */
 void peers_stop(struct peers *self);
 void peers_free(struct peers *self); /* after peers_stop() */

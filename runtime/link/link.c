@@ -1003,6 +1003,17 @@ link_is_empty(struct link *self)
 }
 
 bool
+link_is_through(struct link *self)
+{
+    bool is_through;
+
+    pthread_mutex_lock(&self->lock);
+    is_through = !self->n && self->watermark_ns == WM_END && self->covered >= self->last;
+    pthread_mutex_unlock(&self->lock);
+    return is_through;
+}
+
+bool
 link_may_give(struct link *self)
 {
     bool may;

@@ -73,6 +73,8 @@ enum link_take link_take(struct link *link, struct record *record, struct hde_ms
 void link_cover(struct link *link, uint64_t tick);
 uint64_t link_covered(struct link *link);
 bool link_is_empty(struct link *link); /* nothing is kept, or was put and not taken */
+/* The end of the data was put (WM_END), and an epoch of the receiver covers all. */
+bool link_is_through(struct link *link);
 /* Whether there is a frame, or may come one. */
 bool link_may_give(struct link *link);
 

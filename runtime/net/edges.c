@@ -20,7 +20,13 @@
  *      [test_a_marker_goes_there_and_back]
  *  (5) Without epochs the ticks of a sender that was started again mean nothing to the receiver: it
  *      takes what it has, and then begins with whatever that one keeps.
- *      [test_without_epochs_a_new_sender_goes_on] */
+ *      [test_without_epochs_a_new_sender_goes_on]
+ *  (6) With epochs, the end of an edge is remembered by both ends, so that neither waits for the
+ *      other in a later process. When the receiver has acknowledged all up to the end of the data,
+ *      the sender remembers it, and says so by an ACK of its own; then the receiver remembers that.
+ *      A receiver at its end stays until it has heard so, as long as it takes; the sender stays
+ *      some time, until a beat has said that it was heard.
+ *      [test_both_ends_remember_that_all_has_come, tests/hosts/end.sh] */
 #include "base/log.h"
 #include "net/inside.h"
 
@@ -146,7 +152,7 @@ edges_begin(struct peer *peer)
 
         edge->is_open = edge->has_sent_end = edge->has_sent_broken = false;
         edge->sent_marker = 0;
-        edge->wants_ask = edge->is_full = false;
+        edge->wants_ask = edge->is_full = edge->owes_word = false;
         edge->number = edge->acked = 0;
         edge->their_schema = edge->said_schema;
         edge->allowed_units = edge->allowed_bytes = edge->sent_units = edge->sent_bytes = 0;
@@ -187,6 +193,33 @@ add_gone(struct far_edge *edge)
     edge->has_sent_broken = true;
 }
 
+/* An ACK of the one or the other end. A beat goes with it: the one that answers it says that it was
+ * heard. */
+static void
+add_ack(struct far_edge *edge, uint64_t tick)
+{
+    struct frame *frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_ACK, edge->def.id);
+
+    frame->tick = tick;
+    out_done(edge->net);
+    edge->acked = tick;
+    edge->acked_ns = clock_real_ns();
+    edge->peer->beats[LANE_CONTROL] = true;
+}
+
+/* (6) False: not now. */
+static bool
+remember(struct far_edge *edge, uint64_t tick, bool is_heard)
+{
+    if (edge->through >= tick && edge->is_heard >= is_heard)
+        return true;
+    if (!edge->def.keep(edge->def.keep_arg, edge->def.name, edge->def.here, tick, is_heard))
+        return false;
+    edge->through = tick;
+    edge->is_heard = is_heard;
+    return true;
+}
+
 static void
 sender_control(struct far_edge *edge)
 {
@@ -199,6 +232,13 @@ sender_control(struct far_edge *edge)
         frame->tick = edge->sent_tick;
         out_done(edge->net);
         edge->wants_ask = false;
+    }
+    if (edge->is_open && edge->owes_word) {
+        uint64_t tick = link_covered(edge->def.link);
+
+        edge->owes_word = false;
+        if (remember(edge, tick, edge->is_heard && edge->through >= tick))
+            add_ack(edge, tick);
     }
 }
 
@@ -434,16 +474,17 @@ static void
 acknowledge(struct far_edge *edge)
 {
     uint64_t tick = done_with(edge);
-    struct frame *frame;
 
-    if (tick <= edge->acked || tick > edge->have)
-        return;
-    frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_ACK, edge->def.id);
-    frame->tick = edge->acked = tick;
-    out_done(edge->net);
-    edge->acked_ns = clock_real_ns();
-    /* a beat goes with it: the one that answers it says that it was heard */
-    edge->peer->beats[LANE_CONTROL] = true;
+    if (tick > edge->acked && tick <= edge->have)
+        add_ack(edge, tick);
+}
+
+/* The sender, of what it could not remember when it was asked. */
+static bool
+owes_word(const struct far_edge *edge)
+{
+    return edge->is_open && edge->def.here == LINK_SENDER && edge->def.keep && !edge->is_heard &&
+           edge->acked < link_covered(edge->def.link) && link_is_through(edge->def.link);
 }
 
 void
@@ -454,27 +495,50 @@ edges_remind(struct peer *peer)
 
         if (edge->def.here == LINK_RECEIVER && edge->acked < done_with(edge))
             atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
+        edge->owes_word |= owes_word(edge);
     }
 }
 
 void
 edges_heard(struct peer *peer, int64_t until_ns)
 {
-    for (size_t i = 0; i < peer->n_edges; i++)
-        if (peer->edge[i]->acked && peer->edge[i]->acked_ns <= until_ns)
-            peer->edge[i]->heard = peer->edge[i]->acked;
+    for (size_t i = 0; i < peer->n_edges; i++) {
+        struct far_edge *edge = peer->edge[i];
+
+        if (!edge->acked || edge->acked_ns > until_ns)
+            continue;
+        if (edge->def.here == LINK_SENDER)
+            remember(edge, edge->acked, true);
+        else if (!edge->def.keep)
+            edge->heard = edge->acked;
+    }
+}
+
+/* The sender would wait for the receiver, or has what that one needs. */
+static bool
+must_stay(const struct far_edge *edge)
+{
+    return edge->def.keep &&
+           (edge->def.here == LINK_RECEIVER || !link_is_through(edge->def.link));
 }
 
 bool
-edges_are_heard(const struct peer *peer)
+edges_are_unheard(const struct peer *peer, bool *must)
 {
+    bool is_unheard = false;
+
+    *must = false;
     for (size_t i = 0; i < peer->n_edges; i++) {
         const struct far_edge *edge = peer->edge[i];
 
-        if (edge->def.here == LINK_RECEIVER && !edge->is_broken && edge->heard < done_with(edge))
-            return false;
+        if (edge->is_broken || (edge->def.here == LINK_RECEIVER
+                                    ? edge->heard >= done_with(edge)
+                                    : !edge->def.keep || edge->is_heard))
+            continue;
+        is_unheard = true;
+        *must |= must_stay(edge);
     }
-    return true;
+    return is_unheard;
 }
 
 static void
@@ -560,6 +624,7 @@ get_for_sender(struct far_edge *edge, const struct frame *frame, struct err *err
             return err_set(err, "HDE-R007", "edge '%s' acknowledges before it says where it is",
                            edge->def.name);
         link_cover(edge->def.link, frame->tick);
+        edge->owes_word |= edge->def.keep && link_is_through(edge->def.link);
         return true;
     case HDE__FRAME_KIND__FRAME_KIND_MARKER:
         if (frame->index == link_marker(edge->def.link)) {
@@ -669,6 +734,17 @@ get_in_order(struct far_edge *edge, const struct frame *frame, struct err *err)
     return true;
 }
 
+/* (6) What cannot be remembered is asked for once more by a later process. */
+static void
+get_known(struct far_edge *edge, const struct frame *frame)
+{
+    if (!edge->def.keep || frame->tick > done_with(edge))
+        return;
+    remember(edge, frame->tick, true);
+    edge->heard = frame->tick;
+    edge->peer->beats[LANE_CONTROL] = true;
+}
+
 static bool
 get_for_receiver(struct far_edge *edge, enum lane lane, const struct frame *frame, struct err *err)
 {
@@ -684,6 +760,9 @@ get_for_receiver(struct far_edge *edge, enum lane lane, const struct frame *fram
         return true;
     case HDE__FRAME_KIND__FRAME_KIND_ASK:
         link_ask(edge->def.link);
+        return true;
+    case HDE__FRAME_KIND__FRAME_KIND_ACK:
+        get_known(edge, frame);
         return true;
     default:
         break;

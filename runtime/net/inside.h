@@ -45,6 +45,7 @@ struct far_edge {        /* one end */
     uint64_t sent_tick; /* highest ever */
     uint32_t sent_marker; /* in this session; 0: none */
     bool wants_ask, has_sent_end, has_sent_broken, is_full;
+    bool owes_word; /* the receiver asks whether it is remembered that it has all */
 
     /* at the receiver */
     _Atomic bool is_sought;   /* release: `sought` is there */
@@ -58,8 +59,12 @@ struct far_edge {        /* one end */
     uint64_t have;    /* tick of the last frame that was put */
     uint64_t life;    /* of the sender's process that has put it */
     uint64_t acked;   /* in this session */
-    int64_t acked_ns; /* when, wall clock */
+    int64_t acked_ns; /* wall clock: when the last ACK went there, of either end */
     uint64_t heard;   /* ACK that has reached the sender for certain; over sessions */
+
+    /* at both, over sessions */
+    uint64_t through; /* remembered: the receiver has all, up to that tick */
+    bool is_heard;    /* and the other end knows it */
 };
 
 struct clock_sample {
@@ -205,7 +210,8 @@ void edges_data(struct peer *peer);
 void edges_remind(struct peer *peer);
 /* The other end has all that was sent up to then, on the control lane of this session. */
 void edges_heard(struct peer *peer, int64_t until_ns);
-bool edges_are_heard(const struct peer *peer);
+/* True: there is an end that has not been heard; must_stay: in struct net_unheard. */
+bool edges_are_unheard(const struct peer *peer, bool *must_stay);
 /* False with err: a rule is broken. */
 bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame, struct err *err);
 

@@ -117,6 +117,9 @@ net_add(struct net *net, const struct net_edge *def, struct err *err)
     edge->def.peer = peer->name;
     edge->net = net;
     edge->peer = peer;
+    edge->through = def->through;
+    edge->is_heard = def->is_heard;
+    edge->heard = def->here == LINK_RECEIVER ? def->through : 0;
     edge->schema = frame_schema(def->types);
     peer->edge = xrealloc(peer->edge, (peer->n_edges + 1) * sizeof(struct far_edge *));
     peer->edge[peer->n_edges++] = edge;
@@ -181,13 +184,31 @@ net_reshape(struct net *net, uint64_t shape)
     pthread_mutex_unlock(&net->lock);
 }
 
-static const char *
+/* Who must be waited for comes first. */
+static struct net_unheard
 who_has_not_heard(const struct net *net)
 {
-    for (size_t i = 0; i < net->n_peers; i++)
-        if (!edges_are_heard(&net->peer[i]))
-            return net->peer[i].name;
-    return NULL;
+    struct net_unheard unheard = {0};
+
+    for (size_t i = 0; i < net->n_peers && !unheard.must_stay; i++)
+        if (edges_are_unheard(&net->peer[i], &unheard.must_stay) &&
+            (!unheard.host || unheard.must_stay))
+            unheard.host = net->peer[i].name;
+    return unheard;
+}
+
+bool
+net_is_unheard(struct net *net, const char *host, struct net_unheard *out)
+{
+    bool is_it = false;
+
+    *out = (struct net_unheard){.host = host};
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->n_peers && !is_it; i++)
+        is_it = !strcmp(net->peer[i].name, host) &&
+                edges_are_unheard(&net->peer[i], &out->must_stay);
+    pthread_mutex_unlock(&net->lock);
+    return is_it;
 }
 
 void
@@ -208,12 +229,12 @@ static int64_t
 settle(struct net *net, int64_t next_ns)
 {
     net_settled *settled = NULL;
-    const char *unheard = NULL;
+    struct net_unheard unheard = {0};
 
     pthread_mutex_lock(&net->lock);
     if (net->settled) {
         unheard = who_has_not_heard(net);
-        if (unheard && clock_mono_ns() < net->settle_ns) {
+        if (unheard.host && clock_mono_ns() < net->settle_ns) {
             next_ns = net->settle_ns < next_ns ? net->settle_ns : next_ns;
         } else {
             settled = net->settled;
@@ -223,7 +244,7 @@ settle(struct net *net, int64_t next_ns)
     }
     pthread_mutex_unlock(&net->lock);
     if (settled)
-        settled(net->settled_arg, unheard);
+        settled(net->settled_arg, &unheard);
     return next_ns;
 }
 

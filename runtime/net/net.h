@@ -50,6 +50,12 @@ struct net_config {
     size_t bytes_max; /* of one message of ZeroMQ. 0: FRAME_BYTES_MAX */
 };
 
+/* Remembers, for good, that the receiver has all of the edge up to that tick, the sender's last.
+ * On the net's thread, at the end of an edge alone: it writes a file. False: not now, it is tried
+ * again with the next beat. */
+typedef bool net_keep_through(void *arg, const char *edge, enum link_end here, uint64_t tick,
+                              bool is_heard);
+
 struct net_edge {
     const char *peer; /* the host at the other end */
     uint32_t id;      /* same at both ends, one edge a number */
@@ -61,6 +67,12 @@ struct net_edge {
     const ProtobufCMessageDescriptor *const *types;
     bool
         has_epochs; /* the receiver's epochs cover frames; otherwise what it has taken is covered */
+    /* With epochs: both ends remember that all has come (edges.c (6)). NULL: neither does. through:
+     * the tick of which it was remembered before, 0: none; is_heard: the other end knew so, too. */
+    net_keep_through *keep;
+    void *keep_arg;
+    uint64_t through;
+    bool is_heard;
 };
 
 /* Copies the configuration, but for what edges lend. NULL with err: HDE-N001 (address), N002
@@ -72,11 +84,19 @@ bool net_add(struct net *net, const struct net_edge *edge, struct err *err);
 bool net_start(struct net *net, struct err *err);
 /* Both ends share something else from now on; sessions that are there go on. */
 void net_reshape(struct net *net, uint64_t shape);
-/* Tells, once, when the other hosts have heard how far the receiving ends here are (the sending ones
- * there keep everything until then), with NULL; or, after timeout_ns, the name of one that has not.
- * On the net's thread, before net_stop() comes back; it must not wait, and may ask once more. */
-typedef void net_settled(void *arg, const char *unheard);
+/* Who has not heard all of this host that is at its end. */
+struct net_unheard {
+    const char *host; /* NULL: all have */
+    bool must_stay;   /* one of both would wait for the other for ever if this host ended now */
+};
+/* Tells, once, when the other hosts have heard how far the receiving ends here are (the sending
+ * ones there keep everything until then), and receivers there that this host knows of their end; or
+ * who has not after timeout_ns. On the net's thread, before net_stop() comes back; it must not
+ * wait, and may ask once more. */
+typedef void net_settled(void *arg, const struct net_unheard *unheard);
 void net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg);
+/* The same at once, of that host alone. False: it has heard all. Any thread. */
+bool net_is_unheard(struct net *net, const char *host, struct net_unheard *out);
 /* Nothing is sent or received any more; links and what they keep stay. Nor is any callback made
  * when this has come back; questions without an answer get theirs here (HDE-N006). */
 void net_stop(struct net *net);

@@ -89,22 +89,18 @@ fault() {
   done_n[$kind]=$((${done_n[$kind]:-0} + 1))
 }
 not_there() { ! kill -0 "$1"; }
-
-all_there() { # behind the first end nobody starts again who would wait for those that are gone
-  local i
-  for i in 0 1 2 3; do kill -0 "${pids[i]}" 2>/dev/null || return 1; done
-}
-end=$((SECONDS + seconds))
-while [ "$SECONDS" -lt "$end" ] && all_there; do
-  read -rt "$((RANDOM % 2)).$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
-  fault
-done
-network '*>*' clear
 all_ended() {
   local i
   for i in 0 1 2 3; do ! kill -0 "${pids[i]}" 2>/dev/null || return 1; done
 }
-until_true $((60 + seconds)) all_ended || {
+
+end=$((SECONDS + seconds + 5)) # at the end of the data too
+while [ "$SECONDS" -lt "$end" ] && ! all_ended; do
+  read -rt "$((RANDOM % 2)).$((RANDOM % 10))" <> <(:) || : # the moment is drawn, nothing is waited for
+  fault
+done
+network '*>*' clear
+until_true $((150 + seconds)) all_ended || {
   for name in "${names[@]}"; do
     echo "--- $name"
     hde status --graph "distributed.$name" | head -n 30

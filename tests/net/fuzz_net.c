@@ -49,6 +49,13 @@ no_log(void *arg, const char *line, size_t len)
 
 /* ---- One host -------------------------------------------------------------------------------- */
 
+static bool
+keep_through(void *arg, const char *edge, enum link_end here, uint64_t tick, bool is_heard)
+{
+    require(here == LINK_RECEIVER || tick >= put_tick, "a sender remembers what is not covered");
+    return true;
+}
+
 static void
 add_edge(uint32_t id, enum link_end here)
 {
@@ -64,7 +71,8 @@ add_edge(uint32_t id, enum link_end here)
                             .name = config.name,
                             .here = here,
                             .types = types,
-                            .has_epochs = true};
+                            .has_epochs = true,
+                            .keep = keep_through};
 
     edge.link = link_of[id] = link_new(&config, NULL);
     require(net_add(net, &edge, NULL), "an edge cannot be added");
@@ -103,7 +111,7 @@ static void
 use_links(void)
 {
     struct hde_msgvec vec = {0};
-    struct record record = {.tick = put_tick + 1, .n = 0};
+    struct record record = {.tick = put_tick + 1, .watermark_ns = draw(64) ? 0 : WM_END};
     struct err err = {0};
 
     if (link_put(link_of[OUT], &record, NULL, false, &err) == LINK_PUT)

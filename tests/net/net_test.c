@@ -117,13 +117,13 @@ test_what_is_covered_is_gone_at_the_sender(void **state)
     assert_int_equal(link_covered(rig.link[A]), 6);
 }
 
-static const char *unheard;
+static struct net_unheard unheard;
 static _Atomic int n_settled;
 
 static void
-settled(void *arg, const char *name)
+settled(void *arg, const struct net_unheard *who)
 {
-    unheard = name;
+    unheard = *who;
     n_settled++;
 }
 
@@ -136,7 +136,7 @@ settle(int host, int64_t timeout_ns)
     net_settle(rig.net[host], timeout_ns, settled, NULL);
     for (wait_begin(); n_settled == before;)
         wait_turn();
-    return unheard;
+    return unheard.host;
 }
 
 static void
@@ -173,6 +173,81 @@ test_without_epochs_the_last_acknowledgement_is_heard(void **state)
     rig_take_all(&rig, 3, 3);
     for (wait_begin(); link_covered(rig.link[A]) < 3;) /* with a beat */
         wait_turn();
+}
+
+static void
+put_end(uint64_t tick)
+{
+    struct record record = {.tick = tick, .watermark_ns = WM_END};
+
+    assert_int_equal(link_put(rig.link[A], &record, NULL, false, NULL), LINK_PUT);
+}
+
+static bool
+is_known(int host)
+{
+    struct net_unheard none;
+
+    return !net_is_unheard(rig.net[host], host == A ? "b" : "a", &none);
+}
+
+static void
+test_both_ends_remember_that_all_has_come(void **state)
+{
+    struct hde_msgvec vec = {0};
+    struct record record;
+
+    rig.remembers = true;
+    __atomic_store_n(&rig.known[A].cannot, true, __ATOMIC_SEQ_CST);
+    rig_up(&rig);
+    rig_must_put(&rig, 1);
+    rig_take_all(&rig, 1, 1);
+    link_cover(rig.link[B], 1);
+    assert_string_equal(settle(B, 50000000), "a");
+    assert_true(unheard.must_stay);
+    assert_int_equal(link_covered(rig.link[A]), 1);
+    assert_int_equal(rig.known[A].tries, 0); /* it is not the end */
+    put_end(2);
+    for (wait_begin(); link_take(rig.link[B], &record, &vec, NULL) != LINK_FRAME;)
+        wait_turn();
+    link_cover(rig.link[B], 2);
+    /* what cannot be written is not said, and tried again with each beat */
+    for (wait_begin(); __atomic_load_n(&rig.known[A].tries, __ATOMIC_SEQ_CST) < 2;)
+        wait_turn();
+    assert_false(is_known(B));
+    __atomic_store_n(&rig.known[A].cannot, false, __ATOMIC_SEQ_CST);
+    assert_null(settle(B, INT64_C(15000000000)));
+    assert_null(settle(A, INT64_C(15000000000)));
+    for (int host = A; host <= B; host++)
+        assert_true(rig.known[host].tick == 2 && rig.known[host].is_heard);
+    /* of later processes neither waits for the other */
+    for (int host = A; host <= B; host++) {
+        rig_stop(&rig, A);
+        rig_stop(&rig, B);
+        rig_start(&rig, host);
+        assert_null(settle(host, 1));
+    }
+}
+
+static void
+test_a_sender_says_once_more_that_it_knows(void **state)
+{
+    struct hde_msgvec vec = {0};
+    struct record record;
+
+    rig.remembers = true;
+    rig_up(&rig);
+    put_end(1);
+    for (wait_begin(); link_take(rig.link[B], &record, &vec, NULL) != LINK_FRAME;)
+        wait_turn();
+    rig_stop(&rig, A); /* with all covered and nothing remembered */
+    link_cover(rig.link[B], 1);
+    assert_string_equal(settle(B, 50000000), "a");
+    assert_true(unheard.must_stay);
+    rig_start(&rig, A);
+    assert_null(settle(B, INT64_C(15000000000)));
+    assert_null(settle(A, INT64_C(15000000000)));
+    assert_int_equal(rig.known[A].tick, 1);
 }
 
 static void
@@ -377,6 +452,8 @@ main(void)
         HERE(test_what_is_covered_is_gone_at_the_sender),
         HERE(test_the_last_acknowledgement_is_heard),
         HERE(test_without_epochs_the_last_acknowledgement_is_heard),
+        HERE(test_both_ends_remember_that_all_has_come),
+        HERE(test_a_sender_says_once_more_that_it_knows),
         HERE(test_half_of_what_is_kept_asks_for_an_epoch),
         HERE(test_frames_that_are_gone_are_named),
         HERE(test_a_marker_goes_there_and_back),

@@ -109,6 +109,21 @@ rig_links(struct rig *rig)
     rig_link(rig, B);
 }
 
+static bool
+remember(void *arg, const char *edge, enum link_end here, uint64_t tick, bool is_heard)
+{
+    struct rig *rig = arg;
+    int host = here == LINK_SENDER ? A : B;
+
+    assert_string_equal(edge, "x -> y");
+    __atomic_add_fetch(&rig->known[host].tries, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&rig->known[host].cannot, __ATOMIC_SEQ_CST))
+        return false;
+    rig->known[host].tick = tick;
+    rig->known[host].is_heard = is_heard;
+    return true;
+}
+
 void
 rig_start(struct rig *rig, int host)
 {
@@ -129,7 +144,11 @@ rig_start(struct rig *rig, int host)
                             .here = host == A ? LINK_SENDER : LINK_RECEIVER,
                             .link = rig->link[host],
                             .types = rig->types[host],
-                            .has_epochs = rig->has_epochs};
+                            .has_epochs = rig->has_epochs,
+                            .keep = rig->remembers ? remember : NULL,
+                            .keep_arg = rig,
+                            .through = rig->known[host].tick,
+                            .is_heard = rig->known[host].is_heard};
     struct err err = {0};
 
     rig->net[host] = net_new(&config, &err);

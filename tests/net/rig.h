@@ -26,6 +26,11 @@ struct rig {
     uint64_t life[HOSTS];
     net_serve_with *serve;
     uint64_t asks; /* for an epoch, at b */
+    bool remembers; /* the end of the edge */
+    struct {
+        uint64_t tick, tries;
+        bool is_heard, cannot;
+    } known[HOSTS]; /* over nets */
 };
 
 void rig_init(struct rig *rig);
