@@ -423,11 +423,14 @@ read_what_ran(const struct engine *engine, size_t *size)
     const char *log = engine->is_taking ? engine->options.log : engine->options.record;
     struct log_start start = {0};
     struct arena arena = {0};
+    uint64_t tick = 0;
     uint8_t *ran = NULL;
 
     if (!engine->is_taking)
-        ran = epochs_graph(engine->graph->checkpoint.store, size);
-    if (!ran && engine_log_start(log, &arena, &start, NULL) && start.resolved_size) {
+        ran = epochs_graph(engine->graph->checkpoint.store, size, &tick);
+    if (engine_log_start(log, &arena, &start, NULL) && start.resolved_size &&
+        (!ran || start.tick > tick)) {
+        free(ran);
         *size = start.resolved_size;
         ran = memcpy(xmalloc(*size), start.resolved, *size);
     }

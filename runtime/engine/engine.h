@@ -86,6 +86,7 @@ struct log_start {
     const char **sets;
     void *resolved; /* packed hde.ResolvedGraph; size 0: none */
     size_t resolved_size;
+    uint64_t tick; /* its entry; 0: it was retired */
 };
 bool engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
                       struct err *err);

@@ -10,7 +10,9 @@
  *  (4) What the newest `keep` epochs need of the log is kept, the rest may go.
  *  (5) State belongs to a node's name. A saved node that the graph does not have, or that cannot
  *      take its state, stops the start: nothing is dropped silently.
- *      [test_unknown_state_stops_the_start] */
+ *      [test_unknown_state_stops_the_start]
+ *  (6) State by key is that of former replicas: every instance of that name loads all of it, and
+ *      keeps what hde_owns() says. [test_state_by_key_goes_to_the_replicas_that_own_it] */
 #include "engine/epoch.h"
 
 #include "base/arena.h"
@@ -447,13 +449,14 @@ epochs_newest(const char *store)
 }
 
 uint8_t *
-epochs_graph(const char *store, size_t *size)
+epochs_graph(const char *store, size_t *size, uint64_t *tick)
 {
     Hde__Epoch *last = epochs_newest(store);
     uint8_t *bytes = NULL;
 
     if (last && last->has_resolved) {
         *size = last->resolved.len;
+        *tick = last->tick;
         bytes = last->resolved.data;
         last->resolved.data = NULL;
         last->has_resolved = false;
@@ -955,6 +958,45 @@ restore_node(struct engine *engine, const Hde__SavedNode *saved, struct err *err
     return true;
 }
 
+/* What a former replica had, too. Watermarks never go back, and an end is an end. */
+static bool
+load_too(struct node *node, const Hde__SavedNode *saved, bool is_first, struct err *err)
+{
+    int64_t wm = node->wm, out_wm = node->out_wm;
+    bool has_ended = node->has_ended;
+
+    if (!node_load(node, saved, err))
+        return false;
+    if (is_first)
+        return true;
+    node->wm = wm < node->wm ? wm : node->wm;
+    node->out_wm = out_wm < node->out_wm ? out_wm : node->out_wm;
+    node->has_ended &= has_ended;
+    STAT_SET(node->stats->watermark_ns, node->wm);
+    STAT_SET(node->stats->state, node->has_ended ? NODE_ENDED : NODE_IDLE);
+    return true;
+}
+
+/* (6) */
+static bool
+restore_by_key(struct node *node, const Hde__Epoch *epoch, struct err *err)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < epoch->n_nodes; i++) {
+        const Hde__SavedNode *saved = epoch->nodes[i];
+
+        if (saved->by_key && !strcmp(saved->name, node->def->name) &&
+            !load_too(node, saved, n++ == 0, err))
+            return false;
+    }
+    if (!n)
+        return true;
+    node->actor->n_ended += node->has_ended;
+    retain_event(node); /* a restart of it goes on from all that it has loaded */
+    return true;
+}
+
 static bool
 restore_source(struct engine *engine, const Hde__SavedSource *saved, struct err *err)
 {
@@ -978,7 +1020,10 @@ bool
 epochs_restore(struct engine *engine, const Hde__Epoch *epoch, struct err *err)
 {
     for (size_t i = 0; i < epoch->n_nodes; i++)
-        if (!restore_node(engine, epoch->nodes[i], err))
+        if (!epoch->nodes[i]->by_key && !restore_node(engine, epoch->nodes[i], err))
+            return false;
+    for (uint32_t i = 0; i < engine->n_nodes; i++)
+        if (!restore_by_key(engine->nodes[i], epoch, err))
             return false;
     for (size_t i = 0; i < epoch->n_sources; i++)
         if (!restore_source(engine, epoch->sources[i], err))

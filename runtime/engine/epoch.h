@@ -19,7 +19,7 @@ Hde__Epoch *epoch_find(const char *folder, uint64_t from, uint64_t before, bool 
 bool epochs_open(struct engine *engine, struct err *err);
 bool epochs_are_restored(const char *store); /* the next start begins with a savepoint */
 /* The packed hde.ResolvedGraph of the newest whole epoch of a store; free() it. NULL: none. */
-uint8_t *epochs_graph(const char *store, size_t *size);
+uint8_t *epochs_graph(const char *store, size_t *size, uint64_t *tick);
 /* The newest whole one in a store; NULL: none. Freed with hde__epoch__free_unpacked(). */
 Hde__Epoch *epochs_newest(const char *store);
 /* Waits for an epoch that is being written, not for one that is not confirmed. */

@@ -1039,6 +1039,8 @@ engine_log_start(const char *folder, struct arena *arena, struct log_start *out,
 
     if (ok)
         copy_start(entry ? entry->start : epoch->start, arena, out);
+    if (entry)
+        out->tick = entry->tick;
     if (ok && !entry && epoch->has_resolved) {
         out->resolved_size = epoch->resolved.len;
         out->resolved = memcpy(arena_alloc(arena, epoch->resolved.len + 1), epoch->resolved.data,

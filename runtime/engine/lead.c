@@ -496,17 +496,6 @@ check_lost(struct lead *self, struct err *err)
 }
 
 static bool
-needs_share(const struct lead *self, size_t from, size_t to)
-{
-    const struct graph *after = over_hosts_after(self->host);
-
-    for (size_t i = 0; i < after->n_nodes && from != to; i++)
-        if (after->nodes[i].host == to && host_before(self, &after->nodes[i]) == from)
-            return true;
-    return false;
-}
-
-static bool
 carry_share(struct lead *self, size_t from, size_t to, struct err *err)
 {
     uint64_t offset = 0;
@@ -540,7 +529,8 @@ carry_shares(struct lead *self, struct err *err)
 
     for (size_t from = 0; from < n; from++)
         for (size_t to = 0; to < n; to++)
-            if (!is_lost(self, self->graph->hosts[from].name) && needs_share(self, from, to) &&
+            if (from != to && !is_lost(self, self->graph->hosts[from].name) &&
+                move_feeds(over_hosts_before(self->host), over_hosts_after(self->host), from, to) &&
                 !carry_share(self, from, to, err))
                 return false;
     return true;

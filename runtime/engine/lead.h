@@ -22,9 +22,10 @@ bool lead_moved(struct lead *self, uint32_t number, Hde__EngineMove *out, struct
 /* Whether it is led and not decided. */
 bool lead_is_open(struct lead *self, uint32_t number);
 
-/* For lead.c, in over_hosts.c: this process begins anew soon; the graph after the move that was
- * prepared last. */
+/* For lead.c, in over_hosts.c: this process begins anew soon; the graphs before and after the move that
+ * was prepared last. */
 void over_hosts_leave(struct over_hosts *self);
+const struct graph *over_hosts_before(const struct over_hosts *self);
 const struct graph *over_hosts_after(const struct over_hosts *self);
 
 #endif

@@ -7,7 +7,9 @@
  *      they have, since the other end was not: the sender gives again all that its epoch kept.
  *      [tests/hosts/move_lost.sh]
  *  (3) Ticks go on above all of the shares, and above all that a lost host can have given: its
- *      incarnation is the one after the last in its store (S3). [tests/hosts/move_lost.sh] */
+ *      incarnation is the one after the last in its store (S3). [tests/hosts/move_lost.sh]
+ *  (4) A node goes on from what the plan of the change says (graph/plan.h): from that of the node that
+ *      it was, or, where replicas are others, from those of all of them. [tests/hosts/rescale.sh] */
 #include "engine/move.h"
 
 #include "base/clock.h"
@@ -16,6 +18,7 @@
 #include "engine/line.h"
 #include "engine/owner.h"
 #include "engine/savepoint.h"
+#include "graph/plan.h"
 #include "link/ends.h"
 
 #include <dirent.h>
@@ -181,18 +184,22 @@ read_lost(struct states *self, const char *host, struct arena *arena, struct err
     return take_over(self, store, err);
 }
 
-/* Whether a node that comes to this host was on that one. */
+bool
+move_feeds(const struct graph *before, const struct graph *after, size_t from, size_t to)
+{
+    for (size_t i = 0; i < after->n_nodes; i++)
+        for (size_t k = 0; after->nodes[i].host == to && k < before->n_nodes; k++)
+            if (before->nodes[k].host == from && same_family(&before->nodes[k], &after->nodes[i]))
+                return true;
+    return false;
+}
+
 bool
 move_gives_here(const struct move_ask *ask, const char *host)
 {
-    for (size_t i = 0; i < ask->after->n_nodes; i++) {
-        const struct graph_node *node = &ask->after->nodes[i];
-        const struct graph_node *was = node_called(ask->before, node->name);
-
-        if (node->host == ask->after->host && was &&
-            !strcmp(ask->before->hosts[was->host].name, host))
-            return true;
-    }
+    for (size_t i = 0; i < ask->before->n_hosts; i++)
+        if (!strcmp(ask->before->hosts[i].name, host))
+            return move_feeds(ask->before, ask->after, i, ask->after->host);
     return false;
 }
 
@@ -280,20 +287,44 @@ give_again(Hde__SavedNode *node, struct err *err)
 struct going {
     const struct move_ask *ask;
     const struct states *states;
+    const struct change_plan *plan;
     struct graph_cut cut;
     struct arena arena;
 };
 
 static bool
-wants_node(const struct going *self, const struct graph_part *part, const Hde__SavedNode *saved)
+wants_sender(const struct going *self, const struct graph_part *part, const Hde__SavedNode *saved)
 {
     const struct graph_node *node = node_called(&part->graph, saved->name);
-    bool is_link = link_is_sender(saved->op);
 
-    if (!node || is_end(part, node) != is_link)
+    return node && is_end(part, node) && is_sending_end(&self->cut, node) &&
+           keeps_end(self->ask, saved->name, true);
+}
+
+/* (4) Whether the node of the new graph goes on from what was saved of that one. */
+static bool
+goes_on_from(const struct going *self, const struct node_change *change, const char *saved)
+{
+    const struct graph_node *nodes = self->ask->before->nodes;
+    const struct graph_node *was = node_called(self->ask->before, saved);
+
+    if (!was || change->before == CHANGE_NOWHERE || change->state == CHANGE_STATE_LOST)
         return false;
-    return !is_link ||
-           (is_sending_end(&self->cut, node) && keeps_end(self->ask, saved->name, true));
+    return was == &nodes[change->before] ||
+           (change_is_split(&nodes[change->before], &self->ask->after->nodes[change->after]) &&
+            same_family(was, &nodes[change->before]));
+}
+
+/* What becomes of a node of the part; NULL: it is the end of a link. */
+static const struct node_change *
+change_of(const struct going *self, const struct graph_part *part, size_t node)
+{
+    size_t whole = part->graph.whole_node[node];
+
+    for (size_t i = 0; whole != SIZE_MAX && i < self->plan->n_nodes; i++)
+        if (self->plan->nodes[i].after == whole)
+            return &self->plan->nodes[i];
+    return NULL;
 }
 
 static bool
@@ -301,9 +332,8 @@ wants_source(const struct going *self, const struct graph_part *part, const Hde_
 {
     const struct graph_node *node = node_called(&part->graph, saved->node);
 
-    if (!node || !is_end(part, node))
-        return node != NULL;
-    return !is_sending_end(&self->cut, node) && keeps_end(self->ask, saved->node, false);
+    return node && is_end(part, node) && !is_sending_end(&self->cut, node) &&
+           keeps_end(self->ask, saved->node, false);
 }
 
 /* What an edge that drops has not handed over is dropped where the edge leads to another host now. */
@@ -318,28 +348,76 @@ wants_edge(const struct going *self, const struct graph_part *part, const Hde__S
 }
 
 static bool
-take_node(const struct going *self, Hde__SavedNode *saved, Hde__Epoch *out, struct err *err)
+take_sender(const struct going *self, Hde__SavedNode *saved, Hde__Epoch *out, struct err *err)
 {
     const struct graph_edge *was = edge_called(self->ask->before, saved->name);
 
     out->nodes[out->n_nodes++] = saved;
-    return !link_is_sender(saved->op) || !was || !saved->has_state ||
+    return !was || !saved->has_state ||
            !is_lost(self->ask, self->ask->before->nodes[was->from].host) || give_again(saved, err);
 }
 
+/* Of other replicas each that there is now takes what is its own (epoch.c). */
 static void
-make_room(const struct going *self, Hde__Epoch *out, struct arena *arena)
+take_node(struct going *self, const struct node_change *change, const Hde__SavedNode *saved,
+          Hde__Epoch *out)
 {
-    size_t nodes = 0, sources = 0, edges = 0;
+    const struct graph_node *was = &self->ask->before->nodes[change->before];
+    const struct graph_node *node = &self->ask->after->nodes[change->after];
+    Hde__SavedNode *taken = arena_alloc(&self->arena, sizeof *taken);
+
+    *taken = *saved;
+    taken->name = (char *)(uintptr_t)node->name;
+    taken->op = (char *)(uintptr_t)node->op->name;
+    taken->has_by_key = taken->by_key = change_is_split(was, node);
+    taken->has_spread_of = taken->has_spread_hosts = taken->has_spread_at = node->spread.of != 0;
+    taken->spread_of = node->spread.of;
+    taken->spread_hosts = node->spread.hosts;
+    taken->spread_at = node->spread.at;
+    out->nodes[out->n_nodes++] = taken;
+}
+
+static void
+take_source(struct going *self, const struct node_change *change, const Hde__SavedSource *saved,
+            Hde__Epoch *out)
+{
+    Hde__SavedSource *taken = arena_alloc(&self->arena, sizeof *taken);
+
+    *taken = *saved;
+    taken->node = (char *)(uintptr_t)self->ask->after->nodes[change->after].name;
+    out->sources[out->n_sources++] = taken;
+}
+
+/* Nodes of the part, of what one part has saved. */
+static void
+fill_nodes(struct going *self, const struct graph_part *part, const Hde__Epoch *from,
+           Hde__Epoch *out)
+{
+    for (size_t n = 0; n < part->graph.n_nodes; n++) {
+        const struct node_change *change = change_of(self, part, n);
+
+        for (size_t i = 0; change && i < from->n_nodes; i++)
+            if (goes_on_from(self, change, from->nodes[i]->name))
+                take_node(self, change, from->nodes[i], out);
+        for (size_t i = 0; change && i < from->n_sources; i++)
+            if (goes_on_from(self, change, from->sources[i]->node))
+                take_source(self, change, from->sources[i], out);
+    }
+}
+
+static void
+make_room(struct going *self, const struct graph_part *part, Hde__Epoch *out)
+{
+    size_t nodes = 0, sources = 0, edges = 0, times = part->graph.n_nodes;
 
     for (size_t s = 0; s < self->states->n; s++) {
         nodes += self->states->from[s]->n_nodes;
         sources += self->states->from[s]->n_sources;
         edges += self->states->from[s]->n_edges;
     }
-    out->nodes = arena_alloc(arena, (nodes + 1) * sizeof(Hde__SavedNode *));
-    out->sources = arena_alloc(arena, (sources + 1) * sizeof(Hde__SavedSource *));
-    out->edges = arena_alloc(arena, (edges + 1) * sizeof(Hde__SavedEdge *));
+    out->nodes = arena_alloc(&self->arena, (times * nodes + 1) * sizeof(Hde__SavedNode *));
+    out->sources = arena_alloc(&self->arena, (times * sources + 1) * sizeof(Hde__SavedSource *));
+    out->edges = arena_alloc(&self->arena, (edges + 1) * sizeof(Hde__SavedEdge *));
 }
 
 static bool
@@ -347,13 +425,14 @@ fill_part(struct going *self, const struct graph_part *part, Hde__Epoch *out, st
 {
     bool ok = true;
 
-    make_room(self, out, &self->arena);
+    make_room(self, part, out);
     for (size_t s = 0; s < self->states->n && ok; s++) {
         const Hde__Epoch *from = self->states->from[s];
 
+        fill_nodes(self, part, from, out);
         for (size_t i = 0; i < from->n_nodes && ok; i++)
-            if (wants_node(self, part, from->nodes[i]))
-                ok = take_node(self, from->nodes[i], out, err);
+            if (link_is_sender(from->nodes[i]->op) && wants_sender(self, part, from->nodes[i]))
+                ok = take_sender(self, from->nodes[i], out, err);
         for (size_t i = 0; i < from->n_sources; i++)
             if (wants_source(self, part, from->sources[i]))
                 out->sources[out->n_sources++] = from->sources[i];
@@ -461,7 +540,8 @@ bool
 move_write(const struct move_ask *ask, const char *path, struct err *err)
 {
     struct states states = {.ask = ask};
-    struct going going = {.ask = ask, .states = &states};
+    struct change_plan *plan = change_plan_new(ask->before, ask->after);
+    struct going going = {.ask = ask, .states = &states, .plan = plan};
     bool ok = read_states(&states, &going.arena, err) &&
               (states.n || err_set(err, "HDE-R235", "there is no state to move")) &&
               write_whole(&going, path, err);
@@ -469,6 +549,7 @@ move_write(const struct move_ask *ask, const char *path, struct err *err)
     graph_cut_fini(&going.cut);
     arena_fini(&going.arena);
     states_fini(&states);
+    change_plan_free(plan);
     return ok;
 }
 

@@ -31,7 +31,9 @@ bool move_write(const struct move_ask *ask, const char *path, struct err *err);
 
 /* Whether the store of a host that is lost is here: HDE-R236. */
 bool move_reaches(const struct move_ask *ask, const char *host, struct err *err);
-/* Whether a node that comes to this host was on that one. */
+/* Whether a node that lies on host `to` afterwards goes on from what host `from` has. */
+bool move_feeds(const struct graph *before, const struct graph *after, size_t from, size_t to);
+/* The same of this host and one of that name. */
 bool move_gives_here(const struct move_ask *ask, const char *host);
 bool move_keeps_frames(const Hde__SavedNode *sender); /* of a link */
 

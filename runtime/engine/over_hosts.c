@@ -283,6 +283,12 @@ prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *o
 }
 
 const struct graph *
+over_hosts_before(const struct over_hosts *self)
+{
+    return self->ask.before;
+}
+
+const struct graph *
 over_hosts_after(const struct over_hosts *self)
 {
     return self->after;

@@ -10,6 +10,8 @@
 #include "graph/diag.h"
 #include "plugin/registry.h"
 
+#include <string.h>
+
 enum full_policy { FULL_BLOCK, FULL_LATEST, FULL_DROP_OLDEST, FULL_SPILL };
 enum on_error { ON_ERROR_STOP, ON_ERROR_RETRY, ON_ERROR_SKIP, ON_ERROR_RESTART };
 enum edge_transport { TRANSPORT_AUTO, TRANSPORT_ZMQ };
@@ -82,6 +84,24 @@ static inline bool
 node_is_split(const struct graph_node *node)
 {
     return node->replicas > 1 || node->spread.of;
+}
+
+/* The node of the file: of a share, the name without its host. */
+static inline size_t
+node_family(const struct graph_node *node)
+{
+    const char *host = node->spread.of ? strrchr(node->name, '@') : NULL;
+
+    return host ? (size_t)(host - node->name) : strlen(node->name);
+}
+
+/* Of two graphs: shares of one node of the file, or the node itself. */
+static inline bool
+same_family(const struct graph_node *a, const struct graph_node *b)
+{
+    size_t len = node_family(a);
+
+    return len == node_family(b) && !memcmp(a->name, b->name, len);
 }
 
 static inline bool

@@ -4,7 +4,10 @@
  *  (1) Every node and every edge of both graphs is in the plan once.
  *  (2) State is kept if the new instance can load() what the old one can save(): the same message
  *      type, a schema that is not older; over replicas only with HDE_KEYED_STATE.
- *      [test_what_becomes_of_each_node] */
+ *      [test_what_becomes_of_each_node]
+ *  (3) Of replicas over hosts (graph_spread) a share goes on as the share of the same replicas,
+ *      whatever its host. Where there is none the shares are other ones, and each goes on from all
+ *      that there were. [test_shares_go_on_by_their_replicas] */
 #include "graph/plan.h"
 #include "graph/parts.h"
 #include "graph/write.h"
@@ -144,17 +147,11 @@ change_same_op(const hde_operator *a, const hde_operator *b)
 
 /* ---- Nodes -------------------------------------------------------------------------------- */
 
-static bool
-has_replicas(const struct graph_node *node)
+bool
+change_is_split(const struct graph_node *before, const struct graph_node *after)
 {
-    return node->replicas > 1;
-}
-
-static bool
-is_split(const struct graph_node *before, const struct graph_node *after)
-{
-    return before->replicas != after->replicas ||
-           (has_replicas(after) && strcmp(before->key, after->key) != 0);
+    return before->replicas != after->replicas || !same_spread(&before->spread, &after->spread) ||
+           (node_is_split(after) && strcmp(before->key, after->key) != 0);
 }
 
 static bool
@@ -216,7 +213,7 @@ set_state(struct planner *self, struct node_change *change, const struct graph_n
 {
     if (!has_state(before))
         return;
-    change->why_lost = after ? loses_state(self, before, after, is_split(before, after))
+    change->why_lost = after ? loses_state(self, before, after, change_is_split(before, after))
                              : "the node is removed";
     change->state = change->why_lost ? CHANGE_STATE_LOST : CHANGE_STATE_KEPT;
     self->plan->n_lost += change->why_lost != NULL;
@@ -260,6 +257,15 @@ kind_of_rest(struct planner *self, const struct graph_node *before, const struct
     return differ ? CHANGE_RECONFIGURE : CHANGE_SAME;
 }
 
+static const char *
+replicas_text(struct planner *self, const struct graph_node *node)
+{
+    if (!node->spread.of)
+        return arena_printf(self->arena, "%lld", (long long)node->replicas);
+    return arena_printf(self->arena, "%lld on %lld hosts", (long long)node->spread.of,
+                        (long long)node->spread.hosts);
+}
+
 static void
 compare_nodes(struct planner *self, struct node_change *change)
 {
@@ -267,13 +273,14 @@ compare_nodes(struct planner *self, struct node_change *change)
     const struct graph_node *after = &self->plan->after->nodes[change->after];
     bool live;
 
-    note_text(self, "name", before->name, after->name);
+    if (!same_family(before, after) || !change_is_split(before, after))
+        note_text(self, "name", before->name, after->name);
     note_text(self, "op", before->op->name, after->op->name);
     if (!change_same_op(before->op, after->op)) {
         change->kind = CHANGE_SWAP;
-    } else if (is_split(before, after)) {
+    } else if (change_is_split(before, after)) {
         change->kind = CHANGE_SPLIT;
-        note_number(self, "replicas", before->replicas, after->replicas);
+        note_text(self, "replicas", replicas_text(self, before), replicas_text(self, after));
         note_text(self, "key", before->key, after->key);
         params_differ(self, before, after, &live);
     } else if (strcmp(before->name, after->name) != 0) {
@@ -295,14 +302,37 @@ find_node(const struct graph *graph, const char *name)
     return CHANGE_NOWHERE;
 }
 
-/* The old node that a node of the new graph is. */
+/* A share of the same replicas, wherever it lies; unless that is wanted, else one of any. */
+static size_t
+find_share(const struct graph *graph, const struct graph_node *like, bool is_same)
+{
+    size_t any = CHANGE_NOWHERE;
+
+    for (size_t i = graph->n_nodes; i-- > 0;) {
+        const struct graph_node *node = &graph->nodes[i];
+
+        if (!same_family(node, like) || !(node->spread.of || like->spread.of))
+            continue;
+        if (!change_is_split(node, like))
+            return i;
+        any = i;
+    }
+    return is_same ? CHANGE_NOWHERE : any;
+}
+
+/* The old node that a node of the new graph is. (3) */
 static size_t
 find_before(const struct planner *self, const struct graph_node *after, const bool *taken)
 {
-    size_t at = find_node(self->plan->before, after->name);
+    const struct graph *before = self->plan->before;
+    size_t at = find_node(before, after->name), share = CHANGE_NOWHERE;
 
+    if (at == CHANGE_NOWHERE || change_is_split(&before->nodes[at], after))
+        share = find_share(before, after, at != CHANGE_NOWHERE);
+    if (share != CHANGE_NOWHERE)
+        return share;
     if (at == CHANGE_NOWHERE && find_node(self->plan->after, after->was) == CHANGE_NOWHERE)
-        at = find_node(self->plan->before, after->was);
+        at = find_node(before, after->was);
     return at != CHANGE_NOWHERE && taken[at] ? CHANGE_NOWHERE : at;
 }
 
@@ -325,6 +355,7 @@ plan_nodes(struct planner *self)
     }
     for (size_t i = 0; i < plan->before->n_nodes; i++) {
         struct node_change *change = &plan->nodes[plan->n_nodes];
+        size_t heir;
 
         if (taken[i])
             continue;
@@ -333,7 +364,9 @@ plan_nodes(struct planner *self)
                                        .before = i,
                                        .after = CHANGE_NOWHERE,
                                        .what = plan->before->nodes[i].op->name};
-        set_state(self, change, &plan->before->nodes[i], NULL);
+        heir = find_share(plan->after, &plan->before->nodes[i], false);
+        set_state(self, change, &plan->before->nodes[i],
+                  heir == CHANGE_NOWHERE ? NULL : &plan->after->nodes[heir]);
     }
 }
 

@@ -56,6 +56,8 @@ struct change_plan {
 /* Both graphs must outlive it. */
 struct change_plan *change_plan_new(const struct graph *before, const struct graph *after);
 void change_plan_free(struct change_plan *plan);
+/* Other replicas, or other keys: the state of all that there were goes to each that is. */
+bool change_is_split(const struct graph_node *before, const struct graph_node *after);
 /* Of one build: registries have tables of their own, with the same functions in them. */
 bool change_same_op(const hde_operator *a, const hde_operator *b);
 

@@ -463,6 +463,74 @@ test_other_replicas_over_hosts_are_another_shape_and_no_live_change(void **unuse
     free(other);
 }
 
+static const struct node_change *
+change_of(const struct change_plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->n_nodes; i++) {
+        const struct node_change *change = &plan->nodes[i];
+
+        if (!strcmp(change->after == CHANGE_NOWHERE ? plan->before->nodes[change->before].name
+                                                    : plan->after->nodes[change->after].name,
+                    name))
+            return change;
+    }
+    return NULL;
+}
+
+static struct graph *
+load_with(const char *from, const char *to)
+{
+    const char *at = strstr(SPREAD, from);
+    hde_text text = {0};
+    struct graph *graph;
+
+    hde_text_put(&text, SPREAD, (size_t)(at - SPREAD));
+    hde_text_puts(&text, to);
+    hde_text_puts(&text, at + strlen(from));
+    graph = load(text.data, &trusted);
+    hde_text_free(&text);
+    assert_non_null(graph);
+    return graph;
+}
+
+static void
+test_shares_go_on_by_their_replicas(void **unused)
+{
+    struct graph *before = load(SPREAD, &trusted);
+    struct graph *elsewhere = load_with("host: [x, y]", "host: [x, z]");
+    struct graph *more = load_with("replicas: 2, key: key, host: [x, y]",
+                                   "replicas: 4, key: key, host: [x, y, z]");
+    struct graph *alone = load_with("host: [x, y]", "host: y");
+    struct change_plan *plan = change_plan_new(before, elsewhere);
+    const struct node_change *change = change_of(plan, "v@z");
+
+    assert_int_equal(change_of(plan, "v@x")->kind, CHANGE_SAME);
+    assert_string_equal(before->nodes[change->before].name, "v@y");
+    assert_string_equal(change->what, "name: v@y -> v@z");
+    assert_null(change_of(plan, "v@y"));
+    change_plan_free(plan);
+
+    plan = change_plan_new(before, more);
+    for (const char *const *name = (const char *const[]){"v@x", "v@y", "v@z", NULL}; *name; name++) {
+        change = change_of(plan, *name);
+        assert_int_equal(change->kind, CHANGE_SPLIT);
+        assert_int_not_equal(change->before, CHANGE_NOWHERE);
+        assert_string_equal(change->what, "replicas: 2 on 2 hosts -> 4 on 3 hosts");
+    }
+    change_plan_free(plan);
+
+    plan = change_plan_new(before, alone);
+    assert_int_equal(change_of(plan, "v")->kind, CHANGE_SPLIT);
+    assert_string_equal(change_of(plan, "v")->what, "replicas: 2 on 2 hosts -> 2");
+    assert_int_equal(change_of(plan, "v@y")->kind, CHANGE_REMOVE);
+    assert_int_not_equal(change_of(plan, "v@y")->state, CHANGE_STATE_LOST);
+    change_plan_free(plan);
+    graph_free(before);
+    graph_free(elsewhere);
+    graph_free(more);
+    graph_free(alone);
+}
+
 int
 main(void)
 {
@@ -480,6 +548,7 @@ main(void)
         cmocka_unit_test(test_pictures_show_hosts),
         cmocka_unit_test(test_a_plan_says_which_nodes_move_and_that_a_table_is_fixed),
         cmocka_unit_test(test_replicas_are_dealt_out_over_hosts),
+        cmocka_unit_test(test_shares_go_on_by_their_replicas),
         cmocka_unit_test(test_each_host_is_sent_its_replicas_keys),
         cmocka_unit_test(test_a_share_of_a_node_is_moved_alone),
         cmocka_unit_test(test_other_replicas_over_hosts_are_another_shape_and_no_live_change),
