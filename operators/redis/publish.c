@@ -6,7 +6,10 @@
  *      [tests/redis/publish_test.c: hangs, is killed]
  *  (2) Nothing is published twice: a call that failed is not made again, and what a log gives again
  *      after a crash does not come here (HDE_AT_MOST_ONCE). [same file;
- *      engine/checkpoint_test.c] */
+ *      engine/checkpoint_test.c]
+ *  (3) Where nothing is published for a second Redis is asked whether it is there, so an outage is
+ *      seen, and its end, whatever flows. A refusal ends when something is published again.
+ *      [same file: goes while nothing is published] */
 #include "common/label.h"
 
 #include <connectors/redis.h>
@@ -21,7 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 64, SIZE_AT_ONCE = 4 << 20 };
+enum { AT_ONCE = 64, SIZE_AT_ONCE = 4 << 20, LOOK_TIMER = 1 };
+static const int64_t look_every_ns = 1000000000;
 
 struct publish {
     hde_secret url;
@@ -30,9 +34,11 @@ struct publish {
     hde_duration wait;
 
     struct redis *redis;
-    bool is_away;  /* the last call has failed */
-    uint64_t lost; /* since then */
-    hde_text text; /* channels and payloads that are to go */
+    bool is_away;    /* the last call has failed */
+    bool is_refused; /* by an answer to what was published */
+    bool is_called;  /* since the timer */
+    uint64_t lost;   /* since it is away */
+    hde_text text;   /* channels and payloads that are to go */
     struct part {
         size_t channel, payload, end; /* offsets in text */
     } part[AT_ONCE];
@@ -150,8 +156,27 @@ note_success(hde_ctx *ctx, struct publish *self)
         hde_log(ctx, HDE_INFO, "redis.back", "publishing again; %" PRIu64 " messages were dropped",
                 self->lost);
     hde_stands(ctx, HDE_WELL, "%s", "");
-    self->is_away = false;
+    self->is_away = self->is_refused = false;
     self->lost = 0;
+}
+
+/* (3): any answer says that it is there, also that this user may not ask, but for "not now". */
+static void
+look(hde_ctx *ctx, struct publish *self)
+{
+    static const struct redis_command ping = {.n = 1, .arg = {{"PING", 4}}};
+    struct redis_error error = {0};
+    redisReply *reply;
+
+    if (!redis_run(self->redis, &ping, 1, &reply, (self->wait.ns + 999999) / 1000000, &error)) {
+        note_failure(ctx, self, &error);
+        return;
+    }
+    if (!redis_is_good(reply, &error) && error.kind == REDIS_TROUBLE_BUSY)
+        note_failure(ctx, self, &error);
+    else if (self->is_away && !self->is_refused)
+        note_success(ctx, self);
+    freeReplyObject(reply);
 }
 
 static void
@@ -169,6 +194,7 @@ take_replies(hde_ctx *ctx, struct publish *self, redisReply **reply)
     }
     hde_count(self->published, self->n - refused);
     self->n = refused;
+    self->is_refused = refused && error.kind != REDIS_TROUBLE_BUSY;
     if (refused)
         note_failure(ctx, self, &error);
     else
@@ -197,6 +223,7 @@ send_parts(hde_ctx *ctx, struct publish *self, int64_t wait_ms)
         take_replies(ctx, self, reply);
     else if (self->n)
         note_failure(ctx, self, &error);
+    self->is_called |= self->n > 0;
     self->n = 0;
     hde_text_clear(&self->text);
 }
@@ -243,7 +270,10 @@ publish_open(hde_ctx *ctx, void *state)
     if (wrong)
         return hde_fail(ctx, "redis.channel", "%s", wrong);
     self->redis = redis_new(&options, &error);
-    return self->redis ? HDE_OK : hde_fail(ctx, "redis.url", "url: %s", error.text);
+    if (!self->redis)
+        return hde_fail(ctx, "redis.url", "url: %s", error.text);
+    hde_timer_after(ctx, LOOK_TIMER, 0);
+    return HDE_OK;
 }
 
 static hde_status
@@ -270,6 +300,18 @@ publish_batch(hde_ctx *ctx, void *state, hde_batch *batch)
             send_parts(ctx, self, (end_ns - redis_now_ns()) / 1000000);
     }
     send_parts(ctx, self, (end_ns - redis_now_ns()) / 1000000);
+    return HDE_OK;
+}
+
+static hde_status
+publish_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
+{
+    struct publish *self = state;
+
+    if (!self->is_called)
+        look(ctx, self);
+    self->is_called = false;
+    hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK;
 }
 
@@ -318,6 +360,7 @@ static const hde_operator publish = {
     .state_size = sizeof(struct publish),
     .open = publish_open,
     .batch = publish_batch,
+    .timer = publish_timer,
     .close = publish_close,
 };
 

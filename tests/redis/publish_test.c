@@ -207,6 +207,53 @@ test_while_redis_is_killed_messages_are_dropped_and_counted(void **state)
     hde_harness_close(pusher.h);
 }
 
+/* The processing time of the timer that looks; fires it. */
+static hde_standing
+looked(hde_harness *h, int64_t seconds)
+{
+    hde_harness_now(h, seconds * 1000000000);
+    return hde_harness_standing(h, NULL);
+}
+
+struct looker {
+    hde_harness *h;
+    int64_t seconds;
+};
+
+static bool
+is_well(void *user)
+{
+    struct looker *looker = user;
+
+    return looked(looker->h, ++looker->seconds) == HDE_WELL;
+}
+
+static void
+test_a_redis_that_goes_while_nothing_is_published_is_seen_and_its_return(void **state)
+{
+    struct looker looker = {.h = open_publish(", wait: 5s"), .seconds = 2};
+
+    assert_int_equal(looked(looker.h, 1), HDE_WELL);
+    rig_redis_kill(&server);
+    assert_int_equal(looked(looker.h, 2), HDE_DEGRADED);
+    assert_int_equal(hde_harness_counter(looker.h, "dropped"), 0);
+    rig_redis_again(&server);
+    assert_true(rig_until(20, is_well, &looker));
+    hde_harness_close(looker.h);
+}
+
+static void
+test_a_redis_that_is_away_at_the_start_is_seen(void **state)
+{
+    hde_harness *h;
+
+    rig_redis_kill(&server);
+    h = open_publish("");
+    assert_int_equal(looked(h, 0), HDE_DEGRADED);
+    hde_harness_close(h);
+    rig_redis_again(&server);
+}
+
 static void
 test_a_redis_that_hangs_holds_a_tick_no_longer_than_wait(void **state)
 {
@@ -235,6 +282,8 @@ test_a_server_that_refuses_is_heard_and_the_messages_counted(void **state)
 
     freeReplyObject(rig_redis(&server, "ACL SETUSER default resetchannels"));
     assert_int_equal(hde_harness_push(h, "in", velocity(h, "f", 1)), HDE_OK);
+    assert_int_equal(looked(h, 1), HDE_DEGRADED);
+    assert_int_equal(looked(h, 2), HDE_DEGRADED); /* it may be asked, and still refuses */
     freeReplyObject(rig_redis(&server, "ACL SETUSER default allchannels"));
     assert_int_equal(hde_harness_counter(h, "dropped"), 1);
     assert_int_equal(hde_harness_counter(h, "published"), 0);
@@ -268,6 +317,8 @@ main(void)
         TEST(test_a_message_without_the_field_of_its_channel_is_rejected),
         TEST(test_wrong_parameters_are_refused_by_name),
         TEST(test_while_redis_is_killed_messages_are_dropped_and_counted),
+        TEST(test_a_redis_that_goes_while_nothing_is_published_is_seen_and_its_return),
+        TEST(test_a_redis_that_is_away_at_the_start_is_seen),
         TEST(test_a_redis_that_hangs_holds_a_tick_no_longer_than_wait),
         TEST(test_a_server_that_refuses_is_heard_and_the_messages_counted),
     };
