@@ -381,8 +381,7 @@ load_all(struct reloader *self, struct attempt *attempt)
         return false;
     for (uint32_t i = 0; i < attempt->n_swaps; i++) {
         struct swap *swap = &attempt->swaps[i];
-        const hde_operator *next =
-            stage_find(attempt->stage, swap->node->def->op->name, &report->err);
+        const hde_operator *next = swap_operator(attempt->stage, swap->node, &report->err);
 
         if (!next || !prepare_one(self, attempt, swap, next))
             return false;

@@ -568,9 +568,11 @@ wire_anew(struct rewire *self)
 static bool
 exchange(struct rewire *self)
 {
-    if (!save_those_who_go(self) || !give_states(self, false))
+    if (!save_those_who_go(self))
         return false;
-    give_marks(self);
+    give_marks(self); /* a source's state is where its predecessor stands */
+    if (!give_states(self, false))
+        return false;
     if (!reconfigure(self, self->plan->after, true) || !wire_anew(self) || !open_late(self)) {
         struct err kept = *self->err;
 

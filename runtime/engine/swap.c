@@ -8,6 +8,8 @@
 
 #include "base/fault.h"
 #include "base/slab.h"
+#include "graph/params.h"
+#include "graph/types.h"
 #include "plugin/check.h"
 
 #include <errno.h>
@@ -302,29 +304,6 @@ instance_free(struct instance *instance)
 
 /* ---- Does it fit? ------------------------------------------------------------------------- */
 
-static bool
-same_types(const hde_port *a, const hde_port *b)
-{
-    size_t i = 0;
-
-    while (a->types[i] && a->types[i] == b->types[i])
-        i++;
-    return a->types[i] == b->types[i];
-}
-
-/* NULL: the same; otherwise the port that differs. */
-static const char *
-other_port(const hde_port *a, const hde_port *b)
-{
-    size_t i = 0;
-
-    for (; a && a[i].name; i++)
-        if (!b || !b[i].name || strcmp(a[i].name, b[i].name) != 0 || a[i].flags != b[i].flags ||
-            !same_types(&a[i], &b[i]))
-            return a[i].name;
-    return b && b[i].name ? b[i].name : NULL;
-}
-
 /* May set timers of the processing time, which are entries and need an edge of their own. */
 static bool
 has_alarms(const hde_operator *op)
@@ -332,12 +311,25 @@ has_alarms(const hde_operator *op)
     return op->timer && (op->flags & HDE_PROCESSING_TIMERS || !op->outputs || !op->outputs->name);
 }
 
+const hde_operator *
+swap_operator(struct stage *stage, const struct node *node, struct err *err)
+{
+    const hde_operator *now = node->def->op, *with = NULL;
+    const hde_operator *next = stage_find(stage, now->name, err);
+    const hde_param *types = now->flags & HDE_MORE_TYPES ? params_find(now, "types") : NULL;
+
+    if (next && types)
+        with = types_like(next, now, (const void *)((const char *)node->def->params + types->offset),
+                          &stage->arena);
+    return with ? with : next; /* swap_fits() says what it lacks */
+}
+
 bool
 swap_fits(const struct node *node, const hde_operator *next, const char *file, struct err *err)
 {
     const hde_operator *now = node->ctx.op;
-    const char *in = other_port(now->inputs, next->inputs);
-    const char *out = other_port(now->outputs, next->outputs);
+    const char *in = types_other_port(now->inputs, next->inputs);
+    const char *out = types_other_port(now->outputs, next->outputs);
     const char *what = NULL;
 
     if (in || out)

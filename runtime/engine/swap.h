@@ -59,6 +59,9 @@ void instance_close(struct instance *instance); /* on the calling thread */
 /* Memory only: close first. */
 void instance_free(struct instance *instance);
 
+/* The operator of a stage for this node: with the message types that `types:` names there
+ * (HDE_MORE_TYPES). It lives as long as the stage. NULL: as stage_find(). */
+const hde_operator *swap_operator(struct stage *stage, const struct node *node, struct err *err);
 /* Whether `next` can take the place of `now` in this node: ports, flags, functions that decide how
  * the node is wired. HDE-R021. */
 bool swap_fits(const struct node *node, const hde_operator *next, const char *file,

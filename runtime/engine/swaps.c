@@ -368,7 +368,7 @@ static bool
 begin_with(struct swaps *self, struct node *node, const char *id, struct err *err)
 {
     struct stage *stage = stage_of(self, id, err);
-    const hde_operator *op = stage ? stage_find(stage, node->def->op->name, err) : NULL;
+    const hde_operator *op = stage ? swap_operator(stage, node, err) : NULL;
     struct instance *instance;
 
     if (op && swap_fits(node, op, stage->file, err) &&

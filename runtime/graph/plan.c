@@ -10,6 +10,7 @@
  *      that there were. [test_shares_go_on_by_their_replicas] */
 #include "graph/plan.h"
 #include "graph/parts.h"
+#include "graph/types.h"
 #include "graph/write.h"
 
 #include <limits.h>
@@ -142,7 +143,8 @@ params_differ(struct planner *self, const struct graph_node *before, const struc
 bool
 change_same_op(const hde_operator *a, const hde_operator *b)
 {
-    return a == b || (a->size == b->size && memcmp(a, b, a->size) == 0);
+    return types_same_build(a, b) && !types_other_port(a->inputs, b->inputs) &&
+           !types_other_port(a->outputs, b->outputs);
 }
 
 /* ---- Nodes -------------------------------------------------------------------------------- */
@@ -184,7 +186,7 @@ loses_state(struct planner *self, const struct graph_node *before, const struct 
 {
     const hde_operator *was = before->op, *op = after->op;
 
-    if (was->poll && was->seek && (!op->poll || !op->seek || !change_same_op(was, op)))
+    if (was->poll && was->seek && (!op->poll || !op->seek || !types_same_build(was, op)))
         return "another source does not know where this one stands";
     if (!was->save)
         return NULL;

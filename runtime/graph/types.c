@@ -144,3 +144,55 @@ types_add_all(const struct registry *registry, const hde_operator *op, const hde
     }
     return with;
 }
+
+const hde_operator *
+types_like(const hde_operator *op, const hde_operator *like, const hde_list *names,
+           struct arena *arena)
+{
+    for (size_t i = 0; op && i < names->n; i++) {
+        const ProtobufCMessageDescriptor *type = find_in(like->outputs, names->item[i]);
+
+        if (!type)
+            type = find_in(like->inputs, names->item[i]);
+        op = type ? types_add(op, type, arena) : NULL;
+    }
+    return op;
+}
+
+/* ---- The same? ---------------------------------------------------------------------------- */
+
+static bool
+same_types(const hde_port *a, const hde_port *b)
+{
+    size_t i = 0;
+
+    while (a->types[i] && a->types[i] == b->types[i])
+        i++;
+    return a->types[i] == b->types[i];
+}
+
+const char *
+types_other_port(const hde_port *a, const hde_port *b)
+{
+    size_t i = 0;
+
+    for (; a && a[i].name; i++)
+        if (!b || !b[i].name || strcmp(a[i].name, b[i].name) != 0 || a[i].flags != b[i].flags ||
+            !same_types(&a[i], &b[i]))
+            return a[i].name;
+    return b && b[i].name ? b[i].name : NULL;
+}
+
+bool
+types_same_build(const hde_operator *a, const hde_operator *b)
+{
+    hde_operator x, y;
+
+    memcpy(&x, a, sizeof x); /* the gaps too */
+    memcpy(&y, b, sizeof y);
+    if (x.flags & y.flags & HDE_MORE_TYPES) { /* tables of their own */
+        x.inputs = y.inputs;
+        x.outputs = y.outputs;
+    }
+    return a == b || memcmp(&x, &y, sizeof x) == 0;
+}

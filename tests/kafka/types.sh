@@ -88,6 +88,55 @@ mv spreads.out before
 expect 0 hde replay recorded
 cmp before spreads.out || fail "a replay of the log gives other messages"
 
+# ---- changed while they run: other builds, other types, and what has nothing to do with them
+rebuilt() { # PLUGIN: the same code as another build
+  cp "$HDE_BUILD/lib/hde/plugins/$1.so" "$1.so"
+  objcopy --dump-section .note.gnu.build-id=note "$1.so"
+  printf changed | dd of=note bs=1 seek=16 conv=notrunc status=none
+  objcopy --update-section .note.gnu.build-id=note "$1.so"
+}
+live() { # TYPES [MORE-NODES MORE-EDGES]
+  cat >live.yaml <<YAML
+hde: 1
+graph: live
+checkpoint: {every: 100ms, store: kept.live}
+kafka: {brokers: "\${KAFKA_BROKERS}", replication: 1}
+nodes:
+  samples: {op: test/source, params: {keys: 7, interval: 5ms}}
+  spread: {op: own/spread}
+  to: {op: kafka/sink, params: {brokers: "\${KAFKA_BROKERS}", topic: live, partitions: 1, replication: 1,
+    key: pair, types: [own.PairSpread]}}
+  from: {op: kafka/source, params: {brokers: "\${KAFKA_BROKERS}", topic: live, partitions: 1,
+    replication: 1, types: [$1]}}
+  lines: {op: storage/jsonl, params: {path: live.lines, types: [$1]}}
+${2:-}
+edges: [samples -> spread -> to, from.pair_spread -> lines${3:-}]
+YAML
+}
+has_lines() { [ "$(wc -l <live.lines)" -ge "$1" ]; }
+more() { until_true 30 has_lines $(($(wc -l <live.lines) + 5)) || fail "no more lines: $(hde status)"; }
+live own.PairSpread
+engine live live.yaml
+until_true 30 test -s live.lines || fail "no lines: $(hde status)"
+for plugin in storage-jsonl kafka-sink; do
+  rebuilt $plugin
+  expect 0 hde reload ${plugin/-/\/} --so $plugin.so --probation 0s
+  more
+done
+live own.PairSpread '  too: {op: storage/jsonl, params: {path: too, types: [own.PairSpread]}}' ', spread -> too'
+expect 0 hde apply live.yaml
+has out '2 of 10 nodes and edges change' # none that carries them already
+more
+live 'own.PairSpread, hde.VixTerms' # an output more of the source, which goes on where it stood
+expect 0 hde apply live.yaml
+more
+expect 0 hde drain
+ended "$PID" 0
+jq .number live.lines | cmp - <(seq "$(wc -l <live.lines)") || fail "a line is missing or double"
+engine again live.yaml # the builds that ran
+expect 0 hde drain
+ended "$PID" 0
+
 # ---- a name that nobody has
 sed 's/own.PairSpread/own.PairSpred/' out.yaml >wrong.yaml
 expect 78 hde check wrong.yaml
