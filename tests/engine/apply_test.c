@@ -29,6 +29,7 @@ struct flow {
     int64_t at;
     _Atomic bool *done;
     _Atomic int64_t *total;
+    int64_t salt; /* a parameter */
 };
 
 static hde_status
@@ -83,6 +84,42 @@ static const hde_operator op_flow_timed = {.size = sizeof(hde_operator),
                                            .outputs = out1,
                                            .state_size = sizeof(struct flow),
                                            .poll = flow_timed_poll};
+
+/* One that can be asked again. */
+static hde_status
+flow_placed_poll(hde_ctx *ctx, void *state)
+{
+    const struct flow *self = state;
+    hde_status status = flow_poll(ctx, state);
+
+    hde_position(ctx, 0, &self->at, sizeof self->at);
+    return status;
+}
+
+static hde_status
+flow_placed_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
+{
+    struct flow *self = state;
+
+    memcpy(&self->at, bytes, sizeof self->at);
+    return HDE_OK;
+}
+
+static const hde_param flow_params[] = {
+    HDE_PARAM(struct flow, salt, .fallback = "0", .help = "nothing"), {0}};
+
+#define FLOW_PLACED(op, op_flags)                                                                  \
+    static const hde_operator op = {.size = sizeof(hde_operator),                                  \
+                                    .flags = op_flags,                                             \
+                                    .name = "test/" #op,                                           \
+                                    .outputs = out1,                                               \
+                                    .params = flow_params,                                         \
+                                    .state_size = sizeof(struct flow),                             \
+                                    .poll = flow_placed_poll,                                      \
+                                    .seek = flow_placed_seek}
+FLOW_PLACED(op_flow_placed, 0);
+FLOW_PLACED(op_flow_placed_blocking, HDE_BLOCKING);
+FLOW_PLACED(op_flow_placed_alone, HDE_BLOCKING | HDE_EXCLUSIVE);
 
 /* Sequences have to come one after the other. */
 struct checked {
@@ -577,6 +614,37 @@ test_a_restarted_node_keeps_its_state(void **state)
     }
 }
 
+static struct plan *
+placed(struct rig *rig, const hde_operator *op, int64_t salt)
+{
+    struct plan *plan = rig_plan(rig);
+
+    plan_node(plan, "feed", op,
+              &(struct flow){.done = &rig->done, .total = &rig->total, .salt = salt});
+    plan_node(plan, "check", &op_check, &(struct checked){.n = &rig->n, .bad = &rig->bad});
+    plan_edge(plan, "feed", 0, "check", 0);
+    return plan;
+}
+
+static void
+test_a_restarted_source_goes_on_where_it_stood(void **state)
+{
+    static const hde_operator *const ops[] = {&op_flow_placed, &op_flow_placed_blocking,
+                                              &op_flow_placed_alone};
+
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        struct rig rig = {0};
+
+        rig_start(&rig, placed(&rig, ops[i], 0), NULL);
+        for (int64_t salt = 1; salt <= 3; salt++) {
+            flow_on(&rig);
+            assert_string_equal(apply(&rig, placed(&rig, ops[i], salt)), "");
+        }
+        assert_whole(&rig);
+        rig_close(&rig);
+    }
+}
+
 /* ---- What is refused, and what fails ------------------------------------------------------ */
 
 static void
@@ -695,6 +763,7 @@ main(void)
         cmocka_unit_test(test_keyed_state_follows_replicas),
         cmocka_unit_test(test_what_stays_is_not_called),
         cmocka_unit_test(test_a_restarted_node_keeps_its_state),
+        cmocka_unit_test(test_a_restarted_source_goes_on_where_it_stood),
         cmocka_unit_test(test_what_fails_leaves_the_old_graph),
         cmocka_unit_test(test_state_is_not_lost_without_consent),
         cmocka_unit_test(test_a_rollback_brings_the_graph_before),
