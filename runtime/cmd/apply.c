@@ -233,7 +233,10 @@ const struct command cmd_apply = {
         "From then on the nodes lie there, also after restarts and whatever host: says in the file, "
         "until they are moved again. A host whose machine is lost is named with --lost, and all its "
         "nodes are moved: they go on from their last epochs, which have to be in a store that all "
-        "hosts share; what was done since is done again. 'hde plan --move' shows it beforehand.",
+        "hosts share; what was done since is done again. 'hde plan --move' shows it beforehand. Where the "
+        "lost host is the coordinator, write another one into coordinator: of the graph file, on "
+        "every host, and ask that one: it leads from then on. What the lost one had decided and not "
+        "told everybody is found in its store, and made; what it had not decided is dropped.",
     .examples =
         (const struct cmd_example[]){
             {"hde apply graphs/demo.yaml", "the file has changed"},
@@ -242,6 +245,8 @@ const struct command cmd_apply = {
             {"hde rollback", "the graph before that again"},
             {"hde apply --move analytics=calc", "an include of a graph with hosts"},
             {"hde apply --move analytics=calc --lost analyse", "its machine is gone"},
+            {"hde apply --graph market.serve --move processing=serve --lost calc",
+             "the coordinator's machine is gone, and the file says coordinator: serve"},
             {0}},
     .options =
         (const struct cmd_option[]){

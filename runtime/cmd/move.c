@@ -57,7 +57,7 @@ keep_lines(const Hde__EngineMove *move, hde_text *out)
 
 /* The hosts begin anew meanwhile, also the one that is asked: it answers again some time later. */
 static int
-follow(const struct cmd *cmd, struct client *client, uint32_t number, bool plans_only)
+follow(const struct cmd *cmd, struct client *client, uint32_t number, const Hde__ControlMove *asked)
 {
     int64_t end_ns = clock_mono_ns() + WAIT_MS * (int64_t)NS_PER_MS;
     Hde__ControlMove look = HDE__CONTROL_MOVE__INIT;
@@ -69,6 +69,8 @@ follow(const struct cmd *cmd, struct client *client, uint32_t number, bool plans
 
     look.has_number = true;
     look.number = number;
+    look.n_lost = asked->n_lost; /* not to be asked */
+    look.lost = asked->lost;
     while ((!move || move->waiting) && clock_mono_ns() < end_ns) {
         err = (struct err){0};
         move = ask(client, &look, PATIENCE_MS, &err, &hint);
@@ -78,7 +80,7 @@ follow(const struct cmd *cmd, struct client *client, uint32_t number, bool plans
             poll(NULL, 0, LOOK_MS);
     }
     if (move && !move->waiting)
-        exit = tell(cmd, move, &lines, plans_only);
+        exit = tell(cmd, move, &lines, asked->plan_only);
     else
         exit = cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", "'hde status --all' tells how hosts are",
                          "the move is not decided after %d s (%s)", WAIT_MS / 1000, err.text);
@@ -110,7 +112,7 @@ run_move(const struct cmd *cmd, const struct target_options *target, const struc
     move.has_plan_only = move.plan_only = plans_only;
     begun = ask(client, &move, TARGET_TIMEOUT_MS, &err, &hint);
     if (begun)
-        exit = follow(cmd, client, begun->number, plans_only);
+        exit = follow(cmd, client, begun->number, &move);
     else
         exit = cmd_error(cmd, strcmp(err.code, "HDE-C012") == 0 ? EX_UNAVAILABLE : CMD_FAILED,
                          err.code, hint, "%s", err.text);

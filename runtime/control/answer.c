@@ -452,7 +452,16 @@ is_elsewhere(const struct control *control, const Hde__ControlRequest *request)
                               strcmp(graph->hosts[graph->host].name, request->host) == 0);
 }
 
-/* The coordinator leads what is done to all hosts, whichever of them was asked. */
+static bool
+is_lost(const Hde__ControlMove *move, const char *host)
+{
+    for (size_t i = 0; i < move->n_lost; i++)
+        if (!strcmp(move->lost[i], host))
+            return true;
+    return false;
+}
+
+/* The coordinator leads what is done to all hosts, whoever was asked, unless it is lost. */
 static const char *
 leader_of(const struct control *control, const struct peer *peer,
           const Hde__ControlRequest *request)
@@ -465,7 +474,9 @@ leader_of(const struct control *control, const struct peer *peer,
                    parts_over_hosts(control->parts));
 
     if (!is_led || peer->question || request->host || !parts_net(control->parts) ||
-        graph->coordinator == graph->host)
+        graph->coordinator == graph->host ||
+        (request->ask_case == HDE__CONTROL_REQUEST__ASK_MOVE &&
+         is_lost(request->move, graph->hosts[graph->coordinator].name)))
         return NULL;
     return graph->hosts[graph->coordinator].name;
 }

@@ -93,7 +93,9 @@ refuse(struct control *control, const struct peer *peer, uint64_t id, bool is_le
                 err->text);
     }
     control_refuse(control, peer, id, said.code,
-                   is_led ? "the graph runs on as it is; ask again when that host is back" : NULL,
+                   is_led ? "the graph runs on as it is; ask again when that host is back. If its "
+                            "machine is lost: 'hde help apply' (--lost)"
+                          : NULL,
                    said.text);
 }
 

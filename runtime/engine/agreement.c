@@ -36,6 +36,7 @@ struct agreement {
     bool is_stopping;
     struct share *shares;
     uint64_t open; /* the change that is led and not decided; 0: none */
+    bool leader_is_lost; /* decided: what it has decided, and a host that asks it asks here */
     size_t n_decided;
     uint64_t decided[DECISIONS]; /* that are made; the newest is the last */
 };
@@ -43,10 +44,10 @@ struct agreement {
 /* ---- Decisions ---------------------------------------------------------------------------- */
 
 static void
-read_decisions(struct agreement *self)
+read_decisions(struct agreement *self, const char *path)
 {
     size_t size = 0;
-    uint64_t *bytes = self->path ? (uint64_t *)(void *)whole_read(self->path, magic, &size) : NULL;
+    uint64_t *bytes = path ? (uint64_t *)(void *)whole_read(path, magic, &size) : NULL;
 
     self->n_decided = size / sizeof *bytes <= DECISIONS ? size / sizeof *bytes : 0;
     for (size_t i = 0; i < self->n_decided; i++)
@@ -109,7 +110,7 @@ agreement_new(struct net *net, const struct graph *graph, const char *store,
     }
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
-    read_decisions(self);
+    read_decisions(self, self->path);
     return self;
 }
 
@@ -292,6 +293,21 @@ wait_a_moment(struct agreement *self, const struct share *share)
             return;
 }
 
+/* False: the coordinator is not lost. */
+static bool
+look_up(struct agreement *self, const struct share *share, enum word *word)
+{
+    bool is_lost;
+
+    pthread_mutex_lock(&self->lock);
+    is_lost = self->leader_is_lost;
+    if (is_lost)
+        *word = fate_of(self, share->said->change) == HDE__FATE__FATE_COMMIT ? WORD_COMMIT
+                                                                             : WORD_ABORT;
+    pthread_mutex_unlock(&self->lock);
+    return is_lost;
+}
+
 /* (2) */
 static enum word
 hear(struct agreement *self, struct share *share, bool is_patient)
@@ -305,7 +321,7 @@ hear(struct agreement *self, struct share *share, bool is_patient)
         word = share->word;
         is_stopping = self->is_stopping;
         pthread_mutex_unlock(&self->lock);
-        if (word == WORD_NONE && !is_stopping)
+        if (word == WORD_NONE && !is_stopping && !look_up(self, share, &word))
             word = ask_fate(self, share, &is_heard);
     } while (word == WORD_NONE && !is_stopping && (is_heard || is_patient));
     return word == WORD_NONE && !is_stopping ? WORD_LOST : word;
@@ -355,6 +371,24 @@ share_free(struct agreement *self, struct share *share)
     pthread_mutex_unlock(&self->lock);
     hde__control_share__free_unpacked(share->said, NULL);
     free(share);
+}
+
+bool
+agreement_end_doubts(struct agreement *self, const char *store)
+{
+    char *path = store ? xprintf("%s/decisions", store) : NULL;
+    bool is_any;
+
+    pthread_mutex_lock(&self->lock);
+    is_any = self->shares != NULL;
+    if (is_any && store) {
+        read_decisions(self, path);
+        self->leader_is_lost = true;
+        pthread_cond_broadcast(&self->changed);
+    }
+    pthread_mutex_unlock(&self->lock);
+    free(path);
+    return is_any;
 }
 
 /* ---- Asked -------------------------------------------------------------------------------- */

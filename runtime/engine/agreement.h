@@ -77,6 +77,10 @@ enum word agreement_fate(struct agreement *self, struct share *share);
 void agreement_report(struct agreement *self, struct share *share, const Hde__GraphChange *report);
 void share_free(struct agreement *self, struct share *share);
 
+/* The coordinator is lost for good, and that is its store: what it had decided is made, and nothing
+ * else. NULL: only looks. True: something is in doubt here; it is over soon. */
+bool agreement_end_doubts(struct agreement *self, const char *store);
+
 /* ---- Any thread ----------------------------------------------------------------------------- */
 
 /* What another host has said. */

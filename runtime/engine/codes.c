@@ -442,5 +442,10 @@ const struct code engine_codes[] = {
      "back when others have left does not wait for them. The file is damaged. Without it nothing is lost: "
      "the host waits for the others until they run once more.",
      NULL, "rm STORE/HOST/through"},
+    {"HDE-R281", "the coordinator is lost",
+     "A host that is named with --lost is the coordinator, so another one has to lead: the one that "
+     "coordinator: names in the graph file, which has to say so on every host before the move. The move is "
+     "asked of that host. What the lost one had decided is found in its store; the graph goes on as it was.",
+     "coordinator: serve", "hde apply --graph GRAPH.serve --move NODE=serve --lost calc"},
     {NULL, NULL, NULL, NULL, NULL},
 };

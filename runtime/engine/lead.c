@@ -29,7 +29,7 @@ enum {
     DEADLINE_S = 120, /* of a savepoint */
     COME_S = 5,       /* for a host to come up */
     HEAR_S = 10,      /* until all hosts know that it is one */
-    ADDED_LINES = 2,
+    ADDED_LINES = 3,
 };
 #define SECONDS(n) ((int64_t)(n)*NS_PER_S)
 static const int64_t LOOK_NS = 20 * NS_PER_MS;
@@ -158,6 +158,9 @@ make_step(const struct lead *self, Hde__HostVerb verb)
     step.moves = (char **)(uintptr_t)self->moves;
     step.n_lost = self->n_lost;
     step.lost = (char **)(uintptr_t)self->lost;
+    step.leader = (char *)(uintptr_t)self->graph->hosts[self->graph->host].name;
+    step.has_plan_only = true;
+    step.plan_only = self->plans_only;
     return step;
 }
 
@@ -353,13 +356,14 @@ draw_number(const struct lead *self)
     return now > self->number ? now : self->number + 1;
 }
 
-/* With the lock held. */
+/* With the lock held. replaces: the coordinator is lost, and the file names this host now, which
+ * the first step looks at. */
 static bool
-may_lead(struct lead *self, bool is_moving, struct err *err)
+may_lead(struct lead *self, bool is_moving, bool replaces, struct err *err)
 {
     const struct graph *graph = self->graph;
 
-    if (graph->host != graph->coordinator)
+    if (graph->host != graph->coordinator && !replaces)
         return err_set(err, "HDE-R231", "'%s' is not the coordinator of this graph: that is '%s'",
                        graph->hosts[graph->host].name, graph->hosts[graph->coordinator].name);
     if (self->report.state == SAVEPOINT_WAITING)
@@ -409,7 +413,7 @@ lead_savepoint(struct lead *self, const char *name, struct err *err)
     bool is_moving = over_hosts_is_moving(self->host); /* its lock comes first */
 
     pthread_mutex_lock(&self->lock);
-    ok = ok && may_lead(self, is_moving, err);
+    ok = ok && may_lead(self, is_moving, false, err);
     if (ok) {
         forget_move(self);
         ok = begin(self, name, run_savepoint, err);
@@ -471,6 +475,13 @@ say_lines(struct lead *self)
 
     for (size_t i = 0; i < after->n_nodes; i++)
         say_node(self, lines, &after->nodes[i]);
+    if (is_lost(self, self->graph->hosts[self->graph->coordinator].name))
+        add_line(self, lines,
+                 arena_printf(&self->arena,
+                              "coordinator: %s in place of %s, which is lost: what that one had "
+                              "decided is made, as its store says, and what it had not is dropped",
+                              after->hosts[after->coordinator].name,
+                              self->graph->hosts[self->graph->coordinator].name));
     add_line(self, lines,
              self->n_lost ? "delivery: what was done since that epoch is done again: effectively "
                             "once for rows with natural keys, at least once for all else behind it"
@@ -602,11 +613,16 @@ take_ask(struct lead *self, const Hde__ControlMove *ask, struct err *err)
 uint32_t
 lead_move(struct lead *self, const Hde__ControlMove *ask, struct err *err)
 {
-    bool is_moving = over_hosts_is_moving(self->host);
+    const char *coordinator = self->graph->hosts[self->graph->coordinator].name;
+    bool is_moving = over_hosts_is_moving(self->host), replaces = false;
     uint32_t number = 0;
 
+    for (size_t i = 0; i < ask->n_lost; i++)
+        replaces |= !strcmp(ask->lost[i], coordinator);
+    if (!over_hosts_end_doubts(self->host, ask, err))
+        return 0;
     pthread_mutex_lock(&self->lock);
-    if (may_lead(self, is_moving, err) && take_ask(self, ask, err) &&
+    if (may_lead(self, is_moving, replaces, err) && take_ask(self, ask, err) &&
         begin(self, MOVE_NAME, run_move, err))
         number = self->number;
     pthread_mutex_unlock(&self->lock);

@@ -115,9 +115,8 @@ read_share(struct states *self, const char *path, struct err *err)
            err_set(err, "HDE-R230", "'%s' is the share of another savepoint", path);
 }
 
-/* STORE/OTHER beside this host's STORE/HOST. */
-static const char *
-store_of(const struct graph *graph, const char *host, struct arena *arena)
+const char *
+move_store_of(const struct graph *graph, const char *host, struct arena *arena)
 {
     const char *own = graph->checkpoint.store;
     size_t len = strlen(own) - strlen(graph->hosts[graph->host].name);
@@ -145,10 +144,10 @@ take_over(struct states *self, const char *store, struct err *err)
 }
 
 bool
-move_reaches(const struct move_ask *ask, const char *host, struct err *err)
+move_reaches(const struct graph *graph, const char *host, struct err *err)
 {
     struct arena arena = {0};
-    const char *folder = arena_printf(&arena, "%s/parts", store_of(ask->before, host, &arena));
+    const char *folder = arena_printf(&arena, "%s/parts", move_store_of(graph, host, &arena));
     bool ok = access(folder, R_OK | X_OK) == 0 ||
               err_set(err, "HDE-R236",
                       "host '%s' is lost, and its last epochs are not here: there is no '%s'", host,
@@ -158,10 +157,19 @@ move_reaches(const struct move_ask *ask, const char *host, struct err *err)
     return ok;
 }
 
-static bool
-read_lost(struct states *self, const char *host, struct arena *arena, struct err *err)
+/* What a part goes on from: a share that it has not taken yet, else its last epoch; or nothing. */
+static Hde__Epoch *
+last_of(const char *part, struct arena *arena)
 {
-    const char *store = store_of(self->ask->before, host, arena);
+    Hde__Epoch *share = epoch_read(arena_printf(arena, "%s/restore", part));
+
+    return share ? share : epochs_newest(part);
+}
+
+static bool
+read_parts(struct states *self, const char *host, const char *store, struct arena *arena,
+           struct err *err)
+{
     const char *folder = arena_printf(arena, "%s/parts", store);
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -171,9 +179,8 @@ read_lost(struct states *self, const char *host, struct arena *arena, struct err
                        "host '%s' is lost, and its last epochs are not here: there is no '%s'",
                        host, folder);
     while ((entry = readdir(dir))) {
-        Hde__Epoch *last = entry->d_name[0] == '.'
-                               ? NULL
-                               : epochs_newest(arena_printf(arena, "%s/%s", folder, entry->d_name));
+        const char *part = arena_printf(arena, "%s/%s", folder, entry->d_name);
+        Hde__Epoch *last = entry->d_name[0] == '.' ? NULL : last_of(part, arena);
 
         if (last) {
             add_whole(self, last);
@@ -181,7 +188,21 @@ read_lost(struct states *self, const char *host, struct arena *arena, struct err
         }
     }
     closedir(dir);
-    return take_over(self, store, err);
+    return true;
+}
+
+/* What it would have gone on from: where it was lost behind a move, before it has begun anew. */
+static bool
+read_lost(struct states *self, const char *host, struct arena *arena, struct err *err)
+{
+    const char *store = move_store_of(self->ask->before, host, arena);
+    Hde__Epoch *restored = epoch_read(arena_printf(arena, "%s/restore", store));
+
+    if (restored)
+        add_whole(self, restored);
+    for (size_t i = 0; restored && i < restored->n_parts; i++)
+        add_part(self, restored->parts[i]);
+    return (restored || read_parts(self, host, store, arena, err)) && take_over(self, store, err);
 }
 
 bool
@@ -519,6 +540,7 @@ write_whole(struct going *self, const char *path, struct err *err)
     whole.taken_ns = clock_real_ns();
     whole.savepoint = (char *)(uintptr_t) "move";
     whole.graph = (char *)(uintptr_t)ask->after->name;
+    whole.leader = (char *)(uintptr_t)ask->leader;
     whole.host = (char *)(uintptr_t)ask->after->hosts[ask->after->host].name;
     whole.n_moves = ask->n_moves;
     whole.moves = (char **)(uintptr_t)ask->moves;
@@ -598,7 +620,7 @@ move_fence(const struct graph *graph, const Hde__Epoch *restored, struct err *er
     bool ok = true;
 
     for (size_t i = 0; i < restored->n_lost && ok; i++)
-        ok = line_write(store_of(graph, restored->lost[i], &arena), &line, err);
+        ok = line_write(move_store_of(graph, restored->lost[i], &arena), &line, err);
     arena_fini(&arena);
     return ok;
 }

@@ -15,6 +15,7 @@
 struct move_ask {
     const struct graph *before, *after; /* for this host */
     uint32_t number;                    /* of the savepoint */
+    const char *leader;                 /* host */
     size_t n_moves;                     /* all that are in force afterwards */
     const char *const *moves;
     size_t n_lost; /* hosts */
@@ -30,7 +31,9 @@ bool move_is_plain(const struct graph *before, const struct graph *after, struct
 bool move_write(const struct move_ask *ask, const char *path, struct err *err);
 
 /* Whether the store of a host that is lost is here: HDE-R236. */
-bool move_reaches(const struct move_ask *ask, const char *host, struct err *err);
+bool move_reaches(const struct graph *graph, const char *host, struct err *err);
+/* STORE/OTHER beside this host's STORE/HOST. */
+const char *move_store_of(const struct graph *graph, const char *host, struct arena *arena);
 /* Whether a node that lies on host `to` afterwards goes on from what host `from` has. */
 bool move_feeds(const struct graph *before, const struct graph *after, size_t from, size_t to);
 /* The same of this host and one of that name. */

@@ -8,6 +8,8 @@
  *      coordinator has committed when its state goes back to that number, and never will when it runs
  *      and says so. The coordinator itself is in no doubt: what it has not committed is dropped when
  *      it starts. [tests/hosts/move.sh]
+ *      One whose leader is lost looks into the store of that one, which all can reach: what is not
+ *      committed there is taken away first, so it never will be. [tests/hosts/coordinator.sh]
  *  (3) A commit is the rename of STORE/moving to STORE/restore; what follows from it the next start
  *      does, as often as it takes (across.c). [tests/hosts/move.sh]
  *
@@ -63,6 +65,7 @@ struct over_hosts {
     pthread_mutex_t lock; /* all below */
     enum moving moving;
     uint32_t number;    /* of the move */
+    char leader[64];    /* the host that decides it */
     int64_t heard_ns;   /* of who leads, monotonic */
     struct arena arena; /* of the move, and below */
     struct registry *registry;
@@ -78,10 +81,29 @@ moving_path(const struct over_hosts *self, struct arena *arena)
     return arena_printf(arena, "%s/moving", self->graph->checkpoint.store);
 }
 
+static const char *
+own_name(const struct over_hosts *self)
+{
+    return self->graph->hosts[self->graph->host].name;
+}
+
+static const char *
+coordinator(const struct over_hosts *self)
+{
+    return self->graph->hosts[self->graph->coordinator].name;
+}
+
+/* The move, which another one than the coordinator of the graph may have led. */
 static bool
 leads(const struct over_hosts *self)
 {
-    return self->graph->host == self->graph->coordinator;
+    return strcmp(self->leader, own_name(self)) == 0;
+}
+
+static void
+set_leader(struct over_hosts *self, const char *name)
+{
+    snprintf(self->leader, sizeof self->leader, "%s", name ? name : coordinator(self));
 }
 
 /* (2) */
@@ -92,12 +114,14 @@ find_doubt(struct over_hosts *self)
     const char *path = moving_path(self, &arena);
     Hde__Epoch *moving = epoch_read(path);
 
+    set_leader(self, moving ? moving->leader : NULL);
     if (moving && !leads(self)) {
         self->moving = DOUBT;
         self->number = moving->across;
         log_line(
             LEVEL_WARN, self->graph->name, NULL, "move.doubt",
-            "nodes were to be moved when this host ended: it waits for the coordinator's word");
+            "nodes were to be moved when this host ended: it waits for the word of '%s'",
+            self->leader);
     } else if (moving) {
         io.unlink(path);
     }
@@ -253,26 +277,125 @@ check_stores(const struct over_hosts *self, struct err *err)
 {
     for (size_t i = 0; i < self->ask.n_lost; i++)
         if (move_gives_here(&self->ask, self->ask.lost[i]) &&
-            !move_reaches(&self->ask, self->ask.lost[i], err))
+            !move_reaches(self->graph, self->ask.lost[i], err))
             return false;
     return true;
+}
+
+/* ---- The leader is lost ---------------------------------------------------------------------- */
+
+static bool
+is_named(const char *name, char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
+/* Who leads instead is the one that the file names now, everywhere. */
+static bool
+check_leader(const struct over_hosts *self, const Hde__HostStep *step, struct err *err)
+{
+    const char *named = self->after->hosts[self->after->coordinator].name;
+
+    if (!is_named(coordinator(self), step->lost, step->n_lost) || !strcmp(named, step->leader))
+        return true;
+    return is_named(named, step->lost, step->n_lost)
+               ? err_set(err, "HDE-R281",
+                         "'%s' is lost and is the coordinator in %s: write coordinator: %s there, "
+                         "on every host, or another one, and ask that one",
+                         named, self->graph->path, step->leader)
+               : err_set(err, "HDE-R281",
+                         "%s names '%s' as coordinator in place of the lost one: ask that one, and "
+                         "not '%s'",
+                         self->graph->path, named, step->leader);
+}
+
+static bool
+went_on_in_store(const char *store, uint32_t number, struct arena *arena)
+{
+    struct err none = {0};
+    struct line line;
+
+    return line_read(store, arena, &line, &none) && line.number == number;
+}
+
+/* (2) A host in doubt about a move. */
+static bool
+find_outcome(struct over_hosts *self, struct arena *arena, struct err *err)
+{
+    const char *store = move_store_of(self->graph, self->leader, arena);
+    const char *moving = arena_printf(arena, "%s/moving", store);
+
+    if (!move_reaches(self->graph, self->leader, err))
+        return false;
+    if (io.unlink(moving) && errno != ENOENT)
+        return err_set(err, "HDE-R014", "%s cannot be removed: %s", moving, strerror(errno));
+    self->outcome = went_on_in_store(store, self->number, arena) ? COMMITTED : DROPPED;
+    log_line(LEVEL_WARN, self->graph->name, NULL, "move.found",
+             "'%s' is lost; its store says that the move was %s", self->leader,
+             self->outcome == COMMITTED ? "decided: it is made" : "not decided: it is dropped");
+    return true;
+}
+
+/* False with err, also where there was something in doubt: it is over some seconds later. */
+static bool
+end_doubts(struct over_hosts *self, char *const *lost, size_t n_lost, bool plans_only,
+           struct err *err)
+{
+    struct arena arena = {0};
+    bool was_led = is_named(coordinator(self), lost, n_lost), ok = true;
+
+    if (self->moving == DOUBT && is_named(self->leader, lost, n_lost)) {
+        ok = plans_only || find_outcome(self, &arena, err);
+        ok = ok && err_set(err, "HDE-R238",
+                           "a move that '%s' led is in doubt here: its store tells what was "
+                           "decided%s",
+                           self->leader, plans_only ? ", when this is applied"
+                                                    : "; ask again in some seconds");
+    }
+    if (ok && was_led && move_reaches(self->graph, coordinator(self), NULL))
+        ok = parts_end_doubts(self->parts,
+                              plans_only ? NULL
+                                         : move_store_of(self->graph, coordinator(self), &arena),
+                              err);
+    arena_fini(&arena);
+    return ok;
+}
+
+bool
+over_hosts_end_doubts(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err)
+{
+    bool ok;
+
+    pthread_mutex_lock(&self->lock);
+    ok = end_doubts(self, ask->lost, ask->n_lost, ask->plan_only, err);
+    pthread_mutex_unlock(&self->lock);
+    return ok;
 }
 
 static bool
 prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out, struct err *err)
 {
+    if (!step->leader)
+        return err_set(err, "HDE-C013", "a move names the host that leads it");
+    if (!end_doubts(self, step->lost, step->n_lost, step->plan_only, err))
+        return false;
     if (self->moving > PREPARED)
         return err_set(err, "HDE-R238", "it has not come to the end of the move before");
     forget_move(self);
     self->moving = CALM;
-    if (!load_after(self, step, err))
+    if (!load_after(self, step, err) || !check_leader(self, step, err))
         return false;
     self->moving = PREPARED;
+    set_leader(self, step->leader);
     self->number = step->number;
     self->outcome = UNKNOWN;
     self->ask = (struct move_ask){.before = parts_graph(self->parts),
                                   .after = self->after,
                                   .number = step->number,
+                                  .leader = self->leader,
                                   .n_moves = step->n_moves,
                                   .moves = copy_texts(self, step->moves, step->n_moves),
                                   .n_lost = step->n_lost,
@@ -535,16 +658,12 @@ commit(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, 
     return commit_savepoint(self, step, arena, err);
 }
 
-/* Asked of the coordinator. */
-static bool
-tell_outcome(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
-             struct err *err)
+/* Asked of who has led it. */
+static void
+tell_outcome(const struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out)
 {
-    if (!leads(self))
-        return err_set(err, "HDE-R231", "this host does not lead");
     out->committed = goes_back_to(self, step->number);
     out->has_committed = out->committed || !lead_is_open(self->lead, step->number);
-    return true;
 }
 
 /* ---- Steps ---------------------------------------------------------------------------------- */
@@ -573,7 +692,8 @@ do_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *o
     case HDE__HOST_VERB__HOST_VERB_COMMIT:
         return commit(self, step, arena, err);
     case HDE__HOST_VERB__HOST_VERB_OUTCOME:
-        return tell_outcome(self, step, out, err);
+        tell_outcome(self, step, out);
+        return true;
     case HDE__HOST_VERB__HOST_VERB_DROP:
         drop(self, step, arena);
         return true;
@@ -634,13 +754,14 @@ ask_outcome(struct over_hosts *self)
     step.number = self->number;
     step.name = (char *)(uintptr_t)MOVE_NAME;
     size = hde__control_request__pack(&request, bytes);
-    self->is_asking = net_ask(self->net, self->graph->hosts[self->graph->coordinator].name, bytes,
-                              size, ASK_S * (int64_t)NS_PER_S, heard_outcome, self, &none);
+    self->is_asking = net_ask(self->net, self->leader, bytes, size, ASK_S * (int64_t)NS_PER_S,
+                              heard_outcome, self, &none);
 }
 
-/* What the coordinator's state goes back to, as it said last; it may not talk to this host. */
+/* Whether the state of another host goes back to that, as it said last; it may not talk to this
+ * one. None does so before it is decided. */
 static bool
-coordinator_went_on(const struct over_hosts *self, uint32_t number)
+another_went_on(const struct over_hosts *self, uint32_t number)
 {
     const struct graph *graph = self->graph;
     struct net_seen *seen = xcalloc(graph->n_hosts, sizeof *seen);
@@ -648,8 +769,7 @@ coordinator_went_on(const struct over_hosts *self, uint32_t number)
     bool is_it = false;
 
     for (size_t i = 0; i < n; i++)
-        is_it |=
-            !strcmp(seen[i].name, graph->hosts[graph->coordinator].name) && seen[i].line == number;
+        is_it |= seen[i].line == number;
     free(seen);
     return is_it;
 }
@@ -665,7 +785,7 @@ decide(struct over_hosts *self, int64_t silent_ns)
     if (self->outcome != UNKNOWN)
         return self->outcome == COMMITTED ? HDE__HOST_VERB__HOST_VERB_COMMIT
                                           : HDE__HOST_VERB__HOST_VERB_DROP;
-    if (coordinator_went_on(self, self->number))
+    if (another_went_on(self, self->number))
         return HDE__HOST_VERB__HOST_VERB_COMMIT;
     if (silent_ns > ASK_S * (int64_t)NS_PER_S && !self->is_asking)
         ask_outcome(self);

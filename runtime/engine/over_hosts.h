@@ -37,6 +37,10 @@ struct over_hosts *over_hosts_new(struct parts *parts, const struct engine_optio
 void over_hosts_stop(struct over_hosts *self); /* before the net stops: nobody is led any more */
 void over_hosts_free(struct over_hosts *self);
 
+/* Hosts of the ask are lost: what they led and this one is in doubt about is decided as their
+ * stores say. False with err: it was, and is over soon (HDE-R238), or a store is not here. */
+bool over_hosts_end_doubts(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err);
+
 /* At the coordinator, elsewhere HDE-R231. As savepoint_ask() and savepoint_report(). Any thread. */
 bool over_hosts_ask(struct over_hosts *self, const char *name, struct err *err);
 void over_hosts_report(struct over_hosts *self, const char *name, struct savepoint_report *out);

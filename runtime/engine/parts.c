@@ -572,6 +572,12 @@ parts_apply_changes(struct parts *self, uint64_t number)
                         : apply_changes(self->part[0].engine, number);
 }
 
+bool
+parts_end_doubts(struct parts *self, const char *store, struct err *err)
+{
+    return parts_change_end_doubts(self->change, store, err);
+}
+
 void
 parts_change_over_hosts(struct parts *self, const Hde__ControlShare *said,
                         struct net_question *taken)
