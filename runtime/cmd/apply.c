@@ -41,8 +41,11 @@ tell(const struct cmd *cmd, const Hde__GraphChange *change)
         hde_text_puts(&out, "\n");
     } else if (is_done && !cmd->quiet) {
         change_put_plan(cmd, change->plan, &out);
-        hde_text_printf(&out, "done: stood still for %s\n",
-                        table_seconds(cmd->arena, change->pause_seconds));
+        if (change->has_relink)
+            hde_text_puts(&out, "done: all hosts begin anew\n");
+        else
+            hde_text_printf(&out, "done: stood still for %s\n",
+                            table_seconds(cmd->arena, change->pause_seconds));
         change_put_hosts(cmd, change, &out);
     }
     exit = out.len ? cmd_print(cmd, &out, NULL) : CMD_OK;
@@ -226,7 +229,11 @@ const struct command cmd_apply = {
         "leads. Each host reads its own file, which lies under the same path and says the same "
         "everywhere. When all of them have everything prepared the change is decided, and each "
         "changes over by itself; whatever one of them refuses is made by none, and a host that is "
-        "down is named. Links between hosts stay as they are."
+        "down is named.\n\nWhere links between hosts change (nodes that send to another host come, go or "
+        "move there), all hosts are asked first, then all of them stop at one savepoint, behind all that "
+        "was on the way, and begin anew from there, some seconds later: nothing is lost or doubled. "
+        "'hde plan' says so beforehand. From then on that graph runs, also after restarts, until the "
+        "file that the start names is edited; 'hde rollback' goes back once."
         "\n\n--move puts nodes of a graph "
         "with hosts: on other hosts, led by the coordinator: all hosts stop at one cut, states go "
         "where the nodes go, and every host begins anew from there, some seconds later. It is exact. "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/change.h"
 #include "base/clock.h"
+#include "cmd/move.h"
 #include "cmd/table.h"
 #include "graph/graph.h"
 
@@ -61,6 +62,13 @@ change_put_plan(const struct cmd *cmd, const Hde__GraphPlan *plan, hde_text *out
     if (plan->fixed)
         hde_text_printf(out, "; needs a new start: %s", plan->fixed);
     hde_text_puts(out, "\n");
+    if (plan->relinks)
+        hde_text_printf(out,
+                        "links between hosts change (%s): all hosts are asked first, then all of "
+                        "them stop at one savepoint, behind all that is on the way, and begin anew "
+                        "from there. Nothing is lost or doubled; for some seconds no host takes "
+                        "anything in or answers, as long as after a restart\n",
+                        plan->relinks);
 }
 
 struct graph *
@@ -121,7 +129,50 @@ is_decided(const Hde__ControlReply *reply)
 {
     return reply->answer_case == HDE__CONTROL_REPLY__ANSWER_CHANGES &&
            reply->changes->n_changes == 1 &&
-           reply->changes->changes[0]->state > HDE__CHANGE_STATE__CHANGE_STATE_WORKING;
+           (reply->changes->changes[0]->state > HDE__CHANGE_STATE__CHANGE_STATE_WORKING ||
+            reply->changes->changes[0]->has_relink);
+}
+
+static void *
+unpack_alloc(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void
+unpack_free(void *arena, void *memory)
+{
+}
+
+/* All hosts begin anew, and who was asked knows no more of the change than that it was made: what is
+ * told is what was planned. */
+static int
+follow_relink(const struct cmd *cmd, struct client *client, const Hde__GraphChange **change)
+{
+    size_t size = hde__graph_change__get_packed_size(*change);
+    uint8_t *bytes = arena_alloc(cmd->arena, size + 1);
+    ProtobufCAllocator memory = {unpack_alloc, unpack_free, cmd->arena};
+    const Hde__EngineMove *move;
+    Hde__ControlError *error;
+    Hde__GraphChange *out;
+    int exit;
+
+    hde__graph_change__pack(*change, bytes);
+    out = hde__graph_change__unpack(&memory, size, bytes);
+    exit = move_follow(cmd, client, out->relink, &move);
+    if (exit)
+        return exit;
+    out->state = HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+    *change = out;
+    if (!move->error)
+        return CMD_OK;
+    error = arena_alloc(cmd->arena, sizeof *error);
+    hde__control_error__init(error);
+    error->code = arena_text(cmd->arena, move->error->code);
+    error->message = arena_text(cmd->arena, move->error->message);
+    out->error = error;
+    out->state = HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+    return CMD_OK;
 }
 
 int
@@ -152,7 +203,9 @@ change_follow(const struct cmd *cmd, struct client *client, const Hde__ControlRe
         return cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", "'hde history' tells how it went on",
                          "the change is not decided after %d s", WAIT_MS / 1000);
     *change = reply->changes->changes[0];
-    return CMD_OK;
+    return (*change)->state == HDE__CHANGE_STATE__CHANGE_STATE_WORKING
+               ? follow_relink(cmd, client, change)
+               : CMD_OK;
 }
 
 int

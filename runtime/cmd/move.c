@@ -55,17 +55,17 @@ keep_lines(const Hde__EngineMove *move, hde_text *out)
         hde_text_printf(out, "%s\n", move->lines[i]);
 }
 
-/* The hosts begin anew meanwhile, also the one that is asked: it answers again some time later. */
+/* The hosts begin anew meanwhile, also the one that is asked: it answers again some time later. The
+ * first answer that has lines is kept. */
 static int
-follow(const struct cmd *cmd, struct client *client, uint32_t number, const Hde__ControlMove *asked)
+follow(const struct cmd *cmd, struct client *client, uint32_t number,
+       const Hde__ControlMove *asked, hde_text *lines, const Hde__EngineMove **out)
 {
     int64_t end_ns = clock_mono_ns() + WAIT_MS * (int64_t)NS_PER_MS;
     Hde__ControlMove look = HDE__CONTROL_MOVE__INIT;
     const Hde__EngineMove *move = NULL;
     const char *hint = NULL;
-    hde_text lines = {0};
     struct err err = {0};
-    int exit;
 
     look.has_number = true;
     look.number = number;
@@ -75,15 +75,40 @@ follow(const struct cmd *cmd, struct client *client, uint32_t number, const Hde_
         err = (struct err){0};
         move = ask(client, &look, PATIENCE_MS, &err, &hint);
         if (move)
-            keep_lines(move, &lines);
+            keep_lines(move, lines);
         if (!move || move->waiting)
             poll(NULL, 0, LOOK_MS);
     }
-    if (move && !move->waiting)
+    *out = move;
+    return move && !move->waiting
+               ? CMD_OK
+               : cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012",
+                           "'hde status --all' tells how hosts are",
+                           "the move is not decided after %d s (%s)", WAIT_MS / 1000, err.text);
+}
+
+int
+move_follow(const struct cmd *cmd, struct client *client, uint32_t number,
+            const Hde__EngineMove **out)
+{
+    const Hde__ControlMove none = HDE__CONTROL_MOVE__INIT;
+    hde_text lines = {0};
+    int exit = follow(cmd, client, number, &none, &lines, out);
+
+    hde_text_free(&lines);
+    return exit;
+}
+
+static int
+follow_and_tell(const struct cmd *cmd, struct client *client, uint32_t number,
+                const Hde__ControlMove *asked)
+{
+    const Hde__EngineMove *move;
+    hde_text lines = {0};
+    int exit = follow(cmd, client, number, asked, &lines, &move);
+
+    if (!exit)
         exit = tell(cmd, move, &lines, asked->plan_only);
-    else
-        exit = cmd_error(cmd, EX_UNAVAILABLE, "HDE-C012", "'hde status --all' tells how hosts are",
-                         "the move is not decided after %d s (%s)", WAIT_MS / 1000, err.text);
     hde_text_free(&lines);
     return exit;
 }
@@ -112,7 +137,7 @@ run_move(const struct cmd *cmd, const struct target_options *target, const struc
     move.has_plan_only = move.plan_only = plans_only;
     begun = ask(client, &move, TARGET_TIMEOUT_MS, &err, &hint);
     if (begun)
-        exit = follow(cmd, client, begun->number, &move);
+        exit = follow_and_tell(cmd, client, begun->number, &move);
     else
         exit = cmd_error(cmd, strcmp(err.code, "HDE-C012") == 0 ? EX_UNAVAILABLE : CMD_FAILED,
                          err.code, hint, "%s", err.text);

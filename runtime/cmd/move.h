@@ -13,6 +13,11 @@ struct move_words {
 int run_move(const struct cmd *cmd, const struct target_options *target,
              const struct move_words *words, bool plans_only);
 
+/* Waits until what all hosts stop for is decided. 0 with the outcome (until the next question), or an
+ * exit code. */
+int move_follow(const struct cmd *cmd, struct client *client, uint32_t number,
+                const Hde__EngineMove **out);
+
 #define MOVE_OPTIONS(block)                                                                        \
     {CMD_OPTION("move", block, move.moves), .value = "NODE=HOST",                                  \
      .help = "instead of GRAPH: the node, or all nodes of that include, lie on this host"},        \

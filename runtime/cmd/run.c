@@ -259,7 +259,7 @@ load(struct run *run)
         return load_resolved(run);
     say_command(run, &options);
     run->graph = run->mode == RUN_LIVE
-                     ? line_load(run->path, &options, run->registry, &diags, &err)
+                     ? line_start(run->path, &options, run->registry, &diags, &err)
                      : graph_load(run->path, &options, run->registry, &diags);
     diags_sort(&diags);
     exit = show_findings(run->cmd, &diags, !run->graph);
@@ -467,7 +467,8 @@ start(struct run *run)
                                     .host = graph_is_of_host(run->graph) ? run->options->host
                                                                          : NULL,
                                     .sets = run->sets,
-                                    .n_sets = run->n_sets};
+                                    .n_sets = run->n_sets,
+                                    .file = run->path};
     struct control_options control = {.admin = run->options->admin,
                                       .insecure = run->options->insecure};
     struct err err = {0};

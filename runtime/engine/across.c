@@ -41,9 +41,8 @@ struct across {
     pthread_mutex_t lock; /* all below */
     uint32_t number;      /* of askings */
     char *name, *path;
-    struct arena arena; /* of the moves */
-    size_t n_moves;
-    const char **moves;
+    struct arena arena; /* of the line */
+    struct line line;   /* in force at the savepoint */
     bool *is_lost; /* link: it leads from or to a host that is lost */
     bool ends;
     bool is_led;       /* by a host: a share of more */
@@ -204,8 +203,10 @@ write_all(struct across *self, struct savepoint_report *report)
         whole.has_across = true;
         whole.across = self->number;
         whole.host = (char *)(uintptr_t)graph->hosts[graph->host].name;
-        whole.n_moves = self->n_moves;
-        whole.moves = (char **)(uintptr_t)self->moves;
+        whole.n_moves = self->line.n_moves;
+        whole.moves = (char **)(uintptr_t)self->line.moves;
+        whole.runs = (Hde__GraphText *)(uintptr_t)self->line.runs;
+        whole.before = (Hde__GraphText *)(uintptr_t)self->line.before;
     }
     ok = savepoint_write_named(self->path, self->name, &self->files, &whole, &report->err);
     stat(self->path, &st);
@@ -343,10 +344,7 @@ arm(struct across *self, const struct across_share *share)
     self->is_led = self->is_unwanted = false;
     self->ends = share->ends;
     arena_fini(&self->arena);
-    self->n_moves = share->n_moves;
-    self->moves = arena_alloc(&self->arena, (share->n_moves + 1) * sizeof *self->moves);
-    for (size_t i = 0; i < share->n_moves; i++)
-        self->moves[i] = arena_text(&self->arena, share->moves[i]);
+    self->line = share->line ? line_copy(share->line, &self->arena) : (struct line){0};
     for (size_t i = 0; i < self->n_links; i++)
         self->is_lost[i] = leads_to_lost(self, &self->cut->links[i], share);
     self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
@@ -497,8 +495,11 @@ static bool
 go_on_line(const struct graph *graph, const char *store, const Hde__Epoch *savepoint,
            struct err *err)
 {
-    struct line line = {savepoint->across, savepoint->n_moves,
-                        (const char **)(uintptr_t)savepoint->moves};
+    struct line line = {.number = savepoint->across,
+                        .n_moves = savepoint->n_moves,
+                        .moves = (const char **)(uintptr_t)savepoint->moves,
+                        .runs = savepoint->runs,
+                        .before = savepoint->before};
 
     return move_fence(graph, savepoint, err) && line_write(store, &line, err);
 }

@@ -13,6 +13,7 @@
 #include "engine/savepoint.h"
 #include "graph/parts.h"
 
+struct line;
 struct link;
 struct across;
 
@@ -32,8 +33,8 @@ struct across_share {
     const char *name;
     const char *path; /* where the share is written */
     bool ends;        /* every part ends at its cut (savepoint.h) */
-    size_t n_moves, n_lost;
-    const char *const *moves; /* in force (line.h) */
+    const struct line *line; /* in force; NULL: of a share that is no savepoint */
+    size_t n_lost;
     const char *const *lost;  /* hosts: nothing comes from them, links to them keep what they have */
 };
 /* Another one that is under way is given up: who leads knows of this one alone. */

@@ -87,8 +87,11 @@ change_log(const struct change *change, const char *graph)
 {
     const Hde__GraphChange *report = &change->report;
 
-    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && change->plan &&
-        change->plan->n_changes)
+    if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && report->has_relink)
+        log_line(LEVEL_INFO, graph, NULL, "apply.done", "%s: links are others, all hosts begin anew",
+                 report->path);
+    else if (report->state == HDE__CHANGE_STATE__CHANGE_STATE_DONE && change->plan &&
+             change->plan->n_changes)
         log_line(LEVEL_INFO, graph, NULL, "apply.done",
                  "%s: %zu of %zu nodes and edges changed, stood still for %.3f ms",
                  report->path ? report->path : change->plan->after->path, change->plan->n_changes,

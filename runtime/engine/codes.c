@@ -212,8 +212,9 @@ const struct code engine_codes[] = {
      NULL, NULL},
     {"HDE-R051", "a change needs a new start",
      "The name of the graph, skip_file, record: and checkpoint: are those of the start, and so are "
-     "the links (`full: spill`, `durable: journal`) with the parts that they cut, and the room for "
-     "counters (twice what the graph had, and some more). Drain the graph and run it anew.",
+     "the links (`full: spill`, `durable: journal`) with the parts that they cut, what hosts: says of "
+     "a host, and the room for counters (twice what the graph had, and some more). Drain the graph and "
+     "run it anew. Over hosts with checkpoint: links and parts do change: all hosts stop for that.",
      NULL, NULL},
     {"HDE-R052", "a change would lose state",
      "A node that keeps state is removed, gets an operator that does not take its state, or other "
@@ -437,6 +438,11 @@ const struct code engine_codes[] = {
      "of hosts, keys would be looked for where they are not. Run the graph as it was, or begin with "
      "an empty store on every host.",
      NULL, NULL},
+    {"HDE-R261", "hosts have other links already",
+     "What runs on this host has other links than what runs on the coordinator, so the same change is "
+     "not the same for both. 'hde plan GRAPH', asked of each host, shows what differs; start the host "
+     "that differs with the graph of the others.",
+     NULL, "hde plan GRAPH --graph NAME.HOST"},
     {"HDE-R280", "what a host remembers of the ends of its edges cannot be read",
      "STORE/through says of which edges to other hosts both ends are through, so that a host that comes "
      "back when others have left does not wait for them. The file is damaged. Without it nothing is lost: "

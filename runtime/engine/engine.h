@@ -64,6 +64,7 @@ struct engine_options {
     bool insecure;          /* a host without keys may listen where others come from */
     const char *const *sets; /* what the graph was loaded with, kept in the log */
     size_t n_sets;
+    const char *file; /* that the start named, and would load again; NULL: none */
     const struct registry *registry; /* of the graph, for graphs that are applied */
     const char *plugins; /* folders of operators for graphs that are applied; NULL: the usual */
     const char *plugin_folder; /* for private copies of reloaded plugins; NULL: no reloads */

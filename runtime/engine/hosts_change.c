@@ -2,9 +2,8 @@
 #include "engine/hosts_change.h"
 
 #include "base/clock.h"
-#include "base/hash64.h"
 #include "engine/reload.h"
-#include "engine/savepoint.h"
+#include "graph/hosts.h"
 
 #include <string.h>
 
@@ -12,19 +11,6 @@
 static const int64_t grace_ns = 7LL * NS_PER_S;
 
 /* ---- What both have ----------------------------------------------------------------------- */
-
-static uint64_t
-hash_files(const struct graph *graph)
-{
-    struct savepoint_files files;
-    uint64_t hash = 0;
-
-    savepoint_files_read(graph, &files);
-    for (size_t i = 0; i < files.n; i++)
-        hash = hash64(hash, files.item[i]->text, strlen(files.item[i]->text) + 1);
-    savepoint_files_fini(&files);
-    return hash;
-}
 
 struct change *
 hosts_change_new(struct share *share)
@@ -55,7 +41,7 @@ bool
 hosts_change_fits(struct agreement *self, struct change *change, const struct graph *graph)
 {
     const Hde__ControlShare *said = change->ask.share ? share_said(change->ask.share) : NULL;
-    uint64_t here = said && said->has_files ? hash_files(graph) : 0;
+    uint64_t here = said && said->has_files ? hosts_texts(graph) : 0;
 
     return !here || here == said->files ||
            err_set(&change->err, "HDE-R210",
@@ -86,7 +72,7 @@ say_what(struct change *change, Hde__ControlShare *share, Hde__ControlApply *app
     apply->who = (char *)(uintptr_t)ask->who;
     share->has_files = ask->path != NULL;
     if (ask->path)
-        share->files = hash_files(change->plan->after);
+        share->files = hosts_texts(change->plan->after);
     share->has_undoes = ask->path == NULL;
     share->undoes = ask->undoes ? ask->undoes : change->undone;
     share->has_failed = share->failed = ask->undoes != 0;

@@ -28,7 +28,7 @@ enum {
     ANSWER_S = 10,    /* of a host */
     DEADLINE_S = 120, /* of a savepoint */
     COME_S = 5,       /* for a host to come up */
-    HEAR_S = 10,      /* until all hosts know that it is one */
+    HEAR_S = 5,       /* until all hosts know that it is one */
     ADDED_LINES = 3,
 };
 #define SECONDS(n) ((int64_t)(n)*NS_PER_S)
@@ -52,6 +52,9 @@ struct lead {
     bool is_move, plans_only;
     size_t n_moves, n_lost, n_lines;
     const char **moves, **lost, **lines;
+    Hde__ControlApply apply; /* its texts live in the arena */
+    bool relinks;            /* to that graph */
+    uint64_t texts;          /* hosts_texts() of it */
 };
 
 struct lead *
@@ -161,6 +164,9 @@ make_step(const struct lead *self, Hde__HostVerb verb)
     step.leader = (char *)(uintptr_t)self->graph->hosts[self->graph->host].name;
     step.has_plan_only = true;
     step.plan_only = self->plans_only;
+    step.apply = self->relinks ? (Hde__ControlApply *)(uintptr_t)&self->apply : NULL;
+    step.has_files = self->relinks;
+    step.files = self->texts;
     return step;
 }
 
@@ -284,19 +290,51 @@ take_shares(struct lead *self, Hde__HostStepDone *sum, struct err *err)
                    DEADLINE_S);
 }
 
-/* (1) It is decided by the first of them. */
+/* (1) */
+static bool
+decide(struct lead *self, struct err *err)
+{
+    Hde__HostStep step = make_step(self, HDE__HOST_VERB__HOST_VERB_COMMIT);
+    struct arena arena = {0};
+    Hde__HostStepDone none;
+    bool ok = ask_one(self, self->graph->host, &step, &none, &arena, err);
+
+    arena_fini(&arena);
+    return ok;
+}
+
+/* Who has heard it may have begun anew, and talks to nobody of before. */
+static bool
+commit_rest(struct lead *self, bool *has_heard, struct err *err)
+{
+    struct arena arena = {0};
+    bool ok = true;
+
+    for (size_t host = 0; host < self->graph->n_hosts; host++) {
+        Hde__HostStep step = make_step(self, HDE__HOST_VERB__HOST_VERB_COMMIT);
+        Hde__HostStepDone none;
+
+        has_heard[host] = has_heard[host] || !takes_part(self, host) ||
+                          ask_one(self, host, &step, &none, &arena, err);
+        ok &= has_heard[host];
+    }
+    arena_fini(&arena);
+    return ok;
+}
+
+/* Behind decide(). */
 static bool
 commit_all(struct lead *self, struct err *err)
 {
     int64_t end_ns = clock_mono_ns() + SECONDS(HEAR_S);
-    Hde__HostStepDone none;
+    bool *has_heard = xcalloc(self->graph->n_hosts, sizeof *has_heard), ok;
 
-    while (!everywhere(self, HDE__HOST_VERB__HOST_VERB_COMMIT, true, &none, err)) {
-        if (clock_mono_ns() > end_ns || !pause_ns(self, LOOK_NS))
-            return false;
+    do {
         *err = (struct err){0};
-    }
-    return true;
+        ok = commit_rest(self, has_heard, err);
+    } while (!ok && clock_mono_ns() < end_ns && pause_ns(self, LOOK_NS));
+    free(has_heard);
+    return ok;
 }
 
 static void
@@ -316,6 +354,7 @@ tell(struct lead *self, const struct savepoint_report *report)
     pthread_mutex_lock(&self->lock);
     self->report = *report;
     self->is_decided = true;
+    pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -328,7 +367,7 @@ run_savepoint(void *arg)
     Hde__HostStepDone sum;
     struct err unheard = {0};
 
-    if (take_shares(self, &sum, &report.err)) {
+    if (take_shares(self, &sum, &report.err) && decide(self, &report.err)) {
         report.tick = sum.tick;
         report.bytes = sum.bytes;
         snprintf(report.path, sizeof report.path, "%s",
@@ -366,6 +405,8 @@ may_lead(struct lead *self, bool is_moving, bool replaces, struct err *err)
     if (graph->host != graph->coordinator && !replaces)
         return err_set(err, "HDE-R231", "'%s' is not the coordinator of this graph: that is '%s'",
                        graph->hosts[graph->host].name, graph->hosts[graph->coordinator].name);
+    if (self->is_stopping)
+        return err_set(err, "HDE-R238", "this host ends");
     if (self->report.state == SAVEPOINT_WAITING)
         return err_set(err, "HDE-R086", "another savepoint is being taken, or a move is under way");
     if (is_moving)
@@ -399,7 +440,7 @@ static void
 forget_move(struct lead *self)
 {
     arena_fini(&self->arena);
-    self->is_move = self->plans_only = false;
+    self->is_move = self->plans_only = self->relinks = false;
     self->n_moves = self->n_lost = self->n_lines = 0;
     self->lines = NULL;
 }
@@ -558,7 +599,8 @@ do_move(struct lead *self, struct err *err)
     say_lines(self);
     return self->plans_only ||
            (take_shares(self, &sum, err) && carry_shares(self, err) &&
-            everywhere(self, HDE__HOST_VERB__HOST_VERB_READY, false, &sum, err));
+            everywhere(self, HDE__HOST_VERB__HOST_VERB_READY, false, &sum, err) &&
+            decide(self, err));
 }
 
 static void *
@@ -576,7 +618,7 @@ run_move(void *arg)
     if (report.state == SAVEPOINT_DONE && !self->plans_only) {
         if (!commit_all(self, &unheard))
             log_line(LEVEL_WARN, self->graph->name, NULL, "move.unheard",
-                     "nodes are moved; a host that does not know so asks when it comes back: %s",
+                     "it is done; a host that does not know so asks when it comes back: %s",
                      unheard.text);
     } else {
         drop_all(self);
@@ -627,6 +669,53 @@ lead_move(struct lead *self, const Hde__ControlMove *ask, struct err *err)
         number = self->number;
     pthread_mutex_unlock(&self->lock);
     return number;
+}
+
+/* With the lock held. */
+static void
+take_graph(struct lead *self, const Hde__ControlApply *ask, uint64_t texts)
+{
+    hde__control_apply__init(&self->apply);
+    self->apply.path = ask->path ? arena_text(&self->arena, ask->path) : NULL;
+    self->apply.set = arena_alloc(&self->arena, (ask->n_set + 1) * sizeof *self->apply.set);
+    for (size_t i = 0; i < ask->n_set; i++)
+        self->apply.set[self->apply.n_set++] = arena_text(&self->arena, ask->set[i]);
+    self->apply.has_drop_state = true;
+    self->apply.drop_state = ask->drop_state;
+    self->relinks = true;
+    self->texts = texts;
+}
+
+uint32_t
+lead_relink(struct lead *self, const Hde__ControlApply *ask, uint64_t texts, struct err *err)
+{
+    Hde__ControlMove none = HDE__CONTROL_MOVE__INIT;
+    bool is_moving = over_hosts_is_moving(self->host);
+    uint32_t number = 0;
+
+    pthread_mutex_lock(&self->lock);
+    if (may_lead(self, is_moving, false, err) && take_ask(self, &none, err)) {
+        take_graph(self, ask, texts);
+        if (begin(self, MOVE_NAME, run_move, err))
+            number = self->number;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return number;
+}
+
+bool
+lead_wait(struct lead *self, uint32_t number, struct err *err)
+{
+    bool ok;
+
+    pthread_mutex_lock(&self->lock);
+    while (self->is_move && self->number == number && self->report.state == SAVEPOINT_WAITING)
+        pthread_cond_wait(&self->changed, &self->lock);
+    ok = self->number == number && self->report.state == SAVEPOINT_DONE;
+    if (!ok)
+        *err = self->report.err;
+    pthread_mutex_unlock(&self->lock);
+    return ok;
 }
 
 bool

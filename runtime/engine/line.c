@@ -2,16 +2,105 @@
 #include "engine/line.h"
 
 #include "base/io.h"
+#include "base/log.h"
 #include "base/whole.h"
 #include "engine/epoch.h"
-
-#include <hde/schemas/runtime.pb-c.h>
+#include "graph/hosts.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char magic[WHOLE_MAGIC] = "HDELINE1";
+
+/* ---- Graphs as text ------------------------------------------------------------------------ */
+
+static Hde__GraphText *
+new_text(const char *path, size_t n_sets, size_t n_files, struct arena *arena)
+{
+    Hde__GraphText *out = arena_alloc(arena, sizeof *out);
+
+    hde__graph_text__init(out);
+    out->has_instead = true;
+    out->path = arena_text(arena, path);
+    out->set = arena_alloc(arena, (n_sets + 1) * sizeof *out->set);
+    out->files = arena_alloc(arena, (n_files + 1) * sizeof *out->files);
+    return out;
+}
+
+static void
+add_file(Hde__GraphText *out, const char *path, const char *text, struct arena *arena)
+{
+    Hde__GraphFile *file = arena_alloc(arena, sizeof *file);
+
+    hde__graph_file__init(file);
+    file->path = arena_text(arena, path);
+    file->text = arena_text(arena, text);
+    out->files[out->n_files++] = file;
+}
+
+/* From the root: the next start may be one from another folder. */
+static const char *
+whole_path(const char *path, struct arena *arena)
+{
+    char folder[PATH_MAX];
+
+    return *path == '/' || !getcwd(folder, sizeof folder)
+               ? path
+               : arena_printf(arena, "%s/%s", folder, path);
+}
+
+Hde__GraphText *
+line_text(const struct graph *graph, struct arena *arena)
+{
+    Hde__GraphText *out =
+        new_text(whole_path(graph->path, arena), graph->n_sets, graph->n_texts, arena);
+
+    for (size_t i = 0; i < graph->n_sets; i++)
+        out->set[out->n_set++] = arena_text(arena, graph->sets[i]);
+    for (size_t i = 0; i < graph->n_texts; i++)
+        add_file(out, whole_path(graph->texts[i].path, arena), graph->texts[i].text, arena);
+    return out;
+}
+
+static Hde__GraphText *
+copy_text(const Hde__GraphText *text, struct arena *arena)
+{
+    Hde__GraphText *out;
+
+    if (!text || !text->path)
+        return NULL;
+    out = new_text(text->path, text->n_set, text->n_files, arena);
+    out->instead = text->instead;
+    for (size_t i = 0; i < text->n_set; i++)
+        out->set[out->n_set++] = arena_text(arena, text->set[i]);
+    for (size_t i = 0; i < text->n_files; i++)
+        add_file(out, text->files[i]->path, text->files[i]->text, arena);
+    return out;
+}
+
+struct graph *
+line_load_text(const Hde__GraphText *text, const struct graph_options *options,
+               const struct registry *registry, struct diags *diags)
+{
+    struct graph_options with = *options;
+    struct graph_text *texts = xcalloc(text->n_files + 1, sizeof *texts);
+    struct graph *graph;
+
+    for (size_t i = 0; i < text->n_files; i++)
+        texts[i] = (struct graph_text){text->files[i]->path, text->files[i]->text};
+    with.texts = texts;
+    with.n_texts = text->n_files;
+    with.sets = (const char *const *)text->set;
+    with.n_sets = text->n_set;
+    graph = graph_load(text->path, &with, registry, diags);
+    free(texts);
+    return graph;
+}
+
+/* ---- The line ------------------------------------------------------------------------------ */
 
 static void
 keep(struct line *out, uint32_t number, char *const *moves, size_t n, struct arena *arena)
@@ -30,8 +119,11 @@ read_restored(const char *store, struct arena *arena, struct line *out)
     Hde__Epoch *restored = epoch_read(arena_printf(arena, "%s/restore", store));
     bool is_there = restored && restored->has_across;
 
-    if (is_there)
+    if (is_there) {
         keep(out, restored->across, restored->moves, restored->n_moves, arena);
+        out->runs = copy_text(restored->runs, arena);
+        out->before = copy_text(restored->before, arena);
+    }
     if (restored)
         hde__epoch__free_unpacked(restored, NULL);
     return is_there;
@@ -58,36 +150,77 @@ line_read(const char *store, struct arena *arena, struct line *out, struct err *
         return err_set(err, "HDE-R233", "'%s' cannot be read: it says what the state goes back to",
                        path);
     keep(out, line->number, line->moves, line->n_moves, arena);
+    out->runs = copy_text(line->runs, arena);
+    out->before = copy_text(line->before, arena);
     hde__state_line__free_unpacked(line, NULL);
     return true;
+}
+
+static struct graph *
+load_anew(const char *path, const struct graph_options *options, const struct registry *registry,
+          const struct line *line, const Hde__GraphText *runs, struct diags *diags)
+{
+    struct graph_options with = *options;
+
+    with.moves = line->moves;
+    with.n_moves = line->n_moves;
+    diags_fini(diags);
+    *diags = (struct diags){0};
+    return runs ? line_load_text(runs, &with, registry, diags)
+                : graph_load(path, &with, registry, diags);
+}
+
+static struct graph *
+load(const char *path, const struct graph_options *options, const struct registry *registry,
+     bool is_start, struct diags *diags, struct err *err)
+{
+    struct graph *graph = graph_load(path, options, registry, diags);
+    const Hde__GraphText *runs = NULL;
+    struct arena arena = {0};
+    struct line line = {0};
+    bool ok;
+
+    if (!graph || !graph_is_of_host(graph) || !graph->checkpoint.store)
+        return graph;
+    ok = line_read(graph->checkpoint.store, &arena, &line, err);
+    if (ok && is_start && line.runs && line.runs->instead == hosts_texts(graph)) {
+        runs = line.runs;
+        log_line(LEVEL_INFO, graph->name, NULL, "host.graph",
+                 "%s runs as it was when its links between hosts were changed; %s has not changed "
+                 "since",
+                 runs->path, path);
+    }
+    if (!ok || runs || line.n_moves) {
+        graph_free(graph);
+        graph = ok ? load_anew(path, options, registry, &line, runs, diags) : NULL;
+    }
+    arena_fini(&arena);
+    return graph;
 }
 
 struct graph *
 line_load(const char *path, const struct graph_options *options, const struct registry *registry,
           struct diags *diags, struct err *err)
 {
-    struct graph *graph = graph_load(path, options, registry, diags);
-    struct graph_options moved = *options;
-    struct arena arena = {0};
-    struct line line = {0};
+    return load(path, options, registry, false, diags, err);
+}
 
-    if (!graph || !graph_is_of_host(graph) || !graph->checkpoint.store)
-        return graph;
-    if (line_read(graph->checkpoint.store, &arena, &line, err) && !line.n_moves) {
-        arena_fini(&arena);
-        return graph;
-    }
-    graph_free(graph);
-    graph = NULL;
-    if (line.n_moves) {
-        moved.moves = line.moves;
-        moved.n_moves = line.n_moves;
-        diags_fini(diags);
-        *diags = (struct diags){0};
-        graph = graph_load(path, &moved, registry, diags);
-    }
-    arena_fini(&arena);
-    return graph;
+struct graph *
+line_start(const char *path, const struct graph_options *options, const struct registry *registry,
+           struct diags *diags, struct err *err)
+{
+    return load(path, options, registry, true, diags, err);
+}
+
+struct line
+line_copy(const struct line *line, struct arena *arena)
+{
+    struct line out = {0};
+
+    keep(&out, line->number, (char *const *)(uintptr_t)line->moves, line->n_moves, arena);
+    out.runs = copy_text(line->runs, arena);
+    out.before = copy_text(line->before, arena);
+    return out;
 }
 
 bool
@@ -103,6 +236,8 @@ line_write(const char *store, const struct line *line, struct err *err)
     said.number = line->number;
     said.n_moves = line->n_moves;
     said.moves = (char **)(uintptr_t)line->moves;
+    said.runs = (Hde__GraphText *)(uintptr_t)line->runs;
+    said.before = (Hde__GraphText *)(uintptr_t)line->before;
     size = hde__state_line__get_packed_size(&said);
     bytes = xmalloc(size + 1);
     hde__state_line__pack(&said, bytes);

@@ -3,7 +3,10 @@
  *
  * Nodes that were moved lie where they were moved to, whatever the graph file says, from the savepoint
  * on that the move has made. Hosts whose states go back to different savepoints do not talk to each
- * other (HDE-N020). */
+ * other (HDE-N020).
+ *
+ * Where links between hosts were changed (relink.h) the line has the text of the graph that goes with
+ * the state: it runs in place of the file that the start names, as long as that says what it said then. */
 #ifndef ENGINE_LINE_H
 #define ENGINE_LINE_H
 
@@ -11,12 +14,15 @@
 #include "base/err.h"
 #include "graph/graph.h"
 
+#include <hde/schemas/runtime.pb-c.h>
+
 #include <stdint.h>
 
 struct line {
     uint32_t number; /* of the savepoint over hosts; 0: none */
     size_t n_moves;
     const char **moves; /* "node=host", the last one holds */
+    const Hde__GraphText *runs, *before; /* NULL: what the file says; nothing to go back to */
 };
 
 /* Lives in the arena. That of the next start: STORE/restore comes before STORE/line. */
@@ -24,6 +30,16 @@ bool line_read(const char *store, struct arena *arena, struct line *out, struct 
 /* graph_load() of one host, with the moves of its store. NULL: diags has errors, or err is set. */
 struct graph *line_load(const char *path, const struct graph_options *options,
                         const struct registry *registry, struct diags *diags, struct err *err);
+/* The same for a start: the graph that goes with the state. */
+struct graph *line_start(const char *path, const struct graph_options *options,
+                         const struct registry *registry, struct diags *diags, struct err *err);
+struct line line_copy(const struct line *line, struct arena *arena);
 bool line_write(const char *store, const struct line *line, struct err *err);
+
+/* A graph as text, and back; of one that was made of files. Options give all but sets and texts. The
+ * arena's. */
+Hde__GraphText *line_text(const struct graph *graph, struct arena *arena);
+struct graph *line_load_text(const Hde__GraphText *text, const struct graph_options *options,
+                             const struct registry *registry, struct diags *diags);
 
 #endif

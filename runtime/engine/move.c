@@ -544,6 +544,8 @@ write_whole(struct going *self, const char *path, struct err *err)
     whole.host = (char *)(uintptr_t)ask->after->hosts[ask->after->host].name;
     whole.n_moves = ask->n_moves;
     whole.moves = (char **)(uintptr_t)ask->moves;
+    whole.runs = (Hde__GraphText *)(uintptr_t)ask->runs;
+    whole.before = (Hde__GraphText *)(uintptr_t)ask->was;
     whole.lost = arena_alloc(&self->arena, (ask->n_lost + 1) * sizeof *whole.lost);
     for (size_t i = 0; i < ask->n_lost; i++)
         if (move_gives_here(ask, ask->lost[i]))
@@ -614,8 +616,9 @@ move_clear(const struct graph_cut *cut, const char *store, uint32_t number, stru
 bool
 move_fence(const struct graph *graph, const Hde__Epoch *restored, struct err *err)
 {
-    struct line line = {restored->across, restored->n_moves,
-                        (const char **)(uintptr_t)restored->moves};
+    struct line line = {.number = restored->across,
+                        .n_moves = restored->n_moves,
+                        .moves = (const char **)(uintptr_t)restored->moves};
     struct arena arena = {0};
     bool ok = true;
 

@@ -22,6 +22,7 @@ struct move_ask {
     const char *const *lost;
     size_t n_shares;
     const char *const *shares; /* files: of this host first, then of those that nodes come from */
+    const Hde__GraphText *runs, *was; /* of the line afterwards; NULL: none */
 };
 
 /* Whether the graphs are the same but for the hosts of nodes: HDE-R235. */

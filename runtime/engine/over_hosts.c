@@ -25,6 +25,7 @@
 #include "engine/lead.h"
 #include "engine/line.h"
 #include "engine/move.h"
+#include "engine/relink.h"
 #include "graph/hosts.h"
 #include "plugin/registry.h"
 
@@ -68,6 +69,8 @@ struct over_hosts {
     char leader[64];    /* the host that decides it */
     int64_t heard_ns;   /* of who leads, monotonic */
     struct arena arena; /* of the move, and below */
+    struct line line;   /* before it */
+    bool relinks;       /* the graph after it is another one */
     struct registry *registry;
     struct graph *after;
     struct move_ask ask; /* lent from the arena */
@@ -120,7 +123,7 @@ find_doubt(struct over_hosts *self)
         self->number = moving->across;
         log_line(
             LEVEL_WARN, self->graph->name, NULL, "move.doubt",
-            "nodes were to be moved when this host ended: it waits for the word of '%s'",
+            "all hosts were to change when this one ended: it waits for the word of '%s'",
             self->leader);
     } else if (moving) {
         io.unlink(path);
@@ -181,6 +184,8 @@ forget_move(struct over_hosts *self)
     self->after = NULL;
     self->registry = NULL;
     self->ask = (struct move_ask){0};
+    self->line = (struct line){0};
+    self->relinks = false;
 }
 
 void
@@ -251,10 +256,23 @@ cannot_load(const struct graph *graph, struct diags *diags, struct err *err)
     return err_set(err, "HDE-R050", "%s: cannot be read", graph->path);
 }
 
-static bool
-load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
+static struct relink_ask
+relink_of(const struct over_hosts *self, const Hde__HostStep *step)
+{
+    return (struct relink_ask){.before = parts_graph(self->parts),
+                               .options = &self->options,
+                               .registry = self->registry,
+                               .engine = parts_engine(self->parts, 0),
+                               .line = &self->line,
+                               .step = step};
+}
+
+/* The file, or the text that runs in its place; with hosts that are lost the file names who leads. */
+static struct graph *
+load_moved(const struct over_hosts *self, const Hde__HostStep *step, struct diags *diags)
 {
     const struct graph *graph = self->graph;
+    const Hde__GraphText *runs = self->line.runs;
     struct graph_options options = {.sets = self->options.sets,
                                     .n_sets = self->options.n_sets,
                                     .for_run = true,
@@ -262,14 +280,40 @@ load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
                                     .insecure = true, /* it listens already */
                                     .moves = (const char *const *)(uintptr_t)step->moves,
                                     .n_moves = step->n_moves};
+
+    return runs && !step->n_lost && !strcmp(runs->path, graph->path)
+               ? line_load_text(runs, &options, self->registry, diags)
+               : graph_load(graph->path, &options, self->registry, diags);
+}
+
+static bool
+load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
+{
+    struct relink_ask ask = relink_of(self, step);
     struct diags diags = {0};
 
-    self->registry = registry_new(self->options.plugins);
-    self->after = graph_load(graph->path, &options, self->registry, &diags);
+    self->after = load_moved(self, step, &diags);
     if (!self->after)
-        cannot_load(graph, &diags, err);
+        cannot_load(self->graph, &diags, err);
     diags_fini(&diags);
+    if (self->after && self->line.runs)
+        self->ask.runs = relink_runs(&ask, self->after, &self->arena);
+    self->ask.was = self->line.before;
     return self->after && move_is_plain(parts_graph(self->parts), self->after, err);
+}
+
+static bool
+load_relinked(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
+{
+    struct relink_ask ask = relink_of(self, step);
+
+    self->relinks = true;
+    self->after = relink_load(&ask, err);
+    if (!self->after)
+        return false;
+    self->ask.runs = relink_runs(&ask, self->after, &self->arena);
+    self->ask.was = step->apply->path ? line_text(ask.before, &self->arena) : NULL;
+    return true;
 }
 
 static bool
@@ -386,20 +430,23 @@ prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *o
         return err_set(err, "HDE-R238", "it has not come to the end of the move before");
     forget_move(self);
     self->moving = CALM;
-    if (!load_after(self, step, err) || !check_leader(self, step, err))
+    self->registry = registry_new(self->options.plugins);
+    if (!line_read(self->graph->checkpoint.store, &self->arena, &self->line, err) ||
+        !(step->apply ? load_relinked(self, step, err) : load_after(self, step, err)) ||
+        !check_leader(self, step, err))
         return false;
     self->moving = PREPARED;
     set_leader(self, step->leader);
     self->number = step->number;
     self->outcome = UNKNOWN;
-    self->ask = (struct move_ask){.before = parts_graph(self->parts),
-                                  .after = self->after,
-                                  .number = step->number,
-                                  .leader = self->leader,
-                                  .n_moves = step->n_moves,
-                                  .moves = copy_texts(self, step->moves, step->n_moves),
-                                  .n_lost = step->n_lost,
-                                  .lost = copy_texts(self, step->lost, step->n_lost)};
+    self->ask.before = parts_graph(self->parts);
+    self->ask.after = self->after;
+    self->ask.number = step->number;
+    self->ask.leader = self->leader;
+    self->ask.n_moves = step->n_moves;
+    self->ask.moves = copy_texts(self, step->moves, step->n_moves);
+    self->ask.n_lost = step->n_lost;
+    self->ask.lost = copy_texts(self, step->lost, step->n_lost);
     out->has_shape = true;
     out->shape = hosts_shape(self->after);
     return check_stores(self, err);
@@ -450,15 +497,18 @@ arm(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, str
     }
     if (!line_read(self->graph->checkpoint.store, arena, &line, err))
         return false;
-    share.n_moves = line.n_moves;
-    share.moves = line.moves;
+    share.line = &line;
     return across_arm(self->across, &share, err);
 }
 
 static bool
 begin(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
 {
+    struct relink_ask ask = relink_of(self, step);
+
     if (is_move(self, step)) {
+        if (self->relinks && !relink_holds(&ask, err))
+            return false;
         self->moving = ENDING;
         parts_end_at_cut(self->parts);
     }
@@ -586,7 +636,7 @@ commit_move(struct over_hosts *self, const Hde__HostStep *step, struct arena *ar
     fault_point(FAULT_MOVE_COMMIT);
     forget_shares(self, step, arena);
     log_line(LEVEL_INFO, self->graph->name, NULL, "move.done",
-             "nodes lie on other hosts now; this one begins anew, from where its parts ended");
+             "all hosts have changed; this one begins anew, from where its parts ended");
     leave(self);
     return true;
 }
@@ -605,7 +655,7 @@ give_up_move(struct over_hosts *self, const Hde__HostStep *step, struct arena *a
     if (!has_begun)
         return;
     log_line(LEVEL_WARN, self->graph->name, NULL, "move.dropped",
-             "a move was given up: this host begins anew with the graph as it was");
+             "what all hosts stopped for was given up: this one begins anew with the graph as it was");
     leave(self);
 }
 
@@ -832,6 +882,19 @@ uint32_t
 over_hosts_move(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err)
 {
     return lead_move(self->lead, ask, err);
+}
+
+uint32_t
+over_hosts_relink(struct over_hosts *self, const Hde__ControlApply *ask, uint64_t texts,
+                  struct err *err)
+{
+    return lead_relink(self->lead, ask, texts, err);
+}
+
+bool
+over_hosts_wait(struct over_hosts *self, uint32_t number, struct err *err)
+{
+    return lead_wait(self->lead, number, err);
 }
 
 void

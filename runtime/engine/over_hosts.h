@@ -4,7 +4,8 @@
  *
  * Every host writes its share into its own store, since machines have disks of their own:
  *
- *      prepare  of a move: every host loads the graph after it, and may refuse
+ *      prepare  of a move: every host loads the graph after it, and may refuse. That is the same graph
+ *               with nodes elsewhere, or one with other links (relink.h)
  *      arm      every host takes no other markers from now on (across.h)
  *      begin    every part is asked for its share; markers go from host to host. Of a move, parts end
  *               at their cuts
@@ -47,6 +48,12 @@ void over_hosts_report(struct over_hosts *self, const char *name, struct savepoi
 
 /* Nodes go to other hosts. Gives its number, 0 with err: not now. The same threads. */
 uint32_t over_hosts_move(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err);
+/* Links between hosts become those of another graph (relink.h); without a path those of the one
+ * before. texts: hosts_texts() of it. */
+uint32_t over_hosts_relink(struct over_hosts *self, const Hde__ControlApply *ask, uint64_t texts,
+                           struct err *err);
+/* Until it is decided. False with err: it is not made. */
+bool over_hosts_wait(struct over_hosts *self, uint32_t number, struct err *err);
 /* What has become of it; also after the process has begun anew. Texts live in the arena. */
 void over_hosts_moved(struct over_hosts *self, uint32_t number, Hde__EngineMove *out,
                       struct arena *arena);

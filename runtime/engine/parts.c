@@ -495,8 +495,8 @@ parts_free(struct parts *self)
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine && engine_state(self->part[i].engine) != ENGINE_NEW)
             engine_stop(self->part[i].engine);
+    over_hosts_stop(self->over_hosts); /* a change may wait for what it leads */
     parts_change_stop(self->change);
-    over_hosts_stop(self->over_hosts);
     peers_stop(self->peers);
     for (size_t i = 0; i < self->n; i++)
         if (self->part[i].engine) /* one that runs tells others that it is over: all are joined */

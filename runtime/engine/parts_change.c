@@ -13,6 +13,8 @@
 #include "engine/changes.h"
 #include "engine/hosts_change.h"
 #include "engine/joint.h"
+#include "engine/line.h"
+#include "engine/over_hosts.h"
 #include "engine/plan_show.h"
 #include "engine/run.h"
 #include "graph/hosts.h"
@@ -113,6 +115,40 @@ cut_anew(struct parts_change *self, const struct graph *graph)
 
 /* ---- The work ----------------------------------------------------------------------------- */
 
+/* The graph before that with other links, which a process before this one ran. */
+static const struct graph *
+load_before(struct parts_change *self, struct change *change)
+{
+    const struct graph *graph = parts_graph(self->parts);
+    struct graph_options options = {.for_run = true, .host = self->versions.host, .insecure = true};
+    struct arena arena = {0};
+    struct diags diags = {0};
+    struct graph *before = NULL;
+    struct line line = {0};
+
+    bool ok = !graph->checkpoint.store ||
+              line_read(graph->checkpoint.store, &arena, &line, &change->err);
+
+    if (ok && !line.before)
+        err_set(&change->err, "HDE-R056", "there is no graph before this one");
+    if (line.before) {
+        options.moves = line.moves;
+        options.n_moves = line.n_moves;
+        before = line_load_text(line.before, &options, self->versions.registry, &diags);
+        if (before) {
+            versions_keep(&self->versions, before);
+            change->report.path = arena_text(&change->arena, before->path);
+        } else {
+            err_set(&change->err, "HDE-R056",
+                    "the graph before this one cannot be loaded any more: %s",
+                    diags.n ? diags.list[0].message : line.before->path);
+        }
+    }
+    diags_fini(&diags);
+    arena_fini(&arena);
+    return before;
+}
+
 /* The graph that ran before. What is to be taken back over hosts is the same change on each. */
 static const struct graph *
 last_past(struct parts_change *self, struct change *change)
@@ -123,6 +159,8 @@ last_past(struct parts_change *self, struct change *change)
     change->report.has_rollback = change->report.rollback = true;
     if (change->ask.undoes && !(past && past->change == change->ask.undoes))
         return parts_graph(self->parts);
+    if (!past && !share)
+        return load_before(self, change);
     if (!past)
         return err_set(&change->err, "HDE-R056", "there is no graph before this one"), NULL;
     if (share && past->change != share_said(share)->undoes)
@@ -359,6 +397,41 @@ make_reload(struct parts_change *self, struct change *change)
                : HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
 }
 
+/* ---- Links between hosts ------------------------------------------------------------------- */
+
+static uint32_t
+begin_relink(struct over_hosts *over_hosts, struct change *change)
+{
+    const struct graph *after = change->plan->after;
+    Hde__ControlApply apply = HDE__CONTROL_APPLY__INIT;
+
+    apply.path = (char *)(uintptr_t)change->ask.path;
+    apply.n_set = change->ask.n_sets;
+    apply.set = (char **)(uintptr_t)change->ask.sets;
+    apply.drop_state = change->ask.drops_state;
+    return over_hosts_relink(over_hosts, &apply, hosts_texts(after), &change->err);
+}
+
+/* All hosts stop at a savepoint, and begin anew (relink.h); so does this process, soon. */
+static Hde__ChangeState
+relink(struct parts_change *self, struct change *change)
+{
+    struct over_hosts *over_hosts = parts_over_hosts(self->parts);
+    uint32_t number;
+
+    if (change->ask.share || !over_hosts) {
+        err_set(&change->err, "HDE-R261", "other links run here than at the coordinator");
+        return HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+    }
+    number = begin_relink(over_hosts, change);
+    change->report.has_relink = number != 0;
+    change->report.relink = number;
+    changes_note(&self->changes, change, HDE__CHANGE_STATE__CHANGE_STATE_WORKING);
+    return number && over_hosts_wait(over_hosts, number, &change->err)
+               ? HDE__CHANGE_STATE__CHANGE_STATE_DONE
+               : HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;
+}
+
 static bool
 has_work(const struct parts_change *self, const struct change *change)
 {
@@ -379,7 +452,11 @@ make(struct parts_change *self, struct change *change)
             hosts_change_plan(self->agreement, change);
         return HDE__CHANGE_STATE__CHANGE_STATE_PLANNED;
     }
-    if (!change_agrees(change) ||
+    if (change_agrees(change) && *change->plan->relinks)
+        return relink(self, change);
+    if (change->report.rollback && !change->goes_back && !change->ask.undoes)
+        err_set(&change->err, "HDE-R056", "the graph before this one has the same links");
+    if (err_is_set(&change->err) ||
         (has_work(self, change) && !carry_out(self, change, self->agreement) &&
          !come_after(self, change)))
         return HDE__CHANGE_STATE__CHANGE_STATE_REFUSED;

@@ -54,6 +54,7 @@ change_plan_show(const struct change_plan *plan, struct arena *arena)
     out->changes = (uint32_t)plan->n_changes;
     out->lost = (uint32_t)plan->n_lost;
     out->fixed = text(arena, plan->fixed);
+    out->relinks = text(arena, plan->relinks);
     out->nodes = arena_alloc(arena, (plan->n_nodes + 1) * sizeof *out->nodes);
     for (; out->n_nodes < plan->n_nodes; out->n_nodes++)
         out->nodes[out->n_nodes] = show_node(plan, &plan->nodes[out->n_nodes], arena);

@@ -736,3 +736,47 @@ rewire(struct engine *engine, const struct change_plan *plan, const struct rewir
     clean_up(&self, ok);
     return ok;
 }
+
+/* ---- Tried --------------------------------------------------------------------------------- */
+
+static bool
+opens(struct engine *engine, const struct graph *graph, size_t i, struct worker *lobby,
+      struct err *err)
+{
+    struct node *node = node_new(engine, graph, i, 0, lobby, err);
+    bool ok = node && node_begin(node, time_now(engine), err);
+
+    if (!node)
+        return false;
+    cut_off(node);
+    remove_node(node);
+    return ok;
+}
+
+static bool
+try_all(struct engine *engine, const struct change_plan *plan, struct err *err)
+{
+    struct worker *lobby = worker_new(engine, "lobby", err);
+    const struct graph *after = plan->after;
+    bool ok = lobby != NULL;
+
+    for (size_t i = 0; i < plan->n_nodes && ok; i++)
+        if (plan->nodes[i].kind == CHANGE_ADD &&
+            (!graph_is_of_host(after) || after->nodes[plan->nodes[i].after].host == after->host))
+            ok = opens(engine, after, plan->nodes[i].after, lobby, err);
+    if (lobby)
+        retire_worker(engine, lobby);
+    return ok;
+}
+
+bool
+rewire_tries(struct engine *engine, const struct change_plan *plan, struct err *err)
+{
+    bool ok;
+
+    if (pthread_mutex_trylock(&engine->changing))
+        return err_set(err, "HDE-R238", "another change is being made here");
+    ok = try_all(engine, plan, err);
+    pthread_mutex_unlock(&engine->changing);
+    return ok;
+}

@@ -44,4 +44,8 @@ struct rewire_ask {
 bool rewire(struct engine *engine, const struct change_plan *plan, const struct rewire_ask *ask,
             struct rewire_result *out, struct err *err);
 
+/* Makes and opens the nodes that the plan adds on this host, and closes them again. Any thread; waits
+ * for nothing but them. HDE-R238: not now. */
+bool rewire_tries(struct engine *engine, const struct change_plan *plan, struct err *err);
+
 #endif

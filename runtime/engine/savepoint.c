@@ -111,42 +111,48 @@ savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err)
     return ok;
 }
 
-static Hde__GraphFile *
-read_graph_file(const char *path)
+static void
+add_text(struct savepoint_files *files, const char *path, const char *text)
 {
-    Hde__GraphFile *out = xmalloc(sizeof *out);
-    FILE *file = fopen(path, "re");
-    hde_text text = {0};
-    char part[4096];
-    size_t n;
+    Hde__GraphFile *file = xmalloc(sizeof *file);
 
-    hde__graph_file__init(out);
-    out->path = xstrdup(path);
-    while (file && (n = fread(part, 1, sizeof part, file)))
-        hde_text_put(&text, part, n);
-    if (file)
-        fclose(file);
-    out->text = xstrdup(text.data ? text.data : "");
-    hde_text_free(&text);
-    return out;
+    hde__graph_file__init(file);
+    file->path = xstrdup(path);
+    file->text = xstrdup(text);
+    files->item = xrealloc(files->item, (files->n + 1) * sizeof *files->item);
+    files->item[files->n++] = file;
 }
 
 static void
 add_file(struct savepoint_files *files, const char *path)
 {
+    FILE *file = path ? fopen(path, "re") : NULL;
+    hde_text text = {0};
+    char part[4096];
+    size_t n;
+
     for (size_t i = 0; i < files->n && path; i++)
         if (strcmp(files->item[i]->path, path) == 0)
-            return;
-    if (!path)
-        return;
-    files->item = xrealloc(files->item, (files->n + 1) * sizeof *files->item);
-    files->item[files->n++] = read_graph_file(path);
+            path = NULL;
+    while (file && (n = fread(part, 1, sizeof part, file)))
+        hde_text_put(&text, part, n);
+    if (file)
+        fclose(file);
+    if (path)
+        add_text(files, path, text.data ? text.data : "");
+    hde_text_free(&text);
 }
 
 void
 savepoint_files_read(const struct graph *graph, struct savepoint_files *out)
 {
+    const struct graph *whole = graph->whole ? graph->whole : graph;
+
     *out = (struct savepoint_files){0};
+    for (size_t i = 0; i < whole->n_texts; i++)
+        add_text(out, whole->texts[i].path, whole->texts[i].text);
+    if (whole->n_texts)
+        return;
     add_file(out, graph->path);
     for (size_t i = 0; i < graph->n_nodes; i++)
         add_file(out, graph->nodes[i].place.file);

@@ -23,7 +23,8 @@ Hde__Epoch *savepoint_read(const char *path, struct err *err);
 bool savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err);
 bool savepoint_remove(const char *path, struct err *err);
 
-/* A savepoint's graph files: the graph's, and those of the places of its nodes, as they are now. */
+/* A savepoint's graph files, as they were loaded; of a graph that was not made of files that of its
+ * path and those of the places of its nodes, as they are now. */
 struct savepoint_files {
     size_t n;
     Hde__GraphFile **item;

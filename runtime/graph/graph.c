@@ -171,6 +171,7 @@ loader_fini(struct loader *loader)
     for (struct instance *instance = loader->instances; instance; instance = instance->next)
         free(instance->members);
     free(loader->files);
+    free(loader->texts);
     free(loader->nodes);
     free(loader->edges);
 }
@@ -183,6 +184,25 @@ make_warnings_errors(struct diags *diags, size_t from)
             diags->list[i].severity = SEVERITY_ERROR;
             diags->errors++;
         }
+}
+
+/* What the graph is made of. */
+static void
+keep_sources(struct loader *loader)
+{
+    const struct graph_options *options = loader->options;
+    struct graph *graph = loader->graph;
+    struct graph_text *texts = arena_alloc(loader->arena, (loader->n_texts + 1) * sizeof *texts);
+    const char **sets = arena_alloc(loader->arena, (options->n_sets + 1) * sizeof *sets);
+
+    for (size_t i = 0; i < loader->n_texts; i++)
+        texts[i] = loader->texts[i];
+    for (size_t i = 0; i < options->n_sets; i++)
+        sets[i] = arena_text(loader->arena, options->sets[i]);
+    graph->n_texts = loader->n_texts;
+    graph->texts = texts;
+    graph->n_sets = options->n_sets;
+    graph->sets = sets;
 }
 
 static void
@@ -238,6 +258,7 @@ graph_load(const char *path, const struct graph_options *options, const struct r
                                                        : SEVERITY_WARNING};
     graph->on_error = default_policy;
     load(&loader, path);
+    keep_sources(&loader);
     loader_fini(&loader);
     if (loader.options->strict)
         make_warnings_errors(diags, before);

@@ -166,9 +166,16 @@ struct graph_host {
 };
 #define HOST_NONE SIZE_MAX
 
+struct graph_text { /* a file, as it was read */
+    const char *path, *text;
+};
+
 struct graph {
     struct arena arena;      /* owns every text above */
     const char *name, *path; /* path of the top file */
+    size_t n_texts, n_sets;  /* none: it was not made of files */
+    const struct graph_text *texts; /* in the order in which they were read */
+    const char *const *sets;        /* that it was loaded with */
     size_t n_nodes, n_edges;
     struct graph_node *nodes;     /* in topological order, ties in file order */
     struct graph_edge *edges;     /* sorted by (from, from_port, file order) */
@@ -210,6 +217,8 @@ struct graph_options {
     const char *partition; /* with stage: only this partition of its topics; NULL: all */
     const char *host;      /* that this process is, HOST_ALL: all of them; NULL: it is none */
     bool insecure;         /* hosts without keys may listen where others come from */
+    const struct graph_text *texts; /* in place of the files of these paths */
+    size_t n_texts;
     /* "node=host", "chain=host", of a lost host "node=host apart": whatever the file says, and the
      * last one holds */
     const char *const *moves;

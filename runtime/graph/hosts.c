@@ -501,6 +501,18 @@ hosts_edge_number(const struct graph *graph, const struct graph_edge *edge)
     return number;
 }
 
+uint64_t
+hosts_texts(const struct graph *graph)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < graph->n_texts; i++)
+        hash = hash64(hash, graph->texts[i].text, strlen(graph->texts[i].text) + 1);
+    for (size_t i = 0; i < graph->n_sets; i++)
+        hash = hash64(hash, graph->sets[i], strlen(graph->sets[i]) + 1);
+    return hash;
+}
+
 static void
 put_end(const struct graph *graph, size_t node, hde_text *out)
 {

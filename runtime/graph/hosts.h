@@ -16,6 +16,8 @@ bool hosts_is_public(const char *address); /* reached from other machines */
  * that they carry, and how the nodes at their ends are replicated. Parameters and builds may
  * differ. */
 uint64_t hosts_shape(const struct graph *graph);
+/* Of the texts of its files and of what it was loaded with; the same on hosts that read the same. */
+uint64_t hosts_texts(const struct graph *graph);
 /* Of an edge between hosts: the same on all hosts of that shape. */
 uint32_t hosts_edge_number(const struct graph *graph, const struct graph_edge *edge);
 

@@ -20,6 +20,7 @@ struct file { /* read once, used in any number of places */
     const char *path;
     dev_t dev;
     ino_t ino;
+    const char *text;
     struct yaml *root; /* NULL: could not be read */
 };
 
@@ -136,6 +137,8 @@ struct loader {
     struct resolver resolver;
     size_t n_files;
     struct file **files;
+    size_t n_texts; /* one for each path, also of a file that has several */
+    struct graph_text *texts;
     struct instance *instances; /* newest first */
     size_t n_nodes, cap_nodes;
     struct node_draft *nodes; /* in file order */

@@ -57,27 +57,71 @@ root_value(const struct instance *instance, const char *key)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+static const struct graph_text *
+given_text(const struct loader *loader, const char *path)
+{
+    for (size_t i = 0; i < loader->options->n_texts; i++)
+        if (!strcmp(loader->options->texts[i].path, path))
+            return &loader->options->texts[i];
+    return NULL;
+}
+
+static void
+keep_text(struct loader *loader, const char *path, const struct file *file)
+{
+    for (size_t i = 0; i < loader->n_texts; i++)
+        if (!strcmp(loader->texts[i].path, path))
+            return;
+    loader->texts = xrealloc(loader->texts, (loader->n_texts + 1) * sizeof *loader->texts);
+    loader->texts[loader->n_texts++] =
+        (struct graph_text){arena_text(loader->arena, path), file->text};
+}
+
+static void
+read_file(struct loader *loader, struct file *file, const struct graph_text *given,
+          struct place from)
+{
+    size_t size = given ? strlen(given->text) : 0;
+
+    file->text = given ? arena_textn(loader->arena, given->text, size)
+                       : yaml_read(file->path, from, &size, loader->arena, loader->diags);
+    if (file->text)
+        file->root = yaml_parse_file(file->path, file->text, size, loader->arena, loader->diags);
+    if (!file->root || file->root->kind == KIND_MAP)
+        return;
+    diags_add(loader->diags, SEVERITY_ERROR, G_KIND, file->root->place,
+              "a graph file is a mapping, not %s", yaml_kind_name(file->root));
+    diags_hint(loader->diags, "it begins with 'hde: 1' and 'graph: NAME' or 'chain: NAME'");
+    file->root = NULL;
+}
+
+static bool
+is_file(const struct file *file, const char *path, const struct stat *st)
+{
+    return st->st_ino ? file->dev == st->st_dev && file->ino == st->st_ino
+                      : !strcmp(file->path, path);
+}
+
 static struct file *
 open_file(struct loader *loader, const char *path, struct place from)
 {
+    const struct graph_text *given = given_text(loader, path);
     struct stat st = {0};
-    bool exists = stat(path, &st) == 0;
+    bool exists = given || stat(path, &st) == 0;
     struct file *file;
 
     for (size_t i = 0; exists && i < loader->n_files; i++)
-        if (loader->files[i]->dev == st.st_dev && loader->files[i]->ino == st.st_ino)
+        if (is_file(loader->files[i], path, &st)) {
+            keep_text(loader, path, loader->files[i]);
             return loader->files[i];
+        }
     file = arena_alloc(loader->arena, sizeof *file);
     file->path = arena_text(loader->arena, path);
     file->dev = st.st_dev;
     file->ino = st.st_ino;
-    file->root = yaml_read(file->path, from, loader->arena, loader->diags);
-    if (file->root && file->root->kind != KIND_MAP) {
-        diags_add(loader->diags, SEVERITY_ERROR, G_KIND, file->root->place,
-                  "a graph file is a mapping, not %s", yaml_kind_name(file->root));
-        diags_hint(loader->diags, "it begins with 'hde: 1' and 'graph: NAME' or 'chain: NAME'");
-        file->root = NULL;
-    }
+    read_file(loader, file, given, from);
+    if (file->text)
+        keep_text(loader, path, file);
     if (exists) {
         loader->files = xrealloc(loader->files, (loader->n_files + 1) * sizeof(struct file *));
         loader->files[loader->n_files++] = file;

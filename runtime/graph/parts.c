@@ -491,8 +491,8 @@ link_that_differs(const struct graph *a, const struct graph *b)
 
 /* A node of both that has other replicas on its host; NULL: none. What is on links is for those that
  * there were. */
-static const char *
-node_spread_anew(const struct graph *before, const struct graph *after)
+const char *
+nodes_spread_anew(const struct graph *before, const struct graph *after, struct arena *arena)
 {
     for (size_t i = 0; i < before->n_nodes; i++)
         for (size_t k = 0; k < after->n_nodes; k++) {
@@ -501,36 +501,66 @@ node_spread_anew(const struct graph *before, const struct graph *after)
             if (!strcmp(a->name, b->name) &&
                 (!same_spread(&a->spread, &b->spread) ||
                  (a->spread.of && strcmp(a->key, b->key) != 0)))
+                return arena_printf(
+                    arena, "node '%s' would have other replicas, and its keys other hosts",
+                    a->name);
+        }
+    return NULL;
+}
+
+/* A node of both that lies on another host; NULL: none. */
+static const char *
+node_elsewhere(const struct graph *before, const struct graph *after)
+{
+    for (size_t i = 0; i < before->n_nodes; i++)
+        for (size_t k = 0; k < after->n_nodes; k++) {
+            const struct graph_node *a = &before->nodes[i], *b = &after->nodes[k];
+
+            if (!strcmp(a->name, b->name) &&
+                strcmp(before->hosts[a->host].name, after->hosts[b->host].name) != 0)
                 return a->name;
         }
     return NULL;
 }
 
-const char *
-parts_differ(const struct graph *before, const struct graph *after, struct arena *arena)
+bool
+graph_is_apart(const struct graph *graph)
 {
+    bool any = graph_is_of_host(graph);
+
+    for (size_t i = 0; i < graph->n_edges && !any; i++)
+        any = graph->edges[i].is_remote;
+    return any;
+}
+
+const char *
+parts_differ(const struct graph *before_here, const struct graph *after_here, struct arena *arena)
+{
+    struct graph of_all[] = {*before_here, *after_here};
+    const struct graph *before = &of_all[0], *after = &of_all[1];
     const struct graph_edge *edge = link_that_differs(before, after);
     struct graph_cut old = {.n_parts = 0}, new = {.n_parts = 0};
-    const char *why = NULL, *name = node_spread_anew(before, after);
+    bool apart = graph_is_apart(before) && after->n_hosts;
+    const char *why = NULL, *name = apart ? node_elsewhere(before, after) : NULL;
 
-    if (name)
-        return arena_printf(arena, "node '%s' would have other replicas, and its keys other hosts",
-                            name);
     if (!edge)
         edge = link_that_differs(after, before);
     if (edge)
         return arena_printf(arena, "edge '%s' is another link, or none", edge->name);
+    if (name)
+        return arena_printf(arena, "node '%s' would lie on another host", name);
+    of_all[0].host = of_all[1].host = HOST_NONE;
     graph_cut(before, &old);
     graph_cut(after, &new);
-    if (old.n_links)
-        name = node_that_moves(&old, &new);
+    apart |= old.n_links > 0;
+    name = apart ? node_that_moves(&old, &new) : NULL;
     if (name)
         why = arena_printf(arena, "node '%s' would be in another part", name);
-    for (size_t i = 0; i < old.n_parts && !why && old.n_links; i++)
+    for (size_t i = 0; i < old.n_parts && !why && apart; i++)
         if (!part_called(&new, old.parts[i].name))
             why = arena_printf(arena, "the part of '%s' would begin with another node",
                                old.parts[i].name);
-    if (!why && old.n_links && old.n_parts != new.n_parts)
+    if (!why && apart && old.n_parts != new.n_parts)
         why = "there would be another part";
     graph_cut_fini(&old);
     graph_cut_fini(&new);

@@ -42,9 +42,17 @@ size_t edge_carrier(const struct graph *graph, size_t edge);
 void graph_cut(const struct graph *graph, struct graph_cut *out);
 void graph_cut_fini(struct graph_cut *cut);
 
-/* Why a running graph cannot become the other one: links are made, and parts have their stores, when
- * it starts. NULL: it can; else a text in the arena. */
-const char *parts_differ(const struct graph *before, const struct graph *after, struct arena *arena);
+/* Why a running graph cannot become the other one as it stands: links are made, and parts have their
+ * stores, when it starts. Of the parts of all hosts. NULL: it can; else a text in the arena. */
+const char *parts_differ(const struct graph *before_here, const struct graph *after_here,
+                         struct arena *arena);
+
+/* Why replicas that lie on hosts would get keys of others. The same. */
+const char *nodes_spread_anew(const struct graph *before, const struct graph *after,
+                              struct arena *arena);
+
+/* Its hosts are processes of their own. */
+bool graph_is_apart(const struct graph *graph);
 
 /* graph_load(): what is wrong with links. */
 void parts_check(const struct graph *graph, struct diags *diags);

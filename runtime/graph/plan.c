@@ -531,10 +531,25 @@ plan_hosts(struct planner *self)
 }
 
 static void
+plan_links(struct planner *self)
+{
+    const struct graph *before = self->plan->before, *after = self->plan->after;
+    const char *links = parts_differ(before, after, self->arena);
+    const char *spread = nodes_spread_anew(before, after, self->arena);
+
+    self->plan->relinks = "";
+    if (spread)
+        note(self, "replicas", "as they are", spread);
+    else if (links && after->n_hosts && graph_is_apart(before) && before->checkpoint.store)
+        self->plan->relinks = links;
+    else if (links)
+        note(self, "links", "as they are", links);
+}
+
+static void
 plan_settings(struct planner *self)
 {
     const struct graph *before = self->plan->before, *after = self->plan->after;
-    const char *links;
 
     note_text(self, "graph", before->name, after->name);
     note_folder(self, "dlq", before->dlq.folder, after->dlq.folder);
@@ -542,9 +557,7 @@ plan_settings(struct planner *self)
     note_folder(self, "checkpoint.store", before->checkpoint.store, after->checkpoint.store);
     plan_log(self, &before->log, &after->log);
     plan_hosts(self);
-    links = parts_differ(before, after, self->arena);
-    if (links)
-        note(self, "links", "as they are", links);
+    plan_links(self);
     self->plan->fixed = take_what(self);
 }
 

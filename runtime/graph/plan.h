@@ -49,6 +49,7 @@ struct change_plan {
     struct node_change *nodes;
     struct edge_change *edges;
     const char *fixed; /* settings that differ and cannot change while the graph runs; "": none */
+    const char *relinks; /* what differs in links, where hosts can stop for that; "": nothing */
     size_t n_changes;  /* nodes and edges that are not SAME */
     size_t n_lost;
 };

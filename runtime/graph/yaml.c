@@ -431,39 +431,45 @@ read_bytes(FILE *file, size_t *size)
     }
 }
 
-struct yaml *
-yaml_read(const char *path, struct place from, struct arena *arena, struct diags *diags)
+const char *
+yaml_read(const char *path, struct place from, size_t *size, struct arena *arena,
+          struct diags *diags)
 {
-    struct place start = {path, 1, 1};
-    struct yaml *root = NULL;
     FILE *file = fopen(path, "rb");
-    char *text = NULL, *body;
-    size_t size = 0;
+    char *text = NULL;
+    const char *out = NULL;
 
+    *size = 0;
     errno = file ? 0 : errno;
     if (file)
-        text = read_bytes(file, &size);
+        text = read_bytes(file, size);
     if (!file || ferror(file)) {
         diags_add(diags, SEVERITY_ERROR, G_UNREADABLE,
                   from.file ? from : (struct place){path, 0, 0}, "cannot read '%s': %s", path,
                   strerror(errno));
         diags->unreadable = true;
-    } else if (size > YAML_FILE_MAX) {
+    } else if (*size > YAML_FILE_MAX) {
         diags_add(diags, SEVERITY_ERROR, G_TOO_LARGE, (struct place){path, 0, 0},
                   "the file is larger than 4 MiB");
     } else {
-        body = text;
-        if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* what some editors put first */
-            body += 3;
-            size -= 3;
-        }
-        diags_keep_source(diags, path, body, size);
-        root = yaml_parse(body, size, start, false, arena, diags);
+        out = arena_textn(arena, text, *size);
     }
     free(text);
     if (file)
         fclose(file);
-    return root;
+    return out;
+}
+
+struct yaml *
+yaml_parse_file(const char *path, const char *text, size_t size, struct arena *arena,
+                struct diags *diags)
+{
+    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* what some editors put first */
+        text += 3;
+        size -= 3;
+    }
+    diags_keep_source(diags, path, text, size);
+    return yaml_parse(text, size, (struct place){path, 1, 1}, false, arena, diags);
 }
 
 /* ---- looking into a tree -------------------------------------------------------------------- */

@@ -38,9 +38,12 @@ struct yaml {
  * of its first character; `braces` reads the text as the inside of a flow mapping. */
 struct yaml *yaml_parse(const char *text, size_t size, struct place start, bool braces,
                         struct arena *arena, struct diags *diags);
-/* The same for a file; keeps its text for the findings. */
-struct yaml *yaml_read(const char *path, struct place from, struct arena *arena,
-                       struct diags *diags);
+/* The text of a file, in the arena; NULL with a finding. */
+const char *yaml_read(const char *path, struct place from, size_t *size, struct arena *arena,
+                      struct diags *diags);
+/* yaml_parse() of it; keeps it for the findings. */
+struct yaml *yaml_parse_file(const char *path, const char *text, size_t size, struct arena *arena,
+                             struct diags *diags);
 
 /* Where byte `offset` of a node's text stands. */
 struct place yaml_place(const struct yaml *node, size_t offset, const struct diags *diags);

@@ -220,16 +220,16 @@ check_shared(struct peer *peer, const Hde__NetGreeting *greeting, struct err *er
     if (strcmp(greeting->to, net->name) != 0)
         return err_set(err, "HDE-N007", "it looks for host '%s' here, and this one is '%s'",
                        greeting->to, net->name);
-    if (greeting->shape != net->config.shape)
-        return err_set(err, "HDE-N008",
-                       "its graph is %016" PRIx64 " in what both share, and this one's "
-                       "%016" PRIx64 ": edges, types, keys or replicas differ",
-                       greeting->shape, net->config.shape);
     if (greeting->line != net->config.line)
         return err_set(err, "HDE-N020",
                        "its state goes back to savepoint number %" PRIu32
                        ", and this one's to %" PRIu32 " (0: none)",
                        greeting->line, net->config.line);
+    if (greeting->shape != net->config.shape)
+        return err_set(err, "HDE-N008",
+                       "its graph is %016" PRIx64 " in what both share, and this one's "
+                       "%016" PRIx64 ": edges, types, keys or replicas differ",
+                       greeting->shape, net->config.shape);
     return schema_fits(peer, greeting, err);
 }
 

@@ -85,13 +85,6 @@ has err "/proc/no"
 nothing_has_changed "a host has refused"
 expect 0 hde history --graph distributed.analyse
 has out "host 'calc'"
-variant linked 'seen: {host: serve, op: storage/jsonl, params: {path: "seen.jsonl"}}' \
-  'processing.enriched -> seen'
-expect 1 hde apply --graph distributed.serve graphs/linked.yaml
-has err "HDE-R051"
-sed '/^  gateway:/{n; s/serve/analyse/}' "$G" >graphs/moved.yaml
-expect 1 hde apply --graph distributed.serve graphs/moved.yaml
-has err "HDE-R051"
 kill -STOP "${pids[0]}" # down: it is silent
 down() { hde status --graph distributed.analyse --json | jq -e ".hosts[] | select(.name == \"$1\") | .state == \"down\"" >/dev/null; }
 until_true 20 down ingest || fail "who is silent is not down"
