@@ -353,6 +353,8 @@ struct watch {
     struct node *node;
     int fd;
     uint32_t tag, events;
+    void (*serve)(void *arg); /* instead of the node's event(); NULL: that */
+    void *arg;
 };
 
 struct worker {
@@ -646,6 +648,9 @@ void worker_forget(struct worker *worker, const struct node *node); /* posts, wa
 void post_drop(struct post *post);
 bool worker_serve_posts(struct worker *worker);                   /* true: there were some */
 bool worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag);
+/* On the worker's thread: serve(arg) is called there when fd is ready, whatever the node does, as long
+ * as there is the node. Its fd may be watched for others too. */
+bool worker_serve(struct node *node, int fd, uint32_t events, void (*serve)(void *arg), void *arg);
 
 /* host_engine.c: what operators may ask of the engine */
 extern const struct host engine_host;

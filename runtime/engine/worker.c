@@ -120,17 +120,32 @@ take_posts(struct worker *worker, const struct node *node)
     return taken;
 }
 
+/* Of a watch that has all but its place in the list. */
+static bool
+add_watch(struct worker *worker, const struct watch *like)
+{
+    struct watch *watch = xcalloc(1, sizeof *watch);
+    struct epoll_event wanted = {.events = like->events, .data.ptr = watch};
+
+    *watch = *like;
+    watch->next = worker->watches;
+    if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, watch->fd, &wanted)) {
+        free(watch);
+        return false;
+    }
+    worker->watches = watch;
+    return true;
+}
+
 static void
 move_watches(struct worker *from, const struct node *node, struct worker *to)
 {
     for (struct watch *watch = from->watches; watch; watch = watch->next) {
-        struct node *of = watch->node;
-
-        if (of != node)
+        if (watch->node != node)
             continue;
-        watch->node = NULL;
         epoll_ctl(from->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
-        worker_watch(to, of, watch->fd, watch->events, watch->tag);
+        add_watch(to, watch);
+        watch->node = NULL;
     }
 }
 
@@ -280,15 +295,15 @@ worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, 
             return true;
         return errno == ENOENT && !epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted);
     }
-    watch = xcalloc(1, sizeof *watch);
-    *watch = (struct watch){worker->watches, node, fd, tag, events};
-    wanted.data.ptr = watch;
-    if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted)) {
-        free(watch);
-        return false;
-    }
-    worker->watches = watch;
-    return true;
+    return add_watch(worker, &(struct watch){.node = node, .fd = fd, .tag = tag, .events = events});
+}
+
+bool
+worker_serve(struct node *node, int fd, uint32_t events, void (*serve)(void *arg), void *arg)
+{
+    return add_watch(
+        node->worker,
+        &(struct watch){.node = node, .fd = fd, .events = events, .serve = serve, .arg = arg});
 }
 
 static bool
@@ -304,6 +319,10 @@ serve_event(struct worker *worker, const struct epoll_event *event)
     }
     if (!watch->node) /* a ZeroMQ socket (served every turn), or no longer watched */
         return watch == &worker->zmq_watch;
+    if (watch->serve) {
+        watch->serve(watch->arg);
+        return true;
+    }
     node_event(watch->node, &(hde_event){.size = sizeof(hde_event),
                                          .kind = HDE_EVENT_READY,
                                          .tag = watch->tag,

@@ -8,15 +8,20 @@
  *  (3) The sender's barrier waits until the journal is durable: the saved state speaks of it.
  *  (4) A receiver that is drained has taken all that its sender's part will put; one whose sender
  *      is on another host waits for nothing, since that one keeps what was not taken.
- *  (5) The barrier of a savepoint over several parts puts a marker behind what it has put. */
+ *  (5) The barrier of a savepoint over several parts puts a marker behind what it has put.
+ *  (6) The worker of a receiver whose sender is on another host fetches what comes while it sleeps
+ *      (net/help.c), whatever its nodes do. */
 #include "link/ends.h"
 
 #include "engine/ingress.h"
 #include "engine/savepoint.h"
 
+#include <sys/epoll.h>
+
 struct end {
     struct link *link;
     bool is_far;              /* the receiver's: its sender is on another host */
+    bool is_watched;          /* the receiver's: its worker is woken by what comes from there */
     struct upstream upstream; /* the receiver's */
 };
 
@@ -206,6 +211,21 @@ in_close(hde_ctx *ctx, void *state)
     link_listen(((struct end *)state)->link, LINK_RECEIVER, NULL);
 }
 
+static void
+fetch(void *link)
+{
+    link_fetch(link);
+}
+
+static bool
+watch(void *of, int fd)
+{
+    hde_ctx *ctx = of;
+
+    return worker_serve(node_of(ctx), fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, fetch,
+                        ((struct end *)ctx->state)->link);
+}
+
 static hde_status
 in_seek(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes, size_t size)
 {
@@ -241,6 +261,10 @@ in_poll(hde_ctx *ctx, void *state)
     struct hde_msgvec vec = {0};
     struct err err = {0};
 
+    if (self->is_far && !self->is_watched) { /* (6): there is no net yet in open() */
+        self->is_watched = true;
+        link_watch(self->link, watch, ctx);
+    }
     link_heard(self->link, LINK_RECEIVER);
     switch (link_take(self->link, &record, &vec, &err)) {
     case LINK_FRAME:

@@ -638,8 +638,11 @@ link_put(struct link *self, const struct record *record, hde_msg *const *msg, bo
     count_put(self, record, was_empty);
     note_behind(self);
     show_kept(self);
-    ring_bell(self, LINK_RECEIVER);
+    if (!self->far.put)
+        ring_bell(self, LINK_RECEIVER);
     pthread_mutex_unlock(&self->lock);
+    if (self->far.put)
+        self->far.put(self->far.arg);
     return LINK_PUT;
 }
 
@@ -1144,7 +1147,20 @@ link_load(struct link *self, const Hde__LinkState *state, struct err *err)
     return true;
 }
 
-/* ---- From another host -------------------------------------------------------------------- */
+/* ---- To and from another host --------------------------------------------------------------- */
+
+bool
+link_watch(struct link *self, link_watch_with *with, void *of)
+{
+    return self->far.watch && self->far.watch(self->far.arg, with, of);
+}
+
+void
+link_fetch(struct link *self)
+{
+    if (self->far.fetch)
+        self->far.fetch(self->far.arg);
+}
 
 void
 link_ask(struct link *self)

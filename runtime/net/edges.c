@@ -52,7 +52,25 @@ ring(void *arg)
 }
 
 static void
-asked(void *arg) /* in link_take(), on the net's thread */
+put_something(void *arg)
+{
+    help_send(arg);
+}
+
+static void
+fetch(void *arg)
+{
+    help_receive(((struct far_edge *)arg)->net);
+}
+
+static bool
+watch(void *arg, bool (*with)(void *of, int fd), void *of)
+{
+    return help_watch(((struct far_edge *)arg)->net, with, of);
+}
+
+static void
+asked(void *arg) /* in link_take(), with the net's lock held */
 {
     ((struct far_edge *)arg)->wants_ask = true;
 }
@@ -123,9 +141,16 @@ void
 edge_attach(struct far_edge *edge)
 {
     if (edge->def.here == LINK_RECEIVER) {
-        link_lead_to(edge->def.link, &(struct link_far){sought, taken, covered, passed, edge});
+        link_lead_to(edge->def.link, &(struct link_far){.sought = sought,
+                                                        .taken = taken,
+                                                        .covered = covered,
+                                                        .passed = passed,
+                                                        .watch = watch,
+                                                        .fetch = fetch,
+                                                        .arg = edge});
         return;
     }
+    link_lead_to(edge->def.link, &(struct link_far){.put = put_something, .arg = edge});
     link_listen(edge->def.link, LINK_RECEIVER, &(struct link_bell){ring, edge});
     if (edge->def.has_epochs)
         link_ask_with(edge->def.link, asked, edge);
@@ -134,10 +159,9 @@ edge_attach(struct far_edge *edge)
 void
 edge_detach(struct far_edge *edge)
 {
-    if (edge->def.here == LINK_RECEIVER) {
-        link_lead_to(edge->def.link, &(struct link_far){0});
+    link_lead_to(edge->def.link, &(struct link_far){0});
+    if (edge->def.here == LINK_RECEIVER)
         return;
-    }
     link_listen(edge->def.link, LINK_RECEIVER, NULL);
     link_ask_with(edge->def.link, NULL, NULL);
 }
@@ -362,19 +386,28 @@ sender_data(struct far_edge *edge)
 }
 
 void
+edge_data(struct far_edge *edge)
+{
+    if (edge->def.here == LINK_SENDER && edge->is_open && !edge->is_broken &&
+        /* acquire: pairs with news() */
+        atomic_exchange_explicit(&edge->has_news, false, memory_order_acquire))
+        sender_data(edge);
+}
+
+bool
+edge_is_due(const struct far_edge *edge)
+{
+    return edge->wants_ask || (edge->is_broken && !edge->has_sent_broken) ||
+           atomic_load_explicit(&edge->has_news, memory_order_relaxed);
+}
+
+void
 edges_data(struct peer *peer)
 {
     struct net *net = peer->net;
 
-    for (size_t n = 0; n < peer->n_edges && !out_is_full(net); n++) {
-        struct far_edge *edge = peer->edge[(peer->next_edge + n) % peer->n_edges];
-
-        if (edge->def.here != LINK_SENDER || !edge->is_open || edge->is_broken ||
-            /* acquire: pairs with news() */
-            !atomic_exchange_explicit(&edge->has_news, false, memory_order_acquire))
-            continue;
-        sender_data(edge);
-    }
+    for (size_t n = 0; n < peer->n_edges && !out_is_full(net); n++)
+        edge_data(peer->edge[(peer->next_edge + n) % peer->n_edges]);
     if (peer->n_edges)
         peer->next_edge = (peer->next_edge + 1) % peer->n_edges;
 }

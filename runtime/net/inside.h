@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * inside - what the files of a net share. Everything here is read and written with net->lock held,
- * which the net's thread holds while it works, unless it says otherwise.
+ * which the net's thread holds while it works, and others while they help (help.c), unless it says
+ * otherwise.
  *
  *   net.c      life, the thread, looking       socket.c  ZeroMQ: sockets, keys at the door, sending
  *   peer.c     sessions: greetings, beats      edges.c   what edges send and get in a session
- *   question.c questions and answers           schema.c  do both ends know the same messages? */
+ *   question.c questions and answers           schema.c  do both ends know the same messages?
+ *   help.c     what the threads of the edges do themselves */
 #ifndef NET_INSIDE_H
 #define NET_INSIDE_H
 
@@ -23,6 +25,7 @@ enum {
     DEAD_BEATS = 4,       /* without a word on the control lane */
     DEAD_DATA_BEATS = 20, /* on the data lane: one frame may be large and the line slow */
     CLOCK_SAMPLES = 8,
+    SELDOM_NS = 20000, /* between messages of data that may be sent by who has put what is in them */
     OLD_SESSIONS = 8,
 };
 
@@ -98,6 +101,7 @@ struct peer { /* another host */
     uint64_t life, bytes_max; /* theirs */
     uint64_t sent[LANES], received[LANES];
     int64_t heard_ns[LANES], beat_at_ns, greet_at_ns;
+    int64_t data_ns; /* the last one was sent on the lane of data */
     bool beats[LANES];
     unsigned refusals; /* in a row: they become rarer */
     unsigned hangups;  /* in a row, before there was a connection */
@@ -126,7 +130,13 @@ struct net {
 
     void *context, *in, *in_monitor, *door; /* ZeroMQ; door: who may come in (ZAP) */
     int wake_fd;
+    int in_fd;      /* ZMQ_FD of `in`, until net_free(); -1: not started */
+    int in_poll_fd; /* an epoll that has in_fd alone: the net's thread waits for it there */
     _Atomic bool is_rung, is_stopping; /* any thread */
+    bool polls_lanes; /* the net's thread does so, without the lock: sockets that are stuck */
+    bool is_helped;   /* another than the net's thread receives */
+    bool is_due;      /* because of what was received: a turn has to follow */
+    void *aside;      /* zmq_msg_t that was received and not looked at; NULL: none */
     pthread_t thread;
     bool is_started, has_thread;
 
@@ -136,6 +146,8 @@ struct net {
 
     net_serve_with *serve;
     void *serve_arg;
+    struct question *told;     /* to be answered to who has asked here, in order */
+    struct net_question *came; /* to be served, in order */
 
     /* the envelope that is made */
     struct sized_frame out[ENVELOPE_FRAMES];
@@ -164,8 +176,10 @@ bool socket_greet(struct peer *peer, const uint8_t *greeting, size_t size);
 bool socket_unstick(struct peer *peer, enum lane lane);
 void socket_forget(struct peer *peer);  /* what waits */
 void socket_let_out(struct peer *peer); /* what was sent on the control lane, when it is closed */
-/* Takes some messages and gives them to net_receive(). False: there were none. */
+/* Takes some messages and gives them to net_receive(). True: there may be more. */
 bool sockets_receive(struct net *net);
+/* For who helps: messages of data alone. The first that is another is put aside for the above. */
+bool sockets_fetch(struct net *net, int max);
 void sockets_wait(struct net *net, int64_t until_ns); /* the lock is not held */
 
 /* A frame for the envelope that is made. */
@@ -184,6 +198,8 @@ void out_drop(struct net *net);
 void net_receive(struct net *net, const char *user, const uint8_t *bytes, size_t size);
 void peer_begin(struct peer *peer);
 bool peer_turn(struct peer *peer, int64_t now_ns); /* sends what is due; true: there is more */
+/* Sends what that edge has, if nothing is in the way. False: a turn has to look at it. */
+bool peer_send_now(struct peer *peer, struct far_edge *edge);
 int64_t peer_next_ns(const struct peer *peer);     /* when something is due */
 void peer_say_last(struct peer *peer);             /* a beat, before the net stops */
 /* The session is over; why: what the log says, NULL: nothing was wrong. */
@@ -206,6 +222,8 @@ void edge_attach(struct far_edge *edge);
 void edge_detach(struct far_edge *edge);
 void edges_control(struct peer *peer); /* adds to the envelope what is due */
 void edges_data(struct peer *peer);
+void edge_data(struct far_edge *edge); /* the same for one edge */
+bool edge_is_due(const struct far_edge *edge); /* it has more to send, on either lane */
 /* What was taken without a word is acknowledged too: with each beat, and before the end. */
 void edges_remind(struct peer *peer);
 /* The other end has all that was sent up to then, on the control lane of this session. */
@@ -215,11 +233,20 @@ bool edges_are_unheard(const struct peer *peer, bool *must_stay);
 /* False with err: a rule is broken. */
 bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame, struct err *err);
 
+/* ---- help.c: without the lock ---------------------------------------------------------------- */
+
+void help_send(struct far_edge *edge); /* on the thread that has put something there */
+void help_receive(struct net *net);    /* on one that watches what help_watch() gives */
+bool help_watch(struct net *net, bool (*with)(void *of, int fd), void *of);
+
 /* ---- question.c --------------------------------------------------------------------------- */
 
 void questions_control(struct peer *peer);
 void questions_data(struct peer *peer);
-bool questions_receive(struct peer *peer, const struct frame *frame, struct err *err);
+void questions_receive(struct peer *peer, const struct frame *frame);
+/* Callbacks that are due are made here: on the net's thread, without the lock. */
+void questions_tell(struct net *net);
+void questions_forget(struct net *net); /* what came and nobody has seen */
 void questions_end(struct peer *peer, const char *why); /* of a session */
 void questions_late(struct peer *peer, int64_t now_ns);
 int64_t questions_next_ns(const struct peer *peer); /* when one is late; INT64_MAX: none */

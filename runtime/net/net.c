@@ -90,6 +90,7 @@ net_new(const struct net_config *config, struct err *err)
     for (size_t i = 0; i < net->n_peers; i++)
         make_peer(net, &net->peer[i], &config->peers[i]);
     net->life = net_random();
+    net->in_fd = net->in_poll_fd = -1;
     net->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&net->lock, NULL);
     return net;
@@ -127,12 +128,23 @@ net_add(struct net *net, const struct net_edge *def, struct err *err)
     return true;
 }
 
+static void
+close_fds(struct net *net)
+{
+    const int fd[] = {net->wake_fd, net->in_fd, net->in_poll_fd};
+
+    for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)
+        if (fd[i] >= 0)
+            close(fd[i]);
+}
+
 void
 net_free(struct net *net)
 {
     if (!net)
         return;
     net_stop(net);
+    close_fds(net);
     for (size_t i = 0; i < net->n_peers; i++) {
         questions_fini(&net->peer[i]);
         for (size_t k = 0; k < net->peer[i].n_edges; k++) {
@@ -147,7 +159,6 @@ net_free(struct net *net)
     }
     frame_fini(&net->read);
     msgvec_fini(&net->in_vec);
-    close(net->wake_fd);
     pthread_mutex_destroy(&net->lock);
     free(net->peer);
     arena_fini(&net->arena);
@@ -162,6 +173,7 @@ turn(struct net *net)
     int64_t now_ns = clock_mono_ns(), next_ns = INT64_MAX;
     bool more = sockets_receive(net);
 
+    net->polls_lanes = false;
     for (size_t i = 0; i < net->n_peers; i++) {
         struct peer *peer = &net->peer[i];
         int64_t late_ns;
@@ -260,6 +272,7 @@ run(void *arg)
         pthread_mutex_lock(&net->lock);
         next_ns = turn(net);
         pthread_mutex_unlock(&net->lock);
+        questions_tell(net);
         next_ns = settle(net, next_ns);
         msg_pool_flush();
         sockets_wait(net, next_ns);
@@ -282,13 +295,13 @@ net_start(struct net *net, struct err *err)
         sockets_close(net);
         return false;
     }
-    net->has_thread = true;
-    if (pthread_create(&net->thread, NULL, run, net)) {
-        net->has_thread = false;
-        sockets_close(net);
-        return err_set(err, "HDE-N001", "there is no thread for the links between hosts");
-    }
-    return true;
+    pthread_mutex_lock(&net->lock);
+    net->has_thread = !pthread_create(&net->thread, NULL, run, net);
+    pthread_mutex_unlock(&net->lock);
+    if (net->has_thread)
+        return true;
+    sockets_close(net);
+    return err_set(err, "HDE-N001", "there is no thread for the links between hosts");
 }
 
 void
@@ -303,7 +316,9 @@ net_stop(struct net *net)
     net->has_thread = false;
     for (size_t i = 0; i < net->n_peers; i++)
         peer_lose(&net->peer[i], NULL);
+    questions_forget(net);
     pthread_mutex_unlock(&net->lock);
+    questions_tell(net);
     sockets_close(net);
 }
 

@@ -19,7 +19,8 @@
  * Hosts may start, stop and be cut off in any order: edges go on where the receiver is, without
  * loss, repetition or another order. Nothing grows while a host is away but what its edges keep.
  *
- * One thread a net, beside those of ZeroMQ. All functions may be called on any thread, but for
+ * One thread a net, beside those of ZeroMQ; the threads at the ends of edges do some of its work where
+ * that saves a wake-up (help.c). All functions may be called on any thread, but for
  * those that say otherwise. */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -124,6 +125,7 @@ struct net_seen {
     uint64_t stale;                  /* frames of an earlier connection, dropped */
     uint64_t malformed;              /* messages that cannot be read or break a rule */
     uint64_t refused;                /* greetings that one of both has refused */
+    uint64_t helped[2];              /* messages that ends of edges have sent, received themselves */
     uint64_t edges_waiting;          /* that have something to send and no credit */
     int64_t round_ns, round_best_ns; /* of the last beat; shortest of the last ones; 0: unknown */
     int64_t skew_ns;                 /* its clock minus this one's, as measured by the best beat */

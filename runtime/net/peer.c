@@ -76,6 +76,7 @@ peer_lose(struct peer *peer, const char *why)
 {
     bool was_open = peer->is_open;
 
+    peer->net->is_due = true;
     end_session(peer);
     questions_end(peer, why ? why : "the host is down");
     set_state(peer, NET_DOWN);
@@ -118,7 +119,7 @@ open_session(struct peer *peer)
 {
     if (peer->is_open)
         return;
-    peer->is_open = true;
+    peer->is_open = peer->net->is_due = true;
     peer->refusals = peer->hangups = 0;
     peer->look.connects++;
     peer->beats[LANE_CONTROL] = peer->beats[LANE_DATA] = true;
@@ -359,14 +360,17 @@ receive_frames(struct peer *peer, struct envelope *envelope)
         struct frame *frame = &net->read;
 
         peer->look.frames[1]++;
-        if (frame_read(frame, bytes, size, &err) &&
-            (frame->kind == HDE__FRAME_KIND__FRAME_KIND_REQUEST ||
-                     frame->kind == HDE__FRAME_KIND__FRAME_KIND_REPLY
-                 ? questions_receive(peer, frame, &err)
-                 : edges_receive(peer, (enum lane)envelope->lane, frame, &err)))
-            continue;
-        peer_broke(peer, err.text);
-        return;
+        if (!frame_read(frame, bytes, size, &err)) {
+            peer_broke(peer, err.text);
+            return;
+        }
+        if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_REQUEST ||
+            frame->kind == HDE__FRAME_KIND__FRAME_KIND_REPLY) {
+            questions_receive(peer, frame);
+        } else if (!edges_receive(peer, (enum lane)envelope->lane, frame, &err)) {
+            peer_broke(peer, err.text);
+            return;
+        }
     }
 }
 
@@ -410,6 +414,7 @@ receive_in_session(struct peer *peer, struct envelope *envelope, size_t size)
     peer->received[envelope->lane]++;
     peer->heard_ns[envelope->lane] = clock_mono_ns();
     peer->look.bytes[1] += size;
+    peer->look.helped[1] += peer->net->is_helped;
     open_session(peer);
     if (envelope->greeting)
         receive_beat(peer, envelope);
@@ -566,6 +571,13 @@ peer_say_last(struct peer *peer)
     socket_let_out(peer);
 }
 
+static void
+send_data(struct peer *peer)
+{
+    socket_send(peer, LANE_DATA, NULL, 0);
+    peer->data_ns = clock_mono_ns();
+}
+
 /* Some; true: there may be more. */
 static bool
 turn_data(struct peer *peer)
@@ -577,10 +589,24 @@ turn_data(struct peer *peer)
         edges_data(peer);
         if (!peer->net->n_out && !peer->beats[LANE_DATA])
             return false;
-        socket_send(peer, LANE_DATA, NULL, 0);
+        send_data(peer);
         peer->beats[LANE_DATA] = false;
     }
     return true;
+}
+
+bool
+peer_send_now(struct peer *peer, struct far_edge *edge)
+{
+    if (!peer->is_open || peer->is_stuck[LANE_DATA] || peer->net->polls_lanes ||
+        clock_mono_ns() - peer->data_ns < SELDOM_NS)
+        return false;
+    edge_data(edge);
+    if (peer->net->n_out) {
+        send_data(peer);
+        peer->look.helped[0]++;
+    }
+    return !peer->is_stuck[LANE_DATA] && !edge_is_due(edge);
 }
 
 static void

@@ -4,7 +4,9 @@
  *  (1) Every question that was taken ends in one call of `answered`: with the reply, or with an
  *      error when the session ends, the time is over or the net stops.
  *      [test_every_question_has_one_answer]
- *  (2) Callbacks are made without the lock: they may ask and answer.
+ *  (2) Callbacks are made by the net's thread alone, between its turns and without the lock: they
+ *      may ask and answer. What came waits for that in net->told and net->came, in order.
+ *      [test_callbacks_are_made_on_one_thread]
  *  (3) An answer that is large and in no hurry goes on the lane of data: what is urgent never waits
  *      behind it. [test_a_slow_answer_goes_among_the_data] */
 #include "net/inside.h"
@@ -15,11 +17,12 @@
 struct question {
     struct question *next;
     uint64_t id;
-    uint8_t *bytes; /* NULL: it was sent */
+    uint8_t *bytes; /* NULL: it was sent; when it has ended the reply */
     size_t size;
     int64_t late_ns; /* clock_mono_ns() */
     net_answered *answered;
     void *arg;
+    struct err failed; /* when it has ended: there is no reply */
 };
 
 struct net_question {
@@ -27,7 +30,7 @@ struct net_question {
     struct net *net;
     struct peer *peer;
     uint64_t id, session;
-    uint8_t *bytes; /* of the answer */
+    uint8_t *bytes; /* of the question, then of the answer */
     size_t size;
 };
 
@@ -41,25 +44,30 @@ copy(const uint8_t *bytes, size_t size)
     return out;
 }
 
-/* With the lock held; it is let go for the call. */
 static void
-end_question(struct net *net, struct question *taken, const uint8_t *bytes, size_t size,
-             const struct err *err)
+add_question(struct question **list, struct question *question)
 {
-    pthread_mutex_unlock(&net->lock);
-    taken->answered(taken->arg, bytes, size, err);
-    pthread_mutex_lock(&net->lock);
-    free(taken->bytes);
-    free(taken);
+    while (*list)
+        list = &(*list)->next;
+    question->next = NULL;
+    *list = question;
+}
+
+static void
+add_taken(struct net_question **list, struct net_question *taken)
+{
+    while (*list)
+        list = &(*list)->next;
+    taken->next = NULL;
+    *list = taken;
 }
 
 static void
 fail_question(struct peer *peer, struct question *taken, const char *why)
 {
-    struct err err = {0};
-
-    err_set(&err, "HDE-N006", "host '%s' has not answered: %s", peer->name, why);
-    end_question(peer->net, taken, NULL, 0, &err);
+    err_set(&taken->failed, "HDE-N006", "host '%s' has not answered: %s", peer->name, why);
+    add_question(&peer->net->told, taken);
+    peer->net->is_due = true;
 }
 
 /* ---- Asking -------------------------------------------------------------------------------- */
@@ -68,7 +76,7 @@ bool
 net_ask(struct net *net, const char *name, const uint8_t *bytes, size_t size, int64_t timeout_ns,
         net_answered *answered, void *arg, struct err *err)
 {
-    struct question *question, **at;
+    struct question *question;
     struct peer *peer = NULL;
     bool ok = false;
 
@@ -93,9 +101,7 @@ net_ask(struct net *net, const char *name, const uint8_t *bytes, size_t size, in
                                       .late_ns = clock_mono_ns() + timeout_ns,
                                       .answered = answered,
                                       .arg = arg};
-        for (at = &peer->questions; *at; at = &(*at)->next)
-            ;
-        *at = question;
+        add_question(&peer->questions, question);
     }
     pthread_mutex_unlock(&net->lock);
     if (ok)
@@ -103,7 +109,7 @@ net_ask(struct net *net, const char *name, const uint8_t *bytes, size_t size, in
     return ok;
 }
 
-static bool
+static void
 take_reply(struct peer *peer, const struct frame *frame)
 {
     for (struct question **at = &peer->questions; *at; at = &(*at)->next)
@@ -111,10 +117,11 @@ take_reply(struct peer *peer, const struct frame *frame)
             struct question *found = *at;
 
             *at = found->next;
-            end_question(peer->net, found, frame->payload, frame->payload_size, NULL);
-            return true;
-        }
-    return true; /* it came too late */
+            found->bytes = copy(frame->payload, frame->payload_size);
+            found->size = frame->payload_size;
+            add_question(&peer->net->told, found);
+            return;
+        } /* else it came too late */
 }
 
 void
@@ -142,7 +149,6 @@ questions_late(struct peer *peer, int64_t now_ns)
         }
         *at = late->next;
         fail_question(peer, late, "the time is over");
-        at = &peer->questions; /* the lock was let go */
     }
 }
 
@@ -169,24 +175,21 @@ net_serve(struct net *net, net_serve_with *serve, void *arg)
 static void
 take_request(struct peer *peer, const struct frame *frame)
 {
-    struct net *net = peer->net;
     struct net_question *question = xcalloc(1, sizeof *question);
 
-    *question =
-        (struct net_question){.net = net, .peer = peer, .id = frame->number, .session = peer->mine};
-    pthread_mutex_unlock(&net->lock);
-    if (net->serve)
-        net->serve(net->serve_arg, peer->name, frame->payload, frame->payload_size, question);
-    else
-        net_answer(question, NULL, 0);
-    pthread_mutex_lock(&net->lock);
+    *question = (struct net_question){.net = peer->net,
+                                      .peer = peer,
+                                      .id = frame->number,
+                                      .session = peer->mine,
+                                      .bytes = copy(frame->payload, frame->payload_size),
+                                      .size = frame->payload_size};
+    add_taken(&peer->net->came, question);
 }
 
 static void
 answer(struct net_question *taken, enum lane lane, const uint8_t *bytes, size_t size)
 {
     struct net *net = taken->net;
-    struct net_question **at;
     bool is_wanted;
 
     pthread_mutex_lock(&net->lock);
@@ -195,9 +198,7 @@ answer(struct net_question *taken, enum lane lane, const uint8_t *bytes, size_t 
     if (is_wanted) {
         taken->bytes = copy(bytes, size);
         taken->size = size;
-        for (at = &taken->peer->answers[lane]; *at; at = &(*at)->next)
-            ;
-        *at = taken;
+        add_taken(&taken->peer->answers[lane], taken);
     }
     pthread_mutex_unlock(&net->lock);
     if (is_wanted)
@@ -277,13 +278,77 @@ questions_data(struct peer *peer)
     add_answers(peer, LANE_DATA);
 }
 
-bool
-questions_receive(struct peer *peer, const struct frame *frame, struct err *err)
+void
+questions_receive(struct peer *peer, const struct frame *frame)
 {
+    peer->net->is_due = true;
     if (frame->kind == HDE__FRAME_KIND__FRAME_KIND_REPLY)
-        return take_reply(peer, frame);
-    take_request(peer, frame);
-    return true;
+        take_reply(peer, frame);
+    else
+        take_request(peer, frame);
+}
+
+/* ---- Callbacks, without the lock ------------------------------------------------------------- */
+
+static void
+tell(struct question *ended)
+{
+    bool has_failed = err_is_set(&ended->failed);
+
+    ended->answered(ended->arg, has_failed ? NULL : ended->bytes, has_failed ? 0 : ended->size,
+                    has_failed ? &ended->failed : NULL);
+    free(ended->bytes);
+    free(ended);
+}
+
+static void
+serve(struct net *net, struct net_question *taken)
+{
+    uint8_t *bytes = taken->bytes;
+
+    taken->bytes = NULL;
+    if (net->serve)
+        net->serve(net->serve_arg, taken->peer->name, bytes, taken->size, taken);
+    else
+        net_answer(taken, NULL, 0);
+    free(bytes);
+}
+
+/* Those that nobody has seen. */
+void
+questions_forget(struct net *net)
+{
+    while (net->came) {
+        struct net_question *first = net->came;
+
+        net->came = first->next;
+        free(first->bytes);
+        free(first);
+    }
+}
+
+void
+questions_tell(struct net *net)
+{
+    for (;;) {
+        struct question *ended;
+        struct net_question *taken;
+
+        pthread_mutex_lock(&net->lock);
+        ended = net->told;
+        taken = net->came;
+        if (ended)
+            net->told = ended->next;
+        else if (taken)
+            net->came = taken->next;
+        pthread_mutex_unlock(&net->lock);
+        if (ended)
+            tell(ended);
+        else if (taken)
+            serve(net, taken);
+        else
+            return;
+    }
 }
 
 void

@@ -18,10 +18,11 @@
 #include "net/inside.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -174,6 +175,20 @@ open_door(struct net *net, struct err *err)
            failed(err, "HDE-N001", "the door of CURVE");
 }
 
+/* Its descriptor is our own copy: who watches it may do so until net_free(). */
+static bool
+poll_in(struct net *net)
+{
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+    size_t size = sizeof(int);
+    int fd = -1;
+
+    zmq_getsockopt(net->in, ZMQ_FD, &fd, &size);
+    net->in_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    net->in_poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return net->in_fd >= 0 && !epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd, &wanted);
+}
+
 static bool
 open_in(struct net *net, struct err *err)
 {
@@ -188,6 +203,8 @@ open_in(struct net *net, struct err *err)
     net->in_monitor = watch_socket(
         net, net->in, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
         net);
+    if (!poll_in(net))
+        return err_set(err, "HDE-N001", "%s: there is no descriptor to wait with", net->endpoint);
     return zmq_bind(net->in, net->endpoint) == 0 || failed(err, "HDE-N001", net->endpoint);
 }
 
@@ -249,6 +266,15 @@ close_monitor(void **monitor, void *of)
     close_one(monitor);
 }
 
+static void
+drop_aside(struct net *net)
+{
+    if (net->aside)
+        zmq_msg_close(net->aside);
+    free(net->aside);
+    net->aside = NULL;
+}
+
 void
 sockets_close(struct net *net)
 {
@@ -261,6 +287,7 @@ sockets_close(struct net *net)
             close_one(&peer->socket[lane]);
     }
     close_monitor(&net->in_monitor, net->in);
+    drop_aside(net);
     close_one(&net->in);
     close_one(&net->door);
     if (net->context)
@@ -482,31 +509,68 @@ watch_monitors(struct net *net)
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
 
+static void
+give(struct net *net, zmq_msg_t *msg)
+{
+    net_receive(net, net->secret_key ? zmq_msg_gets(msg, "User-Id") : NULL, zmq_msg_data(msg),
+                zmq_msg_size(msg));
+}
+
+/* In `msg`, which is one. */
 static bool
-receive_one(struct net *net)
+receive_one(struct net *net, zmq_msg_t *msg)
+{
+    return zmq_msg_recv(msg, net->in, ZMQ_DONTWAIT) >= 0;
+}
+
+static bool
+is_data(zmq_msg_t *msg)
+{
+    struct envelope envelope;
+
+    return envelope_read(&envelope, zmq_msg_data(msg), zmq_msg_size(msg), NULL) &&
+           envelope.session && envelope.lane == LANE_DATA;
+}
+
+bool
+sockets_fetch(struct net *net, int max)
 {
     zmq_msg_t msg;
-    bool came;
+    int n = 0;
 
     zmq_msg_init(&msg);
-    came = zmq_msg_recv(&msg, net->in, ZMQ_DONTWAIT) >= 0;
-    if (came)
-        net_receive(net, net->secret_key ? zmq_msg_gets(&msg, "User-Id") : NULL, zmq_msg_data(&msg),
-                    zmq_msg_size(&msg));
+    while (!net->aside && n < max && receive_one(net, &msg)) {
+        if (is_data(&msg)) {
+            give(net, &msg);
+        } else {
+            net->aside = xmalloc(sizeof msg);
+            zmq_msg_init(net->aside);
+            zmq_msg_move(net->aside, &msg);
+        }
+        n++;
+    }
     zmq_msg_close(&msg);
-    return came;
+    return net->aside || n == max;
 }
 
 bool
 sockets_receive(struct net *net)
 {
+    zmq_msg_t msg;
     int n = 0;
 
     while (serve_door(net))
         ;
     watch_monitors(net);
-    while (n < SOME && receive_one(net))
+    if (net->aside)
+        give(net, net->aside);
+    drop_aside(net);
+    zmq_msg_init(&msg);
+    while (n < SOME && receive_one(net, &msg)) {
+        give(net, &msg);
         n++;
+    }
+    zmq_msg_close(&msg);
     return n == SOME;
 }
 
@@ -514,21 +578,23 @@ void
 sockets_wait(struct net *net, int64_t until_ns)
 {
     zmq_pollitem_t item[64] = {{.fd = net->wake_fd, .events = ZMQ_POLLIN},
-                               {.socket = net->in, .events = ZMQ_POLLIN}};
+                               {.fd = net->in_poll_fd, .events = ZMQ_POLLIN}};
     int64_t wait_ns = until_ns - clock_mono_ns();
-    int n = 2;
+    int n = 2, first_lane;
     uint64_t count;
 
     if (net->in_monitor)
         item[n++] = (zmq_pollitem_t){.socket = net->in_monitor, .events = ZMQ_POLLIN};
     if (net->door)
         item[n++] = (zmq_pollitem_t){.socket = net->door, .events = ZMQ_POLLIN};
+    first_lane = n;
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < net->n_peers; i++)
         for (int lane = 0; lane < LANES && n < 64; lane++)
             if (net->peer[i].is_stuck[lane])
                 item[n++] =
                     (zmq_pollitem_t){.socket = net->peer[i].socket[lane], .events = ZMQ_POLLOUT};
+    net->polls_lanes = n > first_lane;
     pthread_mutex_unlock(&net->lock);
     zmq_poll(item, n, wait_ns <= 0 ? 0 : (long)((wait_ns + 999999) / 1000000));
     if (item[0].revents)

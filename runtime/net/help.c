@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * help - what the threads at the ends of edges do in place of the net's thread, so that a message
+ * between hosts wakes nobody but who waits for it.
+ *
+ *  (1) Who helps never waits for the lock: if the net's thread has it, or something is in the way,
+ *      that one is told, and does all of it. So help is never needed, and who does not help costs
+ *      nothing but time. [test_help_from_all_sides_changes_nothing]
+ *  (2) Sending: who puts something on an edge that was quiet (SELDOM_NS) sends it himself. When
+ *      more comes the net's thread sends, many frames in a message. Sockets that are stuck are the
+ *      net's thread's alone, which polls them without the lock.
+ *      [test_a_quiet_edge_is_sent_by_who_puts]
+ *  (3) Receiving: who waits for an edge may watch in_fd beside what he waits for anyway. The kernel
+ *      wakes one thread for what comes (EPOLLEXCLUSIVE): the first of them that sleeps; the net's
+ *      is behind all of them. He takes a few messages; whatever is more, and all that is no data of
+ *      a session, the net's thread gets. [test_who_waits_for_an_edge_receives_himself]
+ *  (4) in_fd is edge-triggered there: who is woken and does not get everything tells the net's
+ *      thread.
+ *      [test_help_from_all_sides_changes_nothing] */
+#include "net/inside.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+enum { FEW = 4 };
+
+/* On the thread that puts, which may be in a hurry. */
+static bool
+send_now(struct far_edge *edge)
+{
+    struct net *net = edge->net;
+    bool is_sent;
+
+    if (atomic_load_explicit(&net->is_rung, memory_order_relaxed) ||
+        pthread_mutex_trylock(&net->lock))
+        return false;
+    is_sent = net->has_thread && peer_send_now(edge->peer, edge);
+    pthread_mutex_unlock(&net->lock);
+    return is_sent;
+}
+
+void
+help_send(struct far_edge *edge)
+{
+    /* release: as in news(). Who finds it set knows that somebody is about to look */
+    if (!atomic_exchange_explicit(&edge->has_news, true, memory_order_acq_rel) && !send_now(edge))
+        net_wake(edge->net);
+}
+
+void
+help_receive(struct net *net)
+{
+    bool is_done = false;
+
+    if (!pthread_mutex_trylock(&net->lock)) {
+        net->is_due = false;
+        net->is_helped = true;
+        is_done = !net->has_thread || (!sockets_fetch(net, FEW) && !net->is_due);
+        net->is_helped = false;
+        pthread_mutex_unlock(&net->lock);
+    }
+    if (!is_done)
+        net_wake(net);
+}
+
+bool
+help_watch(struct net *net, bool (*with)(void *of, int fd), void *of)
+{
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+    bool ok = false;
+
+    pthread_mutex_lock(&net->lock);
+    if (net->has_thread && with(of, net->in_fd)) {
+        /* behind the new one */
+        epoll_ctl(net->in_poll_fd, EPOLL_CTL_DEL, net->in_fd, NULL);
+        ok = !epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd, &wanted);
+    }
+    pthread_mutex_unlock(&net->lock);
+    return ok;
+}
