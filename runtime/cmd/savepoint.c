@@ -104,6 +104,8 @@ run_take(const struct cmd *cmd, const struct savepoint_options *options)
 /* ---- A store ------------------------------------------------------------------------------ */
 
 struct home { /* of savepoints: the graph that keeps them */
+    const struct savepoint_options *options;
+    const char *path;
     struct registry *registry;
     struct graph *graph;
     const char *store, *log;
@@ -128,7 +130,9 @@ open_home(const struct cmd *cmd, const struct savepoint_options *options, const 
     struct err err = {0};
     hde_text text = {0};
 
-    *out = (struct home){.registry = registry_new(options->plugins)};
+    *out = (struct home){.options = options,
+                         .path = path,
+                         .registry = registry_new(options->plugins)};
     out->graph = line_load(path, &graph, out->registry, &diags, &err);
     if (!out->graph) {
         diags_sort(&diags);
@@ -292,15 +296,60 @@ note_file(struct findings *findings, const Hde__GraphFile *file)
     hde_text_free(&text);
 }
 
+/* A savepoint over hosts goes back to where nodes lay then: each host has its share of those that
+ * it had. NULL: the file does not have it any more, which is noted. */
+static struct graph *
+load_as_then(const struct home *home, const Hde__Epoch *savepoint, struct findings *out)
+{
+    const struct savepoint_options *options = home->options;
+    struct graph_options graph = {.sets = options->set.item,
+                                  .n_sets = options->set.n,
+                                  .host = options->host,
+                                  .insecure = true,
+                                  .moves = (const char *const *)(uintptr_t)savepoint->moves,
+                                  .n_moves = savepoint->n_moves};
+    struct diags diags = {0};
+    struct graph *then = graph_load(home->path, &graph, home->registry, &diags);
+
+    if (!then)
+        note(out, SAVEPOINT_UNFIT, home->graph->name,
+             arena_printf(out->table.arena, "cannot be loaded with nodes where they lay then (%s)",
+                          diags.n ? diags.list[0].message : "?"));
+    diags_fini(&diags);
+    return then;
+}
+
+static void
+note_places(const struct graph *now, const struct graph *then, struct findings *out)
+{
+    for (size_t i = 0; i < then->n_nodes; i++)
+        for (size_t k = 0; k < now->n_nodes; k++)
+            if (!strcmp(then->nodes[i].name, now->nodes[k].name) &&
+                then->nodes[i].host != now->nodes[k].host)
+                note(out, SAVEPOINT_NOTE, then->nodes[i].name,
+                     arena_printf(out->table.arena, "goes back to host '%s', where it lay then",
+                                  then->hosts[then->nodes[i].host].name));
+}
+
 static bool
 check(const struct cmd *cmd, const struct home *home, const Hde__Epoch *savepoint,
       struct findings *out)
 {
+    struct graph *then = NULL;
+    bool ok;
+
     out->table.arena = cmd->arena;
     TABLE_ROW(&out->table, "NODE", "STATE", "WHY");
     for (size_t i = 0; i < savepoint->n_files; i++)
         note_file(out, savepoint->files[i]);
-    return across_check(savepoint, home->graph, note, out);
+    if (!savepoint->has_across)
+        return across_check(savepoint, home->graph, note, out);
+    if (!(then = load_as_then(home, savepoint, out)))
+        return false;
+    note_places(home->graph, then, out);
+    ok = across_check(savepoint, then, note, out);
+    graph_free(then);
+    return ok;
 }
 
 static int
@@ -470,7 +519,8 @@ const struct command cmd_savepoint = {
             "Of a graph with hosts: every host writes its share into its own store; take is asked "
             "for at any of them and led by the coordinator. restore is done on every host with "
             "--host, while all stand still; hosts that do not go back to the same savepoint refuse "
-            "to talk to each other."
+            "to talk to each other. Nodes that were moved since ('hde apply --move') lie where they "
+            "lay then."
             "\n\nexport and import copy one to a file and back, on another machine too.",
     .examples =
         (const struct cmd_example[]){

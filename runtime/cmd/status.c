@@ -250,6 +250,8 @@ put_one(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hd
         return;
     }
     status_head(cmd, status, answers, out);
+    for (size_t i = 0; i < status->n_doing; i++)
+        hde_text_printf(out, "%s\n", status->doing[i]);
     if (status->n_hosts)
         put_hosts(cmd, status, out);
     put_nodes(cmd, status, out);
@@ -335,7 +337,8 @@ const struct command cmd_status = {
     .summary = "what a running graph is doing",
     .help = "The ingress log, the newest epoch and the recovery of a graph with checkpoint: or "
             "record:, nodes with what they have worked on, edges with what waits on them, and who "
-            "waits for whom where the graph does not move; the other hosts of a graph with hosts: up, "
+            "waits for whom where the graph does not move; the change that is under way or was the "
+            "last, and builds on probation; the other hosts of a graph with hosts: up, "
             "down or refused, frames, the time there and back and how far their clocks are from this "
             "one's, and for whom a host stays that has come to its end. Works while an operator hangs: "
             "an engine that does not answer is read from its counters in shared memory.",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/status.h"
 #include "base/clock.h"
+#include "control/doing.h"
 #include "engine/dlq.h"
 #include "net/net.h"
 
@@ -385,5 +386,7 @@ status_read(const struct stats *stats, const struct parts *parts, struct arena *
         look = stats_look(stats);
         out = read_all(stats, parts, arena);
     } while (!stats_looked(stats, look) && ++i < TRIES);
+    if (parts)
+        doing_read(out, parts, arena);
     return out;
 }

@@ -752,3 +752,18 @@ lead_is_open(struct lead *self, uint32_t number)
     pthread_mutex_unlock(&self->lock);
     return is_open;
 }
+
+const char *
+lead_doing(struct lead *self, struct arena *arena)
+{
+    const char *text = NULL;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->report.state == SAVEPOINT_WAITING)
+        text = self->is_move
+                   ? "move of nodes, led here: all hosts prepare it"
+                   : arena_printf(arena, "savepoint '%s', led here: hosts write their shares",
+                                  self->name);
+    pthread_mutex_unlock(&self->lock);
+    return text;
+}

@@ -26,6 +26,9 @@ bool lead_moved(struct lead *self, uint32_t number, Hde__EngineMove *out, struct
 /* Whether it is led and not decided. */
 bool lead_is_open(struct lead *self, uint32_t number);
 
+/* What is led, for people; NULL: nothing. */
+const char *lead_doing(struct lead *self, struct arena *arena);
+
 /* For lead.c, in over_hosts.c: this process begins anew soon; the graphs before and after the move that
  * was prepared last. */
 void over_hosts_leave(struct over_hosts *self);

@@ -864,6 +864,28 @@ over_hosts_tick(struct over_hosts *self)
     return is_busy;
 }
 
+const char *
+over_hosts_doing(struct over_hosts *self, struct arena *arena)
+{
+    const char *text = NULL;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->moving == ENDING)
+        text = arena_printf(arena,
+                            "move of nodes, led by %s: this host's parts end at the cut, and it "
+                            "is not decided",
+                            self->leader);
+    else if (self->moving == DOUBT)
+        text = arena_printf(arena,
+                            "move of nodes: this host is ready, and in doubt until '%s' has said "
+                            "what was decided",
+                            self->leader);
+    else if (self->moving == LEAVING)
+        text = "move of nodes: this host begins anew";
+    pthread_mutex_unlock(&self->lock);
+    return text ? text : lead_doing(self->lead, arena);
+}
+
 /* ---- The coordinator ------------------------------------------------------------------------ */
 
 bool

@@ -58,6 +58,9 @@ bool over_hosts_wait(struct over_hosts *self, uint32_t number, struct err *err);
 void over_hosts_moved(struct over_hosts *self, uint32_t number, Hde__EngineMove *out,
                       struct arena *arena);
 
+/* What is under way here, for people, in the arena; NULL: nothing. Any thread. */
+const char *over_hosts_doing(struct over_hosts *self, struct arena *arena);
+
 /* What the coordinator asks of this host, or a host of the coordinator. Any thread; waits for nothing
  * but the disk. */
 bool over_hosts_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,

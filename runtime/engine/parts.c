@@ -566,7 +566,7 @@ parts_apply_ask(struct parts *self, const struct apply_ask *ask, struct err *err
 }
 
 Hde__EngineChanges *
-parts_apply_changes(struct parts *self, uint64_t number)
+parts_apply_changes(const struct parts *self, uint64_t number)
 {
     return self->change ? parts_change_show(self->change, number)
                         : apply_changes(self->part[0].engine, number);

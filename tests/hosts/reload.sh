@@ -88,6 +88,8 @@ until_true 20 returned || fail "the build that stumbles stays"
 [ "$(build_of b east)" != "$(sed -n 2p before)" ] || fail "east has gone back too"
 expect 0 hde reload --status --graph swap.b
 has out "probation"
+expect 0 hde status --graph swap.c --all
+[ "$(grep -c 'swap/count: build .* on probation' out)" = 2 ] || fail "status --all does not say who is on probation"
 
 [ "$(wrong)" = 0 ] || fail "messages were lost or doubled"
 
