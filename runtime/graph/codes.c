@@ -316,12 +316,6 @@ static const struct code codes[] = {
      "Replicas are shared out over different hosts, as many to each as it goes.",
      "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, x]}}",
      "nodes: {a: {op: test/a, replicas: 4, key: feed, host: [x, y]}}"},
-    {G_SPREAD_DROPS, "an edge of replicas over hosts drops",
-     "Edges to and from a node whose replicas lie on several hosts are links that keep everything: "
-     "full: latest and drop_oldest are not supported by this version there. A node of one host "
-     "behind it may have edges that drop.",
-     "edges: [{path: a -> view, full: latest, key: feed}]",
-     "edges: [a -> b, {path: b -> view, full: latest, key: feed}]"},
     {G_MOVE, "nothing of that name can be moved",
      "'hde apply --move NODE=HOST' takes the full name of a node, or of an include for all nodes in "
      "it, and a host of the table hosts:.",

@@ -89,7 +89,6 @@
 #define G_HOST_LIST "HDE-G338"
 #define G_SPREAD_FEW "HDE-G390"
 #define G_SPREAD_TWICE "HDE-G391"
-#define G_SPREAD_DROPS "HDE-G392"
 #define G_MOVE "HDE-G375"
 #define G_HOST_UNUSED "HDE-G339"
 /* topics */

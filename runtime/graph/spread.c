@@ -8,10 +8,7 @@
  *      every one of these is a link, also to a node of the same host: else a way from a part to
  *      another host and back would be a circle of parts. [test_each_host_is_sent_its_replicas_keys]
  *  (3) In one process (--host all, replay of a graph) it is one node with all replicas.
- *      [test_replicas_are_dealt_out_over_hosts]
- *  (4) No edge of it drops: one end of a link that several replicas of another host's node feed
- *      through stores that drop is not known to come to its end after a crash.
- *      [tests/graph/bad_graphs.c] */
+ *      [test_replicas_are_dealt_out_over_hosts] */
 #include "graph/hosts.h"
 #include "graph/load.h"
 
@@ -107,30 +104,11 @@ spread_node(struct loader *loader, size_t node)
     become_share(&loader->nodes[node], 0);
 }
 
-/* (4) */
-static void
-check_edges(struct loader *loader)
-{
-    for (size_t e = 0; e < loader->n_edges; e++) {
-        const struct edge_draft *edge = &loader->edges[e];
-        enum full_policy full = edge->settings->full;
-
-        if ((full != FULL_LATEST && full != FULL_DROP_OLDEST) ||
-            (!loader->nodes[edge->from.node].n_shares && !loader->nodes[edge->to.node].n_shares))
-            continue;
-        diags_add(loader->diags, SEVERITY_ERROR, G_SPREAD_DROPS, edge->place,
-                  "the edge %s -> %s drops, and one of its nodes lies on several hosts",
-                  end_name(loader, edge->from, true), end_name(loader, edge->to, false));
-        diags_hint(loader->diags, "use full: block or spill there, and let an edge behind drop");
-    }
-}
-
 void
 spread_make(struct loader *loader)
 {
     size_t n_nodes = loader->n_nodes;
 
-    check_edges(loader);
     if (!hosts_are_apart(loader)) /* (3) */
         return;
     for (size_t i = 0; i < n_nodes; i++)

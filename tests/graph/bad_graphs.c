@@ -181,11 +181,6 @@ const struct bad_graph bad_graphs[] = {
      HEAD "hosts: {" X ", " Y "}\nnodes: {a: {op: test/source, host: y},\n"
           "  b: {op: test/sink, replicas: 4, key: key, host: [x, @x]}}\n"
           "edges: [a -> b]\n"},
-    {"an edge that drops to replicas over hosts", "G392",
-     HEAD "hosts: {" X ", " Y "}\nnodes: {a: {op: test/source, host: y},\n"
-          "  b: {op: test/sink, replicas: 4, key: key, host: [x, y]}}\n"
-          "edges:\n  - {path: a -> @b, full: drop_oldest}\n",
-     .says = "let an edge behind drop"},
     {"replicas over hosts by nothing", "G080",
      HEAD "hosts: {" X ", " Y "}\nnodes: {a: {op: test/source, host: y},\n"
           "  @b: {op: test/sink, replicas: 4, host: [x, y]}}\n"
