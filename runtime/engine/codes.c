@@ -435,9 +435,10 @@ const struct code engine_codes[] = {
     {"HDE-R260", "replicas over hosts differ from those of the state",
      "What a store has of a node with host: [a, b] is the state of the replicas of one host, and "
      "what is on its links is for the replicas that there were. With another number of replicas, or "
-     "of hosts, keys would be looked for where they are not. Run the graph as it was, or begin with "
-     "an empty store on every host.",
-     NULL, NULL},
+     "of hosts, keys would be looked for where they are not. Start the graph as it was, and change it "
+     "with 'hde apply' while all hosts run: they stop at one savepoint, and state goes where its keys "
+     "go. Or begin with an empty store on every host.",
+     NULL, "hde apply GRAPH"},
     {"HDE-R261", "hosts have other links already",
      "What runs on this host has other links than what runs on the coordinator, so the same change is "
      "not the same for both. 'hde plan GRAPH', asked of each host, shows what differs; start the host "

@@ -754,16 +754,27 @@ opens(struct engine *engine, const struct graph *graph, size_t i, struct worker 
 }
 
 static bool
+is_new_here(const struct change_plan *plan, const struct node_change *change)
+{
+    const struct graph *after = plan->after;
+    bool is_apart = graph_is_of_host(after);
+
+    if (change->after == CHANGE_NOWHERE ||
+        (is_apart && after->nodes[change->after].host != after->host))
+        return false;
+    return change->before == CHANGE_NOWHERE ||
+           (is_apart && plan->before->nodes[change->before].host != after->host);
+}
+
+static bool
 try_all(struct engine *engine, const struct change_plan *plan, struct err *err)
 {
     struct worker *lobby = worker_new(engine, "lobby", err);
-    const struct graph *after = plan->after;
     bool ok = lobby != NULL;
 
     for (size_t i = 0; i < plan->n_nodes && ok; i++)
-        if (plan->nodes[i].kind == CHANGE_ADD &&
-            (!graph_is_of_host(after) || after->nodes[plan->nodes[i].after].host == after->host))
-            ok = opens(engine, after, plan->nodes[i].after, lobby, err);
+        if (is_new_here(plan, &plan->nodes[i]))
+            ok = opens(engine, plan->after, plan->nodes[i].after, lobby, err);
     if (lobby)
         retire_worker(engine, lobby);
     return ok;

@@ -491,8 +491,8 @@ link_that_differs(const struct graph *a, const struct graph *b)
 
 /* A node of both that has other replicas on its host; NULL: none. What is on links is for those that
  * there were. */
-const char *
-nodes_spread_anew(const struct graph *before, const struct graph *after, struct arena *arena)
+static const char *
+node_spread_anew(const struct graph *before, const struct graph *after)
 {
     for (size_t i = 0; i < before->n_nodes; i++)
         for (size_t k = 0; k < after->n_nodes; k++) {
@@ -501,9 +501,7 @@ nodes_spread_anew(const struct graph *before, const struct graph *after, struct 
             if (!strcmp(a->name, b->name) &&
                 (!same_spread(&a->spread, &b->spread) ||
                  (a->spread.of && strcmp(a->key, b->key) != 0)))
-                return arena_printf(
-                    arena, "node '%s' would have other replicas, and its keys other hosts",
-                    a->name);
+                return a->name;
         }
     return NULL;
 }
@@ -542,7 +540,11 @@ parts_differ(const struct graph *before_here, const struct graph *after_here, st
     struct graph_cut old = {.n_parts = 0}, new = {.n_parts = 0};
     bool apart = graph_is_apart(before) && after->n_hosts;
     const char *why = NULL, *name = apart ? node_elsewhere(before, after) : NULL;
+    const char *spread = node_spread_anew(before, after);
 
+    if (spread)
+        return arena_printf(arena, "node '%s' would have other replicas, and its keys other hosts",
+                            spread);
     if (!edge)
         edge = link_that_differs(after, before);
     if (edge)

@@ -47,10 +47,6 @@ void graph_cut_fini(struct graph_cut *cut);
 const char *parts_differ(const struct graph *before_here, const struct graph *after_here,
                          struct arena *arena);
 
-/* Why replicas that lie on hosts would get keys of others. The same. */
-const char *nodes_spread_anew(const struct graph *before, const struct graph *after,
-                              struct arena *arena);
-
 /* Its hosts are processes of their own. */
 bool graph_is_apart(const struct graph *graph);
 

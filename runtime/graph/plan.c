@@ -535,12 +535,9 @@ plan_links(struct planner *self)
 {
     const struct graph *before = self->plan->before, *after = self->plan->after;
     const char *links = parts_differ(before, after, self->arena);
-    const char *spread = nodes_spread_anew(before, after, self->arena);
 
     self->plan->relinks = "";
-    if (spread)
-        note(self, "replicas", "as they are", spread);
-    else if (links && after->n_hosts && graph_is_apart(before) && before->checkpoint.store)
+    if (links && after->n_hosts && graph_is_apart(before) && before->checkpoint.store)
         self->plan->relinks = links;
     else if (links)
         note(self, "links", "as they are", links);
