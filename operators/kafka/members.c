@@ -11,7 +11,8 @@
  *      (engine/generation.h).
  *  (3) A child that ends by itself is started again while the partition is ours, after a pause that
  *      doubles; one that cannot run at all (usage, graph, state that is not there) or does not live
- *      ends this member: another may do better.
+ *      ends this member: another may do better. While the next one has not lived for a while, and
+ *      while brokers are away, /readyz says so. [tests/kafka/members.sh]
  *  (4) Children end with this process, however it ends: by SIGTERM, and so with a last epoch.
  *
  *      assigned: PAUSED --start--> RUNNING --exit--> PAUSED
@@ -51,7 +52,9 @@ struct child {
     int64_t end_ns;  /* when it was asked to end; 0: it was not */
     int64_t next_ns; /* no start before that */
     int64_t pause_ns;
-    int n_restarts; /* without a calm minute in between */
+    int n_restarts;  /* without a calm minute in between */
+    bool is_failing; /* ended by itself, with this status, and the next one has not lived since */
+    int status;
 };
 
 struct members {
@@ -67,6 +70,7 @@ struct members {
     rd_kafka_topic_partition_list_t *leaving; /* revoked, and not confirmed yet */
     hde_ctx *ctx;                             /* while librdkafka calls */
     hde_status status;
+    int64_t tell_ns; /* how it stands */
     hde_counter *partitions, *starts, *failures, *losses;
 };
 
@@ -259,6 +263,8 @@ judge(struct members *self, int partition, int status)
     }
     hde_count(self->failures, code != TRY_AGAIN);
     child->n_restarts += code != TRY_AGAIN;
+    child->is_failing |= code != TRY_AGAIN;
+    child->status = status;
     child->next_ns = now_ns + child->pause_ns;
     if (code == CANNOT_USE || code == CANNOT_READ || code == CANNOT_CONFIGURE ||
         child->n_restarts > RESTARTS_MAX)
@@ -536,9 +542,36 @@ members_event(hde_ctx *ctx, void *state, const hde_event *event)
     return HDE_OK;     /* and is polled */
 }
 
+/* Once a second: a partition whose process does not live, or brokers that are away. */
+static void
+tell_standing(hde_ctx *ctx, struct members *self)
+{
+    int64_t now_ns = mono_ns();
+
+    if (now_ns < self->tell_ns)
+        return;
+    self->tell_ns = now_ns + 10 * look_every_ns;
+    for (int i = 0; i < self->n; i++) {
+        struct child *child = &self->child[i];
+
+        if (child->pid && now_ns - child->start_ns > max_pause_ns)
+            child->is_failing = false;
+        if (!child->is_ours || !child->is_failing)
+            continue;
+        hde_stands(ctx, HDE_HELD_UP,
+                   "partition %d: its process ended with %s %d and is started again; its own "
+                   "messages say why (HDE-K021)",
+                   i, WIFEXITED(child->status) ? "exit code" : "signal",
+                   WIFEXITED(child->status) ? WEXITSTATUS(child->status) : WTERMSIG(child->status));
+        return;
+    }
+    cluster_look(ctx, &self->cluster, self->client, self->n);
+}
+
 static hde_status
 members_timer(hde_ctx *ctx, void *state, uint32_t id, int64_t at_ns)
 {
+    tell_standing(ctx, state);
     hde_timer_after(ctx, LOOK_TIMER, look_every_ns);
     return HDE_OK; /* and is polled */
 }

@@ -58,8 +58,10 @@ const struct code kafka_codes[] = {
      "stage of its own.",
      NULL, NULL},
     {"HDE-K021", "a partition of a shared stage does not run in this process",
-     "Its process cannot start, or crashed again and again; its own messages say why. This member "
-     "has left the group, so that others get its partitions.",
+     "Its process cannot start, or crashed again and again; its own messages say why. Exit code 69: "
+     "its admin address is taken, which is --admin of the member, plus 1, plus the partition: leave "
+     "as many ports free behind it. A member that gives up leaves the group, so that others get its "
+     "partitions.",
      NULL, NULL},
     {"HDE-K022", "a topic has another version of a message type",
      "Fields of a message type may be added; they are never renumbered, renamed, retyped or removed, "

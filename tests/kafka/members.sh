@@ -99,7 +99,11 @@ until_true 30 has_children one:1 two:1 three:1 || fails "three do not share"
 echo "a third member: partitions run $(($(ms) - start)) ms after its start"
 goes_on "with three"
 
+stands() { hde status --pid "${pid[one]}" --json | jq -r '.nodes[0].standing'; }
+is_held_up() { [ "$(stands)" = held_up ]; }
+is_well() { [ "$(stands)" = null ]; }
 kill -KILL $(children one)
+until_true 10 is_held_up || fails "one does not say that its partition's process has ended"
 goes_on "a partition's process was killed"
 until_true 30 has_children one:1 || fails "the partition of a process that was killed is not run"
 
@@ -115,6 +119,7 @@ until_true 30 has_children one:1 two:1 three:1 || fails "who was stopped does no
 grep -q members.lost three.err || fails "who was stopped has not noticed"
 goes_on "and goes on"
 
+until_true 30 is_well || fails "one does not say that its partition runs again"
 start=$(ms)
 kill -KILL "${pid[two]}"
 until_true 30 either "one:1 three:2" "one:2 three:1" ||
