@@ -6,7 +6,7 @@
 #
 # While it runs:
 #   hde status --graph two_hosts.north
-#   sudo ip netns exec south curl -s http://127.0.0.1:8000/v1/option-chain/NIFTY?strikes=atm±2
+#   sudo nsenter --net=/run/netns/south curl -s http://127.0.0.1:8000/v1/option-chain/NIFTY?strikes=atm±2
 #   kill -9 one of the two, start it again by its line below: nothing is lost, nothing comes twice
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -33,15 +33,17 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+on() { nsenter --net="/run/netns/$1" -- "${@:2}"; } # HOST COMMAND...: runs it there
+
 # The machines
 ip netns add north
 ip netns add south
-ip -n north link add cable type veth peer name cable netns south
-ip -n north address add 10.78.0.1/24 dev cable
-ip -n south address add 10.78.0.2/24 dev cable
+on north ip link add cable type veth peer name cable netns south
+on north ip address add 10.78.0.1/24 dev cable
+on south ip address add 10.78.0.2/24 dev cable
 for host in north south; do
-  ip -n $host link set lo up
-  ip -n $host link set cable up
+  on $host ip link set lo up
+  on $host ip link set cable up
 done
 
 # The secret half of a key stays on its machine, the public one stands in the graph on both.
@@ -50,8 +52,8 @@ SOUTH_KEY=$(hde keygen south.key)
 export NORTH_KEY SOUTH_KEY NORTH=tcp://10.78.0.1:7700 SOUTH=tcp://10.78.0.2:7700
 
 # The same file on both, in any order.
-ip netns exec south hde run graph.yaml --host south --key south.key &
-ip netns exec north hde run graph.yaml --host north --key north.key "$@"
+nsenter --net=/run/netns/south hde run graph.yaml --host south --key south.key &
+on north hde run graph.yaml --host north --key north.key "$@"
 kill -TERM %1
 wait %1
 echo "rows: $(sqlite3 two_hosts.db 'SELECT count(*) FROM option_chain_snapshots')"

@@ -44,6 +44,7 @@ netns_exit() {
   finish
 }
 
+# Not `ip -n`, nor `ip netns exec`: they mount, which does not work below a chroot.
 on_host() { # I COMMAND...
   local host=$1
   shift
@@ -57,16 +58,16 @@ network() { echo "$*" >&"$NETNS_FIFO"; }
 netns_host() { # I N
   local i=$1 j
   ip netns add "hde-$$-$i" || return
-  ip -n "hde-$$-$i" link set lo up
+  on_host "$i" ip link set lo up
   # One packet at a time: nothing is joined to large ones that would get lost as a whole.
-  ip -n "hde-$$-net" link add "to$i" address "02:00:00:00:01:0$i" gso_max_segs 1 type veth \
+  on_host net ip link add "to$i" address "02:00:00:00:01:0$i" gso_max_segs 1 type veth \
     peer name net address "02:00:00:00:00:0$i" gso_max_segs 1 netns "hde-$$-$i" || return
-  ip netns exec "hde-$$-$i" sysctl -qw net.ipv6.conf.net.disable_ipv6=1 2>/dev/null
-  ip -n "hde-$$-$i" address add "10.77.0.$i/24" dev net
-  ip -n "hde-$$-$i" link set net up
-  ip -n "hde-$$-net" link set "to$i" up
+  on_host "$i" sysctl -qw net.ipv6.conf.net.disable_ipv6=1 2>/dev/null
+  on_host "$i" ip address add "10.77.0.$i/24" dev net
+  on_host "$i" ip link set net up
+  on_host net ip link set "to$i" up
   for ((j = 1; j <= $2; j++)); do # so that nobody has to ask
-    [ "$i" = "$j" ] || ip -n "hde-$$-$i" neigh add "10.77.0.$j" lladdr "02:00:00:00:00:0$j" dev net
+    [ "$i" = "$j" ] || on_host "$i" ip neigh add "10.77.0.$j" lladdr "02:00:00:00:00:0$j" dev net
   done
 }
 
@@ -83,7 +84,7 @@ netns_up() { # N [SEED]
   rm -f "$TMP/forwarder.in"
   mkfifo "$TMP/forwarder.in"
   # shellcheck disable=SC2046
-  nsenter --net="/run/netns/hde-$$-net" -- "$HDE_FORWARDER" "${2:-1}" \
+  on_host net "$HDE_FORWARDER" "${2:-1}" \
     $(seq -f 'to%g' 1 "$1") <"$TMP/forwarder.in" >"$TMP/forwarder.out" &
   NETNS_FORWARDER=$!
   exec {NETNS_FIFO}>"$TMP/forwarder.in"
