@@ -20,6 +20,7 @@
 #include "engine/line.h"
 #include "engine/move.h"
 #include "engine/run.h"
+#include "engine/through.h"
 #include "link/ends.h"
 #include "seglog/seglog.h"
 
@@ -501,7 +502,8 @@ go_on_line(const struct graph *graph, const char *store, const Hde__Epoch *savep
                         .runs = savepoint->runs,
                         .before = savepoint->before};
 
-    return move_fence(graph, savepoint, err) && line_write(store, &line, err);
+    return move_fence(graph, savepoint, err) && through_forget(store, err) &&
+           line_write(store, &line, err);
 }
 
 /* Whether the savepoint has what the link kept, for a host that was lost: its journal is needed. */

@@ -2,6 +2,7 @@
 #include "engine/through.h"
 
 #include "base/fault.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/whole.h"
 
@@ -60,6 +61,17 @@ through_open(struct through *self, const char *graph, const char *store, uint32_
     take_all(self, said);
     hde__state_through__free_unpacked(said, NULL);
     return true;
+}
+
+bool
+through_forget(const char *store, struct err *err)
+{
+    char *path = xprintf("%s/through", store);
+    bool ok = io.unlink(path) == 0 || errno == ENOENT ||
+              err_set(err, "HDE-R014", "%s cannot be removed: %s", path, strerror(errno));
+
+    free(path);
+    return ok;
 }
 
 void

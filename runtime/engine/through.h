@@ -30,6 +30,8 @@ struct through_edge {
 bool through_open(struct through *self, const char *graph, const char *store, uint32_t line,
                   struct err *err);
 void through_fini(struct through *self);
+/* A start that goes back: nothing is remembered any more. False: HDE-R014. */
+bool through_forget(const char *store, struct err *err);
 /* NULL: nothing. */
 const struct through_edge *through_find(const struct through *self, const char *edge,
                                         enum link_end here);
