@@ -132,7 +132,8 @@ const struct command cmd_plan = {
         "node and edge what 'hde apply' would do: same, reconfigure (parameters that may change "
         "while the node runs), restart (a new instance of the same operator), swap (another "
         "operator), split (another number of replicas or another key), add, remove; and whether "
-        "the state of the node is kept. Nothing is changed.\n\nNodes are the same where their "
+        "the state of the node is kept. Where links between hosts change, it says that all hosts stop "
+        "for that. Nothing is changed.\n\nNodes are the same where their "
         "names are; a node that was renamed says was: OLDNAME. -v shows what stays the same too.",
     .examples =
         (const struct cmd_example[]){

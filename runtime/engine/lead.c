@@ -673,8 +673,12 @@ lead_move(struct lead *self, const Hde__ControlMove *ask, struct err *err)
 
 /* With the lock held. */
 static void
-take_graph(struct lead *self, const Hde__ControlApply *ask, uint64_t texts)
+take_graph(struct lead *self, const Hde__ControlApply *ask, const struct graph *after)
 {
+    struct line line = {.n_moves = self->n_moves, .moves = self->moves};
+
+    line_fit(&line, after);
+    self->n_moves = line.n_moves;
     hde__control_apply__init(&self->apply);
     self->apply.path = ask->path ? arena_text(&self->arena, ask->path) : NULL;
     self->apply.set = arena_alloc(&self->arena, (ask->n_set + 1) * sizeof *self->apply.set);
@@ -683,11 +687,12 @@ take_graph(struct lead *self, const Hde__ControlApply *ask, uint64_t texts)
     self->apply.has_drop_state = true;
     self->apply.drop_state = ask->drop_state;
     self->relinks = true;
-    self->texts = texts;
+    self->texts = hosts_texts(after);
 }
 
 uint32_t
-lead_relink(struct lead *self, const Hde__ControlApply *ask, uint64_t texts, struct err *err)
+lead_relink(struct lead *self, const Hde__ControlApply *ask, const struct graph *after,
+            struct err *err)
 {
     Hde__ControlMove none = HDE__CONTROL_MOVE__INIT;
     bool is_moving = over_hosts_is_moving(self->host);
@@ -695,7 +700,7 @@ lead_relink(struct lead *self, const Hde__ControlApply *ask, uint64_t texts, str
 
     pthread_mutex_lock(&self->lock);
     if (may_lead(self, is_moving, false, err) && take_ask(self, &none, err)) {
-        take_graph(self, ask, texts);
+        take_graph(self, ask, after);
         if (begin(self, MOVE_NAME, run_move, err))
             number = self->number;
     }

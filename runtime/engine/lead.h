@@ -17,7 +17,7 @@ void lead_free(struct lead *self);
 bool lead_savepoint(struct lead *self, const char *name, struct err *err);
 void lead_report(struct lead *self, const char *name, struct savepoint_report *out);
 uint32_t lead_move(struct lead *self, const Hde__ControlMove *ask, struct err *err);
-uint32_t lead_relink(struct lead *self, const Hde__ControlApply *ask, uint64_t texts,
+uint32_t lead_relink(struct lead *self, const Hde__ControlApply *ask, const struct graph *after,
                      struct err *err);
 /* Until the move of that number is decided; false: it was given up. */
 bool lead_wait(struct lead *self, uint32_t number, struct err *err);

@@ -170,6 +170,21 @@ load_anew(const char *path, const struct graph_options *options, const struct re
                 : graph_load(path, &with, registry, diags);
 }
 
+struct graph *
+line_load_before(struct line *line, const struct graph_options *options,
+                 const struct registry *registry, struct diags *diags)
+{
+    struct graph *graph = line_load_text(line->before, options, registry, diags);
+
+    if (!graph)
+        return NULL;
+    line_fit(line, graph);
+    if (!line->n_moves)
+        return graph;
+    graph_free(graph);
+    return load_anew(line->before->path, options, registry, line, line->before, diags);
+}
+
 static struct graph *
 load(const char *path, const struct graph_options *options, const struct registry *registry,
      bool is_start, struct diags *diags, struct err *err)
@@ -190,6 +205,8 @@ load(const char *path, const struct graph_options *options, const struct registr
                  "since",
                  runs->path, path);
     }
+    if (!runs)
+        line_fit(&line, graph);
     if (!ok || runs || line.n_moves) {
         graph_free(graph);
         graph = ok ? load_anew(path, options, registry, &line, runs, diags) : NULL;
@@ -210,6 +227,17 @@ line_start(const char *path, const struct graph_options *options, const struct r
            struct diags *diags, struct err *err)
 {
     return load(path, options, registry, true, diags, err);
+}
+
+void
+line_fit(struct line *line, const struct graph *graph)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < line->n_moves; i++)
+        if (hosts_move_means(graph, line->moves[i]))
+            line->moves[n++] = line->moves[i];
+    line->n_moves = n;
 }
 
 struct line

@@ -33,6 +33,8 @@ struct graph *line_load(const char *path, const struct graph_options *options,
 /* The same for a start: the graph that goes with the state. */
 struct graph *line_start(const char *path, const struct graph_options *options,
                          const struct registry *registry, struct diags *diags, struct err *err);
+/* Moves of nodes that the graph does not have any more go. */
+void line_fit(struct line *line, const struct graph *graph);
 struct line line_copy(const struct line *line, struct arena *arena);
 bool line_write(const char *store, const struct line *line, struct err *err);
 
@@ -41,5 +43,8 @@ bool line_write(const char *store, const struct line *line, struct err *err);
 Hde__GraphText *line_text(const struct graph *graph, struct arena *arena);
 struct graph *line_load_text(const Hde__GraphText *text, const struct graph_options *options,
                              const struct registry *registry, struct diags *diags);
+/* The graph before, with the moves that are left to it; the line loses the others. */
+struct graph *line_load_before(struct line *line, const struct graph_options *options,
+                               const struct registry *registry, struct diags *diags);
 
 #endif

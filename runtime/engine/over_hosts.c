@@ -907,10 +907,10 @@ over_hosts_move(struct over_hosts *self, const Hde__ControlMove *ask, struct err
 }
 
 uint32_t
-over_hosts_relink(struct over_hosts *self, const Hde__ControlApply *ask, uint64_t texts,
+over_hosts_relink(struct over_hosts *self, const Hde__ControlApply *ask, const struct graph *after,
                   struct err *err)
 {
-    return lead_relink(self->lead, ask, texts, err);
+    return lead_relink(self->lead, ask, after, err);
 }
 
 bool

@@ -49,9 +49,9 @@ void over_hosts_report(struct over_hosts *self, const char *name, struct savepoi
 /* Nodes go to other hosts. Gives its number, 0 with err: not now. The same threads. */
 uint32_t over_hosts_move(struct over_hosts *self, const Hde__ControlMove *ask, struct err *err);
 /* Links between hosts become those of another graph (relink.h); without a path those of the one
- * before. texts: hosts_texts() of it. */
-uint32_t over_hosts_relink(struct over_hosts *self, const Hde__ControlApply *ask, uint64_t texts,
-                           struct err *err);
+ * before. after: as it is here. */
+uint32_t over_hosts_relink(struct over_hosts *self, const Hde__ControlApply *ask,
+                           const struct graph *after, struct err *err);
 /* Until it is decided. False with err: it is not made. */
 bool over_hosts_wait(struct over_hosts *self, uint32_t number, struct err *err);
 /* What has become of it; also after the process has begun anew. Texts live in the arena. */

@@ -132,9 +132,7 @@ load_before(struct parts_change *self, struct change *change)
     if (ok && !line.before)
         err_set(&change->err, "HDE-R056", "there is no graph before this one");
     if (line.before) {
-        options.moves = line.moves;
-        options.n_moves = line.n_moves;
-        before = line_load_text(line.before, &options, self->versions.registry, &diags);
+        before = line_load_before(&line, &options, self->versions.registry, &diags);
         if (before) {
             versions_keep(&self->versions, before);
             change->report.path = arena_text(&change->arena, before->path);
@@ -402,14 +400,13 @@ make_reload(struct parts_change *self, struct change *change)
 static uint32_t
 begin_relink(struct over_hosts *over_hosts, struct change *change)
 {
-    const struct graph *after = change->plan->after;
     Hde__ControlApply apply = HDE__CONTROL_APPLY__INIT;
 
     apply.path = (char *)(uintptr_t)change->ask.path;
     apply.n_set = change->ask.n_sets;
     apply.set = (char **)(uintptr_t)change->ask.sets;
     apply.drop_state = change->ask.drops_state;
-    return over_hosts_relink(over_hosts, &apply, hosts_texts(after), &change->err);
+    return over_hosts_relink(over_hosts, &apply, change->plan->after, &change->err);
 }
 
 /* All hosts stop at a savepoint, and begin anew (relink.h); so does this process, soon. */

@@ -413,6 +413,17 @@ move_nodes(struct loader *loader, const char *move)
     diags_nearest(loader->diags, &near);
 }
 
+bool
+hosts_move_means(const struct graph *graph, const char *move)
+{
+    size_t length = strcspn(move, "=");
+    bool any = false;
+
+    for (size_t i = 0; i < graph->n_nodes && !any; i++)
+        any = names_node(move, length, graph->nodes[i].name);
+    return any;
+}
+
 void
 hosts_place(struct loader *loader, struct instance *top)
 {

@@ -9,6 +9,8 @@
 #define HOST_ALL "all" /* in place of a name: all hosts in one process */
 #define HOST_APART " apart" /* behind the host of a move */
 
+/* Whether "node=host" or "chain=host" means a node of the graph. */
+bool hosts_move_means(const struct graph *graph, const char *move);
 bool hosts_is_any(const char *address);    /* all addresses of a machine; with or without tcp:// */
 bool hosts_is_public(const char *address); /* reached from other machines */
 

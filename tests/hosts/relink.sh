@@ -23,8 +23,9 @@ sed -i 's/symbols: .NIFTY, BANKNIFTY./symbols: [NIFTY]/; /-> gateway.live/d; /^ 
 echo '  - processing.enriched -> heard' >>"$G"
 sed -i 's|window: 3m|window: 1s|; s|interval: 1m|interval: 1s|' graphs/analytics.yaml
 sed 's|velocity: {|velocity: {host: calc, |' graphs/analytics.yaml >graphs/split.yaml
-sed 's|chain: analytics.yaml|chain: split.yaml|; s|^nodes:|&\n  seen: {host: serve, op: storage/jsonl, params: {path: "${SEEN}"}}|' "$G" >graphs/more.yaml
-echo '  - analytics.results -> seen' >>graphs/more.yaml
+sed 's|chain: analytics.yaml|chain: split.yaml|; s|^nodes:|&\n  seen: {host: serve, op: storage/jsonl, params: {path: "${SEEN}"}}\n  spare: {host: serve, op: processing/pcr}|' \
+  "$G" >graphs/more.yaml
+printf '  - %s\n' 'analytics.results -> seen' 'processing.enriched -> spare' >>graphs/more.yaml
 sed 's|{SEEN}|{NOT_EVERYWHERE}|' graphs/more.yaml >graphs/refused.yaml
 
 export HDE_EVERY=300ms HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db
@@ -106,8 +107,10 @@ dies calc
 host_run calc
 comes_up "a host was started with the file of the beginning"
 goes_on "a host was started with the file of the beginning"
-expect 0 hde rollback --graph distributed.calc
-is_gone() { ! has_node serve seen && all_up; }
+expect 0 hde apply --graph distributed.calc --move spare=analyse # goes as well
+until_true 30 has_node analyse spare || fail "a node of a change cannot be moved"
+until_true 30 hde rollback --graph distributed.calc || fail "there is no way back" # it may begin anew still
+is_gone() { ! has_node serve seen && ! has_node analyse spare && all_up; }
 until_true 30 is_gone || { tail -n 5 ./*.err; fail "the node is there behind the rollback"; }
 cp four.seen piece
 goes_on "behind the rollback"
