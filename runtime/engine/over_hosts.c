@@ -273,13 +273,15 @@ load_moved(const struct over_hosts *self, const Hde__HostStep *step, struct diag
 {
     const struct graph *graph = self->graph;
     const Hde__GraphText *runs = self->line.runs;
+    size_t n_old = self->line.n_moves < step->n_moves ? self->line.n_moves : step->n_moves;
     struct graph_options options = {.sets = self->options.sets,
                                     .n_sets = self->options.n_sets,
                                     .for_run = true,
                                     .host = graph->hosts[graph->host].name,
                                     .insecure = true, /* it listens already */
                                     .moves = (const char *const *)(uintptr_t)step->moves,
-                                    .n_moves = step->n_moves};
+                                    .n_moves = step->n_moves,
+                                    .n_asked = step->n_moves - n_old};
 
     return runs && !step->n_lost && !strcmp(runs->path, graph->path)
                ? line_load_text(runs, &options, self->registry, diags)

@@ -223,6 +223,7 @@ struct graph_options {
      * last one holds */
     const char *const *moves;
     size_t n_moves;
+    size_t n_asked; /* the last of them are asked for now: each has to name a node that there is */
     const char *const *command; /* what runs that stage again, for kafka/members */
     size_t n_command;
 };

@@ -374,7 +374,7 @@ names_node(const char *move, size_t len, const char *node)
 
 /* (4) */
 static void
-move_nodes(struct loader *loader, const char *move)
+move_nodes(struct loader *loader, const char *move, bool is_asked)
 {
     const char *equals = strchr(move, '='), *name = equals ? equals + 1 : "";
     size_t length = strcspn(name, " ");
@@ -406,8 +406,8 @@ move_nodes(struct loader *loader, const char *move)
                 node->settings.host = host, node->settings.is_apart = name[length] != 0;
         }
     }
-    if (any || host == HOST_NONE)
-        return;
+    if (any || host == HOST_NONE || !is_asked)
+        return; /* what was moved once may be gone */
     diags_add(loader->diags, SEVERITY_ERROR, G_MOVE, place, "there is no node or chain '%s'",
               near.word);
     diags_nearest(loader->diags, &near);
@@ -433,7 +433,8 @@ hosts_place(struct loader *loader, struct instance *top)
     for (size_t i = 0; i < loader->n_nodes && !top->is_chain; i++)
         place_node(loader, &loader->nodes[i]); /* who includes a chain knows the hosts */
     for (size_t i = 0; i < loader->options->n_moves && graph->n_hosts; i++)
-        move_nodes(loader, loader->options->moves[i]);
+        move_nodes(loader, loader->options->moves[i],
+                   i + loader->options->n_asked >= loader->options->n_moves);
     for (size_t i = 0; i < loader->n_nodes; i++) {
         const struct node_draft *node = &loader->nodes[i];
 
