@@ -21,8 +21,8 @@ struct relink_ask {
     const Hde__HostStep *step;
 };
 
-/* The graph that the step asks for; its new nodes were opened for once. NULL with err: this host refuses (HDE-R210, R261 and what is wrong
- * with the graph). */
+/* The graph that the step asks for; its new nodes were opened for once. NULL with err: this host
+ * refuses (HDE-R210, R261 and what is wrong with the graph). */
 struct graph *relink_load(const struct relink_ask *ask, struct err *err);
 /* What goes into the line, in the arena: what runs afterwards, in place of what the file of the start
  * says (NULL: it says just that); and what runs now. */
