@@ -205,14 +205,33 @@ read_lost(struct states *self, const char *host, struct arena *arena, struct err
     return (restored || read_parts(self, host, store, arena, err)) && take_over(self, store, err);
 }
 
+/* (4) Whether a node of the new graph, with what the plan says of it, goes on from that one. */
+static bool
+is_heir(const struct change_plan *plan, const struct node_change *change,
+        const struct graph_node *was)
+{
+    const struct graph_node *before = plan->before->nodes;
+
+    if (change->before == CHANGE_NOWHERE || change->after == CHANGE_NOWHERE)
+        return false;
+    return was == &before[change->before] ||
+           (change_is_split(&before[change->before], &plan->after->nodes[change->after]) &&
+            same_family(was, &before[change->before]));
+}
+
 bool
 move_feeds(const struct graph *before, const struct graph *after, size_t from, size_t to)
 {
-    for (size_t i = 0; i < after->n_nodes; i++)
-        for (size_t k = 0; after->nodes[i].host == to && k < before->n_nodes; k++)
-            if (before->nodes[k].host == from && same_family(&before->nodes[k], &after->nodes[i]))
-                return true;
-    return false;
+    struct change_plan *plan = change_plan_new(before, after);
+    bool any = false;
+
+    for (size_t i = 0; i < plan->n_nodes; i++)
+        for (size_t k = 0; k < before->n_nodes && !any; k++)
+            any = before->nodes[k].host == from &&
+                  is_heir(plan, &plan->nodes[i], &before->nodes[k]) &&
+                  after->nodes[plan->nodes[i].after].host == to;
+    change_plan_free(plan);
+    return any;
 }
 
 bool
@@ -322,18 +341,12 @@ wants_sender(const struct going *self, const struct graph_part *part, const Hde_
            keeps_end(self->ask, saved->name, true);
 }
 
-/* (4) Whether the node of the new graph goes on from what was saved of that one. */
 static bool
 goes_on_from(const struct going *self, const struct node_change *change, const char *saved)
 {
-    const struct graph_node *nodes = self->ask->before->nodes;
     const struct graph_node *was = node_called(self->ask->before, saved);
 
-    if (!was || change->before == CHANGE_NOWHERE || change->state == CHANGE_STATE_LOST)
-        return false;
-    return was == &nodes[change->before] ||
-           (change_is_split(&nodes[change->before], &self->ask->after->nodes[change->after]) &&
-            same_family(was, &nodes[change->before]));
+    return was && change->state != CHANGE_STATE_LOST && is_heir(self->plan, change, was);
 }
 
 /* What becomes of a node of the part; NULL: it is the end of a link. */
