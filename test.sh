@@ -116,7 +116,7 @@ for preset in "${presets[@]}"; do
   [ "$preset" = asan ] && only=(-LE install)
   echo "== test: $preset"
   rm -rf "build-$preset/reports"
-  timeout=120
+  timeout=240
   case $preset in asan | tsan) timeout=480 ;; esac
   # In --all, on a machine that may be busy, what fails runs once more, and is named.
   ctest --test-dir "build-$preset" -j "$(nproc)" --output-on-failure --no-tests=error --timeout $timeout \
