@@ -82,7 +82,7 @@ struct sink {
     uint64_t tick; /* of the newest one */
     uint32_t index;
     bool in_transaction, has_mark;
-    bool is_open, is_over; /* the producer; over: the next one has to be opened */
+    bool has_name, is_open, is_over; /* the producer; over: the next one has to be opened */
     struct schemas schemas;
     unsigned n_late; /* calls that came back without an answer, and no success since */
     struct known known[TYPES_MAX];
@@ -184,22 +184,47 @@ mark_offset(const struct sink *self, uint64_t tick)
     return list;
 }
 
+static bool
+mark_is_gone(const struct sink *self, struct kafka_error *error)
+{
+    error->kind = KAFKA_TROUBLE_TOPIC;
+    snprintf(error->text, sizeof error->text,
+             "topic '%s' and what was known of it are gone: it was deleted, perhaps made anew, and "
+             "nothing says what was written; start the run again, which writes what its state does "
+             "not cover (HDE-K004)",
+             self->cluster.topic);
+    return false;
+}
+
 /* The birth goes with the mark: where the mark is lost, ticks may begin again, and what comes is no
  * repeat of what came before. */
+static void
+draw_birth(struct sink *self)
+{
+    uint64_t random;
+
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        random = (uint64_t)(uintptr_t)self;
+    snprintf(self->birth, sizeof self->birth, "%016" PRIx64, random);
+}
+
+/* None at the start: there never was one. None where there was one: it went with its topic. */
 static bool
 read_mark(struct sink *self, int timeout_ms, struct kafka_error *error)
 {
-    char text[KAFKA_METADATA_MAX], hex[40];
-    uint64_t random;
+    char text[KAFKA_METADATA_MAX], birth[sizeof self->birth], hex[40];
+    uint64_t mark = 0;
     int64_t offset;
 
     if (!kafka_committed(self->reader, self->cluster.topic, 0, timeout_ms, &offset, text, error))
         return false;
-    if (offset < 0 || sscanf(text, "tick %" SCNu64 " of %19s", &self->mark, self->birth) != 2) {
-        if (getrandom(&random, sizeof random, 0) != sizeof random)
-            random = (uint64_t)(uintptr_t)self;
-        snprintf(self->birth, sizeof self->birth, "%016" PRIx64, random);
-        self->mark = 0;
+    if (offset >= 0 && sscanf(text, "tick %" SCNu64 " of %19s", &mark, birth) == 2) {
+        self->mark = mark;
+        memcpy(self->birth, birth, sizeof birth);
+    } else if (self->mark) {
+        return mark_is_gone(self, error);
+    } else {
+        draw_birth(self);
     }
     snprintf(hex, sizeof hex, "/%s", self->birth);
     self->writer = record_hash(record_hash(HASH_START, self->name), hex);
@@ -216,7 +241,8 @@ close_producer(struct sink *self)
     self->topic = NULL;
     kafka_close(self->producer);
     self->producer = NULL;
-    self->in_transaction = self->has_mark = self->is_open = self->is_over = false;
+    self->has_name = self->is_open = self->is_over = false;
+    self->in_transaction = self->has_mark = false;
     self->n_sent = 0;
 }
 
@@ -250,10 +276,11 @@ make_producer(struct sink *self, struct kafka_error *error)
 static bool
 take_name(struct sink *self, int timeout_ms, struct kafka_error *error)
 {
-    return !self->transactional ||
-           kafka_check(self->producer,
-                       rd_kafka_init_transactions(kafka_handle(self->producer), timeout_ms),
-                       "opening a transactional producer", error);
+    if (self->transactional && !self->has_name)
+        self->has_name = kafka_check(
+            self->producer, rd_kafka_init_transactions(kafka_handle(self->producer), timeout_ms),
+            "opening a transactional producer", error);
+    return !self->transactional || self->has_name;
 }
 
 static int
