@@ -187,7 +187,8 @@ hold_source(struct rewire *self, struct node *node)
 {
     struct source *source = node->source;
 
-    while (!atomic_load(&source->is_held) || source_has_queued(source)) {
+    while (!atomic_load(&source->has_ended) &&
+           (!atomic_load(&source->is_held) || source_has_queued(source))) {
         if (atomic_load(&source->is_held) && source->asked)
             asked_forget(source); /* the log's next entries ask the one that takes its place */
         if (is_late_by_now(self))
@@ -206,7 +207,7 @@ hold_sources(struct rewire *self)
     for (uint32_t i = 0; i < self->n_going; i++) {
         struct node *node = self->going[i].node;
 
-        if (node->source && !node->source->has_ended && !hold_source(self, node))
+        if (node->source && !hold_source(self, node))
             return not_in_time(self, node->ctx.node, "does not return from a call");
     }
     return true;

@@ -281,7 +281,8 @@ struct source {
 
     /* sequencer's side */
     int64_t out_wm; /* what it has made known: said_wm of the entries so far, or WM_IDLE */
-    bool has_ended, is_popped;
+    _Atomic bool has_ended; /* written by the sequencer, also read by a change */
+    bool is_popped;
     int64_t last_entry_ns; /* monotonic */
     struct positions at;   /* behind the entries so far */
 };

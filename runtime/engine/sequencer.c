@@ -72,7 +72,8 @@ seq_dispatch(struct worker *worker, struct source *source, struct intake *entry)
 
         positions_set(&source->at, at->partition, at->bytes, at->size);
     }
-    source->has_ended = entry->is_end;
+    /* relaxed: of the source's last entry; who reads it on another thread needs nothing else */
+    atomic_store_explicit(&source->has_ended, entry->is_end, memory_order_relaxed);
     STAT_ADD(node->stats->messages, entry->messages);
     worker->budget -= entry->messages + 1;
 }
