@@ -765,10 +765,11 @@ lead_doing(struct lead *self, struct arena *arena)
 
     pthread_mutex_lock(&self->lock);
     if (self->report.state == SAVEPOINT_WAITING)
-        text = self->is_move
-                   ? "move of nodes, led here: all hosts prepare it"
-                   : arena_printf(arena, "savepoint '%s', led here: hosts write their shares",
-                                  self->name);
+        text = self->relinks   ? "change of links, led here: all hosts prepare it"
+               : self->is_move ? "move of nodes, led here: all hosts prepare it"
+                               : arena_printf(
+                                     arena, "savepoint '%s', led here: hosts write their shares",
+                                     self->name);
     pthread_mutex_unlock(&self->lock);
     return text;
 }
