@@ -104,6 +104,14 @@ function(hde_test name)
   hde_test_environment(${name} "${arg_TIMEOUT}" "${arg_LABELS}")
 endfunction()
 
+# hde_end_with_first_failure(): the tests of this folder that were declared so far have threads
+function(hde_end_with_first_failure)
+  get_property(tests DIRECTORY PROPERTY TESTS)
+  foreach(test ${tests})
+    target_sources(${test} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/first_failure.c)
+  endforeach()
+endfunction()
+
 # hde_script_test(NAME SCRIPT [TIMEOUT s] [LABELS ...]): a shell script; HDE_BIN, HDE_SOURCE and
 # HDE_BUILD tell it where things are
 function(hde_script_test name script)
