@@ -2,7 +2,7 @@
  * across - see across.h.
  *
  *  (1) A share that is not given ends the savepoint: shares and markers go, the parts go on.
- *      [test_a_savepoint_ends_with_a_part_that_is_over]
+ *      [test_a_savepoint_ends_with_a_part_that_is_stopped]
  *  (2) At the cut everything that was put on a link has been taken: in the shares, ends of links keep
  *      nothing. [test_a_savepoint_over_parts_is_one_cut]
  *  (3) A share that nobody asks after any more is given up, so nothing waits for a host that led and
@@ -10,6 +10,9 @@
  *  (4) STORE/restore goes when every part has its share and all journals are empty, so a start that
  *      is cut off gives all of them again. Parts that have come up do not take theirs twice.
  *      [test_a_restored_graph_in_parts_goes_on_as_one]
+ *  (5) A part that has come to its end gives the epoch of its end. It needs no marker: the last thing
+ *      on its links is the end of the data, and whoever has taken that is at the marker
+ *      (savepoint.c (4)). [test_a_part_that_has_ended_is_in_the_savepoint]
  *
  *  Locks: that of across, then that of a part's savepoints, then that of a link. */
 #include "engine/across.h"
@@ -45,6 +48,7 @@ struct across {
     struct arena arena; /* of the line */
     struct line line;   /* in force at the savepoint */
     bool *is_lost; /* link: it leads from or to a host that is lost */
+    bool has_begun;    /* parts were asked */
     bool ends;
     bool is_led;       /* by a host: a share of more */
     bool is_unwanted;  /* given up while it is written */
@@ -243,21 +247,12 @@ keep_share(struct across *self, size_t part, const Hde__Epoch *epoch, const stru
     return false;
 }
 
+/* Without the lock: all shares are there. */
 static void
-taken(void *arg, uint32_t number, const struct engine *engine, const Hde__Epoch *epoch,
-      const struct err *err)
+finish(struct across *self)
 {
-    struct across *self = arg;
-    struct savepoint_report report;
-    bool is_whole;
+    struct savepoint_report report = self->report;
 
-    pthread_mutex_lock(&self->lock);
-    is_whole = number == self->number && self->report.state == SAVEPOINT_WAITING &&
-               keep_share(self, index_of(self, engine), epoch, err);
-    report = self->report;
-    pthread_mutex_unlock(&self->lock);
-    if (!is_whole)
-        return;
     write_all(self, &report);
     pthread_mutex_lock(&self->lock);
     drop_shares(self);
@@ -269,19 +264,83 @@ taken(void *arg, uint32_t number, const struct engine *engine, const Hde__Epoch 
     pthread_mutex_unlock(&self->lock);
 }
 
+static void
+taken(void *arg, uint32_t number, const struct engine *engine, const Hde__Epoch *epoch,
+      const struct err *err)
+{
+    struct across *self = arg;
+    bool is_whole;
+
+    pthread_mutex_lock(&self->lock);
+    is_whole = number == self->number && self->report.state == SAVEPOINT_WAITING &&
+               keep_share(self, index_of(self, engine), epoch, err);
+    pthread_mutex_unlock(&self->lock);
+    if (is_whole)
+        finish(self);
+}
+
+/* ---- Ends --------------------------------------------------------------------------------- */
+
+/* Nothing enters any more, and all that leaves by links has left. */
+static bool
+is_end(const Hde__Epoch *epoch)
+{
+    bool is_it = true;
+
+    for (size_t i = 0; i < epoch->n_sources; i++)
+        is_it &= epoch->sources[i]->ended;
+    for (size_t i = 0; i < epoch->n_nodes; i++)
+        is_it &= epoch->nodes[i]->ended || !link_is_sender(epoch->nodes[i]->op);
+    return is_it;
+}
+
+/* NULL: it has failed or was stopped, or its last epoch could not be written. */
+static Hde__Epoch *
+end_of(const struct engine *engine)
+{
+    Hde__Epoch *epoch;
+
+    if (engine_state(engine) != ENGINE_ENDED)
+        return NULL;
+    engine_look(engine);
+    epoch = epochs_newest(engine_graph(engine)->checkpoint.store);
+    engine_looked(engine);
+    if (!epoch || is_end(epoch))
+        return epoch;
+    hde__epoch__free_unpacked(epoch, NULL);
+    return NULL;
+}
+
+/* With the lock held (5); true: all shares are there. Markers that come to it still are passed. */
+static bool
+keep_end(struct across *self, size_t part)
+{
+    Hde__Epoch *end = end_of(parts_engine(self->parts, part));
+    struct err why = {0};
+    bool is_whole;
+
+    for (size_t i = 0; i < self->n_links; i++)
+        if (self->cut->links[i].to == part)
+            link_drop_marker(self->link[i]);
+    err_set(&why, "HDE-R121", "it is over, and no epoch has the end of its data");
+    is_whole = keep_share(self, part, end, &why);
+    if (end)
+        hde__epoch__free_unpacked(end, NULL);
+    return is_whole;
+}
+
 void
 across_over(struct across *self, const struct engine *engine)
 {
-    struct err why = {0};
     size_t part = index_of(self, engine);
+    bool is_whole = false;
 
     pthread_mutex_lock(&self->lock);
-    if (self->report.state == SAVEPOINT_WAITING && !self->share[part]) {
-        err_set(&why, "HDE-R121", "part '%s' ended before its share was taken",
-                parts_name(self->parts, part));
-        give_up(self, &why);
-    }
+    if (self->report.state == SAVEPOINT_WAITING && self->has_begun && !self->share[part])
+        is_whole = keep_end(self, part);
     pthread_mutex_unlock(&self->lock);
+    if (is_whole)
+        finish(self);
 }
 
 /* ---- Asked for ---------------------------------------------------------------------------- */
@@ -295,24 +354,41 @@ may_ask(const struct across *self, const char *name, struct err *err)
         return err_set(err, "HDE-R086", "the graph keeps no state: it has no checkpoint:");
     if (!savepoint_name_is_free(graph->checkpoint.store, name, err))
         return false;
-    for (size_t i = 0; i < self->n; i++)
-        if (engine_state(parts_engine(self->parts, i)) != ENGINE_RUNNING)
-            return err_set(err, "HDE-R121", "part '%s' is not running",
-                           parts_name(self->parts, i));
+    for (size_t i = 0; i < self->n; i++) {
+        enum engine_state state = engine_state(parts_engine(self->parts, i));
+
+        if (state == ENGINE_NEW || state == ENGINE_FAILED)
+            return err_set(err, "HDE-R121", "part '%s' %s", parts_name(self->parts, i),
+                           state == ENGINE_NEW ? "has not begun" : "has failed");
+    }
     return true;
+}
+
+/* With the lock held. */
+static bool
+ask_part(struct across *self, size_t part, struct err *err)
+{
+    struct engine *engine = parts_engine(self->parts, part);
+
+    if (engine_state(engine) != ENGINE_ENDED)
+        return savepoint_ask_part(
+            engine, &(struct savepoint_share){taken, self, self->number, self->ends}, err);
+    keep_end(self, part);
+    if (!self->share[part])
+        *err = self->report.err;
+    return self->share[part] != NULL;
 }
 
 /* With the lock held. From a host that is lost no marker comes: the cut is behind what has come. */
 static bool
 ask_all(struct across *self, struct err *err)
 {
+    self->has_begun = true;
     for (size_t i = 0; i < self->n_links; i++)
         if (self->is_lost[i] && !self->cut->links[i].sender)
             link_put_marker(self->link[i], self->number);
     for (size_t i = 0; i < self->n; i++)
-        if (!savepoint_ask_part(
-                parts_engine(self->parts, i),
-                &(struct savepoint_share){taken, self, self->number, self->ends}, err)) {
+        if (!ask_part(self, i, err)) {
             give_up(self, err);
             return false;
         }
@@ -342,7 +418,7 @@ arm(struct across *self, const struct across_share *share)
     self->name = xstrdup(share->name);
     self->path = xstrdup(share->path);
     self->number = share->number;
-    self->is_led = self->is_unwanted = false;
+    self->is_led = self->is_unwanted = self->has_begun = false;
     self->ends = share->ends;
     arena_fini(&self->arena);
     self->line = share->line ? line_copy(share->line, &self->arena) : (struct line){0};
@@ -356,7 +432,7 @@ across_ask(struct across *self, const char *name, struct err *err)
 {
     struct arena arena = {0};
     struct across_share share = {.name = name};
-    bool ok = may_ask(self, name, err);
+    bool ok = may_ask(self, name, err), is_whole;
 
     pthread_mutex_lock(&self->lock);
     if (ok && self->report.state == SAVEPOINT_WAITING)
@@ -367,7 +443,10 @@ across_ask(struct across *self, const char *name, struct err *err)
         arm(self, &share);
         ok = ask_all(self, err);
     }
+    is_whole = ok && self->n_given == self->n; /* all have ended */
     pthread_mutex_unlock(&self->lock);
+    if (is_whole)
+        finish(self);
     arena_fini(&arena);
     return ok;
 }
@@ -399,13 +478,16 @@ across_arm(struct across *self, const struct across_share *share, struct err *er
 bool
 across_begin(struct across *self, uint32_t number, struct err *err)
 {
-    bool ok;
+    bool ok, is_whole;
 
     pthread_mutex_lock(&self->lock);
     ok = self->number == number && self->report.state == SAVEPOINT_WAITING && ask_all(self, err);
     if (!ok && !err_is_set(err))
         err_set(err, "HDE-R086", "it was given up here before it began");
+    is_whole = ok && self->n_given == self->n;
     pthread_mutex_unlock(&self->lock);
+    if (is_whole)
+        finish(self);
     return ok;
 }
 

@@ -5,7 +5,8 @@
  * barrier puts a marker on each of its links. One that receives takes what stands in front of the
  * markers, nothing from behind them, and cuts when it has come to all of them: so no link holds
  * anything at the cut, and the savepoint is the shares in one file, without journals. What is far
- * behind makes it wait; nobody else does, and only for that long. */
+ * behind makes it wait; nobody else does, and only for that long. One that has ended gives what
+ * stood at its end. */
 #ifndef ENGINE_ACROSS_H
 #define ENGINE_ACROSS_H
 
@@ -21,10 +22,10 @@ struct across;
 struct across *across_new(const struct parts *parts, const struct graph_cut *cut,
                           struct link *const *link);
 void across_free(struct across *self);
-/* As savepoint_ask() and savepoint_report(); HDE-R121 when a part is over. Any thread. */
+/* As savepoint_ask() and savepoint_report(); HDE-R121 when a part cannot give its share. Any thread. */
 bool across_ask(struct across *self, const char *name, struct err *err);
 void across_report(struct across *self, const char *name, struct savepoint_report *out);
-void across_over(struct across *self, const struct engine *engine); /* it gives nothing any more */
+void across_over(struct across *self, const struct engine *engine); /* it has ended or failed */
 
 /* The share of this host in a savepoint over several. All hosts are armed before any begins: markers
  * of other numbers that come from them are taken away, and this one's wait (link.h). */

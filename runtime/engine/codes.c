@@ -127,9 +127,10 @@ const struct code engine_codes[] = {
      "into parts of the same names, each called after its first node; one of a graph without links "
      "into a graph without links. Start the graph as it was, or begin with another store.",
      NULL, NULL},
-    {"HDE-R121", "a part of the graph is over",
-     "A savepoint of a graph in parts has the state of all of them, and one has ended or failed. "
-     "'hde status' tells which. The others go on.",
+    {"HDE-R121", "a part of the graph gives no share of a savepoint",
+     "A savepoint of a graph in parts has the state of all of them. One that has come to the end of "
+     "its data gives what stood there; one that has failed, or whose end could not be written to "
+     "the store, gives nothing. 'hde status' and the log tell which. The others go on.",
      NULL, NULL},
     {"HDE-R020", "nothing of that name can be reloaded",
      "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "

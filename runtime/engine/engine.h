@@ -73,7 +73,8 @@ struct engine_options {
     /* One part of several (parts.h): its counters join the file at stats_path, metrics and health
      * are those of all, and over() is called once, on any thread, when it has ended or failed. */
     const struct parts *parts;
-    bool ends_saved; /* with checkpoint: its end is an epoch, so that others need keep nothing for it */
+    bool ends_saved; /* with checkpoint: its end is an epoch, so that others need keep nothing for
+                        it, and a savepoint has it */
     struct owner *owner; /* of the store that all parts are in, borrowed; NULL: takes one itself */
     void (*over)(void *arg);
     void *over_arg;

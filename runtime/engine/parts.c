@@ -384,7 +384,7 @@ make_part(struct parts *self, struct part *part, struct graph_part *def,
     options.stats_path = self->stats_path;
     options.parts = self;
     options.owner = self->owner;
-    options.ends_saved = self->peers != NULL;
+    options.ends_saved = true;
     options.over = over;
     options.over_arg = part;
     part->engine = engine_new(graph, &options, err);

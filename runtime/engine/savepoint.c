@@ -10,7 +10,9 @@
  *      [test_a_restored_run_goes_on_from_the_savepoint]
  *  (3) A restored start has ticks above all that the log and the sinks have (S2).
  *  (4) The share of a part begins when each of its links has come to the marker, and all that stood
- *      in front of it has been sequenced. [test_a_savepoint_over_parts_is_one_cut] */
+ *      in front of it has been sequenced. Behind the end of a link's data nothing stands: it is there
+ *      without a marker. [test_a_savepoint_over_parts_is_one_cut,
+ *      test_a_part_that_has_ended_is_in_the_savepoint] */
 #include "engine/savepoint.h"
 
 #include "base/clock.h"
@@ -472,7 +474,7 @@ links_are_at_marker(const struct engine *engine)
     for (uint32_t i = 0; i < engine->n_sources; i++) {
         struct source *source = engine->sources[i];
 
-        if (source->upstream &&
+        if (source->upstream && !source->has_ended &&
             (!source->upstream->is_at_marker(source->upstream) || source_has_queued(source)))
             return false;
     }

@@ -757,7 +757,7 @@ test_a_restored_graph_in_parts_goes_on_as_one(void **state)
 }
 
 static void
-test_a_savepoint_ends_with_a_part_that_is_over(void **state)
+test_a_savepoint_ends_with_a_part_that_is_stopped(void **state)
 {
     struct store store = {{0}};
     struct gate gate = GATE;
@@ -791,6 +791,57 @@ test_a_savepoint_ends_with_a_part_that_is_over(void **state)
     parts_free(parts);
     plan_free(plan);
     assert_unbroken(&store);
+    hde_text_free(&store.lines);
+}
+
+/* The source of one part ends early, that of the other one never. */
+static struct parts *
+start_uneven(struct store *store, struct plan **plan)
+{
+    struct engine_options options;
+
+    *plan = kept_plan(store, false, 1000000000000);
+    for (size_t i = 0; i < plan_graph(*plan)->n_nodes; i++)
+        if (!strcmp(plan_graph(*plan)->nodes[i].name, "y"))
+            ((struct steps *)(uintptr_t)plan_graph(*plan)->nodes[i].params)->count = INT64_MAX;
+    options = kept_options(*plan);
+    return start(*plan, &options);
+}
+
+static void
+wait_for_end(struct parts *parts, const char *part)
+{
+    for (size_t i = 0; i < parts_count(parts); i++)
+        if (!strcmp(parts_name(parts, i), part))
+            assert_true(engine_wait(parts_engine(parts, i), DEADLINE_MS));
+}
+
+static void
+test_a_part_that_has_ended_is_in_the_savepoint(void **state)
+{
+    struct store store = {{0}};
+    struct plan *plan;
+    struct parts *parts = start_uneven(&store, &plan);
+    Hde__Epoch *savepoint;
+    struct err err = {0};
+    size_t lines;
+
+    wait_for_end(parts, "s");
+    assert_true(parts_savepoint_ask(parts, "first", &err));
+    assert_string_equal(wait_for_savepoint(parts, "first").err.text, "");
+    run_on(parts, plan, &store, 2000);
+    savepoint = read_savepoint("first");
+    assert_int_equal(savepoint->n_parts, 3);
+    assert_int_equal(position_in(savepoint, "s"), COUNT);
+    restore_savepoint(savepoint);
+    lines = store.lines.len;
+    parts = start_uneven(&store, &plan); /* the part ends at once, and the rest goes on */
+    wait_for_end(parts, "s");
+    assert_true(parts_savepoint_ask(parts, "second", &err));
+    assert_string_equal(wait_for_savepoint(parts, "second").err.text, "");
+    run_on(parts, plan, &store, 3000);
+    assert_goes_on(store.lines.data + lines, savepoint);
+    hde__epoch__free_unpacked(savepoint, NULL);
     hde_text_free(&store.lines);
 }
 
@@ -871,7 +922,8 @@ main(void)
         TEST(test_the_logs_of_all_parts_give_the_store_again),
         TEST(test_a_savepoint_over_parts_is_one_cut),
         TEST(test_a_restored_graph_in_parts_goes_on_as_one),
-        TEST(test_a_savepoint_ends_with_a_part_that_is_over),
+        TEST(test_a_savepoint_ends_with_a_part_that_is_stopped),
+        TEST(test_a_part_that_has_ended_is_in_the_savepoint),
         TEST(test_a_savepoint_of_other_parts_is_refused),
     };
 
