@@ -88,10 +88,11 @@ function(hde_connector name)
   target_link_libraries(hde_connector_${name} PRIVATE hde_flags PUBLIC hde_abi ${arg_LINK})
 endfunction()
 
-# hde_test(NAME SOURCES ... [LINK ...] [TIMEOUT s] [LABELS ...]): a cmocka program that sees the
-# runtime's insides and loads plugins
+# hde_test(NAME SOURCES ... [LINK ...] [TIMEOUT s] [COST s] [LABELS ...]): a cmocka program that sees
+# the runtime's insides and loads plugins. COST, for what takes more than some ten seconds: about how
+# many. The longest begin first.
 function(hde_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT;COST" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE hde_flags hde_abi hde_core_objects ${arg_LINK} cmocka)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support
@@ -102,6 +103,9 @@ function(hde_test name)
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   hde_test_environment(${name} "${arg_TIMEOUT}" "${arg_LABELS}")
+  if(arg_COST)
+    set_tests_properties(${name} PROPERTIES COST ${arg_COST})
+  endif()
 endfunction()
 
 # hde_end_with_first_failure(): the tests of this folder that were declared so far have threads
@@ -112,12 +116,15 @@ function(hde_end_with_first_failure)
   endforeach()
 endfunction()
 
-# hde_script_test(NAME SCRIPT [TIMEOUT s] [LABELS ...]): a shell script; HDE_BIN, HDE_SOURCE and
-# HDE_BUILD tell it where things are
+# hde_script_test(NAME SCRIPT [TIMEOUT s] [COST s] [LABELS ...]): a shell script; HDE_BIN, HDE_SOURCE
+# and HDE_BUILD tell it where things are
 function(hde_script_test name script)
-  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT;COST" "LABELS" ${ARGN})
   add_test(NAME ${name} COMMAND bash ${script})
   hde_test_environment(${name} "${arg_TIMEOUT}" "${arg_LABELS}")
+  if(arg_COST)
+    set_tests_properties(${name} PROPERTIES COST ${arg_COST})
+  endif()
 endfunction()
 
 # intercept_tls_get_addr=0: LeakSanitizer and ThreadSanitizer keep what they learn of a plugin's

@@ -29,11 +29,11 @@
 #include <cmocka.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-enum { SEEDS = 1500 };
+enum { SEEDS = 600 };
 #elif defined(__clang__)
-enum { SEEDS = 2500 };
+enum { SEEDS = 600 };
 #else
-enum { SEEDS = 10000 };
+enum { SEEDS = 4000 };
 #endif
 enum {
     CRASHES = 4,

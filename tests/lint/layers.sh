@@ -33,12 +33,15 @@ examples             | quant/ hde/ protobuf-c/
 # In the runtime, of the schemas only the envelope and the control protocol.
 runtime_schemas='hde/schemas/(runtime|control)\.pb-c\.h'
 
+include='[<"]([^>"]+)[>"]'
+
 status=0
 while IFS='|' read -r folder allowed; do
   folder=${folder// /}
   [ -n "$folder" ] && [ -d "$folder" ] || continue
   while IFS=: read -r file line text; do
-    name=$(sed -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]+)[>"].*/\1/' <<<"$text")
+    [[ $text =~ $include ]]
+    name=${BASH_REMATCH[1]} beside=${file%/*}
     prefix=${name%%/*}/
     case $name in
     hde/schemas/*)
@@ -52,13 +55,13 @@ while IFS='|' read -r folder allowed; do
     */*) case $prefix in
       sys/ | arpa/ | netinet/ | linux/ | sanitizer/ | curl/) continue ;;
       esac ;;
-    *) [ -f "$folder/$name" ] || [ -f "$(dirname "$file")/$name" ] || continue ; continue ;;
+    *) [ -f "$folder/$name" ] || [ -f "$beside/$name" ] || continue ; continue ;;
     esac
     ok=0
     for start in $allowed; do
       [[ $name == "$start"* ]] && ok=1
     done
-    [ -e "$(dirname "$file")/$name" ] && ok=1
+    [ -e "$beside/$name" ] && ok=1
     if [ $ok -eq 0 ]; then
       echo "$file:$line: '$name' is not for $folder (allowed:$allowed)"
       status=1
