@@ -39,7 +39,8 @@ endif()
 # Builds of one commit give the same numbers: no contraction of a*b+c behind the author's back.
 target_compile_options(hde_flags INTERFACE -ffp-contract=off)
 if(HDE_SANITIZE)
-  add_compile_options(-fsanitize=${HDE_SANITIZE} -fno-omit-frame-pointer -g)
+  # -g1: reports name functions and lines, and that is all that one builds this for
+  add_compile_options(-fsanitize=${HDE_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${HDE_SANITIZE})
   if(HDE_SANITIZE MATCHES undefined)
     add_compile_options(-fno-sanitize-recover=undefined)
