@@ -45,8 +45,10 @@ struct across {
     pthread_mutex_t lock; /* all below */
     uint32_t number;      /* of askings */
     char *name, *path;
-    struct arena arena; /* of the line */
+    struct arena arena; /* of the line, and below */
     struct line line;   /* in force at the savepoint */
+    size_t n_through;
+    Hde__EdgeThrough **through; /* of hosts that have left */
     bool *is_lost; /* link: it leads from or to a host that is lost */
     bool has_begun;    /* parts were asked */
     bool ends;
@@ -212,6 +214,8 @@ write_all(struct across *self, struct savepoint_report *report)
         whole.moves = (char **)(uintptr_t)self->line.moves;
         whole.runs = (Hde__GraphText *)(uintptr_t)self->line.runs;
         whole.before = (Hde__GraphText *)(uintptr_t)self->line.before;
+        whole.n_through = self->n_through;
+        whole.through = self->through;
     }
     ok = savepoint_write_named(self->path, self->name, &self->files, &whole, &report->err);
     stat(self->path, &st);
@@ -411,6 +415,19 @@ leads_to_lost(const struct across *self, const struct graph_link *link,
 
 /* With the lock held. */
 static void
+copy_through(struct across *self, const struct across_share *share)
+{
+    self->n_through = share->n_through;
+    self->through = arena_alloc(&self->arena, (share->n_through + 1) * sizeof *self->through);
+    for (size_t i = 0; i < share->n_through; i++) {
+        self->through[i] = arena_alloc(&self->arena, sizeof **self->through);
+        *self->through[i] = *share->through[i];
+        self->through[i]->edge = arena_text(&self->arena, share->through[i]->edge);
+    }
+}
+
+/* With the lock held. */
+static void
 arm(struct across *self, const struct across_share *share)
 {
     free(self->name);
@@ -422,6 +439,7 @@ arm(struct across *self, const struct across_share *share)
     self->ends = share->ends;
     arena_fini(&self->arena);
     self->line = share->line ? line_copy(share->line, &self->arena) : (struct line){0};
+    copy_through(self, share);
     for (size_t i = 0; i < self->n_links; i++)
         self->is_lost[i] = leads_to_lost(self, &self->cut->links[i], share);
     self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};
@@ -584,7 +602,8 @@ go_on_line(const struct graph *graph, const char *store, const Hde__Epoch *savep
                         .runs = savepoint->runs,
                         .before = savepoint->before};
 
-    return move_fence(graph, savepoint, err) && through_forget(store, err) &&
+    return move_fence(graph, savepoint, err) &&
+           through_restore(store, line.number, savepoint->through, savepoint->n_through, err) &&
            line_write(store, &line, err);
 }
 

@@ -35,6 +35,8 @@ struct across_share {
     const char *path; /* where the share is written */
     bool ends;        /* every part ends at its cut (savepoint.h) */
     const struct line *line; /* in force; NULL: of a share that is no savepoint */
+    size_t n_through;
+    Hde__EdgeThrough *const *through; /* edges to and from hosts that have ended and left */
     size_t n_lost;
     const char *const *lost;  /* hosts: nothing comes from them, links to them keep what they have */
 };

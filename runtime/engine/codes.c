@@ -132,6 +132,12 @@ const struct code engine_codes[] = {
      "its data gives what stood there; one that has failed, or whose end could not be written to "
      "the store, gives nothing. 'hde status' and the log tell which. The others go on.",
      NULL, NULL},
+    {"HDE-R310", "a host is not there and has not ended",
+     "A savepoint over several hosts is taken of all that run. A host that has come to the end of "
+     "its data and left needs no share: what it ended with is in its store. This one is not "
+     "there, and an edge to or from it is not at its end, or the host at the other end has not "
+     "heard so: it was stopped or has died. Start it, and take the savepoint again.",
+     NULL, NULL},
     {"HDE-R020", "nothing of that name can be reloaded",
      "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "
      "use. 'hde status' lists both.",

@@ -6,6 +6,10 @@
  *      everything can be dropped. [tests/hosts/savepoint.sh, tests/hosts/move.sh]
  *  (2) A host that goes down, or a deadline, ends it: shares that are written go, markers go.
  *      [tests/hosts/savepoint.sh]
+ *  (3) A host that is not there when a savepoint begins has ended, as all say that have edges to
+ *      or from it, or there is no savepoint. It has no share: what it ended with is in its store
+ *      for good.
+ *      [tests/hosts/end.sh]
  *
  *  The lock is not held while hosts do their steps. */
 #include "engine/lead.h"
@@ -47,6 +51,8 @@ struct lead {
     uint32_t number;
     char *name;
     struct savepoint_report report; /* its state is that of the move, too */
+    size_t n_gone;
+    const char **gone; /* of a savepoint: hosts that have ended and left; room for all */
     /* of a move */
     struct arena arena;
     bool is_move, plans_only;
@@ -67,6 +73,7 @@ lead_new(struct over_hosts *host, const struct graph *graph, struct net *net)
     self->graph = graph;
     self->net = net;
     self->name = xstrdup("");
+    self->gone = xcalloc(graph->n_hosts, sizeof *self->gone);
     pthread_mutex_init(&self->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -95,6 +102,7 @@ lead_free(struct lead *self)
     pthread_mutex_destroy(&self->lock);
     pthread_cond_destroy(&self->changed);
     arena_fini(&self->arena);
+    free(self->gone);
     free(self->name);
     free(self);
 }
@@ -119,12 +127,24 @@ pause_ns(struct lead *self, int64_t ns)
 /* ---- Hosts ---------------------------------------------------------------------------------- */
 
 static bool
-is_lost(const struct lead *self, const char *host)
+is_in(const char *const *hosts, size_t n, const char *host)
 {
-    for (size_t i = 0; i < self->n_lost; i++)
-        if (!strcmp(self->lost[i], host))
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(hosts[i], host))
             return true;
     return false;
+}
+
+static bool
+is_lost(const struct lead *self, const char *host)
+{
+    return is_in(self->lost, self->n_lost, host);
+}
+
+static bool
+is_gone(const struct lead *self, size_t host)
+{
+    return is_in(self->gone, self->n_gone, self->graph->hosts[host].name);
 }
 
 static bool
@@ -142,7 +162,7 @@ takes_part(const struct lead *self, size_t host)
 {
     const struct graph *after = self->is_move ? over_hosts_after(self->host) : NULL;
 
-    return !is_lost(self, self->graph->hosts[host].name) &&
+    return !is_lost(self, self->graph->hosts[host].name) && !is_gone(self, host) &&
            (has_nodes(self->graph, host) || (after && has_nodes(after, host)));
 }
 
@@ -155,6 +175,8 @@ make_step(const struct lead *self, Hde__HostVerb verb)
     step.verb = verb;
     step.number = self->number;
     step.name = self->name;
+    step.n_gone = verb == HDE__HOST_VERB__HOST_VERB_ARM ? self->n_gone : 0;
+    step.gone = (char **)(uintptr_t)self->gone;
     if (verb != HDE__HOST_VERB__HOST_VERB_PREPARE)
         return step;
     step.n_moves = self->n_moves;
@@ -251,7 +273,49 @@ everywhere(struct lead *self, Hde__HostVerb verb, bool all, Hde__HostStepDone *s
 static bool
 may_pass(const struct err *err)
 {
-    return strcmp(err->code, "HDE-N006") == 0 || strcmp(err->code, "HDE-R238") == 0;
+    return strcmp(err->code, "HDE-N006") == 0 || strcmp(err->code, "HDE-R238") == 0 ||
+           strcmp(err->code, "HDE-R310") == 0;
+}
+
+/* Somebody who is there has an edge to or from the host. */
+static bool
+is_witnessed(const struct lead *self, size_t host)
+{
+    const struct graph *graph = self->graph;
+
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        size_t from = graph->nodes[graph->edges[i].from].host;
+        size_t to = graph->nodes[graph->edges[i].to].host;
+
+        if (from != to && ((from == host && !is_gone(self, to)) ||
+                           (to == host && !is_gone(self, from))))
+            return true;
+    }
+    return false;
+}
+
+/* (3) False: of a host nobody can tell whether it has ended. */
+static bool
+find_gone(struct lead *self, struct err *err)
+{
+    const struct graph *graph = self->graph;
+    struct net_seen *seen = xcalloc(graph->n_hosts, sizeof *seen);
+    size_t n = net_look(self->net, seen, graph->n_hosts);
+    bool ok = true;
+
+    self->n_gone = 0;
+    for (size_t host = 0; host < graph->n_hosts; host++)
+        for (size_t i = 0; i < n; i++)
+            if (has_nodes(graph, host) && !strcmp(seen[i].name, graph->hosts[host].name) &&
+                seen[i].state == NET_DOWN)
+                self->gone[self->n_gone++] = graph->hosts[host].name;
+    for (size_t host = 0; host < graph->n_hosts && ok; host++)
+        if (is_gone(self, host) && !is_witnessed(self, host))
+            ok = err_set(err, "HDE-R310",
+                         "host '%s' is not there, and no other one has edges to it: start it",
+                         graph->hosts[host].name);
+    free(seen);
+    return ok;
 }
 
 /* The first step. */
@@ -260,7 +324,7 @@ begin_everywhere(struct lead *self, Hde__HostVerb verb, Hde__HostStepDone *sum, 
 {
     int64_t end_ns = clock_mono_ns() + SECONDS(COME_S);
 
-    while (!everywhere(self, verb, false, sum, err)) {
+    while (!(self->is_move || find_gone(self, err)) || !everywhere(self, verb, false, sum, err)) {
         if (!may_pass(err) || clock_mono_ns() > end_ns || !pause_ns(self, LOOK_NS))
             return false;
         *err = (struct err){0};
@@ -441,7 +505,7 @@ forget_move(struct lead *self)
 {
     arena_fini(&self->arena);
     self->is_move = self->plans_only = self->relinks = false;
-    self->n_moves = self->n_lost = self->n_lines = 0;
+    self->n_moves = self->n_lost = self->n_lines = self->n_gone = 0;
     self->lines = NULL;
 }
 

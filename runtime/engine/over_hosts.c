@@ -26,6 +26,7 @@
 #include "engine/line.h"
 #include "engine/move.h"
 #include "engine/relink.h"
+#include "engine/through.h"
 #include "graph/hosts.h"
 #include "plugin/registry.h"
 
@@ -484,6 +485,24 @@ is_move(const struct over_hosts *self, const Hde__HostStep *step)
     return self->moving != CALM && self->number == step->number;
 }
 
+/* Hosts that are not there are in no savepoint, if they have ended: nothing of them is needed. */
+static bool
+find_left(const struct over_hosts *self, const Hde__HostStep *step, struct across_share *share,
+          struct arena *arena, struct err *err)
+{
+    const struct graph *graph = self->graph;
+    Hde__EdgeThrough **edges = arena_alloc(arena, (graph->n_edges + 1) * sizeof *edges);
+    struct through through;
+    bool ok;
+
+    ok = through_open(&through, graph->name, graph->checkpoint.store, share->line->number, err);
+    for (size_t i = 0; i < step->n_gone && ok; i++)
+        ok = through_left(&through, graph, step->gone[i], edges, &share->n_through, arena, err);
+    share->through = edges;
+    through_fini(&through);
+    return ok;
+}
+
 static bool
 arm(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, struct err *err)
 {
@@ -500,7 +519,7 @@ arm(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, str
     if (!line_read(self->graph->checkpoint.store, arena, &line, err))
         return false;
     share.line = &line;
-    return across_arm(self->across, &share, err);
+    return find_left(self, step, &share, arena, err) && across_arm(self->across, &share, err);
 }
 
 static bool

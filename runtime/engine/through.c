@@ -63,17 +63,6 @@ through_open(struct through *self, const char *graph, const char *store, uint32_
     return true;
 }
 
-bool
-through_forget(const char *store, struct err *err)
-{
-    char *path = xprintf("%s/through", store);
-    bool ok = io.unlink(path) == 0 || errno == ENOENT ||
-              err_set(err, "HDE-R014", "%s cannot be removed: %s", path, strerror(errno));
-
-    free(path);
-    return ok;
-}
-
 void
 through_fini(struct through *self)
 {
@@ -97,38 +86,52 @@ through_find(const struct through *self, const char *edge, enum link_end here)
 }
 
 static bool
-write_all(const struct through *self)
+write_edges(const char *path, uint32_t line, Hde__EdgeThrough *const *edges, size_t n)
 {
     Hde__StateThrough said = HDE__STATE_THROUGH__INIT;
-    Hde__EdgeThrough *edges = xcalloc(self->n + 1, sizeof *edges);
     size_t size;
     uint8_t *bytes;
     bool ok;
 
     said.has_line = true;
-    said.line = self->line;
-    said.edges = xcalloc(self->n + 1, sizeof(Hde__EdgeThrough *));
-    for (; said.n_edges < self->n; said.n_edges++) {
-        const struct through_edge *from = &self->edge[said.n_edges];
-        Hde__EdgeThrough *edge = &edges[said.n_edges];
-
-        hde__edge_through__init(edge);
-        edge->edge = (char *)(uintptr_t)from->name;
-        edge->has_sends = edge->has_tick = edge->has_heard = true;
-        edge->sends = from->here == LINK_SENDER;
-        edge->tick = from->tick;
-        edge->heard = from->is_heard;
-        said.edges[said.n_edges] = edge;
-    }
+    said.line = line;
+    said.n_edges = n;
+    said.edges = (Hde__EdgeThrough **)(uintptr_t)edges;
     size = hde__state_through__get_packed_size(&said);
     bytes = xmalloc(size + 1);
     hde__state_through__pack(&said, bytes);
     fault_point(FAULT_THROUGH);
-    ok = whole_write(self->path, magic, bytes, size);
+    ok = whole_write(path, magic, bytes, size);
     fault_point(FAULT_THROUGH);
     free(bytes);
-    free(said.edges);
-    free(edges);
+    return ok;
+}
+
+static Hde__EdgeThrough *
+edge_said(const struct through_edge *from, struct arena *arena)
+{
+    Hde__EdgeThrough *edge = arena_alloc(arena, sizeof *edge);
+
+    hde__edge_through__init(edge);
+    edge->edge = arena_text(arena, from->name);
+    edge->has_sends = edge->has_tick = edge->has_heard = true;
+    edge->sends = from->here == LINK_SENDER;
+    edge->tick = from->tick;
+    edge->heard = from->is_heard;
+    return edge;
+}
+
+static bool
+write_all(const struct through *self)
+{
+    struct arena arena = {0};
+    Hde__EdgeThrough **edges = arena_alloc(&arena, (self->n + 1) * sizeof *edges);
+    bool ok;
+
+    for (size_t i = 0; i < self->n; i++)
+        edges[i] = edge_said(&self->edge[i], &arena);
+    ok = write_edges(self->path, self->line, edges, self->n);
+    arena_fini(&arena);
     return ok;
 }
 
@@ -148,4 +151,54 @@ through_keep(struct through *self, const char *name, enum link_end here, uint64_
              "%s cannot be written (%s): the other end of this edge stays until it is", self->path,
              strerror(errno));
     return false;
+}
+
+/* ---- Savepoints ----------------------------------------------------------------------------- */
+
+/* Who has received all has left when it had heard that this one knows. */
+static bool
+add_left(const struct through *self, const struct graph_edge *edge, enum link_end here,
+         Hde__EdgeThrough **out, struct arena *arena)
+{
+    const struct through_edge *known = find(self, edge->name, here);
+
+    if (!known || (here == LINK_RECEIVER && !known->is_heard))
+        return false;
+    *out = edge_said(known, arena);
+    (*out)->heard = true;
+    return true;
+}
+
+bool
+through_left(const struct through *self, const struct graph *graph, const char *host,
+             Hde__EdgeThrough **out, size_t *n, struct arena *arena, struct err *err)
+{
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        const struct graph_edge *edge = &graph->edges[i];
+        size_t from = graph->nodes[edge->from].host, to = graph->nodes[edge->to].host;
+        bool sends = from == graph->host;
+
+        if (!edge->is_remote || (!sends && to != graph->host) ||
+            strcmp(graph->hosts[sends ? to : from].name, host) != 0)
+            continue;
+        if (!add_left(self, edge, sends ? LINK_SENDER : LINK_RECEIVER, &out[*n], arena))
+            return err_set(err, "HDE-R310",
+                           "host '%s' is not there, and edge '%s' is not at its end: start it",
+                           host, edge->name);
+        ++*n;
+    }
+    return true;
+}
+
+bool
+through_restore(const char *store, uint32_t line, Hde__EdgeThrough *const *edges, size_t n,
+                struct err *err)
+{
+    char *path = xprintf("%s/through", store);
+    bool ok = n ? write_edges(path, line, edges, n) : io.unlink(path) == 0 || errno == ENOENT;
+
+    if (!ok)
+        err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
+    free(path);
+    return ok;
 }

@@ -5,12 +5,15 @@
  * receiver does not leave before its sender has written here that all has come, and writes here
  * that it knows so; then neither waits for the other in a later process (net/edges.c (6)). What is
  * written goes with the line of the host's state (line.h): behind a restored savepoint or a move it
- * says nothing. One thread at a time. */
+ * says nothing but what the savepoint has of hosts that had ended by then. One thread at a time. */
 #ifndef ENGINE_THROUGH_H
 #define ENGINE_THROUGH_H
 
 #include "base/arena.h"
+#include "graph/graph.h"
 #include "link/link.h"
+
+#include <hde/schemas/runtime.pb-c.h>
 
 struct through {
     struct arena arena;
@@ -30,8 +33,15 @@ struct through_edge {
 bool through_open(struct through *self, const char *graph, const char *store, uint32_t line,
                   struct err *err);
 void through_fini(struct through *self);
-/* A start that goes back: nothing is remembered any more. False: HDE-R014. */
-bool through_forget(const char *store, struct err *err);
+/* A start that goes back to a savepoint of that number: of all that is remembered those edges are
+ * left. False: HDE-R014. */
+bool through_restore(const char *store, uint32_t line, Hde__EdgeThrough *const *edges, size_t n,
+                     struct err *err);
+/* For a savepoint: the edges of the graph's host to and from that one, which has ended and left.
+ * They are appended to out, which has room for all edges; the arena's. False: HDE-R310, one is not
+ * through at both ends. */
+bool through_left(const struct through *self, const struct graph *graph, const char *host,
+                  Hde__EdgeThrough **out, size_t *n, struct arena *arena, struct err *err);
 /* NULL: nothing. */
 const struct through_edge *through_find(const struct through *self, const char *edge,
                                         enum link_end here);

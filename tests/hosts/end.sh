@@ -6,6 +6,9 @@
 #   2. the sender dies behind its end, before the receiver knows that it knows: that one stays
 #   3. the receiver dies before it has heard all: whoever it needs stays
 #   4. who is told to end does not wait; what others need it gives when it is back
+#   5. a savepoint of what goes on when the first has ended and left, and a part of the next has
+#      ended: they go back to it, and wait for nobody. While one is away that has not ended there is
+#      none
 . "$HDE_SOURCE/tests/support/cli.sh"
 export XDG_RUNTIME_DIR=$TMP/run
 mkdir -m 700 "$XDG_RUNTIME_DIR"
@@ -13,6 +16,7 @@ mkdir -m 700 "$XDG_RUNTIME_DIR"
 cat >end.yaml <<YAML
 hde: 1
 graph: end
+coordinator: b
 hosts:
   a: {listen: "ipc://$TMP/a.ipc"}
   b: {listen: "ipc://$TMP/b.ipc"}
@@ -28,7 +32,7 @@ edges:
 YAML
 declare -A pid_of
 start() { # HOST
-  hde run end.yaml --host "$1" >"$1.out" 2>>"$1.err" &
+  hde run end.yaml --host "$1" --admin 127.0.0.1:0 >"$1.out" 2>>"$1.err" &
   pid_of[$1]=$!
   CHILDREN+=("$!")
 }
@@ -111,4 +115,42 @@ until_true 10 is_calm || fail "c waits at an end that it has not come to"
 start b
 ends b c
 equal "ended by hand"
-echo "100 lines, 0 differ"
+
+# 5.
+cat >more.nodes <<YAML
+  later: {host: b, op: ingestion/synthetic, params: {symbols: [FINNIFTY], snapshots: 150, strikes: 41, step: 40ms, paced: "\${PACED}"}}
+  others: {host: c, op: storage/jsonl, params: {path: "\${LINES}.later", fields: [feed, sequence, spot]}}
+YAML
+sed -i -e '/^nodes:/r more.nodes' -e '$a\  - later -> others' end.yaml
+rm -rf want state lines
+LINES=$TMP/want STATE=$TMP/more.state PACED=false expect 0 hde run end.yaml --host all
+export PACED=true
+for host in c b a; do start "$host"; done
+ends a
+all_there() { [ "$(wc -l <lines)" = 100 ]; }
+until_true 20 all_there || fail "c does not get what a has sent"
+curl -sS -m 10 -o out "http://$(sed -n 's/^admin //p' "$XDG_RUNTIME_DIR"/hde/end.c*.engine)/metrics"
+for way in sent received; do
+  grep -Eq "^hde_host_${way}_at_once_total\{graph=\"end.c\",host=\"c\",peer=\"b\"\} [0-9]+$" out ||
+    fail "what the threads of nodes have $way themselves is not counted"
+done
+expect 0 hde savepoint take --graph end.c monday
+more_than() { [ "$(wc -l <lines.later)" -gt "$1" ]; }
+until_true 20 more_than "$(($(wc -l <lines.later) + 10))" || fail "b and c do not go on"
+kill -KILL "${pid_of[c]}"
+wait "${pid_of[c]}"
+expect 1 hde savepoint take --graph end.b tuesday
+has err "HDE-R310"
+has err "'c'"
+kill -KILL "${pid_of[b]}"
+wait "${pid_of[b]}"
+for host in b c; do
+  expect 0 hde savepoint restore monday end.yaml --host "$host"
+  start "$host"
+done
+ends b c
+start a
+ends a
+equal "goes back without the first"
+cmp <(sort want.later) <(sort -u lines.later) || fail "lines are lost behind a savepoint"
+echo "250 lines, 0 differ"
