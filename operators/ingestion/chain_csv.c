@@ -32,8 +32,8 @@ struct chain_csv {
 };
 
 /* Where the source stands. Reading begins at the first byte again and passes over what has been
- * emitted: the flags of a chain depend on those before it, and so it shows when the files are no longer
- * those that were read. */
+ * emitted: the flags of a chain depend on those before it, and so it shows when the files are no
+ * longer those that were read. */
 struct position {
     uint32_t version, file;
     uint64_t chains, offset, digest;

@@ -13,8 +13,8 @@
  *      that is neither this sink's last one nor of that commit is of another start, and this one
  *      stops: its state does not have what that one wrote. [tests/kafka/members.sh]
  *  (4) A producer is never used behind an abort: librdkafka gives the numbers of records that it
- *      takes out of its queue to the next ones, also where it has sent them and lost the answer. The
- *      broker then drops the next ones as repeats and says that they are written.
+ *      takes out of its queue to the next ones, also where it has sent them and lost the answer.
+ *      The broker then drops the next ones as repeats and says that they are written.
  *      [tests/kafka/outcomes.sh]
  *  (5) Without transactions a record may come twice after a crash; it says where it is from, and
  *      kafka/source drops repeats. The mark is then committed behind the records.

@@ -60,7 +60,7 @@ struct partition {
     bool is_placed, is_touched, is_at_end;
     _Atomic int64_t next; /* offset; -1: where the group stands, or `from` */
     int64_t event_ns; /* the largest that came; INT64_MIN: none */
-    _Atomic int64_t at; /* where it was assigned, or has met the end: behind marks of transactions */
+    _Atomic int64_t at; /* where it was assigned, or met the end: behind marks of transactions */
     hde_counter *lag;
     uint32_t n_writers;
     struct writer writer[WRITERS_MAX];
@@ -289,8 +289,8 @@ tell_lag_of(const struct partition *partition, const struct kafka_range *range)
         hde_gauge_set(partition->lag, range->high > next ? (uint64_t)(range->high - next) : 0);
 }
 
-/* Asked for anew: what fetching has told stands still where fetching does. What nobody can say stays
- * as it was. */
+/* Asked for anew: what fetching has told stands still where fetching does. What nobody can say
+ * stays as it was. */
 static void
 tell_lags(struct source *self)
 {
@@ -539,7 +539,7 @@ hear(hde_ctx *ctx, struct source *self, const rd_kafka_message_t *message)
     kafka_say(self->consumer, message->err, "reading the topic", &error);
     if (error.kind != KAFKA_TROUBLE_AWAY && error.kind != KAFKA_TROUBLE_TOPIC)
         return cluster_status(ctx, &error);
-    hde_stands(ctx, HDE_HELD_UP, "%s", error.text); /* librdkafka tries again; source_timer() looks */
+    hde_stands(ctx, HDE_HELD_UP, "%s", error.text); /* librdkafka retries; source_timer() looks */
     hde_log(ctx, HDE_WARN, "kafka.away", "%s; it is tried again", error.text);
     return HDE_OK;
 }

@@ -237,8 +237,8 @@ commit(hde_ctx *ctx, struct jsonl *self)
     return status;
 }
 
-/* Cuts a file to its length in the mark. One that is empty was moved away, by logrotate say; what is
- * in one that the mark does not know belongs to nobody's tick. */
+/* Cuts a file to its length in the mark. One that is empty was moved away, by logrotate say; what
+ * is in one that the mark does not know belongs to nobody's tick. */
 static hde_status
 cut_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
 {

@@ -8,8 +8,8 @@
 
 enum { NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
-/* Where not 0, what the clocks of this thread say: the seeded scheduler (engine/steps.h) decides how
- * time goes on. The wall clock then begins at a moment of its own. */
+/* Where not 0, what the clocks of this thread say: the seeded scheduler (engine/steps.h) decides
+ * how time goes on. The wall clock then begins at a moment of its own. */
 extern _Thread_local int64_t clock_held_ns;
 #define CLOCK_HELD_EPOCH_NS (1700000000LL * NS_PER_S)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * log - `hde bench log`: what an append costs against copying and summing alone, how long a commit
- * takes, what a busy second costs, how long opening takes. Sides are interleaved, medians printed. */
+ * takes, what a busy second costs, how long opening takes. Sides are interleaved, medians
+ * printed. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/crc32c.h"

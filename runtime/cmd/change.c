@@ -144,8 +144,8 @@ unpack_free(void *arena, void *memory)
 {
 }
 
-/* All hosts begin anew, and who was asked knows no more of the change than that it was made: what is
- * told is what was planned. */
+/* All hosts begin anew, and who was asked knows no more of the change than that it was made: what
+ * is told is what was planned. */
 static int
 follow_relink(const struct cmd *cmd, struct client *client, const Hde__GraphChange **change)
 {

@@ -155,8 +155,8 @@ struct cmd_list cmd_external_list(const char *prefix, struct arena *arena);
 /* Runs it in place of this process; comes back only when that failed. */
 int cmd_external_run(const struct cmd *cmd, const char *verb, const char *const *args);
 
-/* words.c: the words of a kind ("edge", "operator", ...) that are valid now, one a line. file: a graph
- * whose hosts are asked for; NULL: those of the running one. */
+/* words.c: the words of a kind ("edge", "operator", ...) that are valid now, one a line. file: a
+ * graph whose hosts are asked for; NULL: those of the running one. */
 void cmd_words(const struct cmd *cmd, const char *kind, const char *file, hde_text *out);
 
 /* Commands, one file each. */

@@ -4,7 +4,8 @@
  * The script that is printed knows commands, options and fixed values; what only the moment
  * knows (edges of the running graph, installed operators) it asks for with
  * `hde completion --words KIND`, hosts of the graph file that is written already with
- * `hde completion --words host --of FILE`; the options of a program hde-VERB are those in its help. */
+ * `hde completion --words host --of FILE`; the options of a program hde-VERB are those in its
+ * help. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>

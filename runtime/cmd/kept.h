@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * kept - messages that nodes emitted while a log was taken again, in the order that they have in the
- * graph: tick, node, output, place in the tick. */
+ * kept - messages that nodes emitted while a log was taken again, in the order that they have in
+ * the graph: tick, node, output, place in the tick. */
 #ifndef CMD_KEPT_H
 #define CMD_KEPT_H
 

@@ -13,8 +13,8 @@ struct move_words {
 int run_move(const struct cmd *cmd, const struct target_options *target,
              const struct move_words *words, bool plans_only);
 
-/* Waits until what all hosts stop for is decided. 0 with the outcome (until the next question), or an
- * exit code. */
+/* Waits until what all hosts stop for is decided. 0 with the outcome (until the next question), or
+ * an exit code. */
 int move_follow(const struct cmd *cmd, struct client *client, uint32_t number,
                 const Hde__EngineMove **out);
 

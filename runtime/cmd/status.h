@@ -12,8 +12,8 @@ uint64_t status_drops(const Hde__EdgeStatus *edge); /* for all reasons */
 /* Graph, state, health, blocking chain. answers: not read from shared memory. */
 void status_head(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers,
                  hde_text *out);
-/* Another host of the graph that gives no status: what its link is ("down"), and why; a line, or with
- * --json an object. */
+/* Another host of the graph that gives no status: what its link is ("down"), and why; a line, or
+ * with --json an object. */
 void status_silent(const struct cmd *cmd, const char *host, const char *link, const char *why,
                    hde_text *out);
 

@@ -35,11 +35,12 @@ struct taking {
 };
 
 /* Loads the graph that the log names. plugin: a file, or a folder, whose operators win over those
- * of the same name, and over the builds that the log names; NULL: none. An exit code; taking_close() after either. */
+ * of the same name, and over the builds that the log names; NULL: none. An exit code;
+ * taking_close() after either. */
 int taking_open(const struct cmd *cmd, const struct taking_options *options, const char *log,
                 const char *plugin, struct taking *out);
-/* Takes entries up to that tick (0: all) and shows what nodes emit; of one part, or (NULL) of all that
- * there are, each with ticks of its own. An exit code. */
+/* Takes entries up to that tick (0: all) and shows what nodes emit; of one part, or (NULL) of all
+ * that there are, each with ticks of its own. An exit code. */
 int taking_run(struct taking *self, const char *part, const struct engine_trace *trace,
                uint64_t until);
 /* The folder of a part's log (NULL: the graph is not cut). */

@@ -53,8 +53,8 @@ struct watch; /* keeps the connection and the mapping between readings */
 int watch_open(const struct cmd *cmd, const struct target_options *options, struct watch **out);
 /* NULL: the engine has gone. Lives in arena. */
 const Hde__EngineStatus *watch_read(struct watch *watch, struct arena *arena);
-/* That of another host of its graph, through the engine that is watched; lent until the next reading.
- * NULL with err: it does not answer. */
+/* That of another host of its graph, through the engine that is watched; lent until the next
+ * reading. NULL with err: it does not answer. */
 const Hde__EngineStatus *watch_read_host(struct watch *watch, const char *host, struct err *err);
 bool watch_answers(const struct watch *watch); /* the last reading came from the endpoint */
 void watch_close(struct watch *watch);

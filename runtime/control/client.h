@@ -16,8 +16,8 @@ void client_close(struct client *client);
 /* Fills in version and a new id, and sends. */
 bool client_send(struct client *client, Hde__ControlRequest *request, struct err *err);
 /* The next answer to the request sent last, lent until the next call; answers to older ones are
- * skipped. NULL with HDE-C012 after timeout_ms, or at once when the engine has gone; without an error
- * when extra_fd (-1: none) becomes readable first. */
+ * skipped. NULL with HDE-C012 after timeout_ms, or at once when the engine has gone; without an
+ * error when extra_fd (-1: none) becomes readable first. */
 const Hde__ControlReply *client_next(struct client *client, int timeout_ms, int extra_fd,
                                      struct err *err);
 /* Both; an answer that is an error becomes err (its hint in *hint, which may be NULL). */

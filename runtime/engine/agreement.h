@@ -15,8 +15,8 @@
  *  (1) The decision is durable before anybody hears of it; what is not written is not decided.
  *      [test_a_decision_outlives_the_coordinator]
  *  (2) A host that has said ready and hears nothing asks. While the coordinator is away it lets go,
- *      so that nothing stands still, and asks again when it is back; then it makes the change alone,
- *      or forgets it. [test_who_lost_the_coordinator_hears_what_was_decided]
+ *      so that nothing stands still, and asks again when it is back; then it makes the change
+ *      alone, or forgets it. [test_who_lost_the_coordinator_hears_what_was_decided]
  *  (3) Nothing here waits for a host that is away longer than the timeout, but agreement_fate(),
  *      which waits for nothing else than the coordinator or the end.
  *      [test_a_host_that_is_down_is_named]

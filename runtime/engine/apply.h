@@ -46,7 +46,8 @@ Hde__EngineChanges *apply_changes(struct engine *engine, uint64_t number);
 bool apply_take(struct engine *engine, const void *resolved, size_t size, struct err *err);
 /* False, with err set if that cannot be. */
 bool apply_has_failed(struct engine *engine, struct err *err);
-/* Behind recovery: if the file of the graph says something else than what runs, that is a change. */
+/* Behind recovery: if the file of the graph says something else than what runs, that is a
+ * change. */
 void apply_wanted(struct engine *engine);
 
 /* Of engine_free(): ends the thread, when workers are joined; then, when every node is closed,

@@ -18,8 +18,8 @@ bool asked_leaves_out(const struct source *source, const struct intake *entry);
 /* Whether the entry's messages come from the source itself. */
 bool asked_is_needed(const struct source *source, const Hde__LogEntry *entry);
 /* The entry's messages, in a slot that is valid until the next call. NULL without err: they are not
- * all there yet, or source->has_changed: it gives others, and that is accepted. HDE-R016: the source
- * does not go back; HDE-R111: it gives others. */
+ * all there yet, or source->has_changed: it gives others, and that is accepted. HDE-R016: the
+ * source does not go back; HDE-R111: it gives others. */
 struct intake *asked_take(struct worker *worker, struct source *source, const Hde__LogEntry *entry,
                           struct err *err);
 /* After has_changed: what it has given instead, and where it stands behind that. NULL: nothing. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * changes - requests for another graph: one after another on a thread of their own, with what became
- * of each; and the graphs that were loaded for them. What is done about one is apply.c's and
+ * changes - requests for another graph: one after another on a thread of their own, with what
+ * became of each; and the graphs that were loaded for them. What is done about one is apply.c's and
  * joint.c's. */
 #ifndef ENGINE_CHANGES_H
 #define ENGINE_CHANGES_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * decide - decisions to give a message up, before and behind the log.
  *
- *  (1) What was given up stays given up: decisions come behind the tick that they are about, so they
- *      are read before the log is taken, and the operator does not see the message then.
+ *  (1) What was given up stays given up: decisions come behind the tick that they are about, so
+ *      they are read before the log is taken, and the operator does not see the message then.
  *      [test_a_message_that_was_given_up_stays_given_up] */
 #include "engine/decide.h"
 

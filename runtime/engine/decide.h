@@ -6,8 +6,8 @@
 
 #include "engine/run.h"
 
-/* The node's thread: message `index` of what this tick brought to node->port is given up, for what is
- * in ctx->said. The tick is held at its end until the entry is durable (swaps.h). */
+/* The node's thread: message `index` of what this tick brought to node->port is given up, for what
+ * is in ctx->said. The tick is held at its end until the entry is durable (swaps.h). */
 void decide_give_up(struct node *node, uint64_t tick, uint32_t index);
 
 /* Before a log is taken: what it gives up. Nodes that retain their calls read it themselves. */

@@ -10,9 +10,9 @@
  *  (3) Letters and removals go through one queue in order, and a removal carries the marks of all
  *      letters before it: what is removed can leave the disk, its mark stays.
  *      [test_marks_outlive_their_letters]
- *  (4) The queue is bounded: beyond max_bytes, or older than max_age, the oldest letters go. They are
- *      counted (expired) and said loudly. So are letters that never got in (lost): the disk was full
- *      for longer than WAITING_BYTES last, or the folder cannot be used.
+ *  (4) The queue is bounded: beyond max_bytes, or older than max_age, the oldest letters go. They
+ *      are counted (expired) and said loudly. So are letters that never got in (lost): the disk was
+ *      full for longer than WAITING_BYTES last, or the folder cannot be used.
  *      [test_a_full_queue_loses_its_oldest_letters_and_says_so] */
 #include "engine/dlq.h"
 

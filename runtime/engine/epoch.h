@@ -42,7 +42,8 @@ void epochs_forget(struct epochs *self, uint64_t from, uint64_t until);
 bool epochs_reach(const struct actor *actor);
 /* What an epoch keeps of a node. The caller frees it; NULL: save() refuses. */
 Hde__SavedNode *epochs_saved_node(struct node *node);
-/* Puts it into an open node that no worker runs; timers are added to those that it has. HDE-R015. */
+/* Puts it into an open node that no worker runs; timers are added to those that it has.
+ * HDE-R015. */
 bool node_load(struct node *node, const Hde__SavedNode *saved, struct err *err);
 
 /* Sequencer: an epoch begins with the barrier of sequencer.last at that position of the log. One

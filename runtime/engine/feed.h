@@ -22,7 +22,8 @@ void feed_ask(struct engine *engine, struct fed *fed); /* taken */
 /* ---- Sequencer ---------------------------------------------------------------------------- */
 
 void feed_arrived(struct sequencer *sequencer, struct fed *fed); /* posted */
-/* The next one, to be given a tick; NULL: none. All sources have ended: they go back to the queue. */
+/* The next one, to be given a tick; NULL: none. All sources have ended: they go back to the
+ * queue. */
 struct fed *feed_next(struct engine *engine);
 /* What an entry of the log says. NULL with err. */
 struct fed *feed_of_entry(struct engine *engine, const Hde__LogEntry *entry, struct err *err);

@@ -18,8 +18,8 @@
  *  (6) A change of the graph comes when every barrier in front of it was passed; nodes that stay
  *      keep their chains, new ones begin theirs there, in the run and in its replay.
  *      [tests/graphs/apply.sh]
- *  (7) Where a crash made a swap void, what was written up to the crash is of the build that the run
- *      went back from: nothing is compared with it. [tests/control/supervise.sh] */
+ *  (7) Where a crash made a swap void, what was written up to the crash is of the build that the
+ *      run went back from: nothing is compared with it. [tests/control/supervise.sh] */
 #include "engine/hash.h"
 
 #include "base/arena.h"

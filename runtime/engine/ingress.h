@@ -62,7 +62,8 @@ void ingress_handover(struct ingress *self, const struct edge *edge, const struc
  * `until` or where that start was retired, behind an epoch beside it. */
 bool ingress_take_open(struct engine *engine, struct err *err);
 /* Recovery: entries behind the newest epoch, or from the last fresh start if that came later; none
- * behind a savepoint that is to be restored. *any tells whether there is something to go on from. */
+ * behind a savepoint that is to be restored. *any tells whether there is something to go on
+ * from. */
 bool ingress_recover_open(struct engine *engine, bool *any, struct err *err);
 /* After either. The state to begin with, NULL: none; until ingress_next(). */
 const Hde__Epoch *ingress_from(const struct ingress *self);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * lead - the inside of over_hosts: the coordinator's thread, which asks all hosts for one step after
- * the other. */
+ * lead - the inside of over_hosts: the coordinator's thread, which asks all hosts for one step
+ * after the other. */
 #ifndef ENGINE_LEAD_H
 #define ENGINE_LEAD_H
 
@@ -29,8 +29,8 @@ bool lead_is_open(struct lead *self, uint32_t number);
 /* What is led, for people; NULL: nothing. */
 const char *lead_doing(struct lead *self, struct arena *arena);
 
-/* For lead.c, in over_hosts.c: this process begins anew soon; the graphs before and after the move that
- * was prepared last. */
+/* For lead.c, in over_hosts.c: this process begins anew soon; the graphs before and after the move
+ * that was prepared last. */
 void over_hosts_leave(struct over_hosts *self);
 const struct graph *over_hosts_before(const struct over_hosts *self);
 const struct graph *over_hosts_after(const struct over_hosts *self);

@@ -36,7 +36,8 @@ struct letters { /* starts as {0} */
     uint64_t last_removal; /* position; 0: none */
 };
 
-/* An empty index for a folder that is not there. False with err: no dead-letter queue, or damaged. */
+/* An empty index for a folder that is not there. False with err: no dead-letter queue, or
+ * damaged. */
 bool letters_read(struct letters *letters, const char *folder, struct err *err);
 void letters_fini(struct letters *letters);
 void letters_add(struct letters *letters, const struct letter_at *at);

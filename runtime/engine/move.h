@@ -2,9 +2,9 @@
  * move - nodes that lie on other hosts from a savepoint on: what a host goes on from.
  *
  * Every part has ended at the cut of the savepoint, and links hold nothing. So states and positions
- * of nodes are all there is, and they go into the parts that the new graph has on each host. What is
- * lost with a machine comes from its last epochs, in a store that its successor reaches; links from
- * and to it keep what they hold, and frames are sent again from there. */
+ * of nodes are all there is, and they go into the parts that the new graph has on each host. What
+ * is lost with a machine comes from its last epochs, in a store that its successor reaches; links
+ * from and to it keep what they hold, and frames are sent again from there. */
 #ifndef ENGINE_MOVE_H
 #define ENGINE_MOVE_H
 
@@ -27,8 +27,8 @@ struct move_ask {
 
 /* Whether the graphs are the same but for the hosts of nodes: HDE-R235. */
 bool move_is_plain(const struct graph *before, const struct graph *after, struct err *err);
-/* Writes what the next start of this host goes on from, under that path. Who still runs on the store
- * of a lost host whose nodes come here is told to stop; HDE-R236: that store is not here. */
+/* Writes what the next start of this host goes on from, under that path. Who still runs on the
+ * store of a lost host whose nodes come here is told to stop; HDE-R236: that store is not here. */
 bool move_write(const struct move_ask *ask, const char *path, struct err *err);
 
 /* Whether the store of a host that is lost is here: HDE-R236. */

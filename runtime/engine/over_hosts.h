@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
- * over_hosts - what all hosts of a graph do together, led by its coordinator: one savepoint over all
- * of them (K3), and moves of nodes from one to another.
+ * over_hosts - what all hosts of a graph do together, led by its coordinator: one savepoint over
+ * all of them (K3), and moves of nodes from one to another.
  *
  * Every host writes its share into its own store, since machines have disks of their own:
  *
- *      prepare  of a move: every host loads the graph after it, and may refuse. That is the same graph
- *               with nodes elsewhere, or one with other links (relink.h)
+ *      prepare  of a move: every host loads the graph after it, and may refuse. That is the same
+ *               graph with nodes elsewhere, or one with other links (relink.h)
  *      arm      every host takes no other markers from now on (across.h)
- *      begin    every part is asked for its share; markers go from host to host. Of a move, parts end
- *               at their cuts
+ *      begin    every part is asked for its share; markers go from host to host. Of a move, parts
+ *               end at their cuts
  *      look     until every host has written its share, under a name that is hidden
  *      fetch, put, ready
- *               of a move: shares go where their nodes go, and every host writes what it goes on from
- *               (move.h) aside, in STORE/moving. From there on it is in doubt
+ *               of a move: shares go where their nodes go, and every host writes what it goes on
+ *               from (move.h) aside, in STORE/moving. From there on it is in doubt
  *      commit   first at the coordinator, which decides it; then everywhere. Of a move, the process
  *               begins anew, from there
  *
  * The shares have one number, and hosts that have gone back to shares of different numbers do not
- * talk to each other (HDE-N020). Whatever fails before the commit ends it everywhere: the graph goes
- * on, of a move from where its parts have ended. Who hears nothing of the coordinator gives up by
- * himself; who is in doubt asks it, also after a crash, and does nothing else before. */
+ * talk to each other (HDE-N020). Whatever fails before the commit ends it everywhere: the graph
+ * goes on, of a move from where its parts have ended. Who hears nothing of the coordinator gives up
+ * by himself; who is in doubt asks it, also after a crash, and does nothing else before. */
 #ifndef ENGINE_OVER_HOSTS_H
 #define ENGINE_OVER_HOSTS_H
 
@@ -61,8 +61,8 @@ void over_hosts_moved(struct over_hosts *self, uint32_t number, Hde__EngineMove 
 /* What is under way here, for people, in the arena; NULL: nothing. Any thread. */
 const char *over_hosts_doing(struct over_hosts *self, struct arena *arena);
 
-/* What the coordinator asks of this host, or a host of the coordinator. Any thread; waits for nothing
- * but the disk. */
+/* What the coordinator asks of this host, or a host of the coordinator. Any thread; waits for
+ * nothing but the disk. */
 bool over_hosts_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
                      struct arena *arena, struct err *err);
 /* Now and then: whether who leads is still there, and what he has decided. True: again soon. */
@@ -70,7 +70,8 @@ bool over_hosts_tick(struct over_hosts *self);
 
 /* Readable when this process has to begin anew; the parts may have ended long before. */
 int over_hosts_anew_fd(const struct over_hosts *self);
-/* Whether the parts end, or wait for a decision, because of a move: it is not the end of the run. */
+/* Whether the parts end, or wait for a decision, because of a move: it is not the end of the
+ * run. */
 bool over_hosts_is_moving(struct over_hosts *self);
 
 #endif

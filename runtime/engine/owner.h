@@ -8,8 +8,8 @@
 struct owner;
 
 /* The store of the graph, before anything in it is opened. Another process that has it is told to
- * stop and waited for. NULL with err: it does not stop, or options->refuses_takeover. The graph must
- * outlive it; options->owner is not looked at. */
+ * stop and waited for. NULL with err: it does not stop, or options->refuses_takeover. The graph
+ * must outlive it; options->owner is not looked at. */
 struct owner *owner_take(const struct graph *graph, const struct engine_options *options,
                          struct err *err);
 /* A store whose next owner gets the incarnation behind that one. False with errno. */

@@ -10,8 +10,9 @@
  * would get is kept by its links as far as they reach, and the whole fails when all are over. What
  * gets everything from parts that are over is drained.
  *
- * A graph that was loaded for one host has the parts of that host alone; links to and from others are
- * joined by a net (engine/peers.h). What came to its end stays until the others have what it sent. */
+ * A graph that was loaded for one host has the parts of that host alone; links to and from others
+ * are joined by a net (engine/peers.h). What came to its end stays until the others have what it
+ * sent. */
 #ifndef ENGINE_PARTS_H
 #define ENGINE_PARTS_H
 

@@ -3,9 +3,9 @@
  *
  * The new graph has the same links between parts of the same names (graph/parts.h, parts_differ()):
  * links, stores and ends of links stay as they are. It is cut like the old one, and each part makes
- * its share of the change, all of them or none (joint.h). One with other links goes to relink.h, over
- * hosts. A crash in between leaves some parts with
- * the new graph: the next start brings all to what the file says (engine.c, choose_graph()).
+ * its share of the change, all of them or none (joint.h). One with other links goes to relink.h,
+ * over hosts. A crash in between leaves some parts with the new graph: the next start brings all to
+ * what the file says (engine.c, choose_graph()).
  *
  * With other hosts (hosts:) the coordinator leads and all of them make their share, or none
  * (agreement.h). */

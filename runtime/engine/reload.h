@@ -4,9 +4,9 @@
  * With an ingress log the swap is an entry of it (swaps.h), and taking the log makes it again.
  *
  * A thread of its own takes one request after another: it stages the file (plugin/stage.h), tries
- * it in a child (trial.h), checks that it fits, makes and opens the new instances, and has each node
- * swapped on its own thread (swap.h). Either all nodes that are meant run the new build afterwards
- * or all run what they ran before. The thread is made with the first request.
+ * it in a child (trial.h), checks that it fits, makes and opens the new instances, and has each
+ * node swapped on its own thread (swap.h). Either all nodes that are meant run the new build
+ * afterwards or all run what they ran before. The thread is made with the first request.
  *
  *      WAITING --a newer request for the same target--> SUPERSEDED
  *      WAITING --> WORKING --> PROBATION --time, or another reload--> DONE

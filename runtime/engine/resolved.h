@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * resolved - a checked graph as a message, and back: what logs and epochs say of the graph that ran.
+ * resolved - a checked graph as a message, and back: what logs and epochs say of the graph that
+ * ran.
  *
  * Secrets are not in it. They come from a graph that was loaded from its file, where that has the
  * same node. */

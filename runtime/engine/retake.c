@@ -4,8 +4,8 @@
  *  (1) Every entry has the tick that it had, in that order; ticks between entries are nobody's.
  *      [test_a_recorded_run_is_given_again]
  *  (2) An entry goes in only where a live one could: with credit, and when its time has come.
- *  (3) Behind the last entry the run is live, in a start of its own: its ticks lie above all others.
- *      [test_a_drained_run_goes_on_where_it_stood]
+ *  (3) Behind the last entry the run is live, in a start of its own: its ticks lie above all
+ *      others. [test_a_drained_run_goes_on_where_it_stood]
  *  (4) Where a source gives something else than the log says, and that is accepted, the log is void
  *      from there on; what it has from elsewhere enters once more, in the new start (E4). */
 #include "engine/sequencer.h"

@@ -15,12 +15,12 @@
  *      watermarks, timers; over replicas every new one gets the states of all old ones and keeps
  *      what it owns (HDE_KEYED_STATE). [test_keyed_state_follows_replicas]
  *  (5) Sources that leave are held first, between two calls, and what they have queued is taken.
- *  (6) Threads of workers are exchanged under engine->threads. Who ends the run joins them under it,
- *      and none is started behind the end. [test_the_end_comes_in_the_middle_of_a_change, under
+ *  (6) Threads of workers are exchanged under engine->threads. Who ends the run joins them under
+ *      it, and none is started behind the end. [test_the_end_comes_in_the_middle_of_a_change, under
  *      ThreadSanitizer]
  *
- *      PREPARED --sources held--> CUT_WANTED --barrier--> CUT_GIVEN --all have passed, workers left-->
- *        exchanged --> CUT_MADE --first barrier--> CUT_NONE
+ *      PREPARED --sources held--> CUT_WANTED --barrier--> CUT_GIVEN --all have passed,
+ *        workers left--> exchanged --> CUT_MADE --first barrier--> CUT_NONE
  *      any failure --> CUT_NONE with the old wiring */
 #ifndef ENGINE_REWIRE_H
 #define ENGINE_REWIRE_H
@@ -44,8 +44,8 @@ struct rewire_ask {
 bool rewire(struct engine *engine, const struct change_plan *plan, const struct rewire_ask *ask,
             struct rewire_result *out, struct err *err);
 
-/* Makes and opens the nodes that the plan adds on this host, and closes them again. Any thread; waits
- * for nothing but them. HDE-R238: not now. */
+/* Makes and opens the nodes that the plan adds on this host, and closes them again. Any thread;
+ * waits for nothing but them. HDE-R238: not now. */
 bool rewire_tries(struct engine *engine, const struct change_plan *plan, struct err *err);
 
 #endif

@@ -121,7 +121,7 @@ struct node {
     /* impure: whether each answer has a question, and which (question.h) */
     enum { ASKED_NOT, ASKED_BY_TICK, ASKED_EACH } asked;
     bool wants_ask;         /* it has questions of an instance before it */
-    uint32_t answers_out;   /* open questions; ASKED_NOT: answers on their way through the sequencer */
+    uint32_t answers_out;   /* open questions; ASKED_NOT: answers on their way in the sequencer */
     struct question *questions; /* answers_out of them */
     uint64_t n_asked;       /* so far: numbers of questions */
     struct timers clock_timers;
@@ -473,7 +473,7 @@ struct engine {
     struct watchdog *watchdog;
     struct reloader *reloader; /* with the first reload; under the lock */
     struct applier *applier;   /* with the first change; under the lock */
-    struct graph *made;         /* the graph that ran before this start, where the file is another */
+    struct graph *made;         /* the graph that ran before this start, if the file is another */
     const struct graph *wanted; /* what the file says then; NULL: it is what runs */
     const struct graph *resolved_of; /* sequencer: whose bytes `resolved` are */
     uint8_t *resolved;
@@ -537,8 +537,8 @@ bool exec_tick(struct actor *actor);
 void exec_account(struct actor *actor);
 /* Calls flush() of the sinks that have taken ticks; false: parked or failed. */
 bool exec_flush(struct actor *actor);
-/* Of an impure node: what is captured goes to the sequencer, which gives it a tick (O9). cause 0: it
- * was not asked for it. */
+/* Of an impure node: what is captured goes to the sequencer, which gives it a tick (O9). cause 0:
+ * it was not asked for it. */
 void exec_answer(struct node *node, uint64_t cause, uint64_t question);
 /* Its open questions are asked again, of the instance that it has now. */
 void exec_ask_again(struct node *node);
@@ -649,8 +649,8 @@ void worker_forget(struct worker *worker, const struct node *node); /* posts, wa
 void post_drop(struct post *post);
 bool worker_serve_posts(struct worker *worker);                   /* true: there were some */
 bool worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag);
-/* On the worker's thread: serve(arg) is called there when fd is ready, whatever the node does, as long
- * as there is the node. Its fd may be watched for others too. */
+/* On the worker's thread: serve(arg) is called there when fd is ready, whatever the node does, as
+ * long as there is the node. Its fd may be watched for others too. */
 bool worker_serve(struct node *node, int fd, uint32_t events, void (*serve)(void *arg), void *arg);
 
 /* host_engine.c: what operators may ask of the engine */

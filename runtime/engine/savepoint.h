@@ -16,8 +16,8 @@ bool savepoint_is_name(const char *name);
 const char *savepoint_path(const char *store, const char *name, struct arena *arena);
 /* Whether one can be called so: HDE-R085. */
 bool savepoint_name_is_free(const char *store, const char *name, struct err *err);
-/* The caller frees it with hde__epoch__free_unpacked(). NULL with err: it is not there, not whole or
- * no savepoint. */
+/* The caller frees it with hde__epoch__free_unpacked(). NULL with err: it is not there, not whole
+ * or no savepoint. */
 Hde__Epoch *savepoint_read(const char *path, struct err *err);
 /* Replaces what is there, whole or not at all. */
 bool savepoint_write(const char *path, const Hde__Epoch *savepoint, struct err *err);
@@ -35,8 +35,8 @@ void savepoint_files_fini(struct savepoint_files *files);
 bool savepoint_write_named(const char *path, const char *name, const struct savepoint_files *files,
                            Hde__Epoch *epoch, struct err *err);
 
-/* Says of each node and source what a start of the graph from the savepoint would do; true: it would
- * start. */
+/* Says of each node and source what a start of the graph from the savepoint would do; true: it
+ * would start. */
 enum savepoint_fit { SAVEPOINT_FITS, SAVEPOINT_NOTE, SAVEPOINT_UNFIT };
 typedef void savepoint_found(void *arg, enum savepoint_fit fit, const char *node, const char *text);
 bool savepoint_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_found *found,
@@ -61,9 +61,9 @@ bool savepoint_ask(struct engine *engine, const char *name, struct err *err);
 /* Of the one that was asked for last under this name. Any thread. */
 void savepoint_report(struct engine *engine, const char *name, struct savepoint_report *out);
 
-/* For across.c: the share of one part. taken() is called once at most, on any thread, with its epoch,
- * or with NULL and err; the number is that of the asking. After savepoint_cancel() it may still come
- * from a thread that was on its way. */
+/* For across.c: the share of one part. taken() is called once at most, on any thread, with its
+ * epoch, or with NULL and err; the number is that of the asking. After savepoint_cancel() it may
+ * still come from a thread that was on its way. */
 typedef void savepoint_taken(void *arg, uint32_t number, const struct engine *engine,
                              const Hde__Epoch *epoch, const struct err *err);
 struct savepoint_share {

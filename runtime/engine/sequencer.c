@@ -2,9 +2,9 @@
  * sequencer - gives every entry its tick: the one place where order begins (O1, O2).
  *
  *  (1) Worker 0 alone gives ticks: last + 1, never twice.
- *  (2) An entry is a source's queued call, a processing-time timer, an answer of an impure operator,
- *      a hand-over of a drop edge, or the decision that a source is idle. Its actor runs at once if it
- *      is sequenced; otherwise it goes through a ring of the sequencer's own (O9).
+ *  (2) An entry is a source's queued call, a processing-time timer, an answer of an impure
+ *      operator, a hand-over of a drop edge, or the decision that a source is idle. Its actor runs
+ *      at once if it is sequenced; otherwise it goes through a ring of the sequencer's own (O9).
  *  (3) No entry without credit: a source that cannot go on is not polled (O4).
  *      [test_a_source_without_credit_is_not_polled]
  *  (4) Live: in the order of arrival. Virtual clock: the smallest (event time, source index) once

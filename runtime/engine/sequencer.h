@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * sequencer - what the giving of ticks (sequencer.c) and the taking of a log again (retake.c) have in
- * common. All on worker 0. "False: not now" is for want of credit; it is tried again next turn. */
+ * sequencer - what the giving of ticks (sequencer.c) and the taking of a log again (retake.c) have
+ * in common. All on worker 0. "False: not now" is for want of credit; it is tried again next
+ * turn. */
 #ifndef ENGINE_SEQUENCER_H
 #define ENGINE_SEQUENCER_H
 

@@ -8,8 +8,8 @@
  *      when all workers sleep. When none has a deadline the graph is stuck, and that is told.
  *  (3) The disk is a step as well: entries are durable, and epochs written, when the seed says so.
  *
- * An engine is made for it by engine_options.steps. Operators must not be HDE_BLOCKING for real, and
- * posts come from this thread. */
+ * An engine is made for it by engine_options.steps. Operators must not be HDE_BLOCKING for real,
+ * and posts come from this thread. */
 #ifndef ENGINE_STEPS_H
 #define ENGINE_STEPS_H
 

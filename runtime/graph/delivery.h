@@ -8,7 +8,7 @@
 
 struct delivery_proof {
     enum delivery level; /* DELIVERY_NONE: it may lose and double */
-    const char *why;     /* the hop that keeps it from being better; NULL: none does. In the arena */
+    const char *why;     /* the hop that keeps it from being better; NULL: none. In the arena */
     const char *advice;
     struct place place;
 };
@@ -19,8 +19,8 @@ bool delivery_is_sink(const struct graph_node *node);
 bool delivery_has_mark(const struct graph_node *node);
 /* Whether what it does outside cannot be taken back, so that it waits for the log. */
 bool delivery_waits(const struct graph_node *node);
-/* An impure operator of which checkpoints keep what is not answered yet: its answers belong to the tick
- * that asked (it has neither event() nor timer()), or it says to which question. */
+/* An impure operator of which checkpoints keep what is not answered yet: its answers belong to the
+ * tick that asked (it has neither event() nor timer()), or it says to which question. */
 bool delivery_keeps_questions(const hde_operator *op);
 /* From all sources in front of a sink into it. */
 void delivery_prove(const struct graph *graph, size_t sink, struct arena *arena,

@@ -50,7 +50,8 @@ struct isolate_policy {
 struct yaml;
 
 /* replicas: 4, host: [a, b]: each of these hosts has a node of its own with some of the replicas,
- * called NODE@HOST (spread.c). Of all of them it has those whose number leaves `at` over `hosts`. */
+ * called NODE@HOST (spread.c). Of all of them it has those whose number leaves `at` over
+ * `hosts`. */
 struct graph_spread {
     int64_t of; /* replicas on all hosts; 0: all that there are lie on one */
     int64_t hosts, at;
@@ -125,8 +126,8 @@ struct graph_edge {
     const char *journal;   /* links: its folder; NULL: the runtime chooses */
     int64_t journal_bytes; /* links: what it may hold, default 4 GiB */
     bool is_remote;        /* its ends lie on different hosts, each in a process of its own */
-    bool is_apart;         /* a link all the same, in one process: its ends did, and one was lost, or
-                            * one of them is spread over hosts */
+    bool is_apart;         /* a link all the same, in one process: its ends did, and one was lost,
+                            * or one of them is spread over hosts */
 };
 
 static inline bool
@@ -187,7 +188,7 @@ struct graph {
     struct checkpoint_policy checkpoint;
     struct log_policy log;        /* of record or checkpoint */
     bool is_shared;      /* one partition of a shared stage: checkpoint.store holds generations */
-    uint64_t generation; /* the one that checkpoint.store is; 0: it is not chosen, or there are none */
+    uint64_t generation; /* that of checkpoint.store; 0: it is not chosen, or there are none */
     struct error_policy on_error; /* default of all nodes */
     const char *common_name; /* that of the graph on all its hosts; name has this host's too */
     size_t n_hosts;
@@ -246,8 +247,8 @@ bool graph_refill_params(const struct graph_node *node, const hde_operator *op, 
  * Secrets are in it. */
 void graph_write_params(const struct graph_node *node, hde_text *out);
 
-/* The i-th value that the graph gives: its name, and the value as YAML; paths become absolute. NULL:
- * there are no more. A secret is written as "". */
+/* The i-th value that the graph gives: its name, and the value as YAML; paths become absolute.
+ * NULL: there are no more. A secret is written as "". */
 const char *graph_given(const struct graph_node *node, size_t i, hde_text *value);
 /* The other way: a flow mapping of such values becomes the values and parameters of a node whose op
  * is set. Memory is the arena's. */

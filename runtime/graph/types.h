@@ -9,7 +9,8 @@
 /* Of a port or the state of any operator; NULL: no plugin has it. */
 const ProtobufCMessageDescriptor *types_find(const struct registry *registry, const char *name);
 /* The operator with one type more, as operator.h says: itself where it has it. In the arena, but
- * for what is the plugin's. NULL: it takes no more types, or has an output of that name (HDE-G361). */
+ * for what is the plugin's. NULL: it takes no more types, or has an output of that name
+ * (HDE-G361). */
 const hde_operator *types_add(const hde_operator *op, const ProtobufCMessageDescriptor *type,
                               struct arena *arena);
 /* The same with all of `names`. NULL with *err: HDE-G360, HDE-G361. */

@@ -63,11 +63,12 @@ void link_sender_is_over(struct link *link); /* nothing more will be put */
 
 enum link_take { LINK_FRAME, LINK_EMPTY, LINK_DAMAGED };
 
-/* Frames above that tick are wanted, 0: all, which is what counts without this call. False: they are
- * not kept any more (HDE-R070), or the sender has begun anew below that tick (HDE-R071). Comes before
- * the first take, or again when what was taken since was lost. */
+/* Frames above that tick are wanted, 0: all, which is what counts without this call. False: they
+ * are not kept any more (HDE-R070), or the sender has begun anew below that tick (HDE-R071). Comes
+ * before the first take, or again when what was taken since was lost. */
 bool link_seek(struct link *link, uint64_t tick, struct err *err);
-/* The next frame: the caller gets references. DAMAGED: it is gone or cannot be read, err says why. */
+/* The next frame: the caller gets references. DAMAGED: it is gone or cannot be read, err says
+ * why. */
 enum link_take link_take(struct link *link, struct record *record, struct hde_msgvec *to,
                          struct err *err);
 void link_cover(struct link *link, uint64_t tick);
@@ -91,15 +92,16 @@ enum link_end {
 };
 void link_listen(struct link *link, enum link_end end, const struct link_bell *bell);
 void link_heard(struct link *link, enum link_end end);
-/* A marker (K3) stands behind all that was put so far: the receiver gets nothing from behind it until
- * it is taken away. It is not kept: what it belongs to ends with the process. It has the number of
- * its savepoint, not 0; another one takes its place. Any thread. */
+/* A marker (K3) stands behind all that was put so far: the receiver gets nothing from behind it
+ * until it is taken away. It is not kept: what it belongs to ends with the process. It has the
+ * number of its savepoint, not 0; another one takes its place. Any thread. */
 void link_put_marker(struct link *link, uint32_t marker);
 bool link_is_at_marker(struct link *link); /* all in front of it was taken */
 uint32_t link_marker(struct link *link);   /* that one; 0: none, or not there yet */
 void link_drop_marker(struct link *link);
-/* At a link that leads on from another host: the marker that is waited for, once; 0: none. Any other
- * one is taken away as it comes: it was given up here, or was taken away and the word was lost. */
+/* At a link that leads on from another host: the marker that is waited for, once; 0: none. Any
+ * other one is taken away as it comes: it was given up here, or was taken away and the word was
+ * lost. */
 void link_want_marker(struct link *link, uint32_t marker);
 
 /* Called on the receiver's thread when it has taken half of what is kept in memory and no epoch
@@ -111,8 +113,8 @@ void link_ask_with(struct link *link, void (*ask)(void *arg), void *arg);
 typedef bool link_watch_with(void *of, int fd);
 
 /* What the other end, who is elsewhere, has to know. Called on the threads of the end that is here,
- * without the link's lock; any may be NULL. Where `taken` is set the frames are no longer there when
- * they are taken. */
+ * without the link's lock; any may be NULL. Where `taken` is set the frames are no longer there
+ * when they are taken. */
 struct link_far {
     void (*put)(void *arg); /* instead of the receiver's bell, after link_put() */
     void (*sought)(void *arg, uint64_t tick);
@@ -124,13 +126,14 @@ struct link_far {
     void *arg;
 };
 void link_lead_to(struct link *link, const struct link_far *far); /* before anybody uses it */
-/* A receiver that sleeps in an epoll may have himself woken by what comes from the other host: with()
- * gets a descriptor, to be watched for EPOLLIN | EPOLLET | EPOLLEXCLUSIVE until link_free(). When it is
- * ready he calls link_fetch() at once, on any thread. False: there is none, or none yet. */
+/* A receiver that sleeps in an epoll may have himself woken by what comes from the other host:
+ * with() gets a descriptor, to be watched for EPOLLIN | EPOLLET | EPOLLEXCLUSIVE until link_free().
+ * When it is ready he calls link_fetch() at once, on any thread. False: there is none, or none
+ * yet. */
 bool link_watch(struct link *link, link_watch_with *with, void *of);
 void link_fetch(struct link *link);
-void link_ask(struct link *link);                                 /* calls what link_ask_with() gave */
-void link_break(struct link *link, const struct err *why);        /* link_take() says so from now on */
+void link_ask(struct link *link);                           /* calls what link_ask_with() gave */
+void link_break(struct link *link, const struct err *why);  /* link_take() says so from now on */
 /* Ticks of another sender follow, which may be lower. All that was put was taken. */
 void link_begin_again(struct link *link);
 

@@ -9,8 +9,8 @@
  *      counts anew from what the receiver's queue has room for.
  *      [test_the_receiver_is_never_overrun]
  *  (3) The sender's link lets go what the receiver's epochs cover (ACK), or, without epochs, what
- *      was taken, at the latest with the next beat. A beat goes with it, and the one that answers it
- *      says that it was heard: a host that has come to its end waits for that.
+ *      was taken, at the latest with the next beat. A beat goes with it, and the one that answers
+ *      it says that it was heard: a host that has come to its end waits for that.
  *      [test_the_last_acknowledgement_is_heard,
  *      test_without_epochs_the_last_acknowledgement_is_heard]
  *      The sender asks for an epoch by ASK. [test_what_is_covered_is_gone_at_the_sender,

@@ -34,7 +34,7 @@ struct seglog_reader {
     char folder[PATH_MAX];
     struct segment_list list; /* as it was looked up last */
     uint64_t first;           /* of the segment that is read; 0: none yet */
-    uint64_t end;             /* where the one behind it begins; UINT64_MAX: none, as far as it is known */
+    uint64_t end;             /* where the one behind it begins; UINT64_MAX: none is known */
     bool is_bad;              /* its damage was reported: nothing more comes from it */
     struct segment_head head;
     struct scan scan; /* owns its descriptor; -1: none */

@@ -32,7 +32,8 @@ struct seglog_options {
     uint64_t reserve_bytes; /* blocks for records that must go in when the disk is full; none on a
                                file system without fallocate(2) */
     /* Called on the log's thread after durable has grown, after segments were retired, after room
-     * came back or went, and when the log broke. No calls of seglog_append() or seglog_close() from here. */
+     * came back or went, and when the log broke. No calls of seglog_append() or seglog_close() from
+     * here. */
     void (*moved)(void *arg);
     void *arg;
 };

@@ -27,7 +27,7 @@ static const long lengths[LENGTHS] = {100, 1000, 10000};
 
 struct mode {
     double rate[ROUNDS_MAX];                      /* chains a second, as fast as they are taken */
-    double share[ROUNDS_MAX];                     /* of the processor time, for barrier, save, write */
+    double share[ROUNDS_MAX];                     /* of the processor time: barrier, save, write */
     double p50_us[ROUNDS_MAX], p99_us[ROUNDS_MAX]; /* tick to commit, at the pace */
 };
 

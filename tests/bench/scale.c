@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * scale - `hde bench scale`: what a chain, a leg, a hop to another host, an entry of the log and a
- * key of the state cost on this machine, as straight lines through measurements, and what that makes
- * of a load that is asked for. docs/scale.md says what to do with it.
+ * key of the state cost on this machine, as straight lines through measurements, and what that
+ * makes of a load that is asked for. docs/scale.md says what to do with it.
  *
  * The graph is the shipped one: synthetic chains, processing, analytics, a sink with a mark; spread
  * over processes as in bench/spread.h. */
@@ -186,7 +186,8 @@ epoch_bytes(int expiries, long chains)
     return bytes;
 }
 
-/* Leaves a log of that many entries without an epoch behind it, as a crash does. Gives its bytes. */
+/* Leaves a log of that many entries without an epoch behind it, as a crash does. Gives its
+ * bytes. */
 static double
 make_log(const struct kept *load, long entries, double *taken)
 {

@@ -26,8 +26,8 @@ struct timed {
 };
 extern const hde_operator op_timed;
 
-/* Passes on, and sets two timers for each message: one that is due at once (100 * sequence + 1), and
- * one 15 ns later (+ 2). A timer sends a message with its id. */
+/* Passes on, and sets two timers for each message: one that is due at once (100 * sequence + 1),
+ * and one 15 ns later (+ 2). A timer sends a message with its id. */
 extern const hde_operator op_ringing, op_ringing_each;
 
 /* A sink whose batch() waits until the gate opens: a blocking one. */

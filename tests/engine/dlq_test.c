@@ -703,7 +703,8 @@ test_a_message_that_was_given_up_stays_given_up(void **state)
         engine_stop(engine);
         engine_free(engine);
         plan_free(plan);
-        /* the world has come to its senses, and the store has forgotten all: the run is taken again */
+        /* the world has come to its senses, and the store has forgotten all: the run is taken
+         * again */
         if (!i) {
             atomic_store(&fails_at, -1);
             hde_text_clear(&store.lines);

@@ -3,7 +3,8 @@
  * disk is full for a while. Nothing is lost, nothing doubled, nothing damaged: the run goes on, or
  * ends with a named error and the next start goes on.
  *
- * The seeded scheduler makes the n-th call the same one in every run. HDE_SEED=s takes another graph. */
+ * The seeded scheduler makes the n-th call the same one in every run. HDE_SEED=s takes another
+ * graph. */
 #include "seeded.h"
 
 #include "base/io.h"

@@ -63,7 +63,8 @@ assert_same(const char *a, const char *b)
     free(bytes_b);
 }
 
-/* Every sample once and in order, counted without a gap; gives the builds that counted, in order. */
+/* Every sample once and in order, counted without a gap; gives the builds that counted, in
+ * order. */
 static void
 read_lines(const char *name, uint64_t *n, char *builds, size_t size)
 {

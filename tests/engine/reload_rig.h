@@ -25,8 +25,8 @@ const char *variant(const char *name);
 void rig_open(struct rig *rig, const char *yaml);
 void rig_close(struct rig *rig); /* and the folder is empty */
 
-/* In rig->folder, which was made: the graph of this text, with a folder of plugins and these options
- * beside those of a reload. Not started. False: rig->engine is NULL. */
+/* In rig->folder, which was made: the graph of this text, with a folder of plugins and these
+ * options beside those of a reload. Not started. False: rig->engine is NULL. */
 bool rig_new(struct rig *rig, const char *yaml, const char *plugins,
              const struct engine_options *options, struct err *err);
 void rig_free(struct rig *rig);

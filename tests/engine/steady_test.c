@@ -73,8 +73,8 @@ await(_Atomic uint64_t *value, uint64_t least)
     }
 }
 
-/* Pools grow as far as edges and outboxes hold messages at once, which threads may come to late: one
- * of a few windows has to be without an allocation. */
+/* Pools grow as far as edges and outboxes hold messages at once, which threads may come to late:
+ * one of a few windows has to be without an allocation. */
 static uint64_t
 least_of_windows(_Atomic uint64_t *got)
 {

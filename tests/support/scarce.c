@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * scarce - preloaded: the n-th allocation of the process gives NULL (HDE_SCARCE=n). With HDE_SCARCE=0
- * it tells at the end how many there were, in the file HDE_SCARCE_COUNT. */
+ * scarce - preloaded: the n-th allocation of the process gives NULL (HDE_SCARCE=n). With
+ * HDE_SCARCE=0 it tells at the end how many there were, in the file HDE_SCARCE_COUNT. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>

@@ -33,8 +33,8 @@ typedef struct hde_counter hde_counter; /* a named counter of one node */
 /* A status says what the runtime does next, not where the fault was. */
 typedef enum hde_status {
     HDE_OK = 0,
-    HDE_REJECT, /* message batch->done is bad, whenever it comes: it goes to the dead-letter queue. Say so
-                 * before you take it: what you have taken cannot be kept there */
+    HDE_REJECT, /* message batch->done is bad, whenever it comes: it goes to the dead-letter queue. Say
+                 * so before you take it: what you have taken cannot be kept there */
     HDE_RETRY,  /* the world is busy: call again later with the rest, from batch->done on */
     HDE_FAIL,   /* this instance is broken: on_error decides */
     HDE_IDLE,   /* poll only: nothing now; a timer, descriptor or post calls poll again */
@@ -164,7 +164,8 @@ void hde_timer_after(hde_ctx *ctx, uint32_t id, int64_t delay_ns);
 hde_counter *hde_counter_open(hde_ctx *ctx, const char *name, const char *help);
 void hde_count(hde_counter *counter, uint64_t n);
 /* The same for what goes up and down: in /metrics hde_NAME, with labels as they stand there
- * ("topic=\"raw\",partition=\"3\"") or NULL beside those of the node. Both together up to 120 bytes. Set by one thread, any. */
+ * ("topic=\"raw\",partition=\"3\"") or NULL beside those of the node. Both together up to 120
+ * bytes. Set by one thread, any. */
 hde_counter *hde_gauge_open(hde_ctx *ctx, const char *name, const char *labels, const char *help);
 void hde_gauge_set(hde_counter *gauge, uint64_t value);
 
@@ -196,11 +197,12 @@ void hde_source_watermark(hde_ctx *ctx, int64_t event_ns);
 /* Impure operators that answer later (HDE_ANSWERS_LATER): each message is a question with a number
  * of its own and has one answer, maybe without messages. In batch(): that of msg[i], never 0. Take
  * them all: answers come behind the tick, so a retry waits for none. What is not answered comes to
- * batch() again after a start, restart or reload, under the same number, which is this instance's. */
+ * batch() again after a start, restart or reload, under the same number, which is this
+ * instance's. */
 uint64_t hde_question(hde_ctx *ctx, const hde_batch *batch, uint32_t i);
-/* In batch(), event() or timer(): what this call has emitted so far, since hde_answer() before, is the
- * answer. False: the question has one already, or another instance was asked it; what was emitted
- * goes nowhere. A call that ends with messages that are no answer has failed (HDE-R160). */
+/* In batch(), event() or timer(): what this call has emitted so far, since hde_answer() before, is
+ * the answer. False: the question has one already, or another instance was asked it; what was
+ * emitted goes nowhere. A call that ends with messages that are no answer has failed (HDE-R160). */
 bool hde_answer(hde_ctx *ctx, uint64_t question);
 
 /* ---- Say what went wrong ------------------------------------------------------------------
@@ -299,8 +301,8 @@ typedef enum hde_operator_flags {
     HDE_KEYED_STATE = 64,      /* its state can be split by key: load() adds, see there */
     HDE_AT_MOST_ONCE = 128,    /* sink: lets go of what nobody takes now; gets nothing twice */
     HDE_ANSWERS_LATER = 256,   /* impure, and answers by hde_answer() alone */
-    HDE_MORE_TYPES = 512,      /* carries messages of any plugin: its parameter `types`, a list, names
-                                * them in full. Each is one more type of the first input, or of a
+    HDE_MORE_TYPES = 512,      /* carries messages of any plugin: its parameter `types`, a list,
+                                * names them in full. Each is one more type of the first input, or of a
                                 * source one more output behind its own, called like the type:
                                 * pair_spread for my.PairSpread */
 } hde_operator_flags;
@@ -326,8 +328,8 @@ typedef struct hde_operator {
     void (*close)(hde_ctx *ctx, void *state);
 
     /* Sources. All that one poll() emits is one entry, one tick: bound it. A source with seek()
-     * gives the same messages again from there, event times and all: a log may leave them out. Where it
-     * has to wait for them it says HDE_RETRY: HDE_IDLE means that there are no more. */
+     * gives the same messages again from there, event times and all: a log may leave them out.
+     * Where it has to wait for them it says HDE_RETRY: HDE_IDLE means that there are no more. */
     hde_status (*poll)(hde_ctx *ctx, void *state);
     hde_status (*seek)(hde_ctx *ctx, void *state, uint32_t partition, const void *bytes,
                        size_t size);

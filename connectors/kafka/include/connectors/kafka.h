@@ -49,8 +49,8 @@ enum kafka_role { KAFKA_PRODUCER, KAFKA_CONSUMER };
 /* `fixed` ends with {0}: they cannot be set by the user (HDE-K002). Connects in the background. */
 struct kafka *kafka_open(enum kafka_role role, const struct kafka_settings *settings,
                          const struct kafka_setting *fixed, struct kafka_error *error);
-/* A consumer that will subscribe: `rebalance` is called by rd_kafka_consumer_poll() and _close(). It
- * or its caller, later, tells librdkafka to assign or unassign. */
+/* A consumer that will subscribe: `rebalance` is called by rd_kafka_consumer_poll() and _close().
+ * It or its caller, later, tells librdkafka to assign or unassign. */
 typedef void kafka_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                              rd_kafka_topic_partition_list_t *list, void *arg);
 struct kafka *kafka_open_member(const struct kafka_settings *settings,
@@ -97,8 +97,8 @@ int kafka_topic_partitions(struct kafka *kafka, const char *topic, int timeout_m
 
 enum { KAFKA_METADATA_MAX = 128 };
 
-/* Offset that the group has committed, -1: none; its metadata as text. Asks again while the answer is
- * that somebody is away. */
+/* Offset that the group has committed, -1: none; its metadata as text. Asks again while the answer
+ * is that somebody is away. */
 bool kafka_committed(struct kafka *kafka, const char *topic, int partition, int timeout_ms,
                      int64_t *offset, char metadata[KAFKA_METADATA_MAX], struct kafka_error *error);
 struct kafka_range {

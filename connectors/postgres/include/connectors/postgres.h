@@ -77,7 +77,8 @@ const char *pg_where(const struct pg *pg); /* host:port/database */
 enum pg_level pg_level(const struct pg *pg);
 int pg_version(const struct pg *pg); /* 150020 */
 
-/* To wait on, for what comes unasked: -1 without a session. False: it was the end of the session. */
+/* To wait on, for what comes unasked: -1 without a session. False: it was the end of the
+ * session. */
 int pg_socket(const struct pg *pg);
 bool pg_is_alive(struct pg *pg, struct pg_error *error);
 
