@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 #include "graph/delivery.h"
 #include "graph/graph.h"
+#include "graph/hosts.h"
 
 struct check_options {
     bool strict, delivery, insecure;
@@ -44,14 +45,18 @@ put_delivery(const struct cmd *cmd, const struct graph *graph, hde_text *out)
 static void
 put_ok(const char *path, const struct graph *graph, hde_text *out)
 {
-    size_t n_remote = 0;
+    size_t n_remote = 0, n_spare = 0;
 
     hde_text_printf(out, "%s: ok, graph %s, %zu nodes, %zu edges", path, graph->name,
                     graph->n_nodes, graph->n_edges);
     for (size_t i = 0; i < graph->n_edges; i++)
         n_remote += graph->edges[i].is_remote;
+    for (size_t i = 0; i < graph->n_hosts; i++)
+        n_spare += !hosts_has_nodes(graph, i);
     if (graph->n_hosts)
         hde_text_printf(out, ", %zu hosts, %zu edges between them", graph->n_hosts, n_remote);
+    if (n_spare)
+        hde_text_printf(out, ", no nodes on %zu of them", n_spare);
     hde_text_puts(out, "\n");
 }
 

@@ -564,9 +564,10 @@ part_called(const struct graph_cut *cut, const char *name)
 
 /* NULL: it fits; else why not, in memory of the arena. */
 static const char *
-other_parts(const struct graph_cut *cut, const Hde__Epoch *savepoint, struct arena *arena)
+other_parts(const struct graph *graph, const struct graph_cut *cut, const Hde__Epoch *savepoint,
+            struct arena *arena)
 {
-    size_t n = cut->n_links ? cut->n_parts : 0;
+    size_t n = cut->n_links || graph_is_of_host(graph) ? cut->n_parts : 0;
 
     if (savepoint->n_parts != n)
         return arena_printf(arena, "has %zu parts, and the graph has %zu",
@@ -625,7 +626,7 @@ static bool
 restore(const struct graph *graph, const struct graph_cut *cut, const char *const *journal,
         const Hde__Epoch *savepoint, struct arena *arena, struct err *err)
 {
-    const char *why = other_parts(cut, savepoint, arena), *store = graph->checkpoint.store;
+    const char *why = other_parts(graph, cut, savepoint, arena), *store = graph->checkpoint.store;
 
     if (why)
         return err_set(err, "HDE-R120", "'%s/restore' %s", store, why);
@@ -674,7 +675,7 @@ across_check(const Hde__Epoch *savepoint, const struct graph *graph, savepoint_f
 
     graph_cut(graph, &cut);
     link_ends_name(graph, &cut);
-    why = other_parts(&cut, savepoint, &cut.arena);
+    why = other_parts(graph, &cut, savepoint, &cut.arena);
     ok = !why;
     if (why)
         found(arg, SAVEPOINT_UNFIT, graph->name, why);

@@ -36,6 +36,7 @@ struct agreement {
     bool is_stopping;
     struct share *shares;
     uint64_t open; /* the change that is led and not decided; 0: none */
+    bool *whom;    /* hosts that take part in the last one that was led; the leading thread's */
     bool leader_is_lost; /* decided: what it has decided, and a host that asks it asks here */
     size_t n_decided;
     uint64_t decided[DECISIONS]; /* that are made; the newest is the last */
@@ -132,6 +133,7 @@ agreement_free(struct agreement *self)
         share_free(self, self->shares);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
+    free(self->whom);
     free(self->path);
     free(self);
 }
@@ -180,13 +182,15 @@ tell_all(struct agreement *self, Hde__ControlShare *share, Hde__ShareStep step, 
     share->coordinator = (char *)(uintptr_t)agreement_leader(self);
     request.ask_case = HDE__CONTROL_REQUEST__ASK_SHARE;
     request.share = share;
-    return ask_hosts(self->net, self->graph, &request, timeout_ns, out);
+    return ask_hosts(self->net, self->graph, self->whom, &request, timeout_ns, out);
 }
 
 bool
 agreement_prepare(struct agreement *self, Hde__ControlShare *share, int64_t timeout_ns,
                   struct host_replies *out, struct err *err)
 {
+    free(self->whom);
+    self->whom = hosts_taking_part(self->net, self->graph);
     share->change = new_number();
     set_open(self, share->apply && share->apply->plan_only ? 0 : share->change);
     if (tell_all(self, share, HDE__SHARE_STEP__SHARE_STEP_PREPARE, timeout_ns, out))

@@ -5,6 +5,8 @@
  * waits here waits for all of them and nothing outlives the call. [tests/net/ask_hosts_test.c] */
 #include "engine/ask_hosts.h"
 
+#include "graph/hosts.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,13 +100,29 @@ ask_all(struct net *net, const Hde__ControlRequest *request, int64_t timeout_ns,
     return ok;
 }
 
+bool *
+hosts_taking_part(struct net *net, const struct graph *graph)
+{
+    bool *out = xcalloc(graph->n_hosts + 1, sizeof *out);
+    struct net_seen *seen = xcalloc(graph->n_hosts, sizeof *seen);
+    size_t n = net_look(net, seen, graph->n_hosts);
+
+    for (size_t i = 0; i < graph->n_hosts; i++) {
+        out[i] = i == graph->host || hosts_has_nodes(graph, i);
+        for (size_t k = 0; k < n; k++)
+            out[i] |= seen[k].state == NET_UP && !strcmp(seen[k].name, graph->hosts[i].name);
+    }
+    free(seen);
+    return out;
+}
+
 bool
-ask_hosts(struct net *net, const struct graph *graph, const Hde__ControlRequest *request,
-          int64_t timeout_ns, struct host_replies *out)
+ask_hosts(struct net *net, const struct graph *graph, const bool *whom,
+          const Hde__ControlRequest *request, int64_t timeout_ns, struct host_replies *out)
 {
     *out = (struct host_replies){.of = xcalloc(graph->n_hosts + 1, sizeof *out->of)};
     for (size_t i = 0; i < graph->n_hosts; i++)
-        if (i != graph->host)
+        if (i != graph->host && whom[i])
             out->of[out->n++].host = graph->hosts[i].name;
     return ask_all(net, request, timeout_ns, out->of, out->n);
 }

@@ -25,11 +25,16 @@ struct host_replies {
     struct host_reply *of; /* in the order of the graph's hosts */
 };
 
-/* Asks all other hosts of the graph, and waits until each has answered or timeout_ns are over. Not
- * on the net's thread, nor on that of control: others may wait for this host's answer meanwhile.
- * False: one of them did not say yes; host_replies_refusal() names it. Free in either case. */
-bool ask_hosts(struct net *net, const struct graph *graph, const Hde__ControlRequest *request,
-               int64_t timeout_ns, struct host_replies *out);
+/* Which hosts have to take part in what is done to all of them, this one too; by host, the caller
+ * frees it. A spare host (graph/parts.h) that is not there does not hold it up: it follows when it
+ * comes back (spare.h). */
+bool *hosts_taking_part(struct net *net, const struct graph *graph);
+/* Asks the other hosts of the graph among them, and waits until each has answered or timeout_ns are
+ * over. Not on the net's thread, nor on that of control: others may wait for this host's answer
+ * meanwhile. False: one of them did not say yes; host_replies_refusal() names it. Free in either
+ * case. */
+bool ask_hosts(struct net *net, const struct graph *graph, const bool *whom,
+               const Hde__ControlRequest *request, int64_t timeout_ns, struct host_replies *out);
 /* One of them alone. The same otherwise. */
 bool ask_host(struct net *net, const char *host, const Hde__ControlRequest *request,
               int64_t timeout_ns, struct host_reply *out);

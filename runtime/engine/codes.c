@@ -336,9 +336,6 @@ const struct code engine_codes[] = {
      "the same file everywhere. '--host all' runs everything in this process: edges between hosts "
      "are ordinary ones then, and nothing listens.",
      NULL, NULL},
-    {"HDE-R181", "nothing runs on a host",
-     "--host names a host on which no node lies: give it one with host:, or take it out of hosts:.",
-     NULL, NULL},
     {"HDE-R182", "the secret key of a host is missing",
      "The graph has a public key for every host, so all that passes between them is encrypted, and a "
      "host proves who it is by the secret half of its pair. It stands in a file on that machine "
@@ -461,5 +458,10 @@ const struct code engine_codes[] = {
      "coordinator: names in the graph file, which has to say so on every host before the move. The move is "
      "asked of that host. What the lost one had decided is found in its store; the graph goes on as it was.",
      "coordinator: serve", "hde apply --graph GRAPH.serve --move NODE=serve --lost calc"},
+    {"HDE-R300", "nodes lie on a host that does not have what they had",
+     "The checkpoint store of this host is empty or another one, and by what the other hosts go on from "
+     "nodes were moved to it: they would begin with nothing, so it does not run them, and the others do "
+     "not talk to it. Put its store back where it was, or let all hosts go back to a savepoint.",
+     NULL, "hde savepoint restore NAME GRAPH --host HOST"},
     {NULL, NULL, NULL, NULL, NULL},
 };

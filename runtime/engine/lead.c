@@ -48,6 +48,7 @@ struct lead {
     pthread_mutex_t
         lock; /* all below; the thread alone changes it while it runs, but is_stopping */
     bool is_stopping, is_decided;
+    bool *whom; /* hosts_taking_part() */
     uint32_t number;
     char *name;
     struct savepoint_report report; /* its state is that of the move, too */
@@ -103,6 +104,7 @@ lead_free(struct lead *self)
     pthread_cond_destroy(&self->changed);
     arena_fini(&self->arena);
     free(self->gone);
+    free(self->whom);
     free(self->name);
     free(self);
 }
@@ -147,23 +149,14 @@ is_gone(const struct lead *self, size_t host)
     return is_in(self->gone, self->n_gone, self->graph->hosts[host].name);
 }
 
-static bool
-has_nodes(const struct graph *graph, size_t host)
-{
-    for (size_t i = 0; i < graph->n_nodes; i++)
-        if (graph->nodes[i].host == host)
-            return true;
-    return false;
-}
-
-/* Whether it takes part: what has no nodes does not run. */
+/* A spare host does so if it was there at the beginning, or is to have nodes. */
 static bool
 takes_part(const struct lead *self, size_t host)
 {
     const struct graph *after = self->is_move ? over_hosts_after(self->host) : NULL;
 
     return !is_lost(self, self->graph->hosts[host].name) && !is_gone(self, host) &&
-           (has_nodes(self->graph, host) || (after && has_nodes(after, host)));
+           (self->whom[host] || (after && hosts_has_nodes(after, host)));
 }
 
 static Hde__HostStep
@@ -306,7 +299,7 @@ find_gone(struct lead *self, struct err *err)
     self->n_gone = 0;
     for (size_t host = 0; host < graph->n_hosts; host++)
         for (size_t i = 0; i < n; i++)
-            if (has_nodes(graph, host) && !strcmp(seen[i].name, graph->hosts[host].name) &&
+            if (hosts_has_nodes(graph, host) && !strcmp(seen[i].name, graph->hosts[host].name) &&
                 seen[i].state == NET_DOWN)
                 self->gone[self->n_gone++] = graph->hosts[host].name;
     for (size_t host = 0; host < graph->n_hosts && ok; host++)
@@ -488,7 +481,9 @@ begin(struct lead *self, const char *name, void *(*run)(void *arg), struct err *
     int failed;
 
     free(self->name);
+    free(self->whom);
     self->name = xstrdup(name);
+    self->whom = hosts_taking_part(self->net, self->graph);
     self->number = draw_number(self);
     self->is_decided = false;
     self->report = (struct savepoint_report){.state = SAVEPOINT_WAITING};

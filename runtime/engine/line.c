@@ -130,11 +130,27 @@ read_restored(const char *store, struct arena *arena, struct line *out)
 }
 
 bool
+line_unpack(const uint8_t *bytes, size_t size, struct arena *arena, struct line *out,
+            struct err *err)
+{
+    Hde__StateLine *line = hde__state_line__unpack(NULL, size, bytes);
+
+    *out = (struct line){0};
+    if (!line)
+        return err_set(err, "HDE-R233", "what the state goes back to cannot be read");
+    keep(out, line->number, line->moves, line->n_moves, arena);
+    out->runs = copy_text(line->runs, arena);
+    out->before = copy_text(line->before, arena);
+    hde__state_line__free_unpacked(line, NULL);
+    return true;
+}
+
+bool
 line_read(const char *store, struct arena *arena, struct line *out, struct err *err)
 {
     const char *path = arena_printf(arena, "%s/line", store);
-    Hde__StateLine *line = NULL;
     size_t size = 0;
+    bool ok;
     uint8_t *bytes;
 
     *out = (struct line){0};
@@ -143,17 +159,10 @@ line_read(const char *store, struct arena *arena, struct line *out, struct err *
     bytes = whole_read(path, magic, &size);
     if (!bytes && errno == ENOENT)
         return true;
-    if (bytes)
-        line = hde__state_line__unpack(NULL, size, bytes);
+    ok = bytes && line_unpack(bytes, size, arena, out, NULL);
     free(bytes);
-    if (!line)
-        return err_set(err, "HDE-R233", "'%s' cannot be read: it says what the state goes back to",
-                       path);
-    keep(out, line->number, line->moves, line->n_moves, arena);
-    out->runs = copy_text(line->runs, arena);
-    out->before = copy_text(line->before, arena);
-    hde__state_line__free_unpacked(line, NULL);
-    return true;
+    return ok || err_set(err, "HDE-R233",
+                         "'%s' cannot be read: it says what the state goes back to", path);
 }
 
 static struct graph *
@@ -185,6 +194,34 @@ line_load_before(struct line *line, const struct graph_options *options,
     return load_anew(line->before->path, options, registry, line, line->before, diags);
 }
 
+/* What runs in place of the file, which says that; NULL: nothing. */
+static const Hde__GraphText *
+runs_instead(const struct line *line, const struct graph *file)
+{
+    return line->runs && line->runs->instead == hosts_texts(file) ? line->runs : NULL;
+}
+
+/* What the file says is given up for what the line says of it. */
+static struct graph *
+load_by(const struct line *said, struct graph *file, const Hde__GraphText *runs,
+        const struct graph_options *options, const struct registry *registry, struct diags *diags)
+{
+    const char *path = file->path;
+    struct arena arena = {0};
+    struct line line = line_copy(said, &arena);
+    struct graph *graph = file;
+
+    if (!runs)
+        line_fit(&line, file);
+    if (runs || line.n_moves) {
+        path = arena_text(&arena, path);
+        graph_free(file);
+        graph = load_anew(path, options, registry, &line, runs, diags);
+    }
+    arena_fini(&arena);
+    return graph;
+}
+
 static struct graph *
 load(const char *path, const struct graph_options *options, const struct registry *registry,
      bool is_start, struct diags *diags, struct err *err)
@@ -193,26 +230,31 @@ load(const char *path, const struct graph_options *options, const struct registr
     const Hde__GraphText *runs = NULL;
     struct arena arena = {0};
     struct line line = {0};
-    bool ok;
 
     if (!graph || !graph_is_of_host(graph) || !graph->checkpoint.store)
         return graph;
-    ok = line_read(graph->checkpoint.store, &arena, &line, err);
-    if (ok && is_start && line.runs && line.runs->instead == hosts_texts(graph)) {
-        runs = line.runs;
+    if (!line_read(graph->checkpoint.store, &arena, &line, err)) {
+        graph_free(graph);
+        arena_fini(&arena);
+        return NULL;
+    }
+    if (is_start && (runs = runs_instead(&line, graph)))
         log_line(LEVEL_INFO, graph->name, NULL, "host.graph",
                  "%s runs as it was when its links between hosts were changed; %s has not changed "
                  "since",
                  runs->path, path);
-    }
-    if (!runs)
-        line_fit(&line, graph);
-    if (!ok || runs || line.n_moves) {
-        graph_free(graph);
-        graph = ok ? load_anew(path, options, registry, &line, runs, diags) : NULL;
-    }
+    graph = load_by(&line, graph, runs, options, registry, diags);
     arena_fini(&arena);
     return graph;
+}
+
+struct graph *
+line_try(const char *path, const struct graph_options *options, const struct registry *registry,
+         const struct line *line, struct diags *diags)
+{
+    struct graph *graph = graph_load(path, options, registry, diags);
+
+    return graph ? load_by(line, graph, runs_instead(line, graph), options, registry, diags) : NULL;
 }
 
 struct graph *
@@ -251,14 +293,11 @@ line_copy(const struct line *line, struct arena *arena)
     return out;
 }
 
-bool
-line_write(const char *store, const struct line *line, struct err *err)
+uint8_t *
+line_pack(const struct line *line, size_t *size)
 {
     Hde__StateLine said = HDE__STATE_LINE__INIT;
-    char *path = xprintf("%s/line", store);
-    size_t size;
     uint8_t *bytes;
-    bool ok;
 
     said.has_number = true;
     said.number = line->number;
@@ -266,9 +305,20 @@ line_write(const char *store, const struct line *line, struct err *err)
     said.moves = (char **)(uintptr_t)line->moves;
     said.runs = (Hde__GraphText *)(uintptr_t)line->runs;
     said.before = (Hde__GraphText *)(uintptr_t)line->before;
-    size = hde__state_line__get_packed_size(&said);
-    bytes = xmalloc(size + 1);
+    *size = hde__state_line__get_packed_size(&said);
+    bytes = xmalloc(*size + 1);
     hde__state_line__pack(&said, bytes);
+    return bytes;
+}
+
+bool
+line_write(const char *store, const struct line *line, struct err *err)
+{
+    char *path = xprintf("%s/line", store);
+    size_t size;
+    uint8_t *bytes = line_pack(line, &size);
+    bool ok;
+
     ok = (io_make_folders(store) && whole_write(path, magic, bytes, size)) ||
          err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
     free(bytes);

@@ -38,6 +38,15 @@ void line_fit(struct line *line, const struct graph *graph);
 struct line line_copy(const struct line *line, struct arena *arena);
 bool line_write(const char *store, const struct line *line, struct err *err);
 
+/* As bytes, which the caller frees, and back; false: HDE-R233. */
+uint8_t *line_pack(const struct line *line, size_t *size);
+bool line_unpack(const uint8_t *bytes, size_t size, struct arena *arena, struct line *out,
+                 struct err *err);
+/* The graph that a start would run if its store had that line. */
+struct graph *line_try(const char *path, const struct graph_options *options,
+                       const struct registry *registry, const struct line *line,
+                       struct diags *diags);
+
 /* A graph as text, and back; of one that was made of files. Options give all but sets and texts. The
  * arena's. */
 Hde__GraphText *line_text(const struct graph *graph, struct arena *arena);

@@ -8,6 +8,8 @@
  *      [tests/hosts/move_lost.sh]
  *  (3) Ticks go on above all of the shares, and above all that a lost host can have given: its
  *      incarnation is the one after the last in its store (S3). [tests/hosts/move_lost.sh]
+ *      One that comes back finds a line by which nothing lies there, and nothing to go on from: it is
+ *      a spare host (spare.h). One that has come back meanwhile is told to stop.
  *  (4) A node goes on from what the plan of the change says (graph/plan.h): from that of the node that
  *      it was, or, where replicas are others, from those of all of them. [tests/hosts/rescale.sh] */
 #include "engine/move.h"
@@ -124,11 +126,11 @@ move_store_of(const struct graph *graph, const char *host, struct arena *arena)
     return arena_printf(arena, "%s%s", arena_textn(arena, own, len), host);
 }
 
-/* (3) Whoever still runs on the store is told to stop. */
+/* (3) Whoever still runs on the store is told to stop. above: raised to the incarnation after his. */
 static bool
-take_over(struct states *self, const char *store, struct err *err)
+take_over(const struct graph *here, const char *store, uint64_t *above, struct err *err)
 {
-    struct graph graph = *self->ask->before;
+    struct graph graph = *here;
     struct engine_options options = {.host = graph.hosts[graph.host].name};
     struct owner *owner;
 
@@ -137,8 +139,8 @@ take_over(struct states *self, const char *store, struct err *err)
     owner = owner_take(&graph, &options, err);
     if (!owner)
         return false;
-    if (owner_first_tick(owner) > self->above)
-        self->above = owner_first_tick(owner);
+    if (owner_first_tick(owner) > *above)
+        *above = owner_first_tick(owner);
     owner_release(owner);
     return true;
 }
@@ -202,7 +204,8 @@ read_lost(struct states *self, const char *host, struct arena *arena, struct err
         add_whole(self, restored);
     for (size_t i = 0; restored && i < restored->n_parts; i++)
         add_part(self, restored->parts[i]);
-    return (restored || read_parts(self, host, store, arena, err)) && take_over(self, store, err);
+    return (restored || read_parts(self, host, store, arena, err)) &&
+           take_over(self->ask->before, store, &self->above, err);
 }
 
 /* (4) Whether a node of the new graph, with what the plan says of it, goes on from that one. */
@@ -601,8 +604,9 @@ is_part(const struct graph_cut *cut, const char *name)
     return false;
 }
 
-bool
-move_clear(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err)
+/* cut: NULL: all of them. */
+static bool
+put_aside(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err)
 {
     struct arena arena = {0};
     const char *folder = arena_printf(&arena, "%s/parts", store);
@@ -614,7 +618,7 @@ move_clear(const struct graph_cut *cut, const char *store, uint32_t number, stru
     while (dir && ok && (entry = readdir(dir))) {
         const char *to = arena_printf(&arena, "%s/%s", aside, entry->d_name);
 
-        if (entry->d_name[0] == '.' || is_part(cut, entry->d_name))
+        if (entry->d_name[0] == '.' || (cut && is_part(cut, entry->d_name)))
             continue;
         ok = (io_make_folders(aside) &&
               io.rename(arena_printf(&arena, "%s/%s", folder, entry->d_name), to) == 0) ||
@@ -627,16 +631,43 @@ move_clear(const struct graph_cut *cut, const char *store, uint32_t number, stru
 }
 
 bool
+move_clear(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err)
+{
+    return put_aside(cut, store, number, err);
+}
+
+/* (3) The line first: whoever starts there from now on is a spare host, whatever else there is. */
+static bool
+fence(const struct graph *graph, const struct line *line, const char *store, struct arena *arena,
+      struct err *err)
+{
+    const char *gone[] = {arena_printf(arena, "%s/restore", store),
+                          arena_printf(arena, "%s/moving", store)};
+    struct line there;
+    uint64_t above = 0;
+    bool is_done = line_read(store, arena, &there, NULL) && there.number == line->number;
+
+    if (!is_done && (!line_write(store, line, err) || !take_over(graph, store, &above, err)))
+        return false;
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        if (io.unlink(gone[i]) && errno != ENOENT)
+            return err_set(err, "HDE-R014", "%s cannot be removed: %s", gone[i], strerror(errno));
+    return put_aside(NULL, store, line->number, err);
+}
+
+bool
 move_fence(const struct graph *graph, const Hde__Epoch *restored, struct err *err)
 {
     struct line line = {.number = restored->across,
                         .n_moves = restored->n_moves,
-                        .moves = (const char **)(uintptr_t)restored->moves};
+                        .moves = (const char **)(uintptr_t)restored->moves,
+                        .runs = restored->runs,
+                        .before = restored->before};
     struct arena arena = {0};
     bool ok = true;
 
     for (size_t i = 0; i < restored->n_lost && ok; i++)
-        ok = line_write(move_store_of(graph, restored->lost[i], &arena), &line, err);
+        ok = fence(graph, &line, move_store_of(graph, restored->lost[i], &arena), &arena, err);
     arena_fini(&arena);
     return ok;
 }

@@ -26,6 +26,7 @@
 #include "engine/line.h"
 #include "engine/move.h"
 #include "engine/relink.h"
+#include "engine/spare.h"
 #include "engine/through.h"
 #include "graph/hosts.h"
 #include "plugin/registry.h"
@@ -63,6 +64,7 @@ struct over_hosts {
     struct net *net;
     struct across *across;
     struct lead *lead;
+    struct spare *spare;  /* NULL: nodes lie here */
     int anew_fd;          /* a timer */
     pthread_mutex_t lock; /* all below */
     enum moving moving;
@@ -162,6 +164,7 @@ over_hosts_new(struct parts *parts, const struct engine_options *options, struct
     self->anew_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     pthread_mutex_init(&self->lock, NULL);
     self->lead = lead_new(self, self->graph, net);
+    self->spare = spare_new(self->graph, options, net);
     say_moves(self);
     find_doubt(self);
     return self;
@@ -195,6 +198,7 @@ over_hosts_free(struct over_hosts *self)
     if (!self)
         return;
     lead_free(self->lead);
+    spare_free(self->spare);
     forget_move(self);
     pthread_mutex_destroy(&self->lock);
     if (self->anew_fd >= 0)
@@ -422,12 +426,21 @@ over_hosts_end_doubts(struct over_hosts *self, const Hde__ControlMove *ask, stru
     return ok;
 }
 
+/* A spare host that is to follow the others does so first. */
+static bool
+is_abreast(const struct over_hosts *self, struct err *err)
+{
+    return !self->spare || !spare_is_behind(self->spare) ||
+           err_set(err, "HDE-R238", "it was away while the graph was changed, and follows now");
+}
+
 static bool
 prepare(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out, struct err *err)
 {
     if (!step->leader)
         return err_set(err, "HDE-C013", "a move names the host that leads it");
-    if (!end_doubts(self, step->lost, step->n_lost, step->plan_only, err))
+    if (!end_doubts(self, step->lost, step->n_lost, step->plan_only, err) ||
+        !is_abreast(self, err))
         return false;
     if (self->moving > PREPARED)
         return err_set(err, "HDE-R238", "it has not come to the end of the move before");
@@ -491,7 +504,8 @@ find_left(const struct over_hosts *self, const Hde__HostStep *step, struct acros
           struct arena *arena, struct err *err)
 {
     const struct graph *graph = self->graph;
-    Hde__EdgeThrough **edges = arena_alloc(arena, (graph->n_edges + 1) * sizeof *edges);
+    Hde__EdgeThrough **edges =
+        arena_alloc(arena, (graph->n_edges + graph->n_hosts + 1) * sizeof *edges);
     struct through through;
     bool ok;
 
@@ -516,7 +530,7 @@ arm(struct over_hosts *self, const Hde__HostStep *step, struct arena *arena, str
         share.lost = self->ask.lost;
         return across_arm(self->across, &share, err);
     }
-    if (!line_read(self->graph->checkpoint.store, arena, &line, err))
+    if (!is_abreast(self, err) || !line_read(self->graph->checkpoint.store, arena, &line, err))
         return false;
     share.line = &line;
     return find_left(self, step, &share, arena, err) && across_arm(self->across, &share, err);
@@ -737,13 +751,32 @@ tell_outcome(const struct over_hosts *self, const Hde__HostStep *step, Hde__Host
     out->has_committed = out->committed || !lead_is_open(self->lead, step->number);
 }
 
+/* Asked by a spare host. */
+static bool
+tell_line(const struct over_hosts *self, Hde__HostStepDone *out, struct arena *arena,
+          struct err *err)
+{
+    struct line line;
+    uint8_t *bytes;
+
+    if (!line_read(self->graph->checkpoint.store, arena, &line, err))
+        return false;
+    bytes = line_pack(&line, &out->piece.len);
+    out->has_piece = true;
+    out->piece.data = arena_alloc(arena, out->piece.len + 1);
+    memcpy(out->piece.data, bytes, out->piece.len);
+    free(bytes);
+    return true;
+}
+
 /* ---- Steps ---------------------------------------------------------------------------------- */
 
 static bool
 do_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *out,
         struct arena *arena, struct err *err)
 {
-    if (step->verb != HDE__HOST_VERB__HOST_VERB_OUTCOME)
+    if (step->verb != HDE__HOST_VERB__HOST_VERB_OUTCOME &&
+        step->verb != HDE__HOST_VERB__HOST_VERB_LINE)
         self->heard_ns = clock_mono_ns();
     switch (step->verb) {
     case HDE__HOST_VERB__HOST_VERB_PREPARE:
@@ -768,6 +801,8 @@ do_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostStepDone *o
     case HDE__HOST_VERB__HOST_VERB_DROP:
         drop(self, step, arena);
         return true;
+    case HDE__HOST_VERB__HOST_VERB_LINE:
+        return tell_line(self, out, arena, err);
     default:
         return err_set(err, "HDE-C013", "this hde does not know the step; it may be older");
     }
@@ -779,7 +814,8 @@ over_hosts_step(struct over_hosts *self, const Hde__HostStep *step, Hde__HostSte
 {
     bool ok;
 
-    if (!step->name || !savepoint_is_name(step->name) || !step->number)
+    if (step->verb != HDE__HOST_VERB__HOST_VERB_LINE &&
+        (!step->name || !savepoint_is_name(step->name) || !step->number))
         return err_set(err, "HDE-C013", "a step names a savepoint and its number");
     pthread_mutex_lock(&self->lock);
     ok = do_step(self, step, out, arena, err);
@@ -879,7 +915,12 @@ over_hosts_tick(struct over_hosts *self)
     step.name = (char *)(uintptr_t)MOVE_NAME;
     if (step.verb && !do_step(self, &step, &none, &arena, &err))
         log_line(LEVEL_ERROR, self->graph->name, NULL, "move.failed", "%s: %s", err.code, err.text);
-    is_busy = self->moving == ENDING || self->moving == DOUBT;
+    if (self->moving == CALM && self->spare && !lead_doing(self->lead, &arena) &&
+        spare_tick(self->spare)) {
+        self->moving = LEAVING;
+        over_hosts_leave(self);
+    }
+    is_busy = self->moving == ENDING || self->moving == DOUBT || self->spare;
     pthread_mutex_unlock(&self->lock);
     arena_fini(&arena);
     return is_busy;

@@ -13,7 +13,9 @@
  *      that was drained with checkpoints is: its state has that, and the next start sends it.
  *      [tests/hosts/distributed.sh]
  *  (5) Nor is a host over that has got everything, before the others have heard so: they would stay
- *      for it. It waits some seconds for that. [tests/hosts/faults.sh, tests/net/net_test.c] */
+ *      for it. It waits some seconds for that. [tests/hosts/faults.sh, tests/net/net_test.c]
+ *  (6) A spare host ends when the nodes of all others have come to their end (peers.c (4)), and not
+ *      when it is emptied by a move. [tests/hosts/spare.sh] */
 #include "engine/parts.h"
 
 #include "base/log.h"
@@ -165,6 +167,17 @@ end_links(struct parts *self, size_t part)
         if (self->cut->links[i].from == part && self->cut->links[i].receiver)
             link_sender_is_over(self->link[i]);
     pthread_mutex_unlock(&self->lock);
+}
+
+/* On any thread: a spare host has nothing to wait for any more. */
+static void
+others_ended(void *arg)
+{
+    struct parts *self = arg;
+
+    log_line(LEVEL_INFO, self->graph->name, NULL, "host.ends",
+             "the nodes of all other hosts have come to their end, and so has this spare one");
+    engine_drain(self->part[0].engine);
 }
 
 static void
@@ -454,9 +467,7 @@ make_all(struct parts *self, const struct engine_options *options, struct err *e
     self->cut = &self->own_cut;
     self->is_cut = (self->cut->n_links || graph_is_of_host(self->graph)) && !options->virtual_clock;
     self->is_kept = options->checkpoint;
-    if (!self->cut->n_parts)
-        return err_set(err, "HDE-R181", "no node lies on host '%s'",
-                       self->graph->hosts[self->graph->host].name);
+    link_spare_make(self->cut);
     self->part = xcalloc(self->cut->n_parts, sizeof *self->part);
     self->link = xcalloc(self->cut->n_links + 1, sizeof(struct link *));
     self->journal = xcalloc(self->cut->n_links + 1, sizeof(char *));
@@ -606,6 +617,12 @@ parts_start(struct parts *self, struct err *err)
             parts_stop(self);
             return false;
         }
+    if (self->peers && self->own_cut.spare) {
+        log_line(LEVEL_INFO, self->graph->name, NULL, "host.spare",
+                 "no node lies on this host: it stands by until nodes are moved to it, all other "
+                 "hosts have come to their end, or it is drained");
+        peers_stand_by(self->peers, others_ended, self);
+    }
     return true;
 }
 

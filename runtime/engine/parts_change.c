@@ -18,6 +18,7 @@
 #include "engine/plan_show.h"
 #include "engine/run.h"
 #include "graph/hosts.h"
+#include "link/ends.h"
 #include "net/net.h"
 
 #include <stdlib.h>
@@ -108,6 +109,7 @@ cut_anew(struct parts_change *self, const struct graph *graph)
         take_end(cut->links[i].sender, like->links[i].sender);
         take_end(cut->links[i].receiver, like->links[i].receiver);
     }
+    link_spare_make(cut);
     for (size_t i = 0; i < cut->n_parts; i++)
         cut->parts[i].graph.checkpoint.store = parts_store(graph, cut->parts[i].name, &cut->arena);
     return cut;
@@ -147,21 +149,25 @@ load_before(struct parts_change *self, struct change *change)
     return before;
 }
 
-/* The graph that ran before. What is to be taken back over hosts is the same change on each. */
+/* The graph that ran before. What is to be taken back over hosts is the same change on each; a spare
+ * host that was away when it was made has nothing to take back. */
 static const struct graph *
 last_past(struct parts_change *self, struct change *change)
 {
     const struct past *past = self->n_past ? &self->past[self->n_past - 1] : NULL;
     const struct share *share = change->ask.share;
+    bool is_it = past && (!share || past->change == share_said(share)->undoes);
 
     change->report.has_rollback = change->report.rollback = true;
     if (change->ask.undoes && !(past && past->change == change->ask.undoes))
+        return parts_graph(self->parts);
+    if (share && !is_it && parts_cut(self->parts)->spare)
         return parts_graph(self->parts);
     if (!past && !share)
         return load_before(self, change);
     if (!past)
         return err_set(&change->err, "HDE-R056", "there is no graph before this one"), NULL;
-    if (share && past->change != share_said(share)->undoes)
+    if (!is_it)
         return err_set(&change->err, "HDE-R056", "the last change here is another one"), NULL;
     change->goes_back = true;
     change->undone = past->change;

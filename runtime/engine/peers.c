@@ -8,7 +8,10 @@
  *  (3) A host that has got everything says so, and hears that it was heard, before it goes. With
  *      checkpoints, both ends of an edge remember that it is through (through.h): a host that comes
  *      back later waits for nobody who has left. [tests/hosts/end.sh, tests/hosts/faults.sh,
- *      test_both_ends_remember_that_all_has_come] */
+ *      test_both_ends_remember_that_all_has_come]
+ *  (4) A spare host is at its end when all hosts on which nodes lie have said that they are, and
+ *      remembers who has. They wait some seconds for one that may still be coming up.
+ *      [tests/hosts/spare.sh] */
 #include "engine/peers.h"
 
 #include "base/log.h"
@@ -22,6 +25,7 @@
 enum { /* seconds of which nobody has to be waited for, in which others may come back and hear it */
     POLITE_S = 90,
     POLITE_WITHOUT_EPOCHS_S = 20,
+    POLITE_TO_SPARE_S = 5,
     SAYS_S = 2, /* then the log says so */
 };
 
@@ -42,6 +46,10 @@ struct peers {
     void *settled_arg;
     int waited_s, polite_s; /* the net's thread: since it is at its end, for nobody who needs it */
     _Atomic bool is_settling;
+    bool *has_ended; /* by host; the net's thread alone, when it runs. (4) */
+    void (*ended)(void *arg); /* all of them */
+    void *ended_arg;
+    _Atomic bool stands_by, have_ended, is_told;
     size_t n;
     struct last *last; /* room for one an edge */
 };
@@ -76,10 +84,73 @@ check_keys(const struct graph *graph, const char *secret, struct err *err)
 }
 
 static struct net_peer
-peer_of(const struct graph_host *host, const char *endpoint)
+peer_of(const struct graph *graph, size_t host, const char *endpoint)
 {
-    return (struct net_peer){host->name, endpoint, host->public_key};
+    const struct graph_host *def = &graph->hosts[host];
+
+    return (struct net_peer){.name = def->name,
+                             .endpoint = endpoint,
+                             .public_key = def->public_key,
+                             .is_spare = !hosts_has_nodes(graph, host)};
 }
+
+/* ---- A spare host --------------------------------------------------------------------------- */
+
+/* Who sets the second of both sees the first. */
+static void
+tell_ended(struct peers *self)
+{
+    if (atomic_load(&self->stands_by) && atomic_load(&self->have_ended) &&
+        !atomic_exchange(&self->is_told, true))
+        self->ended(self->ended_arg);
+}
+
+static void
+tell_if_all_ended(struct peers *self)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < self->graph->n_hosts; i++)
+        all &= self->has_ended[i] || !hosts_has_nodes(self->graph, i);
+    if (all)
+        atomic_store(&self->have_ended, true);
+    tell_ended(self);
+}
+
+/* (4) */
+static void
+heard_end(void *arg, const char *host)
+{
+    struct peers *self = arg;
+    size_t i = 0;
+
+    while (strcmp(self->graph->hosts[i].name, host) != 0)
+        i++;
+    self->has_ended[i] = true;
+    if (self->has_epochs) /* if it cannot be written, a later process waits for that host */
+        through_keep(&self->through, host, LINK_RECEIVER, 1, true);
+    tell_if_all_ended(self);
+}
+
+static void
+recall_ends(struct peers *self)
+{
+    for (size_t i = 0; i < self->graph->n_hosts; i++)
+        self->has_ended[i] =
+            through_find(&self->through, self->graph->hosts[i].name, LINK_RECEIVER) != NULL;
+    tell_if_all_ended(self);
+}
+
+void
+peers_stand_by(struct peers *self, void (*ended)(void *arg), void *arg)
+{
+    self->ended = ended;
+    self->ended_arg = arg;
+    atomic_store(&self->stands_by, true);
+    tell_ended(self);
+}
+
+/* ---- Made ----------------------------------------------------------------------------------- */
 
 struct peers *
 peers_new(const struct graph *graph, const struct engine_options *options, struct err *err)
@@ -88,7 +159,7 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
     struct net_peer *others = xcalloc(graph->n_hosts, sizeof *others);
     struct peers *self = xcalloc(1, sizeof *self);
     struct net_config config = {.graph = graph->common_name,
-                                .self = peer_of(own, own->listen),
+                                .self = peer_of(graph, graph->host, own->listen),
                                 .peers = others,
                                 .secret_key = own->public_key ? options->secret_key : NULL,
                                 .insecure = options->insecure,
@@ -103,10 +174,16 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
         ok = through_open(&self->through, graph->name, graph->checkpoint.store, line.number, err);
     self->graph = graph;
     self->has_epochs = options->checkpoint;
+    self->has_ended = xcalloc(graph->n_hosts, sizeof *self->has_ended);
+    if (config.self.is_spare) {
+        config.ended = heard_end;
+        config.ended_arg = self;
+        recall_ends(self);
+    }
     self->last = xcalloc(graph->n_edges + 1, sizeof *self->last);
     for (size_t i = 0; i < graph->n_hosts; i++)
         if (i != graph->host)
-            others[config.n_peers++] = peer_of(&graph->hosts[i], graph->hosts[i].address);
+            others[config.n_peers++] = peer_of(graph, i, graph->hosts[i].address);
     if (ok && check_keys(graph, options->secret_key, err))
         self->net = net_new(&config, err);
     free(others);
@@ -190,6 +267,23 @@ say_stays(const struct peers *self, const struct net_unheard *unheard)
              unheard->must_stay ? ": 'hde status' tells more" : ", for some time");
 }
 
+static bool
+is_spare(const struct peers *self, const char *host)
+{
+    for (size_t i = 0; i < self->graph->n_hosts; i++)
+        if (!strcmp(self->graph->hosts[i].name, host))
+            return !hosts_has_nodes(self->graph, i);
+    return false;
+}
+
+static int
+patience_s(const struct peers *self, const char *host)
+{
+    if (is_spare(self, host))
+        return POLITE_TO_SPARE_S;
+    return self->has_epochs ? POLITE_S : POLITE_WITHOUT_EPOCHS_S;
+}
+
 /* Every second, on the net's thread, until it may leave. */
 static void
 look_who_waits(void *arg, const struct net_unheard *unheard)
@@ -201,7 +295,7 @@ look_who_waits(void *arg, const struct net_unheard *unheard)
     self->polite_s = unheard->must_stay ? 0 : self->polite_s + 1;
     if (!is_over && self->waited_s == SAYS_S)
         say_stays(self, unheard);
-    if (!is_over && self->polite_s >= (self->has_epochs ? POLITE_S : POLITE_WITHOUT_EPOCHS_S)) {
+    if (!is_over && self->polite_s >= patience_s(self, unheard->host)) {
         log_line(LEVEL_WARN, self->graph->name, NULL, "host.unheard",
                  "this host has all and ends; '%s', which cannot be reached, does not know it and "
                  "stays until this host runs once more",
@@ -266,7 +360,7 @@ peers_waits(struct peers *self, const char *host, bool is_up, struct arena *aren
             what);
     return arena_printf(arena,
                         "this host is at its end, and stays up to %d s until '%s' has heard so",
-                        POLITE_S, host);
+                        patience_s(self, host), host);
 }
 
 void
@@ -283,6 +377,7 @@ peers_free(struct peers *self)
         return;
     net_free(self->net);
     through_fini(&self->through);
+    free(self->has_ended);
     free(self->last);
     free(self);
 }

@@ -27,6 +27,9 @@ bool peers_start(struct peers *self, struct err *err);
 /* This host is at its end. Calls settled(arg) once, on any thread: when the others know that it has
  * all, and it knows that they have; who may come back without it is waited for some time only. */
 void peers_settle(struct peers *self, void (*settled)(void *arg), void *arg);
+/* Of a spare host, at most once: calls ended(arg), once and on any thread, when the hosts on which
+ * nodes lie have come to the end of their data; also at once. */
+void peers_stand_by(struct peers *self, void (*ended)(void *arg), void *arg);
 /* Why this host, at its end, stays for that one, and what to do; NULL: it does not. Any thread;
  * lives in the arena. */
 const char *peers_waits(struct peers *self, const char *host, bool is_up, struct arena *arena);

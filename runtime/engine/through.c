@@ -173,6 +173,8 @@ bool
 through_left(const struct through *self, const struct graph *graph, const char *host,
              Hde__EdgeThrough **out, size_t *n, struct arena *arena, struct err *err)
 {
+    const struct through_edge *ended; /* a spare host remembers that of the host itself */
+
     for (size_t i = 0; i < graph->n_edges; i++) {
         const struct graph_edge *edge = &graph->edges[i];
         size_t from = graph->nodes[edge->from].host, to = graph->nodes[edge->to].host;
@@ -187,6 +189,8 @@ through_left(const struct through *self, const struct graph *graph, const char *
                            host, edge->name);
         ++*n;
     }
+    if ((ended = find(self, host, LINK_RECEIVER)))
+        out[(*n)++] = edge_said(ended, arena);
     return true;
 }
 

@@ -5,7 +5,10 @@
  * receiver does not leave before its sender has written here that all has come, and writes here
  * that it knows so; then neither waits for the other in a later process (net/edges.c (6)). What is
  * written goes with the line of the host's state (line.h): behind a restored savepoint or a move it
- * says nothing but what the savepoint has of hosts that had ended by then. One thread at a time. */
+ * says nothing but what the savepoint has of hosts that had ended by then.
+ *
+ * A spare host (graph/parts.h) has no edges. It remembers which hosts have said that they are at their
+ * end, by the name of the host in place of an edge. One thread at a time. */
 #ifndef ENGINE_THROUGH_H
 #define ENGINE_THROUGH_H
 
@@ -38,7 +41,7 @@ void through_fini(struct through *self);
 bool through_restore(const char *store, uint32_t line, Hde__EdgeThrough *const *edges, size_t n,
                      struct err *err);
 /* For a savepoint: the edges of the graph's host to and from that one, which has ended and left.
- * They are appended to out, which has room for all edges; the arena's. False: HDE-R310, one is not
+ * They are appended to out, which has room for all edges and hosts; the arena's. False: HDE-R310, one is not
  * through at both ends. */
 bool through_left(const struct through *self, const struct graph *graph, const char *host,
                   Hde__EdgeThrough **out, size_t *n, struct arena *arena, struct err *err);

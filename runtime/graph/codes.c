@@ -320,11 +320,6 @@ static const struct code codes[] = {
      "'hde apply --move NODE=HOST' takes the full name of a node, or of an include for all nodes in "
      "it, and a host of the table hosts:.",
      NULL, "hde apply --move processing=analyse"},
-    {G_HOST_UNUSED, "no node lies on a host",
-     "The table names a host, and nothing would run there.",
-     "hosts: {x: {listen: \"ipc://x\"}, y: {listen: \"ipc://y\"}}\n"
-     "nodes: {a: {op: test/a, host: x}}",
-     "hosts: {x: {listen: \"ipc://x\"}}\nnodes: {a: {op: test/a, host: x}}"},
     {G_LOG_CLASH, "two settings of one log",
      "record: and checkpoint: together keep one log, in the folder of record:. A setting of it may "
      "stand under log: of either, and where it stands under both it has to be the same.",

@@ -90,7 +90,6 @@
 #define G_SPREAD_FEW "HDE-G390"
 #define G_SPREAD_TWICE "HDE-G391"
 #define G_MOVE "HDE-G375"
-#define G_HOST_UNUSED "HDE-G339"
 /* topics */
 #define G_VIA "HDE-G290"
 #define G_VIA_PLUGIN "HDE-G291"

@@ -414,6 +414,15 @@ move_nodes(struct loader *loader, const char *move, bool is_asked)
 }
 
 bool
+hosts_has_nodes(const struct graph *graph, size_t host)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].host == host)
+            return true;
+    return false;
+}
+
+bool
 hosts_move_means(const struct graph *graph, const char *move)
 {
     size_t length = strcspn(move, "=");
@@ -428,29 +437,15 @@ void
 hosts_place(struct loader *loader, struct instance *top)
 {
     struct graph *graph = loader->graph;
-    bool *used = xcalloc(graph->n_hosts + 1, sizeof *used);
 
     for (size_t i = 0; i < loader->n_nodes && !top->is_chain; i++)
         place_node(loader, &loader->nodes[i]); /* who includes a chain knows the hosts */
     for (size_t i = 0; i < loader->options->n_moves && graph->n_hosts; i++)
         move_nodes(loader, loader->options->moves[i],
                    i + loader->options->n_asked >= loader->options->n_moves);
-    for (size_t i = 0; i < loader->n_nodes; i++) {
-        const struct node_draft *node = &loader->nodes[i];
-
-        if (!node->n_shares)
-            used[node->settings.host] = true;
-        for (size_t k = 0; k < node->n_shares; k++)
-            used[node->shares[k].host] = true;
-    }
     for (struct instance *at = loader->instances; at && !top->is_chain; at = at->next)
         if (at->host.name) /* of a chain whose nodes all say something else */
             index_of(loader, &at->host, "a chain");
-    for (size_t i = 0; i < graph->n_hosts; i++)
-        if (!used[i] && !loader->diags->errors)
-            diags_add(loader->diags, SEVERITY_WARNING, G_HOST_UNUSED, graph->hosts[i].place,
-                      "no node lies on host '%s'", graph->hosts[i].name);
-    free(used);
 }
 
 /* ---- One host alone ----------------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 #define HOST_ALL "all" /* in place of a name: all hosts in one process */
 #define HOST_APART " apart" /* behind the host of a move */
 
+/* Whether a node lies there; where none does, that is a spare host. */
+bool hosts_has_nodes(const struct graph *graph, size_t host);
 /* Whether "node=host" or "chain=host" means a node of the graph. */
 bool hosts_move_means(const struct graph *graph, const char *move);
 bool hosts_is_any(const char *address);    /* all addresses of a machine; with or without tcp:// */

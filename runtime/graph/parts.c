@@ -10,7 +10,9 @@
  *  (4) A part lies on one host: no edge but a link leads to another.
  *      [test_edges_between_hosts_are_links]
  *  (5) A link to a share of a spread node carries what that share is to have and nothing else, so it
- *      carries for no other node. [test_each_host_is_sent_its_replicas_keys] */
+ *      carries for no other node. [test_each_host_is_sent_its_replicas_keys]
+ *  (6) What is cut for one host has a part, also where no node lies there: that of a spare host,
+ *      which no other cut has. [test_a_host_without_nodes_has_a_part_of_its_own] */
 #include "graph/parts.h"
 #include "graph/codes.h"
 
@@ -216,26 +218,27 @@ add_edge(struct graph_part *part, const struct graph_edge *edge, size_t whole)
 
 /* What an end is apart from its operator: it waits for the other side as long as it takes. */
 static struct graph_node
-end_of(const struct graph_edge *edge)
+own_node(const char *name, struct place place)
 {
     const int64_t ms = 1000000;
 
     return (struct graph_node){
-        .name = edge->name,
-        .place = edge->place,
+        .name = name,
+        .place = place,
         .on_error = {ON_ERROR_RETRY, .backoff_ns = 2 * ms, .max_backoff_ns = 20 * ms},
         .replicas = 1,
         .worker = -1};
 }
 
-/* Rooms for the nodes and edges of the whole are enough for any part, ends included. */
+/* Rooms for the nodes and edges of the whole are enough for any part, ends included; and one for the
+ * node of a spare host. */
 static void
 start_part(struct cutter *self, size_t i, const char *name)
 {
     const struct graph *graph = self->graph;
     struct arena *arena = &self->out->arena;
     struct graph_part *part = &self->out->parts[i];
-    size_t n_nodes = graph->n_nodes + graph->n_edges;
+    size_t n_nodes = graph->n_nodes + graph->n_edges + 1;
 
     part->name = name;
     part->graph = *graph;
@@ -255,7 +258,7 @@ add_receivers(struct cutter *self)
 
     for (size_t e = 0; e < self->graph->n_edges; e++) {
         const struct graph_edge *edge = &self->graph->edges[e];
-        struct graph_node end = end_of(edge);
+        struct graph_node end = own_node(edge->name, edge->place);
         struct graph_link *link;
 
         if (!edge_is_link(edge) || edge_carrier(self->graph, e) != e)
@@ -326,7 +329,7 @@ add_edges(struct cutter *self)
             continue;
         edge.from = self->place[edge.from];
         if (is_link) {
-            struct graph_node end = end_of(&edge);
+            struct graph_node end = own_node(edge.name, edge.place);
 
             end_edge(&edge, true);
             edge.to = part->graph.n_nodes;
@@ -372,12 +375,28 @@ keep_host(struct graph_cut *cut, size_t host)
     free(place);
 }
 
+/* (6) */
+static void
+add_spare(struct cutter *self)
+{
+    const struct graph_host *host = &self->graph->hosts[self->graph->host];
+    struct graph_node node = own_node(PART_SPARE, host->place);
+    struct graph_part *part = self->out->parts;
+
+    node.host = self->graph->host;
+    *part = (struct graph_part){.host = self->graph->host, .has_source = true};
+    start_part(self, 0, PART_SPARE);
+    self->out->spare = add_node(part, &node, SIZE_MAX);
+    self->out->n_parts = 1;
+}
+
 void
 graph_cut(const struct graph *graph, struct graph_cut *out)
 {
     struct cutter self = {.graph = graph, .out = out};
     size_t n = 0;
 
+    out->spare = NULL;
     self.part = part_of_nodes(graph, &out->n_parts);
     self.place = xcalloc(graph->n_nodes + 1, sizeof *self.place);
     out->parts = arena_alloc(&out->arena, (out->n_parts + 1) * sizeof *out->parts);
@@ -392,6 +411,8 @@ graph_cut(const struct graph *graph, struct graph_cut *out)
     free((void *)(uintptr_t)self.part);
     if (graph_is_of_host(graph))
         keep_host(out, graph->host);
+    if (!out->n_parts && graph_is_of_host(graph))
+        add_spare(&self);
 }
 
 void

@@ -3,7 +3,10 @@
  *
  * A link is an edge with `full: spill` or `durable: journal`, or one to another host; a part is a maximal piece without a
  * link inside. Each part is a graph of its own, in which a link is an edge to a node that ends it
- * (at the sender), and one from a node that goes on with it (at the receiver). */
+ * (at the sender), and one from a node that goes on with it (at the receiver).
+ *
+ * A host on which no node lies, a spare one, has a part all the same, with one node of its own that
+ * does nothing: so it runs, has a place in savepoints and moves, and can be given nodes. */
 #ifndef GRAPH_PARTS_H
 #define GRAPH_PARTS_H
 
@@ -17,6 +20,9 @@ struct graph_part {
 };
 
 #define PART_ELSEWHERE SIZE_MAX
+/* The part of a spare host, and its node. No node of a file is called like that; folders that begin
+ * with a dot are nobody's state: a store that has one fits any graph. */
+#define PART_SPARE ".spare"
 
 struct graph_link {
     size_t edge; /* of the whole graph; its own carrier */
@@ -31,6 +37,7 @@ struct graph_cut {
     size_t n_parts, n_links;
     struct graph_part *parts; /* in the order of their first nodes */
     struct graph_link *links; /* in the order of their edges */
+    struct graph_node *spare; /* of a spare host, without an operator like ends; NULL: there is none */
 };
 
 bool edge_is_link(const struct graph_edge *edge);

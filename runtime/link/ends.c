@@ -351,6 +351,29 @@ link_ends_make(struct arena *arena, struct link *link,
         ((struct end *)(uintptr_t)receiver->params)->is_far = true;
 }
 
+/* ---- A spare host ------------------------------------------------------------------------- */
+
+static hde_status
+spare_poll(hde_ctx *ctx, void *state)
+{
+    return HDE_IDLE;
+}
+
+void
+link_spare_make(struct graph_cut *cut)
+{
+    static const hde_operator op = {.size = sizeof(hde_operator),
+                                    .flags = OP_LINK_END,
+                                    .name = "link/spare",
+                                    .summary = "what a host runs on which no node lies",
+                                    .poll = spare_poll};
+
+    if (cut->spare)
+        cut->spare->op = &op;
+}
+
+/* ---- Of a whole cut ----------------------------------------------------------------------- */
+
 void
 link_ends_name(const struct graph *graph, struct graph_cut *cut)
 {
@@ -361,6 +384,7 @@ link_ends_name(const struct graph *graph, struct graph_cut *cut)
                        graph->nodes[edge->from].op->outputs[edge->from_port].types,
                        cut->links[i].sender, cut->links[i].receiver);
     }
+    link_spare_make(cut);
 }
 
 /* Least byte first. */

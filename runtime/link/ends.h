@@ -17,7 +17,10 @@ void link_ends_make(struct arena *arena, struct link *link,
                     const ProtobufCMessageDescriptor *const *types, struct graph_node *sender,
                     struct graph_node *receiver);
 
-/* All ends of a cut, for who only looks at them. */
+/* The node of a spare host: a source that gives nothing, until it is drained. None there: nothing. */
+void link_spare_make(struct graph_cut *cut);
+
+/* All ends of a cut, and what a spare host has, for who only looks at them. */
 void link_ends_name(const struct graph *graph, struct graph_cut *cut);
 
 /* A position of the receiving end: the tick of the sender whose frame it is behind. */

@@ -106,6 +106,12 @@ struct peer { /* another host */
     unsigned refusals; /* in a row: they become rarer */
     unsigned hangups;  /* in a row, before there was a connection */
 
+    /* spare hosts: peer.c (6) */
+    bool is_spare;        /* by this host's graph */
+    int64_t said_end_ns;  /* to it, in this session: clock_real_ns(); 0: not yet */
+    bool has_heard_end;   /* it has */
+    bool has_ended, is_told; /* it says that it is at its end; net_ended() was called for that */
+
     /* clocks */
     int64_t echo_ns, echo_at_ns;
     struct clock_sample sample[CLOCK_SAMPLES];
@@ -140,6 +146,7 @@ struct net {
     pthread_t thread;
     bool is_started, has_thread;
 
+    bool is_at_end; /* no spare host, and settles: beats say so */
     net_settled *settled; /* NULL: nobody waits for it */
     void *settled_arg;
     int64_t settle_ns; /* until then */
@@ -202,6 +209,9 @@ bool peer_turn(struct peer *peer, int64_t now_ns); /* sends what is due; true: t
 bool peer_send_now(struct peer *peer, struct far_edge *edge);
 int64_t peer_next_ns(const struct peer *peer);     /* when something is due */
 void peer_say_last(struct peer *peer);             /* a beat, before the net stops */
+void peer_say_end(struct peer *peer);              /* that this host is at its end, soon */
+/* A spare host that has not heard so. */
+bool peer_waits_for_end(const struct peer *peer);
 /* The session is over; why: what the log says, NULL: nothing was wrong. */
 void peer_lose(struct peer *peer, const char *why);
 void peer_refused(struct peer *peer, const char *why);

@@ -63,6 +63,7 @@ make_peer(struct net *net, struct peer *peer, const struct net_peer *def)
     peer->name = keep(net, def->name);
     peer->endpoint = keep(net, def->endpoint);
     peer->public_key = keep(net, def->public_key);
+    peer->is_spare = def->is_spare;
 }
 
 struct net *
@@ -196,16 +197,28 @@ net_reshape(struct net *net, uint64_t shape)
     pthread_mutex_unlock(&net->lock);
 }
 
-/* Who must be waited for comes first. */
+static bool
+is_unheard(const struct peer *peer, bool *must_stay)
+{
+    return edges_are_unheard(peer, must_stay) || peer_waits_for_end(peer);
+}
+
+/* Who must be waited for comes first, spare hosts last. */
 static struct net_unheard
 who_has_not_heard(const struct net *net)
 {
     struct net_unheard unheard = {0};
+    bool is_spare = false;
 
-    for (size_t i = 0; i < net->n_peers && !unheard.must_stay; i++)
-        if (edges_are_unheard(&net->peer[i], &unheard.must_stay) &&
-            (!unheard.host || unheard.must_stay))
-            unheard.host = net->peer[i].name;
+    for (size_t i = 0; i < net->n_peers && !unheard.must_stay; i++) {
+        const struct peer *peer = &net->peer[i];
+
+        if (!is_unheard(peer, &unheard.must_stay) ||
+            (unheard.host && !is_spare && !unheard.must_stay))
+            continue;
+        unheard.host = peer->name;
+        is_spare = peer->is_spare;
+    }
     return unheard;
 }
 
@@ -218,7 +231,7 @@ net_is_unheard(struct net *net, const char *host, struct net_unheard *out)
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < net->n_peers && !is_it; i++)
         is_it = !strcmp(net->peer[i].name, host) &&
-                edges_are_unheard(&net->peer[i], &out->must_stay);
+                is_unheard(&net->peer[i], &out->must_stay);
     pthread_mutex_unlock(&net->lock);
     return is_it;
 }
@@ -230,8 +243,12 @@ net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg)
     net->settled = settled;
     net->settled_arg = arg;
     net->settle_ns = clock_mono_ns() + timeout_ns;
-    for (size_t i = 0; i < net->n_peers; i++)
+    for (size_t i = 0; i < net->n_peers; i++) {
         edges_remind(&net->peer[i]);
+        if (!net->is_at_end && !net->config.self.is_spare)
+            peer_say_end(&net->peer[i]);
+    }
+    net->is_at_end = !net->config.self.is_spare;
     pthread_mutex_unlock(&net->lock);
     net_wake(net);
 }
@@ -260,6 +277,23 @@ settle(struct net *net, int64_t next_ns)
     return next_ns;
 }
 
+/* Without the lock. */
+static void
+tell_ends(struct net *net)
+{
+    for (size_t i = 0; i < net->n_peers; i++) {
+        struct peer *peer = &net->peer[i];
+        bool is_new;
+
+        pthread_mutex_lock(&net->lock);
+        is_new = peer->has_ended && !peer->is_told;
+        peer->is_told |= is_new;
+        pthread_mutex_unlock(&net->lock);
+        if (is_new)
+            net->config.ended(net->config.ended_arg, peer->name);
+    }
+}
+
 static void *
 run(void *arg)
 {
@@ -273,6 +307,8 @@ run(void *arg)
         next_ns = turn(net);
         pthread_mutex_unlock(&net->lock);
         questions_tell(net);
+        if (net->config.ended)
+            tell_ends(net);
         next_ns = settle(net, next_ns);
         msg_pool_flush();
         sockets_wait(net, next_ns);

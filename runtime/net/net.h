@@ -34,7 +34,12 @@ struct net_peer {
     const char *name;       /* as the graph calls the host */
     const char *endpoint;   /* where it listens: tcp://ADDRESS:PORT or ipc://PATH */
     const char *public_key; /* Z85, 40 characters; NULL: none */
+    bool is_spare;          /* no node lies there (peer.c (6)) */
 };
+
+/* That host has come to the end of its data, as it says to spare hosts. On the net's thread, which
+ * must not wait; perhaps more than once. */
+typedef void net_ended(void *arg, const char *host);
 
 struct net_config {
     const char *graph;
@@ -49,6 +54,8 @@ struct net_config {
     int64_t beat_ns;  /* heartbeat; a host not heard of for 4 of them is down. 0: 1 s */
     int64_t skew_ns;  /* of clocks, from which on the log says so. 0: 250 ms */
     size_t bytes_max; /* of one message of ZeroMQ. 0: FRAME_BYTES_MAX */
+    net_ended *ended; /* NULL: nobody wants to know */
+    void *ended_arg;
 };
 
 /* Remembers, for good, that the receiver has all of the edge up to that tick, the sender's last.
@@ -91,8 +98,8 @@ struct net_unheard {
     bool must_stay;   /* one of both would wait for the other for ever if this host ended now */
 };
 /* Tells, once, when the other hosts have heard how far the receiving ends here are (the sending
- * ones there keep everything until then), and receivers there that this host knows of their end; or
- * who has not after timeout_ns. On the net's thread, before net_stop() comes back; it must not
+ * ones there keep everything until then), receivers there that this host knows of their end, and
+ * spare hosts that this one is at its own; or who has not after timeout_ns. On the net's thread, before net_stop() comes back; it must not
  * wait, and may ask once more. */
 typedef void net_settled(void *arg, const struct net_unheard *unheard);
 void net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg);
@@ -119,6 +126,7 @@ struct net_seen {
     int64_t since_ns;                /* clock_real_ns() of the change to that state */
     char why[520];                   /* of NET_REFUSED */
     uint32_t line;                   /* as in net_config, of what it said last; 0: nothing yet */
+    bool is_spare;                   /* it said so */
     uint64_t connects;               /* times it came up */
     uint64_t frames[2], bytes[2];    /* sent, received; all lanes */
     uint64_t resent, duplicates;     /* frames of edges, sent again; received again and dropped */

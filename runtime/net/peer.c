@@ -22,7 +22,12 @@
  *  (4) Hosts that differ in what both share do not come to a session; both say why, with both
  *      hashes, and ask again, ever more rarely. [test_graphs_that_differ_are_refused_on_both_sides]
  *  (5) With CURVE a message counts for the host whose key it came with, and for no other.
- *      [test_a_host_cannot_speak_for_another] */
+ *      [test_a_host_cannot_speak_for_another]
+ *  (6) A spare host, on which no node lies, shares nothing with another: they come to a session
+ *      whatever line and shape each has, so it can ask what the others go on from. A host that is at
+ *      its end says so in its beats, and stays a moment until spare hosts have heard it: they end
+ *      when all have. [test_a_spare_host_talks_whatever_it_goes_back_to,
+ *      test_a_spare_host_hears_of_the_end] */
 #include "base/log.h"
 #include "net/inside.h"
 
@@ -142,6 +147,7 @@ begin_session(struct peer *peer, const Hde__NetGreeting *greeting)
     peer->offer = net_random();
     peer->seen = 0;
     peer->has_denied = peer->is_skewed = false;
+    peer->said_end_ns = 0;
     peer->n_samples = 0;
     peer->echo_ns = 0;
     for (int lane = 0; lane < LANES; lane++) {
@@ -205,6 +211,14 @@ watch_skew(struct peer *peer)
 
 /* ---- Greetings that come -------------------------------------------------------------------- */
 
+/* (6) */
+static bool
+shares_nothing(const struct peer *peer, const Hde__NetGreeting *greeting)
+{
+    return (greeting->spare || peer->net->config.self.is_spare) && !peer->n_edges &&
+           !greeting->n_edges;
+}
+
 static bool
 check_shared(struct peer *peer, const Hde__NetGreeting *greeting, struct err *err)
 {
@@ -221,6 +235,8 @@ check_shared(struct peer *peer, const Hde__NetGreeting *greeting, struct err *er
     if (strcmp(greeting->to, net->name) != 0)
         return err_set(err, "HDE-N007", "it looks for host '%s' here, and this one is '%s'",
                        greeting->to, net->name);
+    if (shares_nothing(peer, greeting))
+        return true;
     if (greeting->line != net->config.line)
         return err_set(err, "HDE-N020",
                        "its state goes back to savepoint number %" PRIu32
@@ -276,8 +292,10 @@ take_greeting(struct peer *peer, const Hde__NetGreeting *greeting)
             return; /* who has no session says so by answering nothing */
     }
     peer->seen = greeting->offer;
-    if (is_fresh)
+    if (is_fresh) {
         peer->look.line = greeting->line;
+        peer->look.is_spare = greeting->spare;
+    }
     peer->has_denied = false;
     if (!check_shared(peer, greeting, &err))
         deny(peer, &err);
@@ -293,12 +311,36 @@ take_greeting(struct peer *peer, const Hde__NetGreeting *greeting)
     greet_soon(peer);
 }
 
+/* (6) What another line comes to is no end of this one. */
+static void
+take_end(struct peer *peer, const Hde__NetGreeting *beat)
+{
+    if (beat->ended && !peer->has_ended && peer->look.line == peer->net->config.line) {
+        peer->has_ended = true;
+        peer->beats[LANE_CONTROL] = true; /* it waits for that */
+    }
+    peer->has_heard_end |= peer->said_end_ns && beat->echo_ns >= peer->said_end_ns;
+}
+
 static void
 take_beat(struct peer *peer, const Hde__NetGreeting *greeting)
 {
     compare_clocks(peer, greeting);
     watch_skew(peer);
+    take_end(peer, greeting);
     edges_heard(peer, greeting->echo_ns);
+}
+
+void
+peer_say_end(struct peer *peer)
+{
+    peer->beats[LANE_CONTROL] |= peer->is_open;
+}
+
+bool
+peer_waits_for_end(const struct peer *peer)
+{
+    return peer->net->is_at_end && peer->is_spare && !peer->has_heard_end;
 }
 
 static bool
@@ -513,6 +555,7 @@ send_greeting(struct peer *peer)
     greeting.shape = net->config.shape;
     greeting.has_line = true;
     greeting.line = net->config.line;
+    greeting.has_spare = greeting.spare = net->config.self.is_spare;
     greeting.bytes_max = net->config.bytes_max;
     if (peer->has_denied)
         greeting.refusal = peer->denial;
@@ -540,6 +583,9 @@ send_beat(struct peer *peer)
     greeting.has_echo_ns = greeting.has_echo_at_ns = peer->echo_ns != 0;
     greeting.echo_ns = peer->echo_ns;
     greeting.echo_at_ns = peer->echo_at_ns;
+    greeting.has_ended = greeting.ended = peer->net->is_at_end;
+    if (greeting.ended && !peer->said_end_ns)
+        peer->said_end_ns = greeting.sent_ns;
     size = pack_greeting(&greeting, &bytes);
     socket_send(peer, LANE_CONTROL, bytes, size);
     free(bytes);

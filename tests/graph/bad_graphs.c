@@ -185,7 +185,6 @@ const struct bad_graph bad_graphs[] = {
      HEAD "hosts: {" X ", " Y "}\nnodes: {a: {op: test/source, host: y},\n"
           "  @b: {op: test/sink, replicas: 4, host: [x, y]}}\n"
           "edges: [a -> b]\n"},
-    {"a host with nothing on it", "G339", HOSTS(X ", " Y ", @z: {listen: \"ipc://z\"}")},
     {"a worker that the host does not have", "G028",
      HEAD "workers: 4\nhosts: {x: {listen: \"ipc://x\", workers: 1}, " Y "}\n"
           "nodes: {@a: {op: test/source, host: x, worker: 1}, b: {op: test/sink, host: y, worker: 3}}\n"

@@ -168,6 +168,37 @@ test_edges_between_hosts_are_links(void **unused)
     graph_free(graph);
 }
 
+static void
+test_a_host_without_nodes_has_a_part_of_its_own(void **unused)
+{
+    static const char text[] = "hde: 1\ngraph: t\n" TABLE
+                               "nodes:\n  a: {op: test/source, host: x}\n"
+                               "  b: {op: test/sink, host: y}\nedges: [a -> b]\n";
+    static const char *const names[] = {NULL, "x", "z"};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct graph_options options = trusted;
+        struct graph_cut cut = {0};
+        struct graph *graph;
+
+        options.host = names[i];
+        graph = load(text, &options);
+        assert_non_null(graph);
+        assert_false(hosts_has_nodes(graph, 2));
+        graph_cut(graph, &cut);
+        assert_int_equal(cut.n_parts, i == 0 ? 2 : 1);
+        assert_int_equal(cut.n_links, i == 2 ? 0 : 1);
+        assert_true((cut.spare != NULL) == (i == 2));
+        if (cut.spare) {
+            assert_string_equal(cut.parts[0].name, PART_SPARE);
+            assert_int_equal(cut.parts[0].graph.n_nodes, 1);
+            assert_int_equal(cut.parts[0].graph.whole_node[0], SIZE_MAX);
+        }
+        graph_cut_fini(&cut);
+        graph_free(graph);
+    }
+}
+
 /* Two nodes of y and one of z read c.first and a third of y drops: y gets it twice, z once. */
 static void
 test_what_goes_to_one_host_goes_there_once(void **unused)
@@ -543,6 +574,7 @@ main(void)
         cmocka_unit_test(test_a_moved_node_lies_elsewhere),
         cmocka_unit_test(test_addresses_are_those_of_the_table),
         cmocka_unit_test(test_edges_between_hosts_are_links),
+        cmocka_unit_test(test_a_host_without_nodes_has_a_part_of_its_own),
         cmocka_unit_test(test_what_goes_to_one_host_goes_there_once),
         cmocka_unit_test(test_one_host_alone_has_its_own_name_folders_and_workers),
         cmocka_unit_test(test_all_hosts_in_one_process_have_no_edges_between_them),

@@ -46,7 +46,7 @@ all_up() {
 }
 on() {
   hde status --graph "three.$1" --json >status &&
-    jq -e --arg n "$2" '[.nodes[].name] | index($n)' status
+    jq -e --arg n "$2" '[.nodes[].name] | index($n)' status >/dev/null
 }
 lines_n() { wc -l <"$LINES" 2>/dev/null || echo 0; }
 more_than() { [ "$(lines_n)" -gt "$1" ]; }

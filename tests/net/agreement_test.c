@@ -13,8 +13,10 @@
 
 static struct rig rig;
 static struct graph_host hosts[] = {{.name = "a"}, {.name = "b"}};
-static struct graph graphs[HOSTS] = {{.hosts = hosts, .n_hosts = 2, .host = A},
-                                     {.hosts = hosts, .n_hosts = 2, .host = B}};
+static struct graph_node nodes[] = {{.host = A}, {.host = B}};
+static struct graph graphs[HOSTS] = {
+    {.hosts = hosts, .n_hosts = 2, .host = A, .nodes = nodes, .n_nodes = 2},
+    {.hosts = hosts, .n_hosts = 2, .host = B, .nodes = nodes, .n_nodes = 2}};
 static struct agreement *_Atomic agreement[HOSTS];
 static struct share *_Atomic given; /* to b */
 static const int64_t long_ns = 20 * (int64_t)NS_PER_S;

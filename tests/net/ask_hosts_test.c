@@ -5,6 +5,7 @@
 #include "engine/ask_hosts.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -43,7 +44,9 @@ a_ping(void)
 static bool
 ask(struct host_replies *replies, int64_t timeout_ns)
 {
-    return ask_hosts(rig.net[A], &graph, a_ping(), timeout_ns, replies);
+    static const bool both[] = {true, true};
+
+    return ask_hosts(rig.net[A], &graph, both, a_ping(), timeout_ns, replies);
 }
 
 static void
@@ -162,6 +165,24 @@ test_a_host_that_is_down_or_goes_down_is_an_error(void **state)
     host_replies_fini(&replies);
 }
 
+/* No node lies on b: it is asked where it is up, and else holds nobody up. */
+static void
+test_a_spare_host_takes_part_where_it_is_there(void **state)
+{
+    bool *whom;
+
+    rig_start(&rig, A);
+    whom = hosts_taking_part(rig.net[A], &graph);
+    assert_true(whom[A]); /* this one, whatever it has */
+    assert_false(whom[B]);
+    free(whom);
+    rig_start(&rig, B);
+    rig_wait_state(&rig, A, NET_UP);
+    whom = hosts_taking_part(rig.net[A], &graph);
+    assert_true(whom[A] && whom[B]);
+    free(whom);
+}
+
 int
 main(void)
 {
@@ -169,6 +190,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         HERE(test_all_hosts_say_yes),
         HERE(test_a_refusal_comes_with_the_name_of_the_host),
+        HERE(test_a_spare_host_takes_part_where_it_is_there),
         HERE(test_who_does_not_answer_is_waited_for_until_the_deadline_alone),
         HERE(test_a_host_that_is_down_or_goes_down_is_an_error),
     };

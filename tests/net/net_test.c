@@ -441,6 +441,62 @@ test_without_epochs_what_is_taken_is_covered(void **state)
     }
 }
 
+static void
+up_with_a_spare(void)
+{
+    rig.is_spare[B] = true;
+    rig.shape[A] = 0x1111;
+    rig.shape[B] = 0x2222;
+    rig_start(&rig, A);
+    rig_start(&rig, B);
+    rig_wait_state(&rig, A, NET_UP);
+    rig_wait_state(&rig, B, NET_UP);
+}
+
+static void
+test_a_spare_host_talks_whatever_it_goes_back_to(void **state)
+{
+    rig.line[A] = 7;
+    up_with_a_spare();
+    assert_int_equal(rig_look(&rig, B).line, 7);
+    assert_true(rig_look(&rig, A).is_spare);
+    assert_false(rig_look(&rig, B).is_spare);
+}
+
+/* Nor is it refused for less than that where an edge leads to it. */
+static void
+test_a_host_with_edges_is_no_spare_one(void **state)
+{
+    rig.line[A] = 7;
+    rig.is_spare[B] = true;
+    rig_link(&rig, A);
+    rig_start(&rig, A);
+    rig_start(&rig, B);
+    rig_wait_state(&rig, A, NET_REFUSED);
+    assert_non_null(strstr(rig_look(&rig, A).why, "HDE-N020"));
+    rig_wait_state(&rig, B, NET_REFUSED);
+}
+
+static void
+test_a_spare_host_hears_of_the_end(void **state)
+{
+    up_with_a_spare();
+    assert_null(settle(A, INT64_C(15000000000)));
+    assert_int_equal(rig.ends[B], 1);
+    assert_null(settle(B, INT64_C(15000000000))); /* whose end is nobody's */
+    rig_stop(&rig, B);
+    rig_stop(&rig, A);
+    rig_start(&rig, A);
+    assert_string_equal(settle(A, 50000000), "b"); /* it is not there */
+    assert_false(unheard.must_stay);
+    rig.line[A] = 7; /* the end of something else */
+    rig_stop(&rig, A);
+    rig_start(&rig, A);
+    rig_start(&rig, B);
+    assert_null(settle(A, INT64_C(15000000000)));
+    assert_int_equal(rig.ends[B], 1);
+}
+
 int
 main(void)
 {
@@ -462,6 +518,9 @@ main(void)
         HERE(test_a_session_that_breaks_costs_nothing),
         HERE(test_without_epochs_a_new_sender_goes_on),
         HERE(test_without_epochs_what_is_taken_is_covered),
+        HERE(test_a_spare_host_talks_whatever_it_goes_back_to),
+        HERE(test_a_host_with_edges_is_no_spare_one),
+        HERE(test_a_spare_host_hears_of_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

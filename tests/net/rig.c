@@ -124,18 +124,30 @@ remember(void *arg, const char *edge, enum link_end here, uint64_t tick, bool is
     return true;
 }
 
+static void
+count_end(void *arg, const char *host)
+{
+    _Atomic int *ends = arg;
+
+    (*ends)++;
+}
+
 void
 rig_start(struct rig *rig, int host)
 {
     struct net_peer other = {names[!host], rig->address_from[!host],
-                             rig->has_keys ? rig->public_key[!host] : NULL};
+                             rig->has_keys ? rig->public_key[!host] : NULL, rig->is_spare[!host]};
     struct net_config config = {
         .graph = "test",
-        .self = {names[host], rig->address[host], rig->has_keys ? rig->public_key[host] : NULL},
+        .self = {names[host], rig->address[host], rig->has_keys ? rig->public_key[host] : NULL,
+                 rig->is_spare[host]},
         .peers = &other,
         .n_peers = 1,
         .secret_key = rig->has_keys ? rig->secret_key[host] : NULL,
         .shape = rig->shape[host],
+        .line = rig->line[host],
+        .ended = rig->is_spare[host] ? count_end : NULL,
+        .ended_arg = &rig->ends[host],
         .beat_ns = 200000000,
         .bytes_max = rig->bytes_max};
     struct net_edge edge = {.peer = names[!host],

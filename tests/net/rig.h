@@ -17,6 +17,9 @@ struct rig {
     int64_t capacity;       /* of the edge, in messages */
     size_t bytes_max, size; /* of what is in a frame beside its number */
     uint64_t shape[HOSTS];
+    uint32_t line[HOSTS];
+    bool is_spare[HOSTS];
+    _Atomic int ends[HOSTS]; /* of the other one, that were heard of */
     char public_key[HOSTS][NET_KEY], secret_key[HOSTS][NET_KEY];
     const ProtobufCMessageDescriptor *const *types[HOSTS];
 
