@@ -832,7 +832,12 @@ const struct command cmd_run = {
             "drained where it was before it goes on elsewhere, the state with it. One without a "
             "partition waits. What is not heard of for kafka: {session: 10s} loses its partitions, "
             "and can commit nothing any more. A child that crashes is started again; Ctrl-C, drain "
-            "and stop of the member drain its children.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
+            "and stop of the member drain its children.\n\nA host of hosts: on which no node lies is a "
+            "spare one: it runs, is seen by 'hde status --all', and stands by until 'hde apply' gives it "
+            "nodes (--move, or a graph with nodes there). It ends when the nodes of all other hosts have "
+            "come to the end of their data, or when it is drained; one that is not there holds up nothing, "
+            "and goes with what was changed meanwhile when it comes. Where one has not come the others "
+            "wait some seconds for it at their end.\n\nLogs and the summary go to stderr; stdout belongs to the graph's own "
             "sinks, and with --json to one object at the start and one at the end.",
     .examples =
         (const struct cmd_example[]){

@@ -254,7 +254,10 @@ put_one(const struct cmd *cmd, const Hde__EngineStatus *status, bool answers, hd
         hde_text_printf(out, "%s\n", status->doing[i]);
     if (status->n_hosts)
         put_hosts(cmd, status, out);
-    put_nodes(cmd, status, out);
+    if (status->n_nodes || !status->n_hosts)
+        put_nodes(cmd, status, out);
+    else
+        hde_text_puts(out, "\nno node lies on this host: it stands by\n");
     if (status->n_edges)
         put_edges(cmd, status, out);
     put_counters(cmd, status, out);

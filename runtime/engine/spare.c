@@ -203,10 +203,11 @@ follow(struct spare *self, const struct net_seen *guide, const uint8_t *bytes, s
          line_write(self->graph->checkpoint.store, &line, &err);
     arena_fini(&arena);
     if (ok) {
-        log_line(LEVEL_INFO, self->graph->name, NULL, "host.follows",
-                 "the graph was changed while this host was away: it goes on from what '%s' goes on "
-                 "from, and begins anew",
-                 guide->name);
+        log_line(
+            LEVEL_INFO, self->graph->name, NULL, "host.follows",
+            "the graph was changed while this host was away: it goes on from what '%s' goes on "
+            "from, and begins anew",
+            guide->name);
         return true;
     }
     self->refused = guide->line;

@@ -323,10 +323,12 @@ run(void *arg)
 bool
 net_start(struct net *net, struct err *err)
 {
+    pthread_mutex_lock(&net->lock); /* others may look already */
     for (size_t i = 0; i < net->n_peers; i++) {
         schema_say(&net->peer[i], &net->arena);
         peer_begin(&net->peer[i]);
     }
+    pthread_mutex_unlock(&net->lock);
     if (!sockets_open(net, err)) {
         sockets_close(net);
         return false;

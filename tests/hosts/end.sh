@@ -25,7 +25,7 @@ checkpoint: {every: 60s, store: "\${STATE}"}
 nodes:
   source: {host: a, op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY], snapshots: 50, strikes: 41}}
   middle: {host: b, op: processing/clean}
-  lines: {host: c, op: storage/jsonl, params: {path: "\${LINES}", fields: [feed, sequence, spot]}}
+  lines: {host: c, op: storage/jsonl, params: {path: "\${LINES}", fields: [feed, event_ns]}}
 edges:
   - source -> middle
   - middle -> lines

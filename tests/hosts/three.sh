@@ -25,7 +25,7 @@ nodes:
   source: {host: a, op: ingestion/synthetic, params: {symbols: [NIFTY, BANKNIFTY], strikes: 41, step: 50ms, paced: true}}
   middle: {host: b, op: processing/clean}
   other: {host: b, op: processing/clean}
-  lines: {host: c${2:-}, op: storage/jsonl, params: {path: "\${LINES}", fields: [feed, sequence, spot]}}
+  lines: {host: c${2:-}, op: storage/jsonl, params: {path: "\${LINES}", fields: [feed, event_ns]}}
 edges:
   - source -> middle
   - middle -> other
@@ -60,6 +60,6 @@ ends_whole() {
     wait "${pid_of[$host]}"
   done
   jq -s -e 'group_by(.feed) |
-    all(map(.sequence // 0 | tonumber) | unique | length == .[-1] - .[0] + 1)' "$LINES" >/dev/null ||
+    all(map(.event_ns / 50000000 | round) | unique | length == .[-1] - .[0] + 1)' "$LINES" >/dev/null ||
     fail "lines are lost"
 }
