@@ -18,16 +18,17 @@
 
 /* ---- Jobs --------------------------------------------------------------------------------- */
 
-enum { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_LEFT };
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_DROPPED, JOB_LEFT };
 
-/* Two know it: who waits and the queue of the worker. Whoever sees that the other has gone frees
- * it: the waiter after JOB_DONE, the worker after JOB_LEFT. */
+/* Two know it: who waits and the queue of the worker. The first to go says so, and does not touch
+ * it any more; the other one frees it: the waiter after JOB_DONE and JOB_DROPPED, the worker after
+ * JOB_LEFT. */
 struct job {
     void (*run)(void *arg);
     void *arg;
-    _Atomic int state;
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    enum job_state state; /* under the lock */
 };
 
 static void
@@ -40,14 +41,14 @@ job_free(struct job *job)
 
 /* True if the state was `from`. */
 static bool
-job_step(struct job *job, int from, int to)
+job_step(struct job *job, enum job_state from, enum job_state to)
 {
     bool ok;
 
     pthread_mutex_lock(&job->lock);
-    ok = atomic_load(&job->state) == from;
+    ok = job->state == from;
     if (ok)
-        atomic_store(&job->state, to);
+        job->state = to;
     pthread_cond_broadcast(&job->changed);
     pthread_mutex_unlock(&job->lock);
     return ok;
@@ -67,7 +68,7 @@ job_serve(struct job *job)
 void
 job_drop(struct job *job)
 {
-    if (atomic_load(&job->state) == JOB_LEFT)
+    if (!job_step(job, JOB_QUEUED, JOB_DROPPED))
         job_free(job);
 }
 
@@ -80,25 +81,27 @@ is_over(const struct engine *engine)
 }
 
 /* Looks now and then whether the engine has ended: then nobody serves the job any more. */
-static void
+static enum job_state
 job_wait(struct job *job, const struct engine *engine, int64_t timeout_ns)
 {
     static const int64_t look_ns = 20 * NS_PER_MS;
     int64_t end_ns = clock_mono_ns() + timeout_ns;
+    enum job_state state;
 
     pthread_mutex_lock(&job->lock);
-    while (atomic_load(&job->state) != JOB_DONE) {
+    while (job->state == JOB_QUEUED || job->state == JOB_RUNNING) {
         int64_t at_ns = clock_real_ns() + look_ns;
         struct timespec at = {at_ns / NS_PER_S, at_ns % NS_PER_S};
 
-        if (atomic_load(&job->state) == JOB_QUEUED &&
-            (is_over(engine) || clock_mono_ns() > end_ns)) {
-            atomic_store(&job->state, JOB_LEFT);
+        if (job->state == JOB_QUEUED && (is_over(engine) || clock_mono_ns() > end_ns)) {
+            job->state = JOB_LEFT;
             break;
         }
         pthread_cond_timedwait(&job->changed, &job->lock, &at);
     }
+    state = job->state;
     pthread_mutex_unlock(&job->lock);
+    return state;
 }
 
 static struct worker *
@@ -111,7 +114,7 @@ bool
 node_run(struct node *node, void (*run)(void *arg), void *arg, int64_t timeout_ns)
 {
     struct job *job = xcalloc(1, sizeof *job);
-    bool is_done;
+    enum job_state state;
 
     job->run = run;
     job->arg = arg;
@@ -121,11 +124,10 @@ node_run(struct node *node, void (*run)(void *arg), void *arg, int64_t timeout_n
         job_free(job);
         return false;
     }
-    job_wait(job, node->engine, timeout_ns);
-    is_done = atomic_load(&job->state) == JOB_DONE;
-    if (is_done)
+    state = job_wait(job, node->engine, timeout_ns);
+    if (state != JOB_LEFT)
         job_free(job);
-    return is_done;
+    return state == JOB_DONE;
 }
 
 /* ---- An instance before its node runs it -------------------------------------------------- */

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 20000, COUNT = 7000, EVERY = 7 };
+enum { DEADLINE_MS = 100000, COUNT = 7000, EVERY = 7 };
 
 static char queue[64];
 

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const int64_t deadline_ns = 30 * INT64_C(1000000000);
+static const int64_t deadline_ns = 100 * INT64_C(1000000000);
 static const int64_t often_ns = 2000000, never_ns = 3600 * INT64_C(1000000000);
 
 /* ---- A disk without room ------------------------------------------------------------------ */

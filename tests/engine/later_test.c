@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_S = 20, CAPACITY = 64 };
+enum { DEADLINE_S = 100, CAPACITY = 64 };
 
 static const hde_port in1[] = {{.name = "in", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};
 static const hde_port out1[] = {{.name = "out", .types = HDE_TYPES(&hde__sample__descriptor)}, {0}};

@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 30000, COUNT = 6000 };
+enum { DEADLINE_MS = 100000, COUNT = 6000 };
 
 static const char *
 in_folder(struct plan *plan, const char *name)

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 30000 };
+enum { DEADLINE_MS = 100000 };
 
 /* Two sources on threads of their own, so that they come in another order in every run; a merge, a
  * sink with timers in processing time, and a sink behind an edge that drops. */

@@ -8,7 +8,7 @@
 #include "engine/reload.h"
 #include "engine/stats.h"
 
-enum { DEADLINE_S = 40 };
+enum { DEADLINE_S = 100 };
 #define PATIENCE (20 * (int64_t)NS_PER_S) /* the machine may be busy */
 
 struct rig {

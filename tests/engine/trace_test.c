@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 30000, COUNT = 20000 };
+enum { DEADLINE_MS = 100000, COUNT = 20000 };
 
 static struct plan *
 make_plan(struct store *store)

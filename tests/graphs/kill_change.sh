@@ -2,10 +2,11 @@
 # kill -9 inside a reload, inside an apply, while the log goes on in another segment and while one is
 # deleted: afterwards the old or the new state, never one between, and the tables of a run that nobody
 # disturbed.
-#   HDE_KILLS=N   a tenth of it are kills at each of the four places (1); HDE_SEED=N
+#   HDE_KILLS=N   a tenth of it, at least one, are kills at each of the four places (1); HDE_SEED=N
 . "$HDE_SOURCE/tests/support/cli.sh"
 
 kills=$((${HDE_KILLS:-10} / 10))
+((kills > 0)) || kills=1
 RANDOM=${HDE_SEED:-$$}
 echo "HDE_SEED=${HDE_SEED:-$$}"
 cp -r "$HDE_SOURCE/graphs" graphs
