@@ -33,7 +33,7 @@ enum { SEEDS = 600 };
 #elif defined(__clang__)
 enum { SEEDS = 600 };
 #else
-enum { SEEDS = 4000 };
+enum { SEEDS = 10000 };
 #endif
 enum {
     CRASHES = 4,
