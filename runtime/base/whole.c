@@ -103,6 +103,16 @@ whole_commit(const char *path)
 }
 
 bool
+whole_revoke(const char *path)
+{
+    char *draft = draft_of(path);
+    bool ok = io.unlink(draft) == 0 || errno == ENOENT;
+
+    free(draft);
+    return ok && sync_parent(path);
+}
+
+bool
 whole_write(const char *path, const char magic[WHOLE_MAGIC], const void *bytes, size_t size)
 {
     return whole_draft(path, magic, bytes, size) && whole_commit(path);

@@ -18,6 +18,9 @@ bool whole_write(const char *path, const char magic[WHOLE_MAGIC], const void *by
 /* Its two halves: the new file is safe under another name; it takes the place of the old one. */
 bool whole_draft(const char *path, const char magic[WHOLE_MAGIC], const void *bytes, size_t size);
 bool whole_commit(const char *path);
+/* Whoever has drafted it, also another process, cannot commit it any more: ENOENT. False with errno:
+ * nobody knows. */
+bool whole_revoke(const char *path);
 /* Malloc'ed bytes; NULL with errno: ENOENT, EBADMSG where it is not whole or not ours, ... */
 uint8_t *whole_read(const char *path, const char magic[WHOLE_MAGIC], size_t *size);
 

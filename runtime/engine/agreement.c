@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum { DECISIONS = 64 }; /* that are kept: nobody asks for an older one any more */
 static const int64_t look_ns = 500 * NS_PER_MS; /* without a word: the coordinator is asked */
@@ -28,7 +29,7 @@ struct share {
 struct agreement {
     struct net *net;
     const struct graph *graph;
-    char *path; /* of the decisions; NULL: they are kept in memory alone */
+    char *store, *path; /* of the decisions; NULL: they are kept in memory alone */
     agreement_prepare_with *prepare;
     void *arg;
     pthread_mutex_t lock; /* all below, and what is in shares */
@@ -37,45 +38,80 @@ struct agreement {
     struct share *shares;
     uint64_t open; /* the change that is led and not decided; 0: none */
     bool *whom;    /* hosts that take part in the last one that was led; the leading thread's */
-    bool leader_is_lost; /* decided: what it has decided, and a host that asks it asks here */
     size_t n_decided;
     uint64_t decided[DECISIONS]; /* that are made; the newest is the last */
 };
 
 /* ---- Decisions ---------------------------------------------------------------------------- */
 
-static void
-read_decisions(struct agreement *self, const char *path)
+/* The newest is the last. */
+static size_t
+read_decisions(const char *path, uint64_t out[DECISIONS])
 {
-    size_t size = 0;
+    size_t size = 0, n;
     uint64_t *bytes = path ? (uint64_t *)(void *)whole_read(path, magic, &size) : NULL;
 
-    self->n_decided = size / sizeof *bytes <= DECISIONS ? size / sizeof *bytes : 0;
-    for (size_t i = 0; i < self->n_decided; i++)
-        self->decided[i] = le64toh(bytes[i]);
+    n = bytes && size / sizeof *bytes <= DECISIONS ? size / sizeof *bytes : 0;
+    for (size_t i = 0; i < n; i++)
+        out[i] = le64toh(bytes[i]);
     free(bytes);
+    return n;
+}
+
+/* All that are kept when that change is decided too. Gives how many. */
+static size_t
+with_change(const struct agreement *self, uint64_t change, uint64_t out[DECISIONS])
+{
+    size_t kept = self->n_decided < DECISIONS ? self->n_decided : DECISIONS - 1;
+
+    memmove(out, self->decided + self->n_decided - kept, kept * sizeof *out);
+    out[kept++] = change;
+    return kept;
+}
+
+static bool
+cannot_keep(const struct agreement *self, struct err *err)
+{
+    return err_set(err, "HDE-R214", "'%s' cannot be written: %s", self->path, strerror(errno));
+}
+
+/* (3) */
+static bool
+draft_decision(const struct agreement *self, uint64_t change, struct err *err)
+{
+    uint64_t bytes[DECISIONS];
+    size_t n = with_change(self, change, bytes);
+
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = htole64(bytes[i]);
+    return !self->path || whole_draft(self->path, magic, bytes, n * sizeof *bytes) ||
+           cannot_keep(self, err);
+}
+
+/* The draft is gone, and its folder is not. */
+static bool
+is_replaced(const struct agreement *self)
+{
+    return errno == ENOENT && access(self->store, F_OK) == 0;
 }
 
 /* (1) */
 bool
 agreement_decide(struct agreement *self, struct err *err)
 {
-    uint64_t next[DECISIONS], bytes[DECISIONS];
-    size_t kept = self->n_decided < DECISIONS ? self->n_decided : DECISIONS - 1;
     bool ok;
 
-    memcpy(next, self->decided + self->n_decided - kept, kept * sizeof *next);
-    next[kept++] = self->open;
-    for (size_t i = 0; i < kept; i++)
-        bytes[i] = htole64(next[i]);
     fault_point(FAULT_DECISION);
-    ok = !self->path || whole_write(self->path, magic, bytes, kept * sizeof *bytes);
+    ok = !self->path || whole_commit(self->path);
     fault_point(FAULT_DECISION);
     if (!ok)
-        return err_set(err, "HDE-R214", "'%s' cannot be written: %s", self->path, strerror(errno));
+        return is_replaced(self)
+                   ? err_set(err, "HDE-R311",
+                             "another host has taken the place of '%s', which was said to be lost",
+                             agreement_leader(self))
+                   : cannot_keep(self, err);
     pthread_mutex_lock(&self->lock);
-    memcpy(self->decided, next, kept * sizeof *next);
-    self->n_decided = kept;
+    self->n_decided = with_change(self, self->open, self->decided);
     self->open = 0;
     pthread_mutex_unlock(&self->lock);
     return true;
@@ -95,6 +131,12 @@ fate_of(const struct agreement *self, uint64_t change)
 
 /* ---- Life --------------------------------------------------------------------------------- */
 
+static char *
+path_of(const char *store)
+{
+    return xprintf("%s/decisions", store);
+}
+
 struct agreement *
 agreement_new(struct net *net, const struct graph *graph, const char *store,
               agreement_prepare_with *prepare, void *arg)
@@ -106,12 +148,12 @@ agreement_new(struct net *net, const struct graph *graph, const char *store,
     self->prepare = prepare;
     self->arg = arg;
     if (store) {
-        self->path = xmalloc(strlen(store) + sizeof "/decisions");
-        strcpy(stpcpy(self->path, store), "/decisions");
+        self->store = xstrdup(store);
+        self->path = path_of(store);
     }
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
-    read_decisions(self, self->path);
+    self->n_decided = read_decisions(self->path, self->decided);
     return self;
 }
 
@@ -134,6 +176,7 @@ agreement_free(struct agreement *self)
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     free(self->whom);
+    free(self->store);
     free(self->path);
     free(self);
 }
@@ -189,10 +232,16 @@ bool
 agreement_prepare(struct agreement *self, Hde__ControlShare *share, int64_t timeout_ns,
                   struct host_replies *out, struct err *err)
 {
+    bool plans_only = share->apply && share->apply->plan_only;
+
+    *out = (struct host_replies){0};
+
     free(self->whom);
     self->whom = hosts_taking_part(self->net, self->graph);
     share->change = new_number();
-    set_open(self, share->apply && share->apply->plan_only ? 0 : share->change);
+    set_open(self, plans_only ? 0 : share->change);
+    if (!plans_only && !draft_decision(self, share->change, err))
+        return false;
     if (tell_all(self, share, HDE__SHARE_STEP__SHARE_STEP_PREPARE, timeout_ns, out))
         return true;
     for (size_t i = 0; i < out->n; i++)
@@ -220,6 +269,8 @@ agreement_abort(struct agreement *self)
 
     share.change = self->open;
     set_open(self, 0);
+    if (self->path)
+        whole_revoke(self->path);
     tell_all(self, &share, HDE__SHARE_STEP__SHARE_STEP_ABORT, abort_ns, &replies);
     host_replies_fini(&replies); /* who has not heard it asks */
 }
@@ -297,21 +348,6 @@ wait_a_moment(struct agreement *self, const struct share *share)
             return;
 }
 
-/* False: the coordinator is not lost. */
-static bool
-look_up(struct agreement *self, const struct share *share, enum word *word)
-{
-    bool is_lost;
-
-    pthread_mutex_lock(&self->lock);
-    is_lost = self->leader_is_lost;
-    if (is_lost)
-        *word = fate_of(self, share->said->change) == HDE__FATE__FATE_COMMIT ? WORD_COMMIT
-                                                                             : WORD_ABORT;
-    pthread_mutex_unlock(&self->lock);
-    return is_lost;
-}
-
 /* (2) */
 static enum word
 hear(struct agreement *self, struct share *share, bool is_patient)
@@ -325,7 +361,7 @@ hear(struct agreement *self, struct share *share, bool is_patient)
         word = share->word;
         is_stopping = self->is_stopping;
         pthread_mutex_unlock(&self->lock);
-        if (word == WORD_NONE && !is_stopping && !look_up(self, share, &word))
+        if (word == WORD_NONE && !is_stopping)
             word = ask_fate(self, share, &is_heard);
     } while (word == WORD_NONE && !is_stopping && (is_heard || is_patient));
     return word == WORD_NONE && !is_stopping ? WORD_LOST : word;
@@ -377,22 +413,44 @@ share_free(struct agreement *self, struct share *share)
     free(share);
 }
 
-bool
-agreement_end_doubts(struct agreement *self, const char *store)
+/* With the lock held: nothing is decided there behind this. (3) */
+static bool
+end_doubts(struct agreement *self, const char *path, struct err *err)
 {
-    char *path = store ? xprintf("%s/decisions", store) : NULL;
-    bool is_any;
+    uint64_t decided[DECISIONS];
+    size_t n;
+
+    if (!whole_revoke(path))
+        return err_set(err, "HDE-R014", "%s cannot be written: %s", path, strerror(errno));
+    n = read_decisions(path, decided);
+    for (struct share *share = self->shares; share; share = share->next) {
+        if (share->word == WORD_NONE)
+            share->word = WORD_ABORT;
+        for (size_t i = 0; i < n; i++)
+            if (decided[i] == share->said->change)
+                share->word = WORD_COMMIT;
+    }
+    pthread_cond_broadcast(&self->changed);
+    return true;
+}
+
+bool
+agreement_end_doubts(struct agreement *self, const char *store, struct err *err)
+{
+    char *path = store ? path_of(store) : NULL;
+    bool is_any, ok;
 
     pthread_mutex_lock(&self->lock);
     is_any = self->shares != NULL;
-    if (is_any && store) {
-        read_decisions(self, path);
-        self->leader_is_lost = true;
-        pthread_cond_broadcast(&self->changed);
-    }
+    ok = !is_any || !path || end_doubts(self, path, err);
     pthread_mutex_unlock(&self->lock);
     free(path);
-    return is_any;
+    if (ok && is_any)
+        ok = err_set(err, "HDE-R238",
+                     "a change that '%s' led is in doubt here: its store tells what was decided%s",
+                     agreement_leader(self),
+                     store ? "; ask again in some seconds" : ", when this is applied");
+    return ok;
 }
 
 /* ---- Asked -------------------------------------------------------------------------------- */

@@ -17,7 +17,11 @@
  *  (2) A host that has said ready and hears nothing asks. While the coordinator is away it lets go,
  *      so that nothing stands still, and asks again when it is back; then it makes the change
  *      alone, or forgets it. [test_who_lost_the_coordinator_hears_what_was_decided]
- *  (3) Nothing here waits for a host that is away longer than the timeout, but agreement_fate(),
+ *  (3) What is to be decided is drafted before anybody is asked, and the decision is the draft's
+ *      new name. Who takes the place of a lost coordinator takes the draft away before he reads
+ *      what was decided: so one that is in truth alive decides nothing behind that.
+ *      [test_a_coordinator_that_was_replaced_decides_nothing]
+ *  (4) Nothing here waits for a host that is away longer than the timeout, but agreement_fate(),
  *      which waits for nothing else than the coordinator or the end.
  *      [test_a_host_that_is_down_is_named]
  *
@@ -47,10 +51,10 @@ const char *agreement_leader(const struct agreement *self); /* its name */
 /* ---- The coordinator's thread of changes --------------------------------------------------- */
 
 /* Gives the change a number and asks all other hosts whether they can make it. False with err
- * (HDE-R211: one is down or silent; or its reason, with its name): agreement_abort(). */
+ * (HDE-R211: one is down or silent; HDE-R214; or its reason, with its name): agreement_abort(). */
 bool agreement_prepare(struct agreement *self, Hde__ControlShare *share, int64_t timeout_ns,
                        struct host_replies *out, struct err *err);
-/* False: HDE-R214, it cannot be kept, and is not made. */
+/* False: it is not made. HDE-R214: it cannot be kept; HDE-R311: others have replaced this one. */
 bool agreement_decide(struct agreement *self, struct err *err);
 /* Tells them, and waits for their reports until timeout_ns. Free *out. */
 void agreement_commit(struct agreement *self, int64_t timeout_ns, struct host_replies *out);
@@ -78,8 +82,9 @@ void agreement_report(struct agreement *self, struct share *share, const Hde__Gr
 void share_free(struct agreement *self, struct share *share);
 
 /* The coordinator is lost for good, and that is its store: what it had decided is made, and nothing
- * else. NULL: only looks. True: something is in doubt here; it is over soon. */
-bool agreement_end_doubts(struct agreement *self, const char *store);
+ * else, now or later. NULL: only looks. False: something was in doubt here, which is over soon
+ * (HDE-R238), or that store cannot be written (HDE-R014). */
+bool agreement_end_doubts(struct agreement *self, const char *store, struct err *err);
 
 /* ---- Any thread ----------------------------------------------------------------------------- */
 

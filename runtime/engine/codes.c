@@ -138,6 +138,12 @@ const struct code engine_codes[] = {
      "there, and an edge to or from it is not at its end, or the host at the other end has not "
      "heard so: it was stopped or has died. Start it, and take the savepoint again.",
      NULL, NULL},
+    {"HDE-R311", "another host leads in place of this one",
+     "This host leads changes of the graph and was said to be lost (`hde apply --lost`) while it "
+     "decided one. Its decision came too late: the others have looked into its store before, and "
+     "forgot the change. Its nodes go on elsewhere; when it is started again the graph file and "
+     "its store say so.",
+     NULL, NULL},
     {"HDE-R020", "nothing of that name can be reloaded",
      "`hde reload` takes the name of a node, or of an operator that nodes of the running graph "
      "use. 'hde status' lists both.",

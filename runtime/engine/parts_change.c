@@ -628,12 +628,7 @@ parts_change_asked(struct parts_change *self, const Hde__ControlShare *said,
 bool
 parts_change_end_doubts(struct parts_change *self, const char *store, struct err *err)
 {
-    if (!self->agreement || !agreement_end_doubts(self->agreement, store))
-        return true;
-    return err_set(err, "HDE-R238",
-                   "a change that '%s' led is in doubt here: its store tells what was decided%s",
-                   agreement_leader(self->agreement),
-                   store ? "; ask again in some seconds" : ", when this is applied");
+    return !self->agreement || agreement_end_doubts(self->agreement, store, err);
 }
 
 Hde__EngineChanges *

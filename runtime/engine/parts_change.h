@@ -30,7 +30,7 @@ bool parts_change_reloads(const struct parts_change *self, const char *target);
 /* Another host asks, over the net that the parts have. Any thread. */
 void parts_change_asked(struct parts_change *self, const Hde__ControlShare *said,
                         struct net_question *taken);
-/* As agreement_end_doubts(), with HDE-R238 and false where that says true. */
+/* As agreement_end_doubts(). */
 bool parts_change_end_doubts(struct parts_change *self, const char *store, struct err *err);
 Hde__EngineChanges *parts_change_show(struct parts_change *self, uint64_t number);
 

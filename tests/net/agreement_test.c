@@ -311,6 +311,33 @@ test_another_coordinator_is_refused(void **state)
     assert_null(given);
 }
 
+/* (3) of agreement.h: b is told that a is lost, and a is not. */
+static void
+test_a_coordinator_that_was_replaced_decides_nothing(void **state)
+{
+    for (int is_decided = 0; is_decided < 2; is_decided++) {
+        struct other other = {.waits_for_fate = true};
+        struct err err = {0};
+
+        given = NULL;
+        begin_other(&other);
+        assert_true(prepare(&err));
+        if (is_decided)
+            assert_true(agreement_decide(agreement[A], &err));
+        agreement_end_doubts(agreement[B], NULL, &err); /* changes nothing */
+        agreement_end_doubts(agreement[B], folder, &err);
+        pthread_join(other.thread, NULL);
+        assert_int_equal(other.word, is_decided ? WORD_COMMIT : WORD_ABORT);
+        err = (struct err){0};
+        assert_true(agreement_end_doubts(agreement[B], folder, &err));
+        if (!is_decided) {
+            assert_false(agreement_decide(agreement[A], &err));
+            assert_string_equal(err.code, "HDE-R311");
+            agreement_abort(agreement[A]);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -325,6 +352,7 @@ main(void)
         HERE(test_what_cannot_be_written_is_not_decided),
         HERE(test_who_was_started_anew_does_not_know_the_change),
         HERE(test_another_coordinator_is_refused),
+        HERE(test_a_coordinator_that_was_replaced_decides_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
