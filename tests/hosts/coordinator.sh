@@ -46,6 +46,12 @@ lead_on() { # what comes next is led by c
 
 # 1.
 begin
+kill -STOP "${pid_of[c]}"
+hde plan --graph three.b --move other=c >asked 2>&1 &
+asks=$!
+must_say b "move of nodes, led here: all hosts prepare it"
+kill -CONT "${pid_of[c]}"
+wait "$asks" || { cat asked; fail "a host that was silent does not answer"; }
 kill -KILL "${pid_of[b]}"
 wait "${pid_of[b]}"
 expect 1 hde apply --graph three.c --move middle=c --move other=c
@@ -64,6 +70,7 @@ lead_on
 # 2. other was to go to c
 begin move-commit:2
 gone --move other=c
+must_say c "in doubt until 'b' has said what was decided"
 follows c
 grep -q 'move.found.*it is made' c.err || fail "c does not find what was decided"
 lead_on
@@ -71,6 +78,7 @@ lead_on
 # 3. other was to go to c
 begin move-commit:1
 gone --move other=c
+must_say c "in doubt until 'b' has said what was decided"
 follows a
 grep -q 'move.found.*it is dropped' c.err || fail "c does not find that nothing was decided"
 lead_on
@@ -79,6 +87,7 @@ lead_on
 begin decision:2
 three b ", on_error: skip"
 gone three.yaml
+must_say c "three.yaml: under way"
 follows a ", on_error: skip"
 grep -q 'event=apply.done' c.err || { cat c.err; fail "c has not made the change"; }
 lead_on

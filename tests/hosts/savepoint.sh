@@ -54,7 +54,13 @@ all_up() { hde status --graph distributed.calc --json >status &&
   jq -e '[.hosts[] | select(.state == "up")] | length == 3' status; }
 until_true 20 all_up || fail "a host that was away does not come back"
 kill -STOP "${pids[2]}"
-expect 1 hde savepoint take --graph distributed.calc broken
+hde savepoint take --graph distributed.calc broken >out 2>err &
+takes=$!
+says() { hde status --graph distributed.calc --json >status &&
+  jq -e '[.doing[]? | select(contains("savepoint '\''broken'\'', led here"))] | length > 0' status; }
+until_true 20 says || { hde status --graph distributed.calc; fail "the status does not tell of it"; }
+wait "$takes"
+[ $? = 1 ] || fail "a savepoint was taken without a host"
 has err "analyse"
 kill -CONT "${pids[2]}"
 has err "HDE-"

@@ -4,6 +4,8 @@
 #   start HOST                 in the background; its process is ${pid_of[HOST]}
 #   all_up HOST...             they see each other, and nobody else is up
 #   on HOST NODE               the node lies there
+#   says HOST TEXT             its status has that among what it does
+#   must_say HOST TEXT         or will soon
 #   flows WHEN                 ten lines more come to the end
 #   ends_whole HOST...         they are drained, one after the other, and no line was lost
 # shellcheck shell=bash
@@ -47,6 +49,13 @@ all_up() {
 on() {
   hde status --graph "three.$1" --json >status &&
     jq -e --arg n "$2" '[.nodes[].name] | index($n)' status >/dev/null
+}
+says() {
+  hde status --graph "three.$1" --json >status &&
+    jq -e --arg text "$2" '[.doing[]? | select(contains($text))] | length > 0' status
+}
+must_say() {
+  until_true 20 says "$@" || { hde status --graph "three.$1"; fail "the status of $1 does not say: $2"; }
 }
 lines_n() { wc -l <"$LINES" 2>/dev/null || echo 0; }
 more_than() { [ "$(lines_n)" -gt "$1" ]; }
