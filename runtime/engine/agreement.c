@@ -235,7 +235,6 @@ agreement_prepare(struct agreement *self, Hde__ControlShare *share, int64_t time
     bool plans_only = share->apply && share->apply->plan_only;
 
     *out = (struct host_replies){0};
-
     free(self->whom);
     self->whom = hosts_taking_part(self->net, self->graph);
     share->change = new_number();

@@ -129,15 +129,28 @@ change_error(struct change *change, const struct err *err)
 /* ---- Reports ------------------------------------------------------------------------------ */
 
 static void
-note(struct changes *self, const struct change *change)
+note(struct changes *self, const Hde__GraphChange *report)
 {
-    struct packed *slot = &self->history[change->report.number % APPLY_HISTORY];
-    size_t size = hde__graph_change__get_packed_size(&change->report);
+    struct packed *slot = &self->history[report->number % APPLY_HISTORY];
+    size_t size = hde__graph_change__get_packed_size(report);
     uint8_t *bytes = xmalloc(size + 1);
 
-    hde__graph_change__pack(&change->report, bytes);
+    hde__graph_change__pack(report, bytes);
     free(slot->bytes);
-    *slot = (struct packed){change->report.number, bytes, size};
+    *slot = (struct packed){report->number, bytes, size};
+}
+
+void
+changes_take(struct changes *self, const Hde__EngineChanges *before)
+{
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = before->n_changes; i > 0; i--) { /* the oldest first */
+        Hde__GraphChange report = *before->changes[i - 1];
+
+        report.number = ++self->last;
+        note(self, &report);
+    }
+    pthread_mutex_unlock(&self->lock);
 }
 
 void
@@ -145,7 +158,7 @@ changes_note(struct changes *self, struct change *change, Hde__ChangeState state
 {
     pthread_mutex_lock(&self->lock);
     change->report.state = state;
-    note(self, change);
+    note(self, &change->report);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -277,7 +290,7 @@ changes_add(struct changes *self, struct change *change)
     if (self->n_queued < QUEUE) {
         number = change->report.number = ++self->last;
         self->n_queued++;
-        note(self, change);
+        note(self, &change->report);
         *self->tail = change;
         self->tail = &change->next;
         pthread_cond_broadcast(&self->changed);

@@ -74,6 +74,7 @@ struct over_hosts {
     struct arena arena; /* of the move, and below */
     struct line line;   /* before it */
     bool relinks;       /* the graph after it is another one */
+    const char *path;   /* then: of its file; NULL: it goes back */
     struct registry *registry;
     struct graph *after;
     struct move_ask ask; /* lent from the arena */
@@ -315,6 +316,7 @@ load_relinked(struct over_hosts *self, const Hde__HostStep *step, struct err *er
     struct relink_ask ask = relink_of(self, step);
 
     self->relinks = true;
+    self->path = step->apply->path ? arena_text(&self->arena, step->apply->path) : NULL;
     self->after = relink_load(&ask, err);
     if (!self->after)
         return false;
@@ -946,6 +948,28 @@ over_hosts_doing(struct over_hosts *self, struct arena *arena)
         text = "move of nodes: this host begins anew";
     pthread_mutex_unlock(&self->lock);
     return text ? text : lead_doing(self->lead, arena);
+}
+
+bool
+over_hosts_relinked(struct over_hosts *self, Hde__GraphChange *out, struct arena *arena)
+{
+    bool is_it;
+
+    hde__graph_change__init(out);
+    pthread_mutex_lock(&self->lock);
+    is_it = self->moving == LEAVING && self->relinks && !leads(self);
+    if (is_it) {
+        out->has_number = out->has_state = out->has_rollback = true;
+        out->state = HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+        out->has_asked_ns = out->has_ended_ns = out->has_relink = true;
+        out->asked_ns = out->ended_ns = clock_real_ns();
+        out->relink = self->number;
+        out->rollback = !self->path;
+        out->path = self->path ? arena_text(arena, self->path) : NULL;
+        out->who = arena_text(arena, self->leader);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return is_it;
 }
 
 /* ---- The coordinator ------------------------------------------------------------------------ */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "engine/changes.h"
+#include "engine/history.h"
 #include "engine/hosts_change.h"
 #include "engine/joint.h"
 #include "engine/line.h"
@@ -21,6 +22,7 @@
 #include "link/ends.h"
 #include "net/net.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -513,6 +515,7 @@ work(void *arg, struct change *change)
 /* ---- Requests ----------------------------------------------------------------------------- */
 
 static bool open_changes(struct parts_change *self, struct err *err);
+static void take_history(struct parts_change *self);
 
 static uint64_t
 add(struct parts_change *self, struct change *change, struct err *err)
@@ -556,7 +559,47 @@ parts_change_new(struct parts *parts, const struct engine_options *options)
             agreement_new(parts_net(parts), graph,
                           options->checkpoint ? graph->checkpoint.store : NULL, take_share, self);
     pthread_mutex_init(&self->opening, NULL);
+    if (parts_over_hosts(parts))
+        take_history(self);
     return self;
+}
+
+/* The process begins anew: what was changed so far, and what it ends for. */
+static void
+keep_history(struct parts_change *self)
+{
+    struct over_hosts *over_hosts = parts_over_hosts(self->parts);
+    const struct graph *graph = parts_graph(self->parts);
+    struct arena arena = {0};
+    Hde__EngineChanges *all, with = HDE__ENGINE_CHANGES__INIT;
+    Hde__GraphChange last;
+
+    if (!over_hosts || !over_hosts_is_moving(over_hosts))
+        return;
+    all = changes_show(atomic_load(&self->is_open) ? &self->changes : NULL, 0);
+    with.changes = arena_alloc(&arena, (all->n_changes + 1) * sizeof *with.changes);
+    if (over_hosts_relinked(over_hosts, &last, &arena))
+        with.changes[with.n_changes++] = &last;
+    for (size_t i = 0; i < all->n_changes; i++)
+        with.changes[with.n_changes++] = all->changes[i];
+    if (with.n_changes && !history_keep(graph->checkpoint.store, &with))
+        log_line(LEVEL_WARN, graph->name, NULL, "history.not-written", "%s/history: %s",
+                 graph->checkpoint.store, strerror(errno));
+    hde__engine_changes__free_unpacked(all, NULL);
+    arena_fini(&arena);
+}
+
+static void
+take_history(struct parts_change *self)
+{
+    Hde__EngineChanges *before = history_take(parts_graph(self->parts)->checkpoint.store);
+    struct err err = {0};
+
+    if (!before)
+        return;
+    if (open_changes(self, &err))
+        changes_take(&self->changes, before);
+    hde__engine_changes__free_unpacked(before, NULL);
 }
 
 void
@@ -568,6 +611,7 @@ parts_change_stop(struct parts_change *self)
         agreement_stop(self->agreement);
     if (atomic_load(&self->is_open))
         changes_stop(&self->changes);
+    keep_history(self);
     agreement_free(self->agreement);
     self->agreement = NULL;
 }

@@ -99,6 +99,10 @@ until_true 30 wrote four.seen 20 || { tail -n 5 ./*.err; fail "nothing comes ove
 comes_up "behind the change"
 has_node serve seen || fail "the node is not there"
 has_node calc analytics.velocity || fail "a node did not move with the change"
+for name in calc serve; do # who led it, and another one: both have begun anew
+  expect 0 hde history --graph "distributed.$name"
+  grep -q 'done .*more.yaml' out || { cat out; fail "the history of $name does not have the change"; }
+done
 
 # 4.
 i=$(host_number calc)
