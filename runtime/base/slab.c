@@ -10,22 +10,12 @@
 #include "base/slab.h"
 
 #include "base/arena.h"
+#include "base/asan.h"
 
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HDE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HDE_ASAN 1
-#endif
-#endif
-#ifndef HDE_ASAN
-#define HDE_ASAN 0
-#endif
 
 enum { LINE = 64, BLOCK = 64 * 1024 };
 

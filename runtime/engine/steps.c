@@ -2,20 +2,14 @@
 #include "engine/steps.h"
 
 #include "base/arena.h"
+#include "base/asan.h"
 #include "engine/epoch.h"
 #include "engine/ingress.h"
 
 #include <stdlib.h>
 #include <ucontext.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HDE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HDE_ASAN 1
-#endif
-#endif
-#ifdef HDE_ASAN
+#if HDE_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -59,11 +53,11 @@ struct steps {
 static void
 change(struct stack *from, struct stack *to)
 {
-#ifdef HDE_ASAN
+#if HDE_ASAN
     __sanitizer_start_switch_fiber(&from->fake, to->bottom, to->size);
 #endif
     swapcontext(&from->context, &to->context);
-#ifdef HDE_ASAN
+#if HDE_ASAN
     __sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
 #endif
 }
@@ -80,7 +74,7 @@ begin(unsigned high, unsigned low)
 {
     struct fiber *fiber = (struct fiber *)((uintptr_t)high << 32 | (uintptr_t)low);
 
-#ifdef HDE_ASAN
+#if HDE_ASAN
     __sanitizer_finish_switch_fiber(NULL, &fiber->steps->own.bottom, &fiber->steps->own.size);
 #endif
     worker_run(fiber->worker);

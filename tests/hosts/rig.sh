@@ -3,6 +3,10 @@
 #
 #   hosts_up [SEED]            namespaces, keys, and the graphs in the folder graphs
 #   hosts_recorded N STEP      its input is N chains a symbol of 400 legs, STEP apart, the same each time
+#   hosts_keyed                a third feed, results as lines in $LINES_TO, and no edges that drop
+#   spread_over N HOSTS        velocity in N replicas by feed on these hosts ("calc, analyse"); behind
+#                              hosts_keyed
+#   results_by_feed LINES      the results of each feed in their order
 #   hosts_calm                 all of it in one process in the background, $one, into one.db, undisturbed;
 #                              what is started behind that has four.db
 #   hosts_equal I...           these hosts and $one end, and both have stored the same
@@ -43,6 +47,25 @@ nodes:
     op: ingestion/synthetic
     params: {symbols: "\${vars.underlyings}", step: $2, paced: true, snapshots: $1}
 YAML
+}
+
+hosts_keyed() {
+  sed -i 's|symbols: \[NIFTY, BANKNIFTY\]|symbols: [NIFTY, BANKNIFTY, FINNIFTY]|
+    s|^nodes:|nodes:\n  lines: {host: serve, op: storage/jsonl, params: {path: "${LINES_TO}"}}|' \
+    graphs/distributed.yaml
+  echo '  - analytics.results -> lines' >>graphs/distributed.yaml
+  sed -i '/-> gateway.live/d; /^  gateway:/,/^    params:/d' graphs/distributed.yaml # edges that drop
+  cp graphs/analytics.yaml plain.yaml
+}
+
+spread_over() {
+  sed "s/^  velocity: {/  velocity: {replicas: $1, key: feed, host: [$2], /; s/window: 3m/window: 1s/" \
+    plain.yaml >graphs/analytics.yaml
+  ! cmp -s plain.yaml graphs/analytics.yaml || fail "the node is not spread"
+}
+
+results_by_feed() {
+  jq -c 'select(.window_s) | [.feed, .expiry, .]' "$1" | sort -s -t, -k1,2
 }
 
 hosts_calm() {

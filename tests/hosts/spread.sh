@@ -10,18 +10,8 @@
 
 hosts_up
 hosts_recorded "${HDE_SNAPSHOTS:-50}" 200ms
-sed -i 's|symbols: \[NIFTY, BANKNIFTY\]|symbols: [NIFTY, BANKNIFTY, FINNIFTY]|
-  s|^nodes:|nodes:\n  lines: {host: serve, op: storage/jsonl, params: {path: "${LINES_TO}"}}|' \
-  graphs/distributed.yaml
-echo '  - analytics.results -> lines' >>graphs/distributed.yaml
-sed -i '/-> gateway.live/d; /^  gateway:/,/^    params:/d' graphs/distributed.yaml # edges that drop
-cp graphs/analytics.yaml plain.yaml
-sed -i 's|^  velocity: {|  velocity: {replicas: 4, key: feed, host: [calc, analyse], |; s|window: 3m|window: 1s|' \
-  graphs/analytics.yaml
-cmp -s plain.yaml graphs/analytics.yaml && fail "the node is not spread"
-by_key() { # the lines of each feed in their order
-  jq -c 'select(.window_s) | [.feed, .expiry, .]' "$1" | sort -s -t, -k1,2
-}
+hosts_keyed
+spread_over 4 "calc, analyse"
 
 export HDE_EVERY=300ms
 export HDE_STATE=$TMP/one.state HDE_STORE=$TMP/one.db LINES_TO=$TMP/one.jsonl
@@ -29,7 +19,7 @@ sed -i 's/, paced: true//' graphs/ingestion.yaml
 expect 0 on_host 4 hde run graphs/distributed.yaml --host all
 hosts_recorded "${HDE_SNAPSHOTS:-50}" 200ms
 tables one.db >want
-by_key one.jsonl >want.lines
+results_by_feed one.jsonl >want.lines
 [ "$(grep -c . want)" -gt 1000 ] || fail "one process stored next to nothing"
 
 export HDE_STATE=$TMP/four.state HDE_STORE=$TMP/four.db LINES_TO=$TMP/four.jsonl
@@ -65,7 +55,7 @@ for i in 0 1 2 3; do
   wait "${pids[i]}" || { tail -n 5 ./*.err; fail "${names[i]} ended with $?"; }
 done
 tables four.db >got
-by_key four.jsonl >got.lines
+results_by_feed four.jsonl >got.lines
 cmp want got || { diff want got | cut -c1-200 | head -8; fail "the tables differ"; }
 [ -s want.lines ] || fail "the node gave no results"
 cmp want.lines got.lines || fail "lines of a feed are not once and in order"
