@@ -10,6 +10,9 @@
  *      or from it, or there is no savepoint. It has no share: what it ended with is in its store
  *      for good.
  *      [tests/hosts/end.sh]
+ *  (4) A number is drawn once, and is above all before it, also of an earlier process: a host in doubt
+ *      asks what became of that number, or sees that another one went on with it. So it is a second
+ *      that no other one was drawn in. [tests/hosts/move.sh: a host in doubt behind another move]
  *
  *  The lock is not held while hosts do their steps. */
 #include "engine/lead.h"
@@ -34,6 +37,7 @@ enum {
     COME_S = 5,       /* for a host to come up */
     HEAR_S = 5,       /* until all hosts know that it is one */
     ADDED_LINES = 3,
+    CLOCK_BACK_S = 3, /* it was set back: seconds are not waited for */
 };
 #define SECONDS(n) ((int64_t)(n)*NS_PER_S)
 static const int64_t LOOK_NS = 20 * NS_PER_MS;
@@ -64,6 +68,26 @@ struct lead {
     uint64_t texts;          /* hosts_texts() of it */
 };
 
+static uint32_t
+now_s(void)
+{
+    return (uint32_t)(clock_real_ns() / NS_PER_S);
+}
+
+/* (4) The second in which this process began may be a number of the one before. */
+static uint32_t
+first_number(const struct graph *graph)
+{
+    uint32_t now = now_s(), number = 0;
+    struct arena arena = {0};
+    struct line line;
+
+    if (line_read(graph->checkpoint.store, &arena, &line, NULL))
+        number = line.number;
+    arena_fini(&arena);
+    return now > number ? now : number;
+}
+
 struct lead *
 lead_new(struct over_hosts *host, const struct graph *graph, struct net *net)
 {
@@ -74,6 +98,7 @@ lead_new(struct over_hosts *host, const struct graph *graph, struct net *net)
     self->graph = graph;
     self->net = net;
     self->name = xstrdup("");
+    self->number = first_number(graph);
     self->gone = xcalloc(graph->n_hosts, sizeof *self->gone);
     pthread_mutex_init(&self->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -443,12 +468,17 @@ run_savepoint(void *arg)
     return NULL;
 }
 
-/* Above all that were drawn before, also by an earlier process whose clock was right. */
+/* (4) */
 static uint32_t
 draw_number(const struct lead *self)
 {
-    uint32_t now = (uint32_t)(clock_real_ns() / NS_PER_S);
+    const struct timespec moment = {.tv_nsec = LOOK_NS};
+    uint32_t now = now_s();
 
+    while (now <= self->number && self->number - now < CLOCK_BACK_S) {
+        nanosleep(&moment, NULL);
+        now = now_s();
+    }
     return now > self->number ? now : self->number + 1;
 }
 
