@@ -515,11 +515,12 @@ const struct command cmd_savepoint = {
             "so sinks with natural keys write the rows of the overlap over those that are there."
             "\n\nA graph that links cut into parts has one savepoint of all of them: it is complete when "
             "each part has taken what its links held when it was asked for, and goes back into parts "
-            "of the same names. "
+            "of the same names. A part that has ended is in it as it ended. "
             "Of a graph with hosts: every host writes its share into its own store; take is asked "
             "for at any of them and led by the coordinator. restore is done on every host with "
             "--host, while all stand still; hosts that do not go back to the same savepoint refuse "
-            "to talk to each other. Nodes that were moved since ('hde apply --move') lie where they "
+            "to talk to each other. A host that had ended and left by then is in none: it is not "
+            "restored, and nobody waits for it. Nodes that were moved since ('hde apply --move') lie where they "
             "lay then."
             "\n\nexport and import copy one to a file and back, on another machine too.",
     .examples =
