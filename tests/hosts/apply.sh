@@ -12,7 +12,7 @@
 . "$HDE_SOURCE/tests/hosts/rig.sh"
 
 hosts_up
-hosts_recorded "${HDE_SNAPSHOTS:-300}" 200ms
+hosts_recorded "${HDE_SNAPSHOTS:-400}" 500ms # paced longer than a slow machine takes for all below
 sed -i 's/, paced: true/, paced: "${HDE_PACED:-false}"/' graphs/ingestion.yaml
 # without the coordinator chains flow from ingest to serve all the same
 sed -i "s/^coordinator: calc/coordinator: analyse/; s/symbols: .NIFTY, BANKNIFTY./symbols: [NIFTY]/" graphs/distributed.yaml
