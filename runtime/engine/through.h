@@ -41,8 +41,8 @@ void through_fini(struct through *self);
 bool through_restore(const char *store, uint32_t line, Hde__EdgeThrough *const *edges, size_t n,
                      struct err *err);
 /* For a savepoint: the edges of the graph's host to and from that one, which has ended and left.
- * They are appended to out, which has room for all edges and hosts; the arena's. False: HDE-R310, one is not
- * through at both ends. */
+ * They are appended to out, which has room for all edges and hosts; the arena's. False: HDE-R310,
+ * one is not through at both ends. */
 bool through_left(const struct through *self, const struct graph *graph, const char *host,
                   Hde__EdgeThrough **out, size_t *n, struct arena *arena, struct err *err);
 /* NULL: nothing. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * parts - cuts a checked graph at its links.
  *
- * A link is an edge with `full: spill` or `durable: journal`, or one to another host; a part is a maximal piece without a
- * link inside. Each part is a graph of its own, in which a link is an edge to a node that ends it
- * (at the sender), and one from a node that goes on with it (at the receiver).
+ * A link is an edge with `full: spill` or `durable: journal`, or one to another host; a part is a
+ * maximal piece without a link inside. Each part is a graph of its own, in which a link is an edge to
+ * a node that ends it (at the sender), and one from a node that goes on with it (at the receiver).
  *
  * A host on which no node lies, a spare one, has a part all the same, with one node of its own that
  * does nothing: so it runs, has a place in savepoints and moves, and can be given nodes. */

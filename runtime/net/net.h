@@ -99,8 +99,8 @@ struct net_unheard {
 };
 /* Tells, once, when the other hosts have heard how far the receiving ends here are (the sending
  * ones there keep everything until then), receivers there that this host knows of their end, and
- * spare hosts that this one is at its own; or who has not after timeout_ns. On the net's thread, before net_stop() comes back; it must not
- * wait, and may ask once more. */
+ * spare hosts that this one is at its own; or who has not after timeout_ns. On the net's thread,
+ * before net_stop() comes back; it must not wait, and may ask once more. */
 typedef void net_settled(void *arg, const struct net_unheard *unheard);
 void net_settle(struct net *net, int64_t timeout_ns, net_settled *settled, void *arg);
 /* The same at once, of that host alone. False: it has heard all. Any thread. */
