@@ -6,8 +6,8 @@
 #   2. it gets a node under load, the only one of the coordinator, which then stands by itself and
 #      leads it back
 #   3. it is drained; changes, savepoints and moves do without it, and it follows when it is back
-#   4. its store is not there, and it does not run what it had; its machine is lost, and its node goes on on another spare host; it comes back as one, and does
-#      not run what it had
+#   4. its store is not there, and it does not run what it had; its machine is lost, and its node goes
+#      on on another spare host; it comes back as one, and does not run what it had
 #   5. all end with the data, spare hosts too, and alone
 . "$HDE_SOURCE/tests/support/cli.sh"
 . "$HDE_SOURCE/tests/hosts/three.sh"
