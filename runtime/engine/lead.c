@@ -12,7 +12,8 @@
  *      [tests/hosts/end.sh]
  *  (4) A number is drawn once, and is above all before it, also of an earlier process: a host in doubt
  *      asks what became of that number, or sees that another one went on with it. So it is a second
- *      that no other one was drawn in. [tests/hosts/move.sh: a host in doubt behind another move]
+ *      that no other one was drawn in. [tests/hosts/move.sh has a host in doubt behind another move;
+ *      none draws two within a second]
  *
  *  The lock is not held while hosts do their steps. */
 #include "engine/lead.h"

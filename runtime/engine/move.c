@@ -604,9 +604,8 @@ is_part(const struct graph_cut *cut, const char *name)
     return false;
 }
 
-/* cut: NULL: all of them. */
-static bool
-put_aside(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err)
+bool
+move_clear(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err)
 {
     struct arena arena = {0};
     const char *folder = arena_printf(&arena, "%s/parts", store);
@@ -630,12 +629,6 @@ put_aside(const struct graph_cut *cut, const char *store, uint32_t number, struc
     return ok;
 }
 
-bool
-move_clear(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err)
-{
-    return put_aside(cut, store, number, err);
-}
-
 /* (3) The line first: whoever starts there from now on is a spare host, whatever else there is. */
 static bool
 fence(const struct graph *graph, const struct line *line, const char *store, struct arena *arena,
@@ -652,7 +645,7 @@ fence(const struct graph *graph, const struct line *line, const char *store, str
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         if (io.unlink(gone[i]) && errno != ENOENT)
             return err_set(err, "HDE-R014", "%s cannot be removed: %s", gone[i], strerror(errno));
-    return put_aside(NULL, store, line->number, err);
+    return move_clear(NULL, store, line->number, err);
 }
 
 bool

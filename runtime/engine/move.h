@@ -41,7 +41,7 @@ bool move_feeds(const struct graph *before, const struct graph *after, size_t fr
 bool move_gives_here(const struct move_ask *ask, const char *host);
 bool move_keeps_frames(const Hde__SavedNode *sender); /* of a link */
 
-/* Puts folders of parts that the cut does not have aside, into STORE/before/NUMBER. */
+/* Puts folders of parts that the cut does not have aside, into STORE/before/NUMBER; cut NULL: all. */
 bool move_clear(const struct graph_cut *cut, const char *store, uint32_t number, struct err *err);
 /* Hosts that are lost find, if they come back, that nothing lies on them any more. */
 bool move_fence(const struct graph *graph, const Hde__Epoch *restored, struct err *err);
