@@ -231,10 +231,8 @@ put(struct hosts *self, int edge, uint64_t tick, hde_msg *msg)
     struct hde_msgvec vec = {&msg, 1, 1};
     struct record record = {.tick = tick, .n = 1, .lines = msgvec_lines(&vec)};
 
-    while (link_put(link, &record, &msg, false, NULL) != LINK_PUT) {
+    while (link_put(link, &record, &msg, false, NULL) != LINK_PUT)
         wait_for_news(&self->waiter[edge][edge]);
-        link_heard(link, LINK_SENDER);
-    }
 }
 
 static uint64_t
@@ -244,13 +242,8 @@ take(struct hosts *self, int edge)
     struct record record;
     enum link_take taken;
 
-    while ((taken = link_take(link, &record, &self->got[edge], NULL)) == LINK_EMPTY) {
-        link_heard(link, LINK_RECEIVER);
-        taken = link_take(link, &record, &self->got[edge], NULL);
-        if (taken != LINK_EMPTY)
-            break;
+    while ((taken = link_take(link, &record, &self->got[edge], NULL)) == LINK_EMPTY)
         wait_for_news(&self->waiter[edge][!edge]);
-    }
     require(taken == LINK_FRAME, "a link broke");
     msgvec_drop_all(&self->got[edge]);
     return record.tick;

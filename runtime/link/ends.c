@@ -119,7 +119,6 @@ out_mark(hde_ctx *ctx, void *state, uint64_t *tick)
 static hde_status
 out_event(hde_ctx *ctx, void *state, const hde_event *event)
 {
-    link_heard(((struct end *)state)->link, LINK_SENDER);
     node_of(ctx)->actor->resume_ns = 0;
     return HDE_OK;
 }
@@ -265,11 +264,12 @@ in_poll(hde_ctx *ctx, void *state)
         self->is_watched = true;
         link_watch(self->link, watch, ctx);
     }
-    link_heard(self->link, LINK_RECEIVER);
     switch (link_take(self->link, &record, &vec, &err)) {
     case LINK_FRAME:
         return enter(ctx, &record, &vec);
     case LINK_EMPTY:
+    case LINK_MARKER:
+    case LINK_OVER:
         break;
     case LINK_DAMAGED:
         fail(ctx, &err);

@@ -216,14 +216,6 @@ link_listen(struct link *self, enum link_end end, const struct link_bell *bell)
 }
 
 void
-link_heard(struct link *self, enum link_end end)
-{
-    pthread_mutex_lock(&self->lock);
-    self->bells[end].has_rung = false;
-    pthread_mutex_unlock(&self->lock);
-}
-
-void
 link_lead_to(struct link *self, const struct link_far *far)
 {
     self->far = *far;
@@ -489,6 +481,14 @@ keep_in_memory(struct link *self, const struct record *record, hde_msg *const *m
     }
 }
 
+/* With the lock held: the sender is told when there is room. */
+static void
+want_room(struct link *self)
+{
+    self->is_waiting = true;
+    self->bells[LINK_SENDER].has_rung = false;
+}
+
 /* There is no room: says why, once. */
 static enum link_put
 wait_for_room(struct link *self, const char *why)
@@ -496,7 +496,6 @@ wait_for_room(struct link *self, const char *why)
     int64_t now_ns = clock_mono_ns();
 
     pthread_mutex_lock(&self->lock);
-    self->is_waiting = true;
     if (!self->waits_ns) {
         self->waits_ns = now_ns;
         STAT_SET(self->config.stats->blocked_since_ns, now_ns);
@@ -545,8 +544,12 @@ append(struct link *self, const struct record *record, hde_msg *const *msg, size
 static enum link_put
 refused(struct link *self, struct err *err)
 {
-    return seglog_error(self->log, err) ? LINK_BROKEN
-                                        : wait_for_room(self, "the disk of the journal is full");
+    if (seglog_error(self->log, err))
+        return LINK_BROKEN;
+    pthread_mutex_lock(&self->lock);
+    want_room(self);
+    pthread_mutex_unlock(&self->lock);
+    return wait_for_room(self, "the disk of the journal is full");
 }
 
 static void
@@ -594,43 +597,14 @@ note_put(struct link *self, const struct record *record)
     self->watermark_ns = record->watermark_ns;
 }
 
-enum link_put
-link_put(struct link *self, const struct record *record, hde_msg *const *msg, bool is_new,
-         struct err *err)
+/* With the lock held. position: in the journal, 0: it is not there. */
+static void
+add(struct link *self, const struct record *record, hde_msg *const *msg, bool in_memory,
+    uint64_t position, size_t size)
 {
-    bool fits, is_full, was_empty, is_wrong, is_covered;
-    uint64_t position = 0;
-    size_t size = 0;
+    bool was_empty = self->next == self->n;
 
-    if (record->tick <= self->last)
-        return LINK_PUT;
-    pthread_mutex_lock(&self->lock);
-    fits = fits_in_memory(self, record);
-    is_full = self->journal_bytes >= (uint64_t)self->config.journal_bytes;
-    is_wrong = is_new && !check_new(self, record->tick, err);
-    is_covered = record->tick <= self->covered; /* a sender that makes its frames again */
-    if (is_covered && !is_wrong)
-        note_put(self, record);
-    if (is_new && !self->first_new)
-        self->first_new = record->tick;
-    pthread_mutex_unlock(&self->lock);
-    if (is_wrong || is_covered)
-        return is_wrong ? LINK_BROKEN : LINK_PUT;
-    if (!fits && !self->log)
-        return wait_for_room(self, "as much as it may hold waits for its receiver");
-    if (!fits || self->config.writes_all) {
-        if (is_full)
-            return wait_for_room(self, "the journal holds as much as it may");
-        size = pack_frame(self, record, msg);
-        position = append(self, record, msg, size);
-        if (!position)
-            return refused(self, err);
-        STAT_ADD(self->config.stats->spilled, record->n);
-    }
-    note_room(self);
-    pthread_mutex_lock(&self->lock);
-    was_empty = self->next == self->n;
-    if (fits)
+    if (in_memory)
         keep_in_memory(self, record, msg, position, size);
     else
         add_to_run(self, record->tick, position, record->n, size);
@@ -640,7 +614,84 @@ link_put(struct link *self, const struct record *record, hde_msg *const *msg, bo
     show_kept(self);
     if (!self->far.put)
         ring_bell(self, LINK_RECEIVER);
+}
+
+enum room { MEMORY, MEMORY_AND_JOURNAL, JOURNAL, FULL_MEMORY, FULL_JOURNAL, COVERED, WRONG };
+
+/* With the lock held. COVERED: by a sender that makes its frames again. */
+static enum room
+room_for(struct link *self, const struct record *record, bool is_new, struct err *err)
+{
+    bool fits = fits_in_memory(self, record);
+
+    if (is_new && !check_new(self, record->tick, err))
+        return WRONG;
+    if (record->tick <= self->covered)
+        return COVERED;
+    if (fits && !self->config.writes_all)
+        return MEMORY;
+    if (!self->log)
+        return FULL_MEMORY;
+    if (self->journal_bytes >= (uint64_t)self->config.journal_bytes)
+        return FULL_JOURNAL;
+    return fits ? MEMORY_AND_JOURNAL : JOURNAL;
+}
+
+static enum link_put
+put_in_journal(struct link *self, const struct record *record, hde_msg *const *msg, bool in_memory,
+               struct err *err)
+{
+    size_t size = pack_frame(self, record, msg);
+    uint64_t position = append(self, record, msg, size);
+
+    if (!position)
+        return refused(self, err);
+    STAT_ADD(self->config.stats->spilled, record->n);
+    pthread_mutex_lock(&self->lock);
+    add(self, record, msg, in_memory, position, size);
     pthread_mutex_unlock(&self->lock);
+    return LINK_PUT;
+}
+
+enum link_put
+link_put(struct link *self, const struct record *record, hde_msg *const *msg, bool is_new,
+         struct err *err)
+{
+    enum link_put result = LINK_PUT;
+    enum room room;
+
+    if (record->tick <= self->last)
+        return LINK_PUT;
+    pthread_mutex_lock(&self->lock);
+    room = room_for(self, record, is_new, err);
+    if (room == MEMORY)
+        add(self, record, msg, true, 0, 0);
+    else if (room == COVERED)
+        note_put(self, record);
+    else if (room == FULL_MEMORY || room == FULL_JOURNAL)
+        want_room(self);
+    if (is_new && !self->first_new)
+        self->first_new = record->tick;
+    pthread_mutex_unlock(&self->lock);
+    switch (room) {
+    case MEMORY:
+        break;
+    case MEMORY_AND_JOURNAL:
+    case JOURNAL:
+        result = put_in_journal(self, record, msg, room == MEMORY_AND_JOURNAL, err);
+        break;
+    case FULL_MEMORY:
+        return wait_for_room(self, "as much as it may hold waits for its receiver");
+    case FULL_JOURNAL:
+        return wait_for_room(self, "the journal holds as much as it may");
+    case COVERED:
+        return LINK_PUT;
+    case WRONG:
+        return LINK_BROKEN;
+    }
+    if (result != LINK_PUT)
+        return result;
+    note_room(self);
     if (self->far.put)
         self->far.put(self->far.arg);
     return LINK_PUT;
@@ -947,46 +998,69 @@ link_drop_marker(struct link *self)
         self->far.passed(self->far.arg, marker);
 }
 
+/* With the lock held: what is next, and the item of it. */
+static enum link_take
+look_at_next(struct link *self, struct item **item, struct err *err)
+{
+    if (err_is_set(&self->broken)) {
+        *err = self->broken;
+        return LINK_DAMAGED;
+    }
+    skip_taken(self);
+    if (is_at_marker(self))
+        return LINK_MARKER;
+    if (self->next == self->n)
+        return self->is_over ? LINK_OVER : LINK_EMPTY;
+    *item = item_at(self, self->next);
+    return LINK_FRAME;
+}
+
+/* With the lock held. */
+static void
+copy_frame(const struct item *item, struct record *record, struct hde_msgvec *to)
+{
+    *record = item->record;
+    for (uint32_t i = 0; i < item->vec.n; i++)
+        msgvec_push(to, hde_msg_keep(item->vec.item[i]));
+}
+
 enum link_take
 link_take(struct link *self, struct record *record, struct hde_msgvec *to, struct err *err)
 {
-    enum link_take result = LINK_EMPTY;
-    struct item item = {0};
+    struct item *item = NULL, in_journal = {0};
+    enum link_take result;
     uint64_t have, covered;
     bool asks;
 
     if (!self->is_placed && !link_seek(self, 0, err)) /* it has nothing from before */
         return LINK_DAMAGED;
     pthread_mutex_lock(&self->lock);
-    skip_taken(self);
     have = self->have;
     covered = self->covered;
+    result = look_at_next(self, &item, err);
+    if (item && item->in_memory) {
+        copy_frame(item, record, to);
+        note_taken(self, record);
+    } else { /* it may be that nothing is there yet */
+        self->bells[LINK_RECEIVER].has_rung = false;
+        if (item)
+            in_journal = *item;
+    }
     asks = wants_epoch(self);
-    if (err_is_set(&self->broken)) {
-        *err = self->broken;
-        result = LINK_DAMAGED;
-    } else if (self->next < self->n && !is_at_marker(self)) {
-        item = *item_at(self, self->next);
-        result = LINK_FRAME;
-    }
-    if (item.in_memory) {
-        *record = item.record;
-        for (uint32_t i = 0; i < item.vec.n; i++)
-            msgvec_push(to, hde_msg_keep(item.vec.item[i]));
-    }
     pthread_mutex_unlock(&self->lock);
+    if (in_journal.first_position) {
+        result = read_frame(self, &in_journal, have, covered, record, to, err);
+        if (result == LINK_FRAME) {
+            pthread_mutex_lock(&self->lock);
+            note_taken(self, record);
+            asks |= wants_epoch(self);
+            pthread_mutex_unlock(&self->lock);
+        }
+    }
     if (asks)
         self->ask(self->ask_arg);
-    if (result == LINK_FRAME && !item.in_memory)
-        result = read_frame(self, &item, have, covered, record, to, err);
     if (result != LINK_FRAME)
         return result;
-    pthread_mutex_lock(&self->lock);
-    note_taken(self, record);
-    asks = wants_epoch(self);
-    pthread_mutex_unlock(&self->lock);
-    if (asks)
-        self->ask(self->ask_arg);
     if (!self->config.is_kept)
         release(self, record->tick);
     if (self->far.taken)

@@ -61,13 +61,14 @@ void link_sender_is_over(struct link *link); /* nothing more will be put */
 
 /* ---- The receiver ------------------------------------------------------------------------- */
 
-enum link_take { LINK_FRAME, LINK_EMPTY, LINK_DAMAGED };
+enum link_take { LINK_FRAME, LINK_EMPTY, LINK_MARKER, LINK_OVER, LINK_DAMAGED };
 
 /* Frames above that tick are wanted, 0: all, which is what counts without this call. False: they
  * are not kept any more (HDE-R070), or the sender has begun anew below that tick (HDE-R071). Comes
  * before the first take, or again when what was taken since was lost. */
 bool link_seek(struct link *link, uint64_t tick, struct err *err);
-/* The next frame: the caller gets references. DAMAGED: it is gone or cannot be read, err says
+/* The next frame: the caller gets references. EMPTY: there is none yet. MARKER: it would be behind
+ * one (link_put_marker()). OVER: there will be none. DAMAGED: it is gone or cannot be read, err says
  * why. */
 enum link_take link_take(struct link *link, struct record *record, struct hde_msgvec *to,
                          struct err *err);
@@ -80,7 +81,8 @@ bool link_is_through(struct link *link);
 bool link_may_give(struct link *link);
 
 /* Who is told that there is something to take, or room to put; NULL: nobody. Called on any thread,
- * not with the link's lock held by the caller, once until link_heard(). */
+ * not with the link's lock held by the caller, once until link_take() finds no frame in memory, or
+ * link_put() no room. */
 struct link_bell {
     void (*ring)(void *arg);
     void *arg;
@@ -91,7 +93,6 @@ enum link_end {
     LINK_KEEPER /* who waits until nothing is kept any more */
 };
 void link_listen(struct link *link, enum link_end end, const struct link_bell *bell);
-void link_heard(struct link *link, enum link_end end);
 /* A marker (K3) stands behind all that was put so far: the receiver gets nothing from behind it
  * until it is taken away. It is not kept: what it belongs to ends with the process. It has the
  * number of its savepoint, not 0; another one takes its place. Any thread. */

@@ -268,8 +268,8 @@ sender_control(struct far_edge *edge)
 
 /* ---- The sender: data ---------------------------------------------------------------------- */
 
-/* 1 data, 0 nothing to send, -1 broken. Room in the envelope is there. */
-static int
+/* Room in the envelope is there. */
+static enum link_take
 add_data(struct far_edge *edge)
 {
     struct net *net = edge->net;
@@ -277,17 +277,14 @@ add_data(struct far_edge *edge)
     struct record record;
     struct err err = {0};
     struct frame *frame;
+    enum link_take next = link_take(edge->def.link, &record, held, &err);
 
-    switch (link_take(edge->def.link, &record, held, &err)) {
-    case LINK_EMPTY:
-        return 0;
-    case LINK_DAMAGED:
+    if (next == LINK_DAMAGED) {
         msgvec_drop_all(held);
         break_edge(edge, &err);
-        return -1;
-    case LINK_FRAME:
-        break;
     }
+    if (next != LINK_FRAME)
+        return next;
     frame = out_add(net, HDE__FRAME_KIND__FRAME_KIND_DATA, edge->def.id);
     frame->tick = record.tick;
     frame->number = edge->number++;
@@ -306,14 +303,18 @@ add_data(struct far_edge *edge)
         edge->peer->look.resent++;
     else
         edge->sent_tick = record.tick;
-    return 1;
+    return LINK_FRAME;
 }
 
 static void
-add_marker(struct far_edge *edge, uint32_t marker)
+add_marker(struct far_edge *edge)
 {
-    struct frame *frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_MARKER, edge->def.id);
+    uint32_t marker = link_marker(edge->def.link);
+    struct frame *frame;
 
+    if (!marker || edge->sent_marker == marker)
+        return;
+    frame = out_add(edge->net, HDE__FRAME_KIND__FRAME_KIND_MARKER, edge->def.id);
     frame->tick = edge->sent_tick;
     frame->index = marker;
     frame->number = edge->number++;
@@ -363,24 +364,18 @@ static void
 sender_data(struct far_edge *edge)
 {
     struct net *net = edge->net;
-    uint32_t marker;
-    int more = 1;
+    enum link_take next = LINK_FRAME;
 
-    link_heard(edge->def.link, LINK_RECEIVER);
-    while (!out_is_full(net) && has_credit(edge) && (more = add_data(edge)) > 0)
+    while (!out_is_full(net) && has_credit(edge) && (next = add_data(edge)) == LINK_FRAME)
         if (is_too_large(edge))
             return;
-    edge->is_full = more > 0 && !has_credit(edge);
-    if (more > 0 || out_is_full(net)) { /* comes again with room or credit */
+    edge->is_full = next == LINK_FRAME && !has_credit(edge);
+    if (next == LINK_FRAME || out_is_full(net)) { /* comes again with room or credit */
         if (!edge->is_full)
             atomic_store_explicit(&edge->has_news, true, memory_order_relaxed);
-        return;
-    }
-    marker = more == 0 ? link_marker(edge->def.link) : 0;
-    if (marker) {
-        if (edge->sent_marker != marker)
-            add_marker(edge, marker);
-    } else if (more == 0 && !link_may_give(edge->def.link) && !edge->has_sent_end) {
+    } else if (next == LINK_MARKER) {
+        add_marker(edge);
+    } else if (next == LINK_OVER && !edge->has_sent_end) {
         add_end(edge);
     }
 }

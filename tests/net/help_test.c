@@ -75,7 +75,6 @@ sleep_and_take(int epoll_fd)
             link_fetch(event.data.ptr);
         } else {
             eventfd_read(news_fd, &count);
-            link_heard(rig.link[B], LINK_RECEIVER);
         }
     }
     return tick;
