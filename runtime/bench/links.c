@@ -92,6 +92,7 @@ struct hosts {
     struct waiter {           /* for something to take, or for room: as a worker of the engine */
         _Atomic bool has_news, is_parked;
         int event_fd, epoll_fd;
+        struct link *owed; /* to be fetched from before it sleeps */
     } waiter[2][2];
 };
 
@@ -124,11 +125,15 @@ wait_for_news(struct waiter *self)
         struct epoll_event event;
         eventfd_t count;
 
+        if (self->owed) {
+            self->owed = link_fetch(self->owed) ? self->owed : NULL;
+            continue;
+        }
         atomic_store(&self->is_parked, true);
         if (!atomic_load(&self->has_news) && epoll_wait(self->epoll_fd, &event, 1, -1) == 1) {
             atomic_store(&self->is_parked, false);
             if (event.data.ptr)
-                link_fetch(event.data.ptr);
+                self->owed = link_fetch(event.data.ptr) ? event.data.ptr : NULL;
             else
                 eventfd_read(self->event_fd, &count);
         }
@@ -158,14 +163,14 @@ struct watching {
     struct link *link;
 };
 
-static bool
+static const void *
 watch(void *of, int fd)
 {
     const struct watching *self = of;
     struct epoll_event wanted = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE,
                                  .data.ptr = self->link};
 
-    return !epoll_ctl(self->waiter->epoll_fd, EPOLL_CTL_ADD, fd, &wanted);
+    return epoll_ctl(self->waiter->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) ? NULL : self->waiter;
 }
 
 static struct hosts *

@@ -354,8 +354,9 @@ struct watch {
     struct node *node;
     int fd;
     uint32_t tag, events;
-    void (*serve)(void *arg); /* instead of the node's event(); NULL: that */
+    bool (*serve)(void *arg); /* instead of the node's event(); NULL: that */
     void *arg;
+    bool is_owed; /* it is called again behind this turn */
 };
 
 struct worker {
@@ -385,6 +386,7 @@ struct worker {
     int64_t moved_ns;  /* last time that something moved */
     bool has_moved;    /* in this turn, on the sequencer's side */
     bool has_polled;   /* in this turn */
+    bool owes;         /* there is a watch whose serve() has to be called again */
     bool is_unsettled; /* in this turn it began to wait for credit or room, or did not get
                         * to look at everything: look once more */
     int64_t budget;    /* messages that are left of this turn */
@@ -650,8 +652,9 @@ void post_drop(struct post *post);
 bool worker_serve_posts(struct worker *worker);                   /* true: there were some */
 bool worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag);
 /* On the worker's thread: serve(arg) is called there when fd is ready, whatever the node does, as
- * long as there is the node. Its fd may be watched for others too. */
-bool worker_serve(struct node *node, int fd, uint32_t events, void (*serve)(void *arg), void *arg);
+ * long as there is the node; where it says true, again at the end of the turn. True too where it is
+ * called for another node of this worker already. */
+bool worker_serve(struct node *node, int fd, uint32_t events, bool (*serve)(void *arg), void *arg);
 
 /* host_engine.c: what operators may ask of the engine */
 extern const struct host engine_host;

@@ -299,17 +299,40 @@ worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, 
 }
 
 bool
-worker_serve(struct node *node, int fd, uint32_t events, void (*serve)(void *arg), void *arg)
+worker_serve(struct node *node, int fd, uint32_t events, bool (*serve)(void *arg), void *arg)
 {
+    for (const struct watch *watch = node->worker->watches; watch; watch = watch->next)
+        if (watch->node && watch->fd == fd && watch->serve == serve)
+            return true;
     return add_watch(
         node->worker,
         &(struct watch){.node = node, .fd = fd, .events = events, .serve = serve, .arg = arg});
 }
 
+static void
+call_serve(struct worker *worker, struct watch *watch)
+{
+    watch->is_owed = watch->serve(watch->arg);
+    worker->owes |= watch->is_owed;
+}
+
+/* What they have brought is done; true: there may be something new. */
+static bool
+serve_owed(struct worker *worker)
+{
+    if (!worker->owes)
+        return false;
+    worker->owes = false;
+    for (struct watch *watch = worker->watches; watch; watch = watch->next)
+        if (watch->node && watch->is_owed)
+            call_serve(worker, watch);
+    return true;
+}
+
 static bool
 serve_event(struct worker *worker, const struct epoll_event *event)
 {
-    const struct watch *watch = event->data.ptr;
+    struct watch *watch = event->data.ptr;
     uint64_t count;
 
     if (!watch) { /* the eventfd */
@@ -320,7 +343,7 @@ serve_event(struct worker *worker, const struct epoll_event *event)
     if (!watch->node) /* a ZeroMQ socket (served every turn), or no longer watched */
         return watch == &worker->zmq_watch;
     if (watch->serve) {
-        watch->serve(watch->arg);
+        call_serve(worker, watch);
         return true;
     }
     node_event(watch->node, &(hde_event){.size = sizeof(hde_event),
@@ -478,6 +501,7 @@ turn(struct worker *worker)
     moved |= publish_all(worker);
     if (moved)
         wake_others(worker);
+    moved |= serve_owed(worker);
     return moved || worker->is_unsettled;
 }
 
@@ -612,6 +636,7 @@ worker_run(struct worker *worker)
             sleep_until_event(worker);
         }
     }
+    serve_owed(worker);
     msg_pool_flush();
     last_words_end_thread();
 }

@@ -210,19 +210,21 @@ in_close(hde_ctx *ctx, void *state)
     link_listen(((struct end *)state)->link, LINK_RECEIVER, NULL);
 }
 
-static void
+static bool
 fetch(void *link)
 {
-    link_fetch(link);
+    return link_fetch(link);
 }
 
-static bool
+static const void *
 watch(void *of, int fd)
 {
     hde_ctx *ctx = of;
+    struct node *node = node_of(ctx);
+    bool ok = worker_serve(node, fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, fetch,
+                           ((struct end *)ctx->state)->link);
 
-    return worker_serve(node_of(ctx), fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, fetch,
-                        ((struct end *)ctx->state)->link);
+    return ok ? node->worker : NULL;
 }
 
 static hde_status

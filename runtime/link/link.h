@@ -111,7 +111,7 @@ void link_ask_with(struct link *link, void (*ask)(void *arg), void *arg);
 
 /* ---- A link that leads on to another host, or from there ------------------------------------- */
 
-typedef bool link_watch_with(void *of, int fd);
+typedef const void *link_watch_with(void *of, int fd);
 
 /* What the other end, who is elsewhere, has to know. Called on the threads of the end that is here,
  * without the link's lock; any may be NULL. Where `taken` is set the frames are no longer there
@@ -123,16 +123,18 @@ struct link_far {
     void (*covered)(void *arg, uint64_t tick);
     void (*passed)(void *arg, uint32_t marker); /* it was taken away */
     bool (*watch)(void *arg, link_watch_with *with, void *of); /* link_watch(), link_fetch() */
-    void (*fetch)(void *arg);
+    bool (*fetch)(void *arg);
     void *arg;
 };
 void link_lead_to(struct link *link, const struct link_far *far); /* before anybody uses it */
 /* A receiver that sleeps in an epoll may have himself woken by what comes from the other host:
- * with() gets a descriptor, to be watched for EPOLLIN | EPOLLET | EPOLLEXCLUSIVE until link_free().
- * When it is ready he calls link_fetch() at once, on any thread. False: there is none, or none
- * yet. */
+ * with() gets a descriptor, to be watched for EPOLLIN | EPOLLET | EPOLLEXCLUSIVE until link_free(),
+ * and says who it is that sleeps there, for all his links the same; NULL: it cannot be. When it is
+ * ready he calls link_fetch() at once, on any thread. link_watch() is false where there is none, or
+ * none yet. link_fetch() is true where he has to call it once more before he sleeps: when he has
+ * done what he was given. */
 bool link_watch(struct link *link, link_watch_with *with, void *of);
-void link_fetch(struct link *link);
+bool link_fetch(struct link *link);
 void link_ask(struct link *link);                           /* calls what link_ask_with() gave */
 void link_break(struct link *link, const struct err *why);  /* link_take() says so from now on */
 /* Ticks of another sender follow, which may be lower. All that was put was taken. */

@@ -57,14 +57,14 @@ put_something(void *arg)
     help_send(arg);
 }
 
-static void
+static bool
 fetch(void *arg)
 {
-    help_receive(((struct far_edge *)arg)->net);
+    return help_receive(((struct far_edge *)arg)->net);
 }
 
 static bool
-watch(void *arg, bool (*with)(void *of, int fd), void *of)
+watch(void *arg, link_watch_with *with, void *of)
 {
     return help_watch(((struct far_edge *)arg)->net, with, of);
 }
@@ -694,7 +694,7 @@ put(struct far_edge *edge, const struct frame *frame, const struct hde_msgvec *v
     struct record record = {.tick = frame->tick,
                             .now_ns = frame->time_ns,
                             .watermark_ns = frame->watermark_ns,
-                            .put_ns = clock_mono_ns(),
+                            .put_ns = edge->peer->heard_ns[LANE_DATA],
                             .n = frame->n,
                             .lines = (uint32_t)(frame->credit_bytes / 64)};
 

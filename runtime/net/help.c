@@ -14,8 +14,13 @@
  *      is behind all of them. He takes a few messages; whatever is more, and all that is no data of
  *      a session, the net's thread gets. [test_who_waits_for_an_edge_receives_himself]
  *  (4) in_fd is edge-triggered there: who is woken and does not get everything tells the net's
- *      thread.
- *      [test_help_from_all_sides_changes_nothing] */
+ *      thread. [test_help_from_all_sides_changes_nothing]
+ *  (5) ZeroMQ tells of more only to who has found nothing, and to look is two system calls. Where
+ *      one thread alone watches, for all edges, he does what he was given first, and looks before he
+ *      sleeps. What comes until then on that lane is for him anyway; control that came in the very
+ *      same moment waits with it, for one turn of a worker, at most a beat.
+ *      [test_who_waits_alone_looks_for_more_when_he_is_done,
+ *      test_of_two_who_wait_none_leaves_anything_behind] */
 #include "net/inside.h"
 
 #include <sys/epoll.h>
@@ -46,33 +51,54 @@ help_send(struct far_edge *edge)
         net_wake(edge->net);
 }
 
-void
+/* With the lock; false: the net's thread has to go on. */
+static bool
+receive_some(struct net *net)
+{
+    bool looks = net->is_owed || net->has_others, is_full;
+
+    net->is_owed = false;
+    if (!net->has_thread)
+        return true;
+    net->is_due = false;
+    net->is_helped = true;
+    is_full = sockets_fetch(net, looks ? FEW : 1);
+    net->is_helped = false;
+    net->is_owed = is_full && !looks && !net->aside && !net->is_due; /* (5) */
+    return net->is_owed || (!is_full && !net->is_due);
+}
+
+bool
 help_receive(struct net *net)
 {
-    bool is_done = false;
+    bool is_done = false, is_owed = false;
 
     if (!pthread_mutex_trylock(&net->lock)) {
-        net->is_due = false;
-        net->is_helped = true;
-        is_done = !net->has_thread || (!sockets_fetch(net, FEW) && !net->is_due);
-        net->is_helped = false;
+        is_done = receive_some(net);
+        is_owed = net->is_owed;
         pthread_mutex_unlock(&net->lock);
     }
     if (!is_done)
         net_wake(net);
+    return is_owed;
 }
 
 bool
-help_watch(struct net *net, bool (*with)(void *of, int fd), void *of)
+help_watch(struct net *net, link_watch_with *with, void *of)
 {
     struct epoll_event wanted = {.events = EPOLLIN | EPOLLEXCLUSIVE};
     bool ok = false;
 
     pthread_mutex_lock(&net->lock);
-    if (net->has_thread && with(of, net->in_fd)) {
-        /* behind the new one */
-        epoll_ctl(net->in_poll_fd, EPOLL_CTL_DEL, net->in_fd, NULL);
-        ok = !epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd, &wanted);
+    if (net->has_thread) {
+        const void *who = with(of, net->in_fd);
+
+        net->has_others |= !who || (net->watcher && net->watcher != who);
+        net->watcher = who;
+        if (who) { /* the net's thread is behind the new one */
+            epoll_ctl(net->in_poll_fd, EPOLL_CTL_DEL, net->in_fd, NULL);
+            ok = !epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd, &wanted);
+        }
     }
     pthread_mutex_unlock(&net->lock);
     return ok;

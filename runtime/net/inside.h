@@ -142,6 +142,9 @@ struct net {
     bool polls_lanes; /* the net's thread does so, without the lock: sockets that are stuck */
     bool is_helped;   /* another than the net's thread receives */
     bool is_due;      /* because of what was received: a turn has to follow */
+    bool is_owed;     /* who helps has not looked whether more has come, and will */
+    const void *watcher; /* of help_watch(), the last one */
+    bool has_others;     /* there is more than one, or one who could not watch */
     void *aside;      /* zmq_msg_t that was received and not looked at; NULL: none */
     pthread_t thread;
     bool is_started, has_thread;
@@ -246,8 +249,9 @@ bool edges_receive(struct peer *peer, enum lane lane, const struct frame *frame,
 /* ---- help.c: without the lock ---------------------------------------------------------------- */
 
 void help_send(struct far_edge *edge); /* on the thread that has put something there */
-void help_receive(struct net *net);    /* on one that watches what help_watch() gives */
-bool help_watch(struct net *net, bool (*with)(void *of, int fd), void *of);
+/* On one that watches what help_watch() gives; true: once more, before it sleeps. */
+bool help_receive(struct net *net);
+bool help_watch(struct net *net, link_watch_with *with, void *of);
 
 /* ---- question.c --------------------------------------------------------------------------- */
 

@@ -618,10 +618,10 @@ peer_say_last(struct peer *peer)
 }
 
 static void
-send_data(struct peer *peer)
+send_data(struct peer *peer, int64_t now_ns)
 {
     socket_send(peer, LANE_DATA, NULL, 0);
-    peer->data_ns = clock_mono_ns();
+    peer->data_ns = now_ns;
 }
 
 /* Some; true: there may be more. */
@@ -635,7 +635,7 @@ turn_data(struct peer *peer)
         edges_data(peer);
         if (!peer->net->n_out && !peer->beats[LANE_DATA])
             return false;
-        send_data(peer);
+        send_data(peer, clock_mono_ns());
         peer->beats[LANE_DATA] = false;
     }
     return true;
@@ -644,12 +644,14 @@ turn_data(struct peer *peer)
 bool
 peer_send_now(struct peer *peer, struct far_edge *edge)
 {
+    int64_t now_ns = clock_mono_ns();
+
     if (!peer->is_open || peer->is_stuck[LANE_DATA] || peer->net->polls_lanes ||
-        clock_mono_ns() - peer->data_ns < SELDOM_NS)
+        now_ns - peer->data_ns < SELDOM_NS)
         return false;
     edge_data(edge);
     if (peer->net->n_out) {
-        send_data(peer);
+        send_data(peer, now_ns);
         peer->look.helped[0]++;
     }
     return !peer->is_stuck[LANE_DATA] && !edge_is_due(edge);

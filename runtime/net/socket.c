@@ -326,6 +326,17 @@ out_drop(struct net *net)
     net->n_out = net->out_size = 0;
 }
 
+/* Moved to where it can stay. */
+static zmq_msg_t *
+keep_message(zmq_msg_t *msg)
+{
+    zmq_msg_t *kept = xmalloc(sizeof *kept);
+
+    zmq_msg_init(kept);
+    zmq_msg_move(kept, msg);
+    return kept;
+}
+
 static void
 write_envelope(zmq_msg_t *msg, const struct net *net, const struct envelope *envelope, size_t n)
 {
@@ -371,14 +382,16 @@ socket_send(struct peer *peer, enum lane lane, const uint8_t *greeting, size_t s
                                 .lane = lane,
                                 .greeting = greeting,
                                 .greeting_size = size};
-    zmq_msg_t *msg = xmalloc(sizeof *msg);
+    zmq_msg_t msg;
 
-    write_envelope(msg, net, &envelope, net->n_out);
+    write_envelope(&msg, net, &envelope, net->n_out);
     peer->look.frames[0] += net->n_out;
-    peer->look.bytes[0] += zmq_msg_size(msg);
+    peer->look.bytes[0] += zmq_msg_size(&msg);
     out_drop(net);
-    peer->stuck[lane] = msg;
-    socket_unstick(peer, lane);
+    peer->is_stuck[lane] =
+        !peer->socket[lane] || zmq_msg_send(&msg, peer->socket[lane], ZMQ_DONTWAIT) < 0;
+    if (peer->is_stuck[lane])
+        peer->stuck[lane] = keep_message(&msg);
 }
 
 bool
@@ -540,13 +553,10 @@ sockets_fetch(struct net *net, int max)
 
     zmq_msg_init(&msg);
     while (!net->aside && n < max && receive_one(net, &msg)) {
-        if (is_data(&msg)) {
+        if (is_data(&msg))
             give(net, &msg);
-        } else {
-            net->aside = xmalloc(sizeof msg);
-            zmq_msg_init(net->aside);
-            zmq_msg_move(net->aside, &msg);
-        }
+        else
+            net->aside = keep_message(&msg);
         n++;
     }
     zmq_msg_close(&msg);
@@ -571,6 +581,7 @@ sockets_receive(struct net *net)
         n++;
     }
     zmq_msg_close(&msg);
+    net->is_owed = false; /* it was done, or is about to be */
     return n == SOME;
 }
 

@@ -45,7 +45,8 @@ test_a_quiet_edge_is_sent_by_who_puts(void **state)
 
 /* ---- Who sleeps for an edge ------------------------------------------------------------------ */
 
-static int news_fd;
+static int news_fd, other_fd;
+static bool owes;
 
 static void
 ring(void *arg)
@@ -53,13 +54,13 @@ ring(void *arg)
     eventfd_write(news_fd, 1);
 }
 
-static bool
+static const void *
 watch(void *of, int fd)
 {
     struct epoll_event wanted = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE,
                                  .data.ptr = rig.link[B]};
 
-    return !epoll_ctl(*(int *)of, EPOLL_CTL_ADD, fd, &wanted);
+    return epoll_ctl(*(int *)of, EPOLL_CTL_ADD, fd, &wanted) ? NULL : of;
 }
 
 static uint64_t
@@ -70,35 +71,93 @@ sleep_and_take(int epoll_fd)
     uint64_t tick;
 
     while (!(tick = rig_take(&rig))) {
-        assert_int_equal(epoll_wait(epoll_fd, &event, 1, WAIT_MS), 1);
-        if (event.data.ptr) {
-            link_fetch(event.data.ptr);
-        } else {
-            eventfd_read(news_fd, &count);
+        if (owes) {
+            owes = link_fetch(rig.link[B]);
+            continue;
         }
+        assert_int_equal(epoll_wait(epoll_fd, &event, 1, WAIT_MS), 1);
+        if (event.data.ptr)
+            owes = link_fetch(event.data.ptr);
+        else
+            eventfd_read(news_fd, &count);
     }
     return tick;
 }
 
-static void
-test_who_waits_for_an_edge_receives_himself(void **state)
+/* As a worker: gives what he sleeps in. */
+static int
+begin_waiting(void)
 {
     struct epoll_event wanted = {.events = EPOLLIN};
-    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    static int epoll_fd;
 
+    owes = false;
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert_int_equal(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, news_fd, &wanted), 0);
     rig_up(&rig);
     link_listen(rig.link[B], LINK_RECEIVER, &(struct link_bell){ring, NULL});
     assert_true(link_watch(rig.link[B], watch, &epoll_fd));
+    return epoll_fd;
+}
+
+static void
+end_waiting(int epoll_fd)
+{
+    rig_stop(&rig, B);
+    close(epoll_fd);
+    close(news_fd);
+}
+
+static void
+test_who_waits_for_an_edge_receives_himself(void **state)
+{
+    int epoll_fd = begin_waiting();
+
     for (uint64_t tick = 1; rig_look(&rig, B).helped[1] < ENOUGH; tick++) {
         rig_must_put(&rig, tick);
         assert_int_equal(sleep_and_take(epoll_fd), tick);
         link_cover(rig.link[B], tick);
     }
-    rig_stop(&rig, B);
-    close(epoll_fd);
-    close(news_fd);
+    end_waiting(epoll_fd);
+}
+
+static void
+test_who_waits_alone_looks_for_more_when_he_is_done(void **state)
+{
+    int epoll_fd = begin_waiting();
+    uint64_t tick = 1;
+
+    for (int n = 0; n < ENOUGH; tick++) {
+        rig_must_put(&rig, tick);
+        assert_int_equal(sleep_and_take(epoll_fd), tick);
+        link_cover(rig.link[B], tick);
+        n += owes;
+        if (!owes)
+            continue;
+        rig_must_put(&rig, ++tick); /* of which nobody need tell him */
+        for (wait_begin(); rig_take(&rig) != tick; wait_turn())
+            owes = link_fetch(rig.link[B]);
+        link_cover(rig.link[B], tick);
+    }
+    end_waiting(epoll_fd);
+}
+
+static void
+test_of_two_who_wait_none_leaves_anything_behind(void **state)
+{
+    int epoll_fd = begin_waiting();
+
+    other_fd = epoll_create1(EPOLL_CLOEXEC);
+    assert_true(link_watch(rig.link[B], watch, &other_fd));
+    for (uint64_t tick = 1; rig_look(&rig, B).helped[1] < ENOUGH; tick++) {
+        rig_must_put(&rig, tick);
+        assert_int_equal(sleep_and_take(epoll_fd), tick);
+        assert_false(owes);
+        link_cover(rig.link[B], tick);
+    }
+    end_waiting(epoll_fd);
+    close(other_fd);
 }
 
 /* ---- All at once ----------------------------------------------------------------------------- */
@@ -211,6 +270,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         HERE(test_a_quiet_edge_is_sent_by_who_puts),
         HERE(test_who_waits_for_an_edge_receives_himself),
+        HERE(test_who_waits_alone_looks_for_more_when_he_is_done),
+        HERE(test_of_two_who_wait_none_leaves_anything_behind),
         HERE(test_callbacks_are_made_on_one_thread),
         HERE(test_help_from_all_sides_changes_nothing),
     };
