@@ -116,11 +116,12 @@ split_pending(struct split *split)
     split->pending.n = 0;
 }
 
-/* For the watchdog: since when, and for what, the actor stands still. */
+/* For the watchdog: since when, and for what, the actor stands still. NULL: for the log. */
 static void
 note_wait(struct actor *actor, const struct edge *edge)
 {
     atomic_store_explicit(&actor->waits_for, edge, memory_order_relaxed);
+    STAT_SET(actor->waits_for_log, !edge);
     if (!STAT_GET(actor->stuck_since_ns))
         STAT_SET(actor->stuck_since_ns, actor->worker->mono_ns);
 }
@@ -129,6 +130,7 @@ static inline void
 note_progress(struct actor *actor)
 {
     atomic_store_explicit(&actor->waits_for, NULL, memory_order_relaxed);
+    STAT_SET(actor->waits_for_log, false);
     STAT_SET(actor->stuck_since_ns, 0);
 }
 
@@ -312,9 +314,13 @@ actor_resume(struct actor *actor)
 {
     if (actor->state != ACTOR_PARKED || actor->worker->mono_ns < actor->resume_ns)
         return false;
-    if (actor->decision && !swaps_may_go_on(actor)) {
-        actor->resume_ns = actor->worker->mono_ns + look_again_ns;
-        return false;
+    if (actor->decision) {
+        if (!swaps_may_go_on(actor)) {
+            note_wait(actor, NULL);
+            actor->resume_ns = actor->worker->mono_ns + look_again_ns;
+            return false;
+        }
+        note_progress(actor);
     }
     if (actor->is_held) {
         actor->is_held = false;
@@ -357,6 +363,19 @@ ask(struct edge *edge, uint64_t tick)
     }
 }
 
+/* What is seen outside comes behind the log (L2). */
+static bool
+is_logged(struct actor *actor, uint64_t tick)
+{
+    bool is_durable = ingress_is_durable(actor->engine, tick);
+
+    if (!is_durable)
+        note_wait(actor, NULL);
+    else
+        STAT_SET(actor->waits_for_log, false);
+    return is_durable;
+}
+
 /* The next tick if every input is at it or past it; 0: none. */
 static uint64_t
 next_tick(struct actor *actor)
@@ -383,9 +402,7 @@ next_tick(struct actor *actor)
     }
     if (lacking)
         note_wait(actor, lacking);
-    if (lacking || (actor->is_gated && !ingress_is_durable(actor->engine, tick)))
-        return 0;
-    return tick;
+    return lacking || (actor->is_gated && !is_logged(actor, tick)) ? 0 : tick;
 }
 
 static void

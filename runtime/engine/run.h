@@ -210,6 +210,7 @@ struct actor {
 
     /* why it does not run, for the watchdog (written by the worker, read by it) */
     _Atomic(const struct edge *) waits_for; /* no credit on this, or no progress on that */
+    _Atomic bool waits_for_log;             /* to be durable */
     _Atomic int64_t stuck_since_ns;         /* monotonic; 0: not stuck */
 };
 

@@ -2,8 +2,9 @@
  * watch - the watchdog: says why a graph does not move.
  *
  * An actor that has stood still for stall_ns is named with the chain of edges and nodes that it
- * waits for, down to the one that is at work, retries or hangs. The thread wakes a few times per
- * stall_ns; it only reads what the workers publish and never stops anything. */
+ * waits for, down to the one that is at work, retries or hangs, or to the disk of the log. The
+ * thread wakes a few times per stall_ns; it only reads what the workers publish and never stops
+ * anything. */
 #include "engine/run.h"
 
 #include "base/log.h"
@@ -90,6 +91,11 @@ put_chain(const struct actor *actor, int64_t now_ns, hde_text *out)
         bool is_credit = edge && edge->writer == actor;
         double age = seconds(STAT_GET(actor->stuck_since_ns), now_ns);
 
+        if (STAT_GET(actor->waits_for_log)) {
+            hde_text_printf(out, " %s waits for the ingress log in %s to be durable (%.1f s)",
+                            head_of(actor)->def->name, actor->engine->options.record, age);
+            return;
+        }
         if (node) {
             hde_text_printf(out, " %s waits for its next try (%.1f s)", node->def->name, age);
             return;

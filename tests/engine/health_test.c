@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <hde/observe.h>
 #include <hde/schemas/runtime.pb-c.h>
 #include <sched.h>
@@ -23,10 +24,10 @@
 static const int64_t deadline_ns = 100 * INT64_C(1000000000);
 static const int64_t often_ns = 2000000, never_ns = 3600 * INT64_C(1000000000);
 
-/* ---- A disk without room ------------------------------------------------------------------ */
+/* ---- A disk without room, or that hangs ---------------------------------------------------- */
 
 static struct io system_io;
-static _Atomic bool is_full;
+static _Atomic bool is_full, hangs;
 
 static bool
 has_no_room(void)
@@ -51,6 +52,14 @@ static int
 try_fallocate(int fd, int mode, off_t at, off_t size)
 {
     return has_no_room() ? -1 : system_io.fallocate(fd, mode, at, size);
+}
+
+static int
+try_fdatasync(int fd)
+{
+    while (atomic_load(&hangs))
+        sched_yield();
+    return system_io.fdatasync(fd);
 }
 
 /* ---- A graph that can be held up ---------------------------------------------------------- */
@@ -83,13 +92,15 @@ struct world {
     struct engine *engine;
     struct head_view head;
     hde_health health;
+    int64_t stall_ns, capacity; /* of the watchdog, of the edges; 0: default */
 };
 
 static void
 start(struct world *world, int64_t every_ns, int64_t timeout_ns)
 {
     static char log[64];
-    struct engine_options options = {.record = log, .checkpoint = true, .workers = 2};
+    struct engine_options options = {
+        .record = log, .checkpoint = true, .workers = 2, .stall_ns = world->stall_ns};
     struct err err = {0};
     struct graph *graph;
 
@@ -101,6 +112,8 @@ start(struct world *world, int64_t every_ns, int64_t timeout_ns)
     plan_edge(world->plan, "s", 0, "gate", 0);
     plan_edge(world->plan, "gate", 0, "vault", 0);
     graph = plan_graph(world->plan);
+    for (size_t i = 0; i < graph->n_edges && world->capacity; i++)
+        graph->edges[i].capacity_messages = world->capacity;
     graph->checkpoint = (struct checkpoint_policy){folder, every_ns, timeout_ns, 3};
     graph->log = (struct log_policy){.segment_bytes = 64 << 10, .max_bytes = 64 << 10};
     world->engine = engine_new(graph, &options, &err);
@@ -203,6 +216,52 @@ test_a_full_disk_is_told_and_goes_away_without_a_restart(void **state)
     hde_text_free(&world.store.lines);
 }
 
+static bool
+is_said(const struct world *world, const char *pattern)
+{
+    hde_text text = {0};
+    bool is;
+
+    engine_stall_text(world->engine, &text);
+    is = text.data && !fnmatch(pattern, text.data, 0);
+    hde_text_free(&text);
+    return is;
+}
+
+/* The sink itself, and who is held up by it. */
+static void
+test_who_stands_still_for_the_disk_of_the_log_names_it(void **state)
+{
+    struct world world = {.store = {{0}}, .capacity = 8, .stall_ns = 50000000};
+    char sink[128], source[256];
+    uint64_t stored;
+
+    system_io = io;
+    io.fdatasync = try_fdatasync;
+    snprintf(sink, sizeof sink,
+             "*'vault' paused because: vault waits for the ingress log in %s/log to be durable (*",
+             folder);
+    snprintf(source, sizeof source,
+             "*'s' paused because: gate (*), vault (*: 0 of 8 credits, *), "
+             "vault waits for the ingress log in %s/log to be durable (*",
+             folder);
+    start(&world, never_ns, 5000000000);
+    UNTIL(&world, atomic_load(&world.store.n) > 100);
+
+    atomic_store(&hangs, true);
+    UNTIL(&world, is_said(&world, sink));
+    UNTIL(&world, is_said(&world, source));
+    UNTIL(&world, world.head.stalls > 0);
+    stored = atomic_load(&world.store.n);
+
+    atomic_store(&hangs, false);
+    UNTIL(&world, atomic_load(&world.store.n) > stored + 100);
+    UNTIL(&world, !is_said(&world, "?*"));
+    end(&world);
+    io = system_io;
+    hde_text_free(&world.store.lines);
+}
+
 static void
 test_the_log_tells_what_it_keeps_and_the_epochs_what_they_are(void **state)
 {
@@ -297,6 +356,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_full_disk_is_told_and_goes_away_without_a_restart,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_who_stands_still_for_the_disk_of_the_log_names_it,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(
             test_the_log_tells_what_it_keeps_and_the_epochs_what_they_are, make_folder,
