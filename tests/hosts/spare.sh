@@ -6,8 +6,8 @@
 #   2. it gets a node under load, the only one of the coordinator, which then stands by itself and
 #      leads it back
 #   3. it is drained; changes, savepoints and moves do without it, and it follows when it is back
-#   4. its store is not there, and it does not run what it had; its machine is lost, and its node goes
-#      on on another spare host; it comes back as one, and does not run what it had
+#   4. its store is not there, and it does not run what it had, whoever it asks; its machine is lost,
+#      and its node goes on on another spare host; it comes back as one, and does not run what it had
 #   5. all end with the data, spare hosts too, and alone
 . "$HDE_SOURCE/tests/support/cli.sh"
 . "$HDE_SOURCE/tests/hosts/three.sh"
@@ -35,8 +35,8 @@ comes_up() { # WHEN
   until_true 30 all_up a b c || { tail -n 5 ./*.err; fail "not all hosts are up: $1"; }
 }
 is_spare() { hde status --graph "three.$1" --json >status && jq -e '(.nodes // []) == [] and .state == "ENGINE_STATE_RUNNING"' status; }
-moves() { # HOST NODE
-  expect 0 hde apply --graph three.a --move "$2=$1"
+moves() { # HOST NODE [MORE]: arguments
+  expect 0 hde apply --graph three.a --move "$2=$1" "${@:3}"
   until_true 30 on "$1" "$2" || { tail -n 5 ./*.err; fail "$2 was not moved to $1"; }
   comes_up "behind a move to $1"
 }
@@ -89,7 +89,7 @@ expect 0 hde apply --graph three.a --move middle=a
 until_true 30 on a middle || { tail -n 5 ./*.err; fail "a move waits for a spare host that is not there"; }
 start c
 until_true 20 grep -q host.follows c.err || { tail -n 5 c.err; fail "the spare host says nothing of what it follows"; }
-moves c middle
+moves c source --move middle=b # a has no edges to c now
 flows "what followed has a node"
 once "behind moves without the spare host"
 
@@ -101,11 +101,18 @@ dies() {
 dies c
 mv state/c away
 start c
-until_true 20 grep -q HDE-N020 c.err || { tail -n 5 c.err; fail "a host without its store is not refused"; }
+refused() { hde status --graph three.b --json >status && jq -e 'any(.hosts[]; .state == "refused" and (.why | contains("HDE-N020")))' status; }
+until_true 20 refused || { tail -n 5 c.err; fail "a host without its store is not refused by who has edges to it"; }
+cannot() { grep host.follows c.err | grep -q HDE-R300; }
+until_true 20 cannot || { tail -n 5 c.err; fail "a host without its store goes on as what it is not"; }
 is_spare c || fail "a node runs without what it had"
 dies c
 rm -rf state/c
 mv away state/c
+start c
+comes_up "its store is back"
+moves c middle --move source=a
+dies c
 expect 0 hde apply --graph three.a --move middle=b --lost c
 until_true 30 on b middle || { tail -n 5 ./*.err; fail "nodes of the lost machine do not go on"; }
 flows "a machine was lost"
