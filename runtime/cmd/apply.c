@@ -20,15 +20,6 @@ struct apply_options {
     bool drop_state;
 };
 
-static char *
-who(const struct cmd *cmd)
-{
-    const char *user = getenv("USER");
-
-    return arena_printf(cmd->arena, "hde %s%s%s", cmd->command->name, user ? " by " : "",
-                        user ? user : "");
-}
-
 static int
 tell(const struct cmd *cmd, const Hde__GraphChange *change)
 {
@@ -68,7 +59,7 @@ ask(const struct cmd *cmd, const struct apply_options *options, Hde__ControlAppl
     apply->has_drop_state = apply->has_timeout_seconds = true;
     apply->drop_state = options->drop_state;
     apply->timeout_seconds = (double)options->timeout.ns / 1e9;
-    apply->who = who(cmd);
+    apply->who = change_who(cmd);
     exit = change_ask(cmd, &options->target, apply, &client, &change);
     if (!exit)
         exit = tell(cmd, change);
@@ -141,6 +132,18 @@ why(const struct cmd *cmd, const Hde__GraphChange *change)
     return text;
 }
 
+static const char *
+what(const struct cmd *cmd, const Hde__GraphChange *change)
+{
+    if (change->rollback)
+        return "(back)";
+    if (change->reload)
+        return arena_printf(cmd->arena, "reload %s", change->reload);
+    if (change->move)
+        return change->n_moved ? arena_printf(cmd->arena, "move %s", change->moved[0]) : "move";
+    return change->path ? change->path : "-";
+}
+
 static void
 put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *out)
 {
@@ -155,12 +158,10 @@ put_history(const struct cmd *cmd, const Hde__EngineChanges *changes, hde_text *
                   table_count(cmd->arena, change->plan ? change->plan->changes : 0),
                   change->has_pause_seconds ? table_seconds(cmd->arena, change->pause_seconds)
                                             : "-",
-                  change->rollback ? "(back)"
-                  : change->reload ? arena_printf(cmd->arena, "reload %s", change->reload)
-                  : change->path   ? change->path
-                                   : "-",
-                  change->who ? change->who : "-",
-                  why(cmd, change));
+                  what(cmd, change), change->who ? change->who : "-", why(cmd, change));
+        for (size_t k = 1; k < change->n_moved; k++)
+            TABLE_ROW(&table, "", "", "", "", "",
+                      arena_printf(cmd->arena, "     %s", change->moved[k]), "", "");
     }
     if (changes->n_changes)
         table_print(&table, out, cmd->color ? "\033[1m" : "", cmd->color ? "\033[0m" : "", 0, 0);
@@ -304,7 +305,10 @@ const struct command cmd_history = {
     .group = CMD_GROUP_LOOK,
     .summary = "show how the running graph was changed",
     .help = "One line for each plan, apply and rollback, newest first: when, by whom, how many "
-            "nodes and edges, how long the graph stood still, and why it was refused.",
+            "nodes and edges, how long the graph stood still, and why it was refused. A move of "
+            "nodes (--move) has a line for each of them, from which host to which; in --json "
+            "relink is its number, the same on all hosts. Who led it lists refused ones too, the "
+            "others what was made.",
     .examples = (const struct cmd_example[]){{"hde history", "newest first"},
                                              {"hde history --json | jq '.changes[0].plan'",
                                               "what the last one changed"},

@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LOOK_MS = 10, WAIT_MS = 90 * 1000 };
@@ -94,6 +95,15 @@ change_load(const struct cmd *cmd, const char *path, const struct cmd_list *set,
     hde_text_free(&out);
     diags_fini(&diags);
     return graph;
+}
+
+char *
+change_who(const struct cmd *cmd)
+{
+    const char *user = getenv("USER");
+
+    return arena_printf(cmd->arena, "hde %s%s%s", cmd->command->name, user ? " by " : "",
+                        user ? user : "");
 }
 
 const char *

@@ -11,6 +11,7 @@ void change_put_plan(const struct cmd *cmd, const Hde__GraphPlan *plan, hde_text
 /* A line for each other host of the graph: what became of the change there. */
 void change_put_hosts(const struct cmd *cmd, const Hde__GraphChange *change, hde_text *out);
 const char *change_state_word(Hde__ChangeState state);
+char *change_who(const struct cmd *cmd); /* who asks for it */
 
 /* Loads a graph to find mistakes before anybody is asked. NULL with *exit set after the findings
  * were shown. */

@@ -2,6 +2,7 @@
 #include "cmd/move.h"
 
 #include "base/clock.h"
+#include "cmd/change.h"
 
 #include <poll.h>
 #include <string.h>
@@ -135,6 +136,7 @@ run_move(const struct cmd *cmd, const struct target_options *target, const struc
     move.n_lost = words->lost.n;
     move.lost = (char **)(uintptr_t)words->lost.item;
     move.has_plan_only = move.plan_only = plans_only;
+    move.who = change_who(cmd);
     begun = ask(client, &move, TARGET_TIMEOUT_MS, &err, &hint);
     if (begun)
         exit = follow_and_tell(cmd, client, begun->number, &move);

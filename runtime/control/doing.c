@@ -34,6 +34,8 @@ what_of(const Hde__GraphChange *change, struct arena *arena)
 {
     if (change->reload)
         return arena_printf(arena, "reload of %s", change->reload);
+    if (change->move)
+        return "move of nodes";
     return change->rollback ? "rollback"
                             : arena_printf(arena, "apply of %s", change->path ? change->path : "?");
 }

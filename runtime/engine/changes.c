@@ -141,11 +141,11 @@ note(struct changes *self, const Hde__GraphChange *report)
 }
 
 void
-changes_take(struct changes *self, const Hde__EngineChanges *before)
+changes_take(struct changes *self, const Hde__EngineChanges *made)
 {
     pthread_mutex_lock(&self->lock);
-    for (size_t i = before->n_changes; i > 0; i--) { /* the oldest first */
-        Hde__GraphChange report = *before->changes[i - 1];
+    for (size_t i = made->n_changes; i > 0; i--) { /* the oldest first */
+        Hde__GraphChange report = *made->changes[i - 1];
 
         report.number = ++self->last;
         note(self, &report);

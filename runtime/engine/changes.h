@@ -64,8 +64,8 @@ uint64_t changes_add(struct changes *self, struct change *change);
 /* The change's thread. */
 void changes_note(struct changes *self, struct change *change, Hde__ChangeState state);
 void changes_end(struct changes *self, struct change *change, Hde__ChangeState state);
-/* What an earlier process has made, before there is anything else. */
-void changes_take(struct changes *self, const Hde__EngineChanges *before);
+/* Any thread. What was made elsewhere, newest first: by an earlier process, or as a move of nodes. */
+void changes_take(struct changes *self, const Hde__EngineChanges *made);
 /* Any thread; as apply_changes(), self may be NULL. */
 Hde__EngineChanges *changes_show(struct changes *self, uint64_t number);
 

@@ -63,7 +63,7 @@ struct lead {
     struct arena arena;
     bool is_move, plans_only;
     size_t n_moves, n_lost, n_lines;
-    const char **moves, **lost, **lines;
+    const char **moves, **lost, **lines, *who;
     Hde__ControlApply apply; /* its texts live in the arena */
     bool relinks;            /* to that graph */
     uint64_t texts;          /* hosts_texts() of it */
@@ -565,15 +565,6 @@ lead_report(struct lead *self, const char *name, struct savepoint_report *out)
 
 /* ---- A move --------------------------------------------------------------------------------- */
 
-static size_t
-host_before(const struct lead *self, const struct graph_node *node)
-{
-    for (size_t i = 0; i < self->graph->n_nodes; i++)
-        if (!strcmp(self->graph->nodes[i].name, node->name))
-            return self->graph->nodes[i].host;
-    return node->host;
-}
-
 static void
 add_line(struct lead *self, const char **lines, const char *line)
 {
@@ -583,7 +574,7 @@ add_line(struct lead *self, const char **lines, const char *line)
 static void
 say_node(struct lead *self, const char **lines, const struct graph_node *node)
 {
-    const char *from = self->graph->hosts[host_before(self, node)].name;
+    const char *from = self->graph->hosts[move_host_before(self->graph, node)].name;
     const char *to = self->graph->hosts[node->host].name;
 
     if (strcmp(from, to) == 0)
@@ -693,11 +684,35 @@ do_move(struct lead *self, struct err *err)
             decide(self, err));
 }
 
+/* Another graph is a change, whose thread notes it. */
+static void
+note_move(struct lead *self, int64_t asked_ns, const struct savepoint_report *report)
+{
+    Hde__ControlError error = HDE__CONTROL_ERROR__INIT;
+    struct arena arena = {0};
+    Hde__GraphChange change;
+
+    if (self->relinks)
+        return;
+    over_hosts_tell(self->host, self->number, &change, &arena);
+    change.asked_ns = asked_ns;
+    change.who = (char *)(uintptr_t)self->who;
+    change.state = report->state != SAVEPOINT_DONE ? HDE__CHANGE_STATE__CHANGE_STATE_REFUSED
+                   : self->plans_only              ? HDE__CHANGE_STATE__CHANGE_STATE_PLANNED
+                                                   : HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+    error.code = (char *)(uintptr_t)report->err.code;
+    error.message = (char *)(uintptr_t)report->err.text;
+    change.error = err_is_set(&report->err) ? &error : NULL;
+    over_hosts_note(self->host, &change);
+    arena_fini(&arena);
+}
+
 static void *
 run_move(void *arg)
 {
     struct lead *self = arg;
     struct savepoint_report report = {.state = SAVEPOINT_FAILED};
+    int64_t asked_ns = clock_real_ns();
     struct err unheard = {0};
 
     if (do_move(self, &report.err))
@@ -705,6 +720,7 @@ run_move(void *arg)
     else
         log_line(LEVEL_ERROR, self->graph->name, NULL, "move.refused", "%s: %s", report.err.code,
                  report.err.text);
+    note_move(self, asked_ns, &report);
     if (report.state == SAVEPOINT_DONE && !self->plans_only) {
         if (!commit_all(self, &unheard))
             log_line(LEVEL_WARN, self->graph->name, NULL, "move.unheard",
@@ -737,6 +753,7 @@ take_ask(struct lead *self, const Hde__ControlMove *ask, struct err *err)
             arena_printf(&self->arena, "%s%s", ask->moves[i], ask->n_lost ? HOST_APART : "");
     for (size_t i = 0; i < ask->n_lost; i++)
         self->lost[self->n_lost++] = arena_text(&self->arena, ask->lost[i]);
+    self->who = ask->who ? arena_text(&self->arena, ask->who) : NULL;
     self->plans_only = ask->plan_only;
     self->is_move = true;
     return true;

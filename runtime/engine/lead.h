@@ -34,5 +34,10 @@ const char *lead_doing(struct lead *self, struct arena *arena);
 void over_hosts_leave(struct over_hosts *self);
 const struct graph *over_hosts_before(const struct over_hosts *self);
 const struct graph *over_hosts_after(const struct over_hosts *self);
+/* The move of that number for the history, in the arena: done, now. Without nodes and plan where it
+ * is not the one that was prepared last. */
+void over_hosts_tell(struct over_hosts *self, uint32_t number, Hde__GraphChange *out,
+                     struct arena *arena);
+void over_hosts_note(struct over_hosts *self, const Hde__GraphChange *change);
 
 #endif

@@ -222,6 +222,15 @@ is_heir(const struct change_plan *plan, const struct node_change *change,
             same_family(was, &before[change->before]));
 }
 
+size_t
+move_host_before(const struct graph *before, const struct graph_node *node)
+{
+    for (size_t i = 0; i < before->n_nodes; i++)
+        if (!strcmp(before->nodes[i].name, node->name))
+            return before->nodes[i].host;
+    return node->host;
+}
+
 bool
 move_feeds(const struct graph *before, const struct graph *after, size_t from, size_t to)
 {

@@ -35,6 +35,8 @@ bool move_write(const struct move_ask *ask, const char *path, struct err *err);
 bool move_reaches(const struct graph *graph, const char *host, struct err *err);
 /* STORE/OTHER beside this host's STORE/HOST. */
 const char *move_store_of(const struct graph *graph, const char *host, struct arena *arena);
+/* Where a node of the graph afterwards lay before. */
+size_t move_host_before(const struct graph *before, const struct graph_node *node);
 /* Whether a node that lies on host `to` afterwards goes on from what host `from` has. */
 bool move_feeds(const struct graph *before, const struct graph *after, size_t from, size_t to);
 /* The same of this host and one of that name. */

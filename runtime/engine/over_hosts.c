@@ -25,6 +25,7 @@
 #include "engine/lead.h"
 #include "engine/line.h"
 #include "engine/move.h"
+#include "engine/plan_show.h"
 #include "engine/relink.h"
 #include "engine/spare.h"
 #include "engine/through.h"
@@ -480,6 +481,72 @@ const struct graph *
 over_hosts_after(const struct over_hosts *self)
 {
     return self->after;
+}
+
+/* ---- History -------------------------------------------------------------------------------- */
+
+static void
+tell_moved(const struct move_ask *ask, Hde__GraphChange *out, struct arena *arena)
+{
+    out->moved = arena_alloc(arena, (ask->after->n_nodes + 1) * sizeof *out->moved);
+    for (size_t i = 0; i < ask->after->n_nodes; i++) {
+        const struct graph_node *node = &ask->after->nodes[i];
+        const char *from = ask->before->hosts[move_host_before(ask->before, node)].name;
+        const char *to = ask->after->hosts[node->host].name;
+
+        if (strcmp(from, to) != 0)
+            out->moved[out->n_moved++] = arena_printf(arena, "%s: %s -> %s", node->name, from, to);
+    }
+}
+
+static Hde__GraphPlan *
+show_plan(const struct move_ask *ask, struct arena *arena)
+{
+    struct change_plan *plan = change_plan_new(ask->before, ask->after);
+    Hde__GraphPlan *out = change_plan_show(plan, arena);
+
+    change_plan_free(plan);
+    return out;
+}
+
+/* With the lock held. */
+static void
+tell(const struct over_hosts *self, uint32_t number, Hde__GraphChange *out, struct arena *arena)
+{
+    bool is_it = self->ask.number == number;
+
+    hde__graph_change__init(out);
+    out->has_number = out->has_state = out->has_asked_ns = out->has_ended_ns = true;
+    out->state = HDE__CHANGE_STATE__CHANGE_STATE_DONE;
+    out->asked_ns = out->ended_ns = clock_real_ns();
+    out->has_relink = true;
+    out->relink = number;
+    out->who = arena_text(arena, self->leader);
+    out->plan = is_it ? show_plan(&self->ask, arena) : NULL;
+    if (is_it && self->relinks) {
+        out->has_rollback = true;
+        out->rollback = !self->path;
+        out->path = self->path ? arena_text(arena, self->path) : NULL;
+        return;
+    }
+    out->has_move = out->move = true;
+    if (is_it)
+        tell_moved(&self->ask, out, arena);
+}
+
+void
+over_hosts_tell(struct over_hosts *self, uint32_t number, Hde__GraphChange *out,
+                struct arena *arena)
+{
+    pthread_mutex_lock(&self->lock);
+    tell(self, number, out, arena);
+    pthread_mutex_unlock(&self->lock);
+}
+
+void
+over_hosts_note(struct over_hosts *self, const Hde__GraphChange *change)
+{
+    parts_note(self->parts, change);
 }
 
 /* ---- Shares --------------------------------------------------------------------------------- */
@@ -951,23 +1018,14 @@ over_hosts_doing(struct over_hosts *self, struct arena *arena)
 }
 
 bool
-over_hosts_relinked(struct over_hosts *self, Hde__GraphChange *out, struct arena *arena)
+over_hosts_made(struct over_hosts *self, Hde__GraphChange *out, struct arena *arena)
 {
     bool is_it;
 
-    hde__graph_change__init(out);
     pthread_mutex_lock(&self->lock);
-    is_it = self->moving == LEAVING && self->relinks && !leads(self);
-    if (is_it) {
-        out->has_number = out->has_state = out->has_rollback = true;
-        out->state = HDE__CHANGE_STATE__CHANGE_STATE_DONE;
-        out->has_asked_ns = out->has_ended_ns = out->has_relink = true;
-        out->asked_ns = out->ended_ns = clock_real_ns();
-        out->relink = self->number;
-        out->rollback = !self->path;
-        out->path = self->path ? arena_text(arena, self->path) : NULL;
-        out->who = arena_text(arena, self->leader);
-    }
+    is_it = self->moving == LEAVING && self->after && !leads(self);
+    if (is_it)
+        tell(self, self->number, out, arena);
     pthread_mutex_unlock(&self->lock);
     return is_it;
 }

@@ -74,8 +74,8 @@ int over_hosts_anew_fd(const struct over_hosts *self);
  * run. */
 bool over_hosts_is_moving(struct over_hosts *self);
 
-/* Whether this process ends for a change of links that another host has led: what it was, lent from
- * the arena. */
-bool over_hosts_relinked(struct over_hosts *self, Hde__GraphChange *out, struct arena *arena);
+/* Whether this process ends for a move, or a change of links, that another host has led: what it
+ * was, in the arena. */
+bool over_hosts_made(struct over_hosts *self, Hde__GraphChange *out, struct arena *arena);
 
 #endif

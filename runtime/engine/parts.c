@@ -583,6 +583,12 @@ parts_apply_changes(const struct parts *self, uint64_t number)
                         : apply_changes(self->part[0].engine, number);
 }
 
+void
+parts_note(struct parts *self, const Hde__GraphChange *made)
+{
+    parts_change_note(self->change, made);
+}
+
 bool
 parts_end_doubts(struct parts *self, const char *store, struct err *err)
 {

@@ -79,6 +79,8 @@ size_t parts_reload_reports(struct parts *parts, uint64_t number, struct reload_
 /* As apply.h says; over several parts parts_change.h does it. */
 uint64_t parts_apply_ask(struct parts *parts, const struct apply_ask *ask, struct err *err);
 Hde__EngineChanges *parts_apply_changes(const struct parts *parts, uint64_t number);
+/* As parts_change_note(), over hosts. */
+void parts_note(struct parts *parts, const Hde__GraphChange *made);
 /* What another host says of a change over hosts (agreement.h); there are some. */
 /* As parts_change_end_doubts(). */
 bool parts_end_doubts(struct parts *parts, const char *store, struct err *err);

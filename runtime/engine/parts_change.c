@@ -578,7 +578,7 @@ keep_history(struct parts_change *self)
         return;
     all = changes_show(atomic_load(&self->is_open) ? &self->changes : NULL, 0);
     with.changes = arena_alloc(&arena, (all->n_changes + 1) * sizeof *with.changes);
-    if (over_hosts_relinked(over_hosts, &last, &arena))
+    if (over_hosts_made(over_hosts, &last, &arena))
         with.changes[with.n_changes++] = &last;
     for (size_t i = 0; i < all->n_changes; i++)
         with.changes[with.n_changes++] = all->changes[i];
@@ -590,16 +590,33 @@ keep_history(struct parts_change *self)
 }
 
 static void
+take(struct parts_change *self, const Hde__EngineChanges *made)
+{
+    struct err err = {0};
+
+    if (open_changes(self, &err))
+        changes_take(&self->changes, made);
+}
+
+static void
 take_history(struct parts_change *self)
 {
     Hde__EngineChanges *before = history_take(parts_graph(self->parts)->checkpoint.store);
-    struct err err = {0};
 
     if (!before)
         return;
-    if (open_changes(self, &err))
-        changes_take(&self->changes, before);
+    take(self, before);
     hde__engine_changes__free_unpacked(before, NULL);
+}
+
+void
+parts_change_note(struct parts_change *self, const Hde__GraphChange *made)
+{
+    Hde__EngineChanges one = HDE__ENGINE_CHANGES__INIT;
+
+    one.n_changes = 1;
+    one.changes = &(Hde__GraphChange *){(Hde__GraphChange *)(uintptr_t)made};
+    take(self, &one);
 }
 
 void

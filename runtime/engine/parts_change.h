@@ -33,6 +33,8 @@ void parts_change_asked(struct parts_change *self, const Hde__ControlShare *said
 /* As agreement_end_doubts(). */
 bool parts_change_end_doubts(struct parts_change *self, const char *store, struct err *err);
 Hde__EngineChanges *parts_change_show(struct parts_change *self, uint64_t number);
+/* One that was made elsewhere, a move of nodes, is shown too. Any thread. */
+void parts_change_note(struct parts_change *self, const Hde__GraphChange *made);
 
 /* In parts.c: how the graph that runs is cut; and it runs another one from now on, both lent, the
  * cut's parts and links in the same order. */

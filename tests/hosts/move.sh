@@ -47,6 +47,10 @@ until_true 30 all_up || { tail -n 5 ./*.err; fail "not all hosts are up after a 
 on() { hde status --graph "distributed.$1" --json | jq -e '[.nodes[].name] | index("analytics.velocity")'; }
 on analyse || fail "the node left a host that had not agreed"
 grep -q 'move.doubt' analyse.err || fail "the host that died was in no doubt"
+tells() { hde history --graph distributed.calc | grep -q "$1"; } # it may begin anew still
+for entry in 'refused .*move analytics.velocity: analyse -> calc .*HDE-' 'planned .*move analytics.velocity'; do
+  until_true 20 tells "$entry" || fail "the history of the coordinator has no '$entry'"
+done
 until_true 20 grep -q 'move.dropped' analyse.err || fail "the host that was in doubt does not hear"
 goes_on() {
   at=$(rows)
@@ -69,6 +73,9 @@ wait "$apply" || { cat moved; fail "the move was not made"; }
 until_true 30 all_up || { tail -n 5 ./*.err; fail "not all hosts are up after the move"; }
 until_true 20 on calc || fail "the node does not run where it was moved to"
 on analyse && fail "the node runs where it was"
+expect 0 hde history --graph distributed.serve --json
+jq -e '.changes[0] | .move and .plan.changes > 0 and .moved == ["analytics.velocity: analyse -> calc"]' out ||
+  fail "the history of another host does not have the move"
 goes_on "after the move"
 kill -KILL "${pids[1]}"
 wait "${pids[1]}"

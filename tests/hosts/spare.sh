@@ -71,6 +71,11 @@ comes_up "behind a rollback"
 # 2.
 moves c middle
 is_spare b || fail "a host that was emptied does not stand by"
+for host in a b c; do # who led it, and those that followed
+  expect 0 hde history --graph "three.$host"
+  grep -q 'done .*move middle: b -> c' out || { cat out; fail "the history of $host does not have the move"; }
+  [ "$(grep -c 'move middle' out)" = 1 ] || { cat out; fail "$host has the move more than once"; }
+done
 flows "the spare host has a node"
 moves b middle
 is_spare c || fail "the host that was spare is not so again"
