@@ -10,10 +10,11 @@
  *      or from it, or there is no savepoint. It has no share: what it ended with is in its store
  *      for good.
  *      [tests/hosts/end.sh]
- *  (4) A number is drawn once, and is above all before it, also of an earlier process: a host in doubt
- *      asks what became of that number, or sees that another one went on with it. So it is a second
- *      that no other one was drawn in. [tests/hosts/move.sh has a host in doubt behind another move;
- *      none draws two within a second]
+ *  (4) A number is drawn once, and is above all before it, also of an earlier process: a host in
+ *      doubt asks what became of that number, or sees that another one went on with it. So it is a
+ *      second that no other one was drawn in. [test_two_within_one_second_have_different_numbers,
+ *      test_a_number_is_above_that_of_the_process_before; tests/hosts/move.sh has a host in doubt
+ *      behind another move]
  *
  *  The lock is not held while hosts do their steps. */
 #include "engine/lead.h"
