@@ -94,6 +94,7 @@ run(void *arg)
                               {.fd = control->inbox_fd, .events = ZMQ_POLLIN}};
 
     pthread_setname_np(pthread_self(), "hde-control");
+    control->is_busy = true; /* a host may come back in doubt, or behind the others */
     for (;;) {
         bool busy = control->is_busy || viewers_busy(control) ||
                     (control->http && http_busy(control->http));
