@@ -81,9 +81,9 @@ uint64_t parts_apply_ask(struct parts *parts, const struct apply_ask *ask, struc
 Hde__EngineChanges *parts_apply_changes(const struct parts *parts, uint64_t number);
 /* As parts_change_note(), over hosts. */
 void parts_note(struct parts *parts, const Hde__GraphChange *made);
-/* What another host says of a change over hosts (agreement.h); there are some. */
 /* As parts_change_end_doubts(). */
 bool parts_end_doubts(struct parts *parts, const char *store, struct err *err);
+/* What another host says of a change over hosts (agreement.h); there are some. */
 void parts_change_over_hosts(struct parts *parts, const Hde__ControlShare *said,
                              struct net_question *taken);
 
