@@ -256,8 +256,9 @@ make_producer(struct sink *self, struct kafka_error *error)
                                     /* the mark of a transaction is often refused once, while the
                                      * broker still writes the end of the one before */
                                     {"retry.backoff.ms", "10"},
-                                    /* adding the mark waits so long for a broker that hangs,
-                                     * whatever its own timeout says */
+                                    /* adding the mark waits so long for a broker that hangs, and for
+                                     * one whose connection broke until it is back, whatever its own
+                                     * timeout says */
                                     {"socket.timeout.ms", "10000"},
                                     {self->transactional ? "transactional.id" : "message.timeout.ms",
                                      self->transactional ? self->name : "0"},
