@@ -10,7 +10,10 @@
  *      tests/graphs/kill.sh]
  *  (3) Without checkpoints nothing comes again: nothing is cut off, and a mark of before is
  *      removed, since it no longer says what the files have.
- *      [test_without_checkpoints_nothing_is_cut_off] */
+ *      [test_without_checkpoints_nothing_is_cut_off]
+ *  (4) A node that was moved between hosts with one disk goes on with its files: it takes over the
+ *      mark of the other host, and an instance that still runs there stops at its next mark.
+ *      [test_files_of_this_node_on_another_host_are_taken_over, tests/hosts/spare.sh] */
 #include "common/label.h"
 #include "mark.h"
 #include "out.h"
@@ -23,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,7 +53,7 @@ struct jsonl {
     uint64_t tick, complete;      /* of `lines`; up to it all is in `file` */
     bool keeps_mark, has_news;            /* what is not covered by the mark */
     struct mark mark;
-    hde_text mark_path, owner;
+    hde_text mark_path;
     hde_counter *written;
 };
 
@@ -122,7 +126,8 @@ open_file(hde_ctx *ctx, struct jsonl *self, unsigned i)
 {
     struct out *out = &self->file[i];
     hde_text name = {0};
-    bool goes_on = self->append || self->mark.tick;
+    const uint64_t *length = mark_length(&self->mark, file_of(self, i));
+    bool goes_on = self->append || self->mark.tick || (length && *length);
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (goes_on ? O_APPEND : O_TRUNC);
     hde_status status = HDE_OK;
 
@@ -192,14 +197,16 @@ left(const struct jsonl *self)
 
 /* ---- The mark ------------------------------------------------------------------------------ */
 
-/* A later start of this node writes here if its mark is there. */
+/* A later start of this node writes here if its mark is there, or another host to which the node was
+ * moved. */
 static bool
 is_fenced(const struct jsonl *self)
 {
     struct mark stored;
 
-    return mark_read(self->mark_path.data, self->owner.data, &stored) == MARK_READ &&
-           HDE_TICK_INCARNATION(stored.tick) > HDE_TICK_INCARNATION(self->complete);
+    return mark_read(self->mark_path.data, &stored) == MARK_READ &&
+           (strcmp(stored.owner, self->mark.owner) != 0 ||
+            HDE_TICK_INCARNATION(stored.tick) > HDE_TICK_INCARNATION(self->complete));
 }
 
 static hde_status
@@ -207,10 +214,6 @@ store_mark(hde_ctx *ctx, struct jsonl *self)
 {
     struct stat st;
 
-    if (is_fenced(self))
-        return hde_fail(ctx, "jsonl.fenced",
-                        "%s: a later start of node '%s' writes to this file: this one stops",
-                        self->path.path, hde_node_name(ctx));
     for (unsigned i = 0; i < self->n_files; i++) {
         if (self->file[i].fd < 0)
             continue;
@@ -220,16 +223,22 @@ store_mark(hde_ctx *ctx, struct jsonl *self)
     }
     self->mark.tick = self->complete;
     return say(ctx, self->mark_path.data,
-               mark_write(self->mark_path.data, self->owner.data, &self->mark));
+               mark_write(self->mark_path.data, &self->mark));
 }
 
 /* Makes the complete ticks safe. */
 static hde_status
 commit(hde_ctx *ctx, struct jsonl *self)
 {
-    hde_status status = write_out(ctx, self);
+    bool marks = self->keeps_mark && self->has_news;
+    hde_status status;
 
-    if (status != HDE_OK || !self->keeps_mark || !self->has_news)
+    if (marks && is_fenced(self))
+        return hde_fail(ctx, "jsonl.fenced",
+                        "%s: a later start of node '%s' writes to this file: this one stops",
+                        self->path.path, hde_node_name(ctx));
+    status = write_out(ctx, self);
+    if (status != HDE_OK || !marks)
         return status;
     status = store_mark(ctx, self);
     if (status == HDE_OK)
@@ -282,34 +291,62 @@ begin_mark(hde_ctx *ctx, struct jsonl *self)
                  self->append && stat(name.data, &st) == 0 ? (uint64_t)st.st_size : 0);
         hde_text_free(&name);
     }
-    return say(ctx, self->mark_path.data,
-               mark_write(self->mark_path.data, self->owner.data, &self->mark));
+    return say(ctx, self->mark_path.data, mark_write(self->mark_path.data, &self->mark));
+}
+
+/* "GRAPH.HOST/NODE", the host being another one. */
+static bool
+is_of_this_node_elsewhere(hde_ctx *ctx, const char *owner)
+{
+    const char *common = hde_graph_common_name(ctx), *host, *slash;
+
+    if (!common || strncmp(owner, common, strlen(common)) != 0 || owner[strlen(common)] != '.')
+        return false;
+    host = owner + strlen(common) + 1;
+    slash = host + strcspn(host, "./");
+    return slash > host && *slash == '/' && strcmp(slash + 1, hde_node_name(ctx)) == 0;
+}
+
+/* Its ticks say nothing here. */
+static hde_status
+take_over_mark(hde_ctx *ctx, struct jsonl *self, const char *owner)
+{
+    hde_log(ctx, HDE_INFO, "jsonl.taken-over", "%s: goes on where it was left by %s",
+            self->path.path, self->mark.owner);
+    snprintf(self->mark.owner, sizeof self->mark.owner, "%s", owner);
+    self->mark.tick = 0;
+    return say(ctx, self->mark_path.data, mark_write(self->mark_path.data, &self->mark));
 }
 
 /* Before the files are opened. */
 static hde_status
 open_mark(hde_ctx *ctx, struct jsonl *self)
 {
+    char owner[MARK_OWNER];
     hde_status status = HDE_OK;
+    bool is_ours;
 
-    hde_text_printf(&self->owner, "%s/%s", hde_graph_name(ctx), hde_node_name(ctx));
+    snprintf(owner, sizeof owner, "%s/%s", hde_graph_name(ctx), hde_node_name(ctx));
     hde_text_printf(&self->mark_path, "%s.mark", self->path.path);
     self->keeps_mark = hde_recovers(ctx);
     if (!self->keeps_mark) {
         unlink(self->mark_path.data);
         return HDE_OK;
     }
-    switch (mark_read(self->mark_path.data, self->owner.data, &self->mark)) {
+    switch (mark_read(self->mark_path.data, &self->mark)) {
     case MARK_NONE:
+        snprintf(self->mark.owner, sizeof self->mark.owner, "%s", owner);
         return begin_mark(ctx, self);
     case MARK_READ:
+        is_ours = strcmp(self->mark.owner, owner) == 0;
+        if (!is_ours && !is_of_this_node_elsewhere(ctx, self->mark.owner))
+            return hde_fail(ctx, "jsonl.other-mark",
+                            "%s is of another node, %s: give this one a file of its own, or remove "
+                            "it",
+                            self->mark_path.data, self->mark.owner);
         for (unsigned i = 0; i < self->n_files && status == HDE_OK; i++)
             status = cut_file(ctx, self, i);
-        return status;
-    case MARK_OTHERS:
-        return hde_fail(ctx, "jsonl.other-mark",
-                        "%s is of another node: give this one a file of its own, or remove it",
-                        self->mark_path.data);
+        return status != HDE_OK || is_ours ? status : take_over_mark(ctx, self, owner);
     case MARK_BAD:
         break;
     }
@@ -466,7 +503,6 @@ jsonl_close(hde_ctx *ctx, void *state)
     for (unsigned i = 0; i < self->n_kinds; i++)
         projection_free(self->kind[i].projection);
     hde_text_free(&self->mark_path);
-    hde_text_free(&self->owner);
 }
 
 static const hde_param params[] = {

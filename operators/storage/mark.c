@@ -42,8 +42,7 @@ read_lines(FILE *file, struct mark *out)
     char name[MARK_NAME];
     uint64_t length;
 
-    *out = (struct mark){0};
-    if (fscanf(file, "tick %" SCNu64 "\n", &out->tick) != 1)
+    if (fscanf(file, "of %511[^\n]\ntick %" SCNu64 "\n", out->owner, &out->tick) != 2)
         return false;
     while (fscanf(file, "length %" SCNu64 " %159s\n", &length, name) == 2)
         if (!mark_set(out, name, length))
@@ -52,22 +51,17 @@ read_lines(FILE *file, struct mark *out)
 }
 
 enum mark_state
-mark_read(const char *path, const char *owner, struct mark *out)
+mark_read(const char *path, struct mark *out)
 {
-    char line[512], own[512];
+    char line[sizeof form];
     FILE *file = fopen(path, "re");
     enum mark_state state = MARK_BAD;
 
     if (!file)
         return errno == ENOENT ? MARK_NONE : MARK_BAD;
-    snprintf(own, sizeof own, "of %s\n", owner);
-    if (fgets(line, sizeof line, file) && strcmp(line, form) == 0 &&
-        fgets(line, sizeof line, file)) {
-        if (strcmp(line, own) == 0)
-            state = read_lines(file, out) ? MARK_READ : MARK_BAD;
-        else if (strchr(line, '\n'))
-            state = MARK_OTHERS;
-    }
+    *out = (struct mark){0};
+    if (fgets(line, sizeof line, file) && strcmp(line, form) == 0 && read_lines(file, out))
+        state = MARK_READ;
     fclose(file);
     return state;
 }
@@ -113,12 +107,12 @@ sync_folder_of(const char *path)
 }
 
 int
-mark_write(const char *path, const char *owner, const struct mark *mark)
+mark_write(const char *path, const struct mark *mark)
 {
     hde_text text = {0}, aside = {0};
     int error;
 
-    hde_text_printf(&text, "%sof %s\ntick %" PRIu64 "\n", form, owner, mark->tick);
+    hde_text_printf(&text, "%sof %s\ntick %" PRIu64 "\n", form, mark->owner, mark->tick);
     for (unsigned i = 0; i < mark->n; i++)
         hde_text_printf(&text, "length %" PRIu64 " %s\n", mark->file[i].length, mark->file[i].name);
     hde_text_printf(&aside, "%s.part", path);

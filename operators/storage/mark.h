@@ -11,10 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MARK_FILES = 64, MARK_NAME = 160 };
+enum { MARK_FILES = 64, MARK_NAME = 160, MARK_OWNER = 512 };
 
 struct mark {
-    uint64_t tick; /* 0: none yet */
+    char owner[MARK_OWNER]; /* "graph/node" */
+    uint64_t tick;          /* 0: none yet */
     unsigned n;
     struct mark_file {
         char name[MARK_NAME]; /* what tells one file from the others; no white space */
@@ -27,10 +28,9 @@ uint64_t *mark_length(struct mark *mark, const char *name);
 /* False: there are MARK_FILES others. */
 bool mark_set(struct mark *mark, const char *name, uint64_t length);
 
-/* Whose it is: "graph/node". */
-enum mark_state { MARK_NONE, MARK_READ, MARK_OTHERS, MARK_BAD };
-enum mark_state mark_read(const char *path, const char *owner, struct mark *out);
+enum mark_state { MARK_NONE, MARK_READ, MARK_BAD };
+enum mark_state mark_read(const char *path, struct mark *out);
 /* 0, or errno: the old one is still there. */
-int mark_write(const char *path, const char *owner, const struct mark *mark);
+int mark_write(const char *path, const struct mark *mark);
 
 #endif

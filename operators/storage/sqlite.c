@@ -298,7 +298,8 @@ sink_close(hde_ctx *ctx, void *state)
 }
 
 static const hde_param params[] = {
-    HDE_PARAM(struct sink, path, .help = "the SQLite file; made when it is not there"),
+    HDE_PARAM(struct sink, path, .flags = HDE_PARAM_STORE,
+              .help = "the SQLite file; made when it is not there"),
     WAITING_PARAMS,
     HDE_PARAM(struct sink, busy_timeout, .fallback = "5s", .min = 0.001, .max = 3600,
               .help = "wait for a lock of another program, then try again later"),

@@ -156,6 +156,9 @@ fill_ctx(struct node *node, const struct graph *graph, const struct graph_node *
                           .said = arena_alloc(&node->arena, sizeof *node->ctx.said),
                           .node = arena_text(&node->arena, def->name),
                           .graph = arena_text(&node->arena, graph->name),
+                          .common = graph->n_hosts && graph->host != HOST_NONE
+                                        ? arena_text(&node->arena, graph->common_name)
+                                        : NULL,
                           .recovers = node->engine->options.checkpoint,
                           .watermark_ns = WM_NONE,
                           .log_level = HDE_INFO,

@@ -71,6 +71,7 @@ struct hde_ctx {
     void *owner; /* the host's */
     const char *node; /* name of the node */
     const char *graph;
+    const char *common; /* hde_graph_common_name() */
     const char *key; /* of a node with replicas; NULL: it has none */
     uint32_t replica, n_replicas;
     bool recovers; /* the graph keeps checkpoints */

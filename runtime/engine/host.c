@@ -198,6 +198,12 @@ hde_graph_name(const hde_ctx *ctx)
     return ctx->graph ? ctx->graph : "";
 }
 
+const char *
+hde_graph_common_name(const hde_ctx *ctx)
+{
+    return ctx->common;
+}
+
 const hde_port *
 hde_inputs(const hde_ctx *ctx)
 {

@@ -449,6 +449,7 @@ first_call(struct isolated *self, hde_ctx *ctx, void *state)
     setup.op = (char *)(uintptr_t)op->real->name;
     setup.node = (char *)(uintptr_t)ctx->node;
     setup.graph = (char *)(uintptr_t)ctx->graph;
+    setup.common_graph = (char *)(uintptr_t)ctx->common;
     setup.params = params.data;
     setup.has_memory = setup.has_network = true;
     setup.memory = (uint64_t)def->isolate.memory_bytes;

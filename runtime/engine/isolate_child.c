@@ -231,6 +231,9 @@ make_instance(struct child *self, const Hde__IsolatedSetup *setup)
                           .batch = self->op->batch,
                           .node = arena_text(&self->arena, setup->node),
                           .graph = arena_text(&self->arena, setup->graph),
+                          .common = setup->common_graph
+                                        ? arena_text(&self->arena, setup->common_graph)
+                                        : NULL,
                           .state = state,
                           .said = &self->said,
                           .log_level = HDE_DEBUG, /* the parent knows what is written */

@@ -24,6 +24,7 @@
 #include "engine/ask_hosts.h"
 #include "engine/line.h"
 #include "engine/move.h"
+#include "graph/delivery.h"
 #include "graph/hosts.h"
 
 #include <errno.h>
@@ -577,6 +578,7 @@ say_node(struct lead *self, const char **lines, const struct graph_node *node)
 {
     const char *from = self->graph->hosts[move_host_before(self->graph, node)].name;
     const char *to = self->graph->hosts[node->host].name;
+    const char *file = delivery_file(node);
 
     if (strcmp(from, to) == 0)
         return;
@@ -587,6 +589,12 @@ say_node(struct lead *self, const char **lines, const struct graph_node *node)
                                 node->name, from, to)
                  : arena_printf(&self->arena, "%s: from %s to %s, with its state", node->name, from,
                                 to));
+    if (file)
+        add_line(self, lines,
+                 arena_printf(&self->arena,
+                              "%s: goes on with %s if %s sees the disk of %s, else begins a file "
+                              "there: what was written stays where it is",
+                              node->name, file, to, from));
 }
 
 /* What the move does, for who asked. */
@@ -594,7 +602,8 @@ static void
 say_lines(struct lead *self)
 {
     const struct graph *after = over_hosts_after(self->host);
-    const char **lines = arena_alloc(&self->arena, (after->n_nodes + ADDED_LINES) * sizeof *lines);
+    const char **lines =
+        arena_alloc(&self->arena, (2 * after->n_nodes + ADDED_LINES) * sizeof *lines);
 
     for (size_t i = 0; i < after->n_nodes; i++)
         say_node(self, lines, &after->nodes[i]);

@@ -203,6 +203,7 @@ instance_shell(struct node *node)
                               .said = &instance->said,
                               .node = node->def->name,
                               .graph = node->engine->graph->name,
+                              .common = node->ctx.common,
                               .key = node->ctx.key,
                               .replica = node->ctx.replica,
                               .n_replicas = node->ctx.n_replicas,

@@ -37,6 +37,18 @@ delivery_is_sink(const struct graph_node *node)
            !(node->op->outputs && node->op->outputs[0].name);
 }
 
+/* Where a parameter says that the sink writes; NULL: to nothing that stays. */
+static const char *
+store_of(const struct graph_node *node, const hde_param *param)
+{
+    const char *name, *slash;
+
+    /* a text or a path: both begin with the pointer */
+    memcpy(&name, (const char *)node->params + param->offset, sizeof name);
+    slash = name ? strrchr(name, '/') : NULL;
+    return name && *name && strcmp(slash ? slash + 1 : name, "-") != 0 ? name : NULL;
+}
+
 bool
 delivery_has_mark(const struct graph_node *node)
 {
@@ -44,18 +56,21 @@ delivery_has_mark(const struct graph_node *node)
 
     if (!node->op->mark)
         return false;
-    for (; param && param->name && node->params; param++) {
-        const char *name, *slash;
-
-        if (!(param->flags & HDE_PARAM_STORE))
-            continue;
-        /* a text or a path: both begin with the pointer */
-        memcpy(&name, (const char *)node->params + param->offset, sizeof name);
-        slash = name ? strrchr(name, '/') : NULL;
-        if (!name || !*name || strcmp(slash ? slash + 1 : name, "-") == 0)
+    for (; param && param->name && node->params; param++)
+        if (param->flags & HDE_PARAM_STORE && !store_of(node, param))
             return false;
-    }
     return true;
+}
+
+const char *
+delivery_file(const struct graph_node *node)
+{
+    const hde_param *param = node->op->params;
+
+    for (; param && param->name && node->params; param++)
+        if (param->flags & HDE_PARAM_STORE && param->type == HDE_PARAM_PATH)
+            return store_of(node, param);
+    return NULL;
 }
 
 bool

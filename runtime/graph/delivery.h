@@ -17,6 +17,8 @@ struct delivery_proof {
 bool delivery_is_sink(const struct graph_node *node);
 /* Whether it stores a mark with its rows, with the parameters that it has. */
 bool delivery_has_mark(const struct graph_node *node);
+/* The file of a sink that writes one; NULL: it does not. */
+const char *delivery_file(const struct graph_node *node);
 /* Whether what it does outside cannot be taken back, so that it waits for the log. */
 bool delivery_waits(const struct graph_node *node);
 /* An impure operator of which checkpoints keep what is not answered yet: its answers belong to the

@@ -832,6 +832,13 @@ hde_harness_keep(hde_harness *h, bool keeps)
     h->ctx.recovers = keeps;
 }
 
+void
+hde_harness_host(hde_harness *h, const char *host)
+{
+    h->ctx.common = host ? "test" : NULL;
+    h->ctx.graph = host ? arena_printf(&h->arena, "test.%s", host) : "test";
+}
+
 const char *
 hde_harness_said(const hde_harness *h)
 {

@@ -3,8 +3,8 @@
 # what comes out of one process.
 #
 #   1. a spare host runs, and is seen; it gets a node by an apply, which goes with a rollback
-#   2. it gets a node under load, the only one of the coordinator, which then stands by itself and
-#      leads it back
+#   2. it gets a node under load, the only one of the coordinator, which then stands by itself, gets a
+#      sink whose file lies on a disk that both see, is killed with it, and leads both back
 #   3. it is drained; changes, savepoints and moves do without it, and it follows when it is back
 #   4. its store is not there, and it does not run what it had, whoever it asks; its machine is lost,
 #      and its node goes on on another spare host; it comes back as one, and does not run what it had
@@ -42,6 +42,11 @@ moves() { # HOST NODE [MORE]: arguments
 }
 once() { [ -z "$(sort "$LINES" | uniq -d)" ] || fail "lines are doubled: $1"; }
 
+dies() {
+  kill -KILL "${pid_of[$1]}"
+  wait "${pid_of[$1]}"
+}
+
 spare_graph
 PACED=false STATE=$TMP/one.state LINES=$TMP/want expect 0 hde run three.yaml --host all
 [ "$(wc -l <want)" = 40000 ] || fail "$(wc -l <want) lines in one process"
@@ -77,7 +82,16 @@ for host in a b c; do # who led it, and those that followed
   [ "$(grep -c 'move middle' out)" = 1 ] || { cat out; fail "$host has the move more than once"; }
 done
 flows "the spare host has a node"
-moves b middle
+expect 0 hde plan --graph three.a --move lines=b
+has out "lines: goes on with $LINES if b sees the disk of a, else begins a file there"
+moves b lines # they see the same disk
+grep -q 'jsonl.taken-over' b.err || fail "nothing says that the file of another host is gone on with"
+flows "the sink has moved"
+dies b
+start b
+comes_up "the host to which the sink has moved is back"
+flows "and the sink goes on"
+moves b middle --move lines=a
 is_spare c || fail "the host that was spare is not so again"
 flows "the node is back"
 once "behind planned moves"
@@ -99,10 +113,6 @@ flows "what followed has a node"
 once "behind moves without the spare host"
 
 # 4.
-dies() {
-  kill -KILL "${pid_of[$1]}"
-  wait "${pid_of[$1]}"
-}
 dies c
 mv state/c away
 start c

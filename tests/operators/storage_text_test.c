@@ -293,6 +293,46 @@ test_a_mark_whose_file_is_shorter_stops_the_sink(void **state)
 }
 
 static void
+test_files_of_this_node_on_another_host_are_taken_over(void **state)
+{
+    hde_harness *h = open_kept(", by_type: none, append: false");
+    char name[96], mark[160];
+    static const char *const others[] = {"test.b/other", "test/jsonl", "test.b.3/jsonl",
+                                         "tests.b/jsonl", "test./jsonl"};
+
+    snprintf(name, sizeof name, "%s.mark", path);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        hde_harness_host(h, "a");
+        assert_int_equal(unlink(name), 0);
+        snprintf(mark, sizeof mark, "hde mark 2\nof %s\ntick 7\nlength 0 -\n", others[i]);
+        append_to(name, mark);
+        assert_false(hde_harness_reload(h));
+        assert_non_null(strstr(hde_harness_said(h), "jsonl.other-mark"));
+        assert_non_null(strstr(hde_harness_said(h), others[i]));
+    }
+    assert_int_equal(unlink(name), 0);
+    append_to(path, "{\"value\":1}\n{\"val");
+    append_to(name, "hde mark 2\nof test.b/jsonl\ntick 99999999999999999\nlength 12 -\n");
+    assert_true(hde_harness_reload(h));
+    assert_int_equal(mark_of(h), 0); /* its ticks are another host's */
+    assert_true(hde_harness_reload(h)); /* a crash before the first line */
+    assert_string_equal(text_of(path), "{\"value\":1}\n");
+    push(h, "in", sample(h, 2));
+    assert_int_equal(hde_harness_flush(h), HDE_OK);
+    assert_string_equal(text_of(path), "{\"value\":1}\n{\"value\":2}\n");
+    assert_int_equal(mark_of(h), hde_harness_tick(h));
+
+    /* and moved away: what still runs here writes no more */
+    assert_int_equal(unlink(name), 0);
+    append_to(name, "hde mark 2\nof test.b/jsonl\ntick 0\nlength 24 -\n");
+    push(h, "in", sample(h, 3));
+    assert_int_equal(hde_harness_flush(h), HDE_FAIL);
+    assert_non_null(strstr(hde_harness_said(h), "jsonl.fenced"));
+    assert_string_equal(text_of(path), "{\"value\":1}\n{\"value\":2}\n");
+    hde_harness_close(h);
+}
+
+static void
 test_a_mark_of_another_node_or_a_later_start_stops_the_sink(void **state)
 {
     hde_harness *h = open_kept("");
@@ -475,6 +515,7 @@ main(void)
         cmocka_unit_test_setup(test_a_file_that_the_mark_does_not_know_is_not_cut, setup),
         cmocka_unit_test_setup(test_a_mark_whose_file_is_shorter_stops_the_sink, setup),
         cmocka_unit_test_setup(test_a_mark_of_another_node_or_a_later_start_stops_the_sink, setup),
+        cmocka_unit_test_setup(test_files_of_this_node_on_another_host_are_taken_over, setup),
         cmocka_unit_test_setup(test_without_checkpoints_nothing_is_cut_off, setup),
         cmocka_unit_test_setup(test_a_folder_that_is_absent_is_named, setup),
         cmocka_unit_test_setup(test_standard_output_without_a_reader_is_an_error_not_a_signal,

@@ -142,7 +142,11 @@ void hde_forward(hde_ctx *ctx, unsigned port, const hde_msg *msg); /* keep, then
 int64_t hde_now_ns(const hde_ctx *ctx);
 int64_t hde_watermark_ns(const hde_ctx *ctx); /* smallest over the inputs */
 const char *hde_node_name(const hde_ctx *ctx);
+/* Who keeps something outside under it shares that with no other process: on one of several hosts
+ * the name has that of the host behind a dot, in a shared stage those of stage and partition. */
 const char *hde_graph_name(const hde_ctx *ctx);
+/* That which the graph has on all its hosts; NULL: it has none, or all of them are this process. */
+const char *hde_graph_common_name(const hde_ctx *ctx);
 /* Whether the graph keeps checkpoints: after a crash what is behind mark() comes again. */
 bool hde_recovers(const hde_ctx *ctx);
 /* Whether a tick comes again, out of a log: a sink that did not know its mark at the start may have

@@ -46,6 +46,9 @@ bool hde_harness_wait(hde_harness *h, int timeout_ms);
 bool hde_harness_reload(hde_harness *h);
 /* From the next reload on: whether hde_recovers() says that the graph keeps checkpoints (no). */
 void hde_harness_keep(hde_harness *h, bool keeps);
+/* The same: on which host of a graph over several the operator runs; NULL (as in the beginning): the
+ * graph, "test", has none. */
+void hde_harness_host(hde_harness *h, const char *host);
 /* The text of the last reject, retry, fail: "event: text", or "". */
 const char *hde_harness_said(const hde_harness *h);
 /* Of an operator with HDE_ANSWERS_LATER: without an answer yet, of this instance. */
