@@ -11,8 +11,8 @@
  *  (3) Without checkpoints nothing comes again: nothing is cut off, and a mark of before is
  *      removed, since it no longer says what the files have.
  *      [test_without_checkpoints_nothing_is_cut_off]
- *  (4) A node that was moved between hosts with one disk goes on with its files: it takes over the
- *      mark of the other host, and an instance that still runs there stops at its next mark.
+ *  (4) A node that was moved between hosts with one disk goes on with its files: with the first
+ *      line it takes over the mark of the other host, and an instance that still runs there stops.
  *      [test_files_of_this_node_on_another_host_are_taken_over, tests/hosts/spare.sh] */
 #include "common/label.h"
 #include "mark.h"
@@ -52,6 +52,7 @@ struct jsonl {
     hde_text lines[MARK_FILES];   /* of the tick that is not complete */
     uint64_t tick, complete;      /* of `lines`; up to it all is in `file` */
     bool keeps_mark, has_news;            /* what is not covered by the mark */
+    bool takes_over;                      /* the files of another host, with the first line */
     struct mark mark;
     hde_text mark_path;
     hde_counter *written;
@@ -235,7 +236,8 @@ commit(hde_ctx *ctx, struct jsonl *self)
 
     if (marks && is_fenced(self))
         return hde_fail(ctx, "jsonl.fenced",
-                        "%s: a later start of node '%s' writes to this file: this one stops",
+                        "%s: a later start of node '%s' writes to this file, or the host to which "
+                        "it was moved: this one stops",
                         self->path.path, hde_node_name(ctx));
     status = write_out(ctx, self);
     if (status != HDE_OK || !marks)
@@ -309,7 +311,7 @@ is_of_this_node_elsewhere(hde_ctx *ctx, const char *owner)
 
 /* Its ticks say nothing here. */
 static hde_status
-take_over_mark(hde_ctx *ctx, struct jsonl *self, const char *owner)
+take_over(hde_ctx *ctx, struct jsonl *self, const char *owner)
 {
     hde_log(ctx, HDE_INFO, "jsonl.taken-over", "%s: goes on where it was left by %s",
             self->path.path, self->mark.owner);
@@ -318,21 +320,17 @@ take_over_mark(hde_ctx *ctx, struct jsonl *self, const char *owner)
     return say(ctx, self->mark_path.data, mark_write(self->mark_path.data, &self->mark));
 }
 
-/* Before the files are opened. */
+/* Before the files are opened. Of those of this node on another host nothing is touched with the
+ * first call: the node may run there, and this one be opened to see whether it could. */
 static hde_status
 open_mark(hde_ctx *ctx, struct jsonl *self)
 {
-    char owner[MARK_OWNER];
+    bool is_first = !self->takes_over, is_ours;
     hde_status status = HDE_OK;
-    bool is_ours;
+    char owner[MARK_OWNER];
 
+    self->takes_over = false;
     snprintf(owner, sizeof owner, "%s/%s", hde_graph_name(ctx), hde_node_name(ctx));
-    hde_text_printf(&self->mark_path, "%s.mark", self->path.path);
-    self->keeps_mark = hde_recovers(ctx);
-    if (!self->keeps_mark) {
-        unlink(self->mark_path.data);
-        return HDE_OK;
-    }
     switch (mark_read(self->mark_path.data, &self->mark)) {
     case MARK_NONE:
         snprintf(self->mark.owner, sizeof self->mark.owner, "%s", owner);
@@ -344,15 +342,37 @@ open_mark(hde_ctx *ctx, struct jsonl *self)
                             "%s is of another node, %s: give this one a file of its own, or remove "
                             "it",
                             self->mark_path.data, self->mark.owner);
+        if (!is_ours && is_first) {
+            self->takes_over = true;
+            self->mark.tick = 0;
+            return HDE_OK;
+        }
         for (unsigned i = 0; i < self->n_files && status == HDE_OK; i++)
             status = cut_file(ctx, self, i);
-        return status != HDE_OK || is_ours ? status : take_over_mark(ctx, self, owner);
+        return status != HDE_OK || is_ours ? status : take_over(ctx, self, owner);
     case MARK_BAD:
         break;
     }
     return hde_fail(ctx, "jsonl.bad-mark",
                     "%s is no mark: remove it (the end of the log may then come twice)",
                     self->mark_path.data);
+}
+
+/* Whether the files could be opened, where they are not yet. */
+static hde_status
+look_at_files(hde_ctx *ctx, struct jsonl *self)
+{
+    hde_status status = HDE_OK;
+
+    for (unsigned i = 0; i < self->n_files && status == HDE_OK; i++) {
+        hde_text name = {0};
+
+        put_name(&name, self, i);
+        if (access(name.data, W_OK) && errno != ENOENT)
+            status = hde_fail(ctx, "jsonl.cannot-open", "%s: %s", name.data, strerror(errno));
+        hde_text_free(&name);
+    }
+    return status;
 }
 
 /* ---- Lines --------------------------------------------------------------------------------- */
@@ -442,8 +462,16 @@ jsonl_open(hde_ctx *ctx, void *state)
             return hde_fail(ctx, "jsonl.unknown-field",
                             "fields: no message that this sink takes has '%s'",
                             self->fields.item[i]);
-    if (is_a_file(self) && open_mark(ctx, self) != HDE_OK)
-        return HDE_FAIL;
+    if (is_a_file(self)) {
+        self->keeps_mark = hde_recovers(ctx);
+        hde_text_printf(&self->mark_path, "%s.mark", self->path.path);
+        if (!self->keeps_mark)
+            unlink(self->mark_path.data);
+        else if (open_mark(ctx, self) != HDE_OK)
+            return HDE_FAIL;
+    }
+    if (self->takes_over)
+        return look_at_files(ctx, self);
     return self->n_files > 1 ? HDE_OK : open_file(ctx, self, 0);
 }
 
@@ -452,6 +480,8 @@ jsonl_batch(hde_ctx *ctx, void *state, hde_batch *batch)
 {
     struct jsonl *self = state;
 
+    if (self->takes_over && open_mark(ctx, self) != HDE_OK)
+        return HDE_FAIL;
     if (batch->tick != self->tick) {
         complete_tick(self);
         self->tick = batch->tick;

@@ -27,9 +27,11 @@
 #include "engine/move.h"
 #include "engine/plan_show.h"
 #include "engine/relink.h"
+#include "engine/rewire.h"
 #include "engine/spare.h"
 #include "engine/through.h"
 #include "graph/hosts.h"
+#include "graph/plan.h"
 #include "plugin/registry.h"
 
 #include <errno.h>
@@ -295,6 +297,17 @@ load_moved(const struct over_hosts *self, const Hde__HostStep *step, struct diag
                : graph_load(graph->path, &options, self->registry, diags);
 }
 
+/* Nodes that come to this host are opened for once. */
+static bool
+can_open(const struct over_hosts *self, struct err *err)
+{
+    struct change_plan *plan = change_plan_new(parts_graph(self->parts), self->after);
+    bool ok = rewire_tries(parts_engine(self->parts, 0), plan, err);
+
+    change_plan_free(plan);
+    return ok;
+}
+
 static bool
 load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
 {
@@ -308,7 +321,8 @@ load_after(struct over_hosts *self, const Hde__HostStep *step, struct err *err)
     if (self->after && self->line.runs)
         self->ask.runs = relink_runs(&ask, self->after, &self->arena);
     self->ask.was = self->line.before;
-    return self->after && move_is_plain(parts_graph(self->parts), self->after, err);
+    return self->after && move_is_plain(parts_graph(self->parts), self->after, err) &&
+           can_open(self, err);
 }
 
 static bool

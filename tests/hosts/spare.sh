@@ -53,7 +53,7 @@ PACED=false STATE=$TMP/one.state LINES=$TMP/want expect 0 hde run three.yaml --h
 
 # 1.
 expect 0 hde check three.yaml
-start c
+LINES=$TMP/none/got start c # where it could not open that file
 until_true 20 is_spare c || { tail -n 5 c.err; fail "a host without nodes does not run"; }
 start a
 start b
@@ -64,7 +64,7 @@ has out "no node lies on this host: it stands by"
 expect 0 hde top --graph three.a --all --once
 has out "three.c on c"
 flows "at the beginning"
-sed 's|^edges:|  seen: {host: c, op: storage/jsonl, params: {path: "${LINES}.seen"}}\n&\n  - middle -> seen|' three.yaml >more.yaml
+sed "s|^edges:|  seen: {host: c, op: storage/jsonl, params: {path: $TMP/got.seen}}\n&\n  - middle -> seen|" three.yaml >more.yaml
 expect 0 hde apply --graph three.a more.yaml
 sees() { on c seen && [ -s got.seen ]; }
 until_true 30 sees || { tail -n 5 ./*.err; fail "a node of a change does not run on the spare host"; }
@@ -82,6 +82,9 @@ for host in a b c; do # who led it, and those that followed
   [ "$(grep -c 'move middle' out)" = 1 ] || { cat out; fail "$host has the move more than once"; }
 done
 flows "the spare host has a node"
+expect 1 hde apply --graph three.a --move lines=c
+has err "host 'c'"
+has err "none/got"
 expect 0 hde plan --graph three.a --move lines=b
 has out "lines: goes on with $LINES if b sees the disk of a, else begins a file there"
 moves b lines # they see the same disk

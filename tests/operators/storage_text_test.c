@@ -316,7 +316,7 @@ test_files_of_this_node_on_another_host_are_taken_over(void **state)
     assert_true(hde_harness_reload(h));
     assert_int_equal(mark_of(h), 0); /* its ticks are another host's */
     assert_true(hde_harness_reload(h)); /* a crash before the first line */
-    assert_string_equal(text_of(path), "{\"value\":1}\n");
+    assert_string_equal(text_of(path), "{\"value\":1}\n{\"val"); /* it may run there still */
     push(h, "in", sample(h, 2));
     assert_int_equal(hde_harness_flush(h), HDE_OK);
     assert_string_equal(text_of(path), "{\"value\":1}\n{\"value\":2}\n");
