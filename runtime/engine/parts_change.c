@@ -320,7 +320,7 @@ become(struct parts_change *self, struct change *change, const struct graph_cut 
 
     parts_become(self->parts, graph, cut);
     if (parts_net(self->parts))
-        net_reshape(parts_net(self->parts), hosts_shape(graph));
+        net_restate(parts_net(self->parts), hosts_shape(graph), hosts_texts(graph));
     change->report.has_pause_seconds = true;
     change->report.pause_seconds = longest_pause(self);
 }

@@ -163,7 +163,8 @@ peers_new(const struct graph *graph, const struct engine_options *options, struc
                                 .peers = others,
                                 .secret_key = own->public_key ? options->secret_key : NULL,
                                 .insecure = options->insecure,
-                                .shape = hosts_shape(graph)};
+                                .shape = hosts_shape(graph),
+                                .texts = hosts_texts(graph)};
     struct arena arena = {0};
     struct line line = {0};
     bool ok = !graph->checkpoint.store || line_read(graph->checkpoint.store, &arena, &line, err);

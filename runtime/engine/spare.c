@@ -4,7 +4,10 @@
  *  (1) A spare host follows what all hosts say that have nodes and are there, and only if it has
  *      none by that either: what was moved to it, and is not in its store, it never runs.
  *      [tests/hosts/spare.sh]
- *  (2) What it asks for is one question at a time; the answer waits for the next tick. */
+ *  (2) What it asks for is one question at a time; the answer waits for the next tick.
+ *  (3) Where they go back to the same as it does, but run other files of the graph, it was away while
+ *      that was changed, or they began with others. It begins anew if that makes it run the same.
+ *      [tests/hosts/spare.sh] */
 #include "engine/spare.h"
 
 #include "base/clock.h"
@@ -19,14 +22,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_S = 2 };
+enum { ANSWER_S = 2, SETTLED_S = 3 };
 
 struct spare {
     const struct graph *graph;
     struct engine_options options;
     struct net *net;
     uint32_t line;        /* number, of this host */
-    uint32_t refused;     /* that it cannot follow; 0: none. The thread of ticks */
+    uint32_t refused;     /* that it cannot follow; 0: none. This and below: the thread of ticks */
+    uint64_t others_run;  /* (3): texts of a graph that is not the one here; 0: none */
+    int64_t since_ns;     /* that they run it; INT64_MAX: it was looked whether a start would */
     pthread_mutex_t lock; /* all below */
     bool is_asking;
     size_t size;
@@ -63,21 +68,25 @@ spare_free(struct spare *self)
     free(self);
 }
 
-/* (1) Who is to be asked; false: nobody, or they do not agree. */
+/* (1) Who is to be asked; false: nobody, or they do not agree. Its texts are 0 where those differ. */
 static bool
 find_guide(const struct spare *self, struct net_seen *out)
 {
     struct net_seen *seen = xcalloc(self->graph->n_hosts, sizeof *seen);
     size_t n = net_look(self->net, seen, self->graph->n_hosts), n_found = 0;
-    bool agree = true;
+    uint64_t texts = 0;
+    bool agree = true, agree_in_texts = true;
 
     for (size_t i = 0; i < n; i++) {
         if (seen[i].state != NET_UP || seen[i].is_spare)
             continue;
         agree &= !n_found || seen[i].line == out->line;
+        agree_in_texts &= !n_found || seen[i].texts == texts;
+        texts = seen[i].texts;
         *out = seen[i];
         n_found++;
     }
+    out->texts = agree_in_texts ? texts : 0;
     free(seen);
     return n_found && agree;
 }
@@ -216,6 +225,55 @@ follow(struct spare *self, const struct net_seen *guide, const uint8_t *bytes, s
     return false;
 }
 
+/* (3) */
+static bool
+would_run(const struct spare *self, uint64_t texts)
+{
+    struct registry *registry = registry_new(self->options.plugins);
+    struct arena arena = {0};
+    struct line line = {0};
+    struct err none = {0};
+    struct graph *graph = line_read(self->graph->checkpoint.store, &arena, &line, &none)
+                              ? load(self, &line, registry, &none)
+                              : NULL;
+    bool would = graph && hosts_texts(graph) == texts && !hosts_has_nodes(graph, graph->host);
+
+    graph_free(graph);
+    registry_free(registry);
+    arena_fini(&arena);
+    return would;
+}
+
+/* (3) What was just changed is heard of some beats later. */
+static bool
+runs_another(struct spare *self, const struct net_seen *guide)
+{
+    int64_t now_ns = clock_mono_ns();
+
+    if (!guide->texts || guide->texts == net_texts(self->net)) {
+        self->others_run = 0;
+        return false;
+    }
+    if (self->others_run != guide->texts) {
+        self->others_run = guide->texts;
+        self->since_ns = now_ns;
+    }
+    if (self->since_ns == INT64_MAX || now_ns - self->since_ns < SETTLED_S * (int64_t)NS_PER_S)
+        return false;
+    self->since_ns = INT64_MAX;
+    if (would_run(self, guide->texts)) {
+        log_line(LEVEL_INFO, self->graph->name, NULL, "host.follows",
+                 "'%s' and the others run another graph, which its file has, too: it begins anew",
+                 guide->name);
+        return true;
+    }
+    log_line(LEVEL_WARN, self->graph->name, NULL, "host.apart",
+             "'%s' and the others run another graph than this host, and its file says something "
+             "else: give it theirs and start it again",
+             guide->name);
+    return false;
+}
+
 bool
 spare_tick(struct spare *self)
 {
@@ -224,9 +282,10 @@ spare_tick(struct spare *self)
     size_t size;
     bool ok;
 
-    if (!find_guide(self, &guide) || guide.line == self->line ||
-        (self->refused && self->refused == guide.line))
+    if (!find_guide(self, &guide) || (self->refused && self->refused == guide.line))
         return false;
+    if (guide.line == self->line)
+        return runs_another(self, &guide);
     bytes = take_heard(self, guide.name, &size);
     ok = bytes && follow(self, &guide, bytes, size);
     free(bytes);

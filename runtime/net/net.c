@@ -190,11 +190,23 @@ turn(struct net *net)
 }
 
 void
-net_reshape(struct net *net, uint64_t shape)
+net_restate(struct net *net, uint64_t shape, uint64_t texts)
 {
     pthread_mutex_lock(&net->lock);
     net->config.shape = shape;
+    net->config.texts = texts;
     pthread_mutex_unlock(&net->lock);
+}
+
+uint64_t
+net_texts(struct net *net)
+{
+    uint64_t texts;
+
+    pthread_mutex_lock(&net->lock);
+    texts = net->config.texts;
+    pthread_mutex_unlock(&net->lock);
+    return texts;
 }
 
 static bool

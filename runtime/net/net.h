@@ -50,6 +50,7 @@ struct net_config {
     const char *secret_key; /* Z85; NULL: no CURVE, neither here nor there */
     bool insecure;    /* listen on any address without CURVE; otherwise ipc and loopback only */
     uint64_t shape;   /* what both ends share as one number: edges, types, keys, replicas */
+    uint64_t texts;   /* of the graph that runs here, as one number: for others to look at */
     uint32_t line;    /* number of the savepoint that its state goes back to; 0: its beginning */
     int64_t beat_ns;  /* heartbeat; a host not heard of for 4 of them is down. 0: 1 s */
     int64_t skew_ns;  /* of clocks, from which on the log says so. 0: 250 ms */
@@ -90,8 +91,9 @@ struct net *net_new(const struct net_config *config, struct err *err);
 bool net_add(struct net *net, const struct net_edge *edge, struct err *err);
 /* Listens and calls the others; does not wait for them. */
 bool net_start(struct net *net, struct err *err);
-/* Both ends share something else from now on; sessions that are there go on. */
-void net_reshape(struct net *net, uint64_t shape);
+/* Another graph runs here from now on; sessions that are there go on. */
+void net_restate(struct net *net, uint64_t shape, uint64_t texts);
+uint64_t net_texts(struct net *net);
 /* Who has not heard all of this host that is at its end. */
 struct net_unheard {
     const char *host; /* NULL: all have */
@@ -127,6 +129,7 @@ struct net_seen {
     char why[520];                   /* of NET_REFUSED */
     uint32_t line;                   /* as in net_config, of what it said last; 0: nothing yet */
     bool is_spare;                   /* it said so */
+    uint64_t texts;                  /* the same; 0: nothing yet */
     uint64_t connects;               /* times it came up */
     uint64_t frames[2], bytes[2];    /* sent, received; all lanes */
     uint64_t resent, duplicates;     /* frames of edges, sent again; received again and dropped */

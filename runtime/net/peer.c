@@ -328,6 +328,7 @@ take_beat(struct peer *peer, const Hde__NetGreeting *greeting)
     compare_clocks(peer, greeting);
     watch_skew(peer);
     take_end(peer, greeting);
+    peer->look.texts = greeting->texts;
     edges_heard(peer, greeting->echo_ns);
 }
 
@@ -584,6 +585,8 @@ send_beat(struct peer *peer)
     greeting.echo_ns = peer->echo_ns;
     greeting.echo_at_ns = peer->echo_at_ns;
     greeting.has_ended = greeting.ended = peer->net->is_at_end;
+    greeting.has_texts = true;
+    greeting.texts = peer->net->config.texts;
     if (greeting.ended && !peer->said_end_ns)
         peer->said_end_ns = greeting.sent_ns;
     size = pack_greeting(&greeting, &bytes);

@@ -5,7 +5,8 @@
 #   1. a spare host runs, and is seen; it gets a node by an apply, which goes with a rollback
 #   2. it gets a node under load, the only one of the coordinator, which then stands by itself, gets a
 #      sink whose file lies on a disk that both see, is killed with it, and leads both back
-#   3. it is drained; changes, savepoints and moves do without it, and it follows when it is back
+#   3. it hangs, and is drained; changes, savepoints and moves do without it, and it follows when it
+#      is back
 #   4. its store is not there, and it does not run what it had, whoever it asks; its machine is lost,
 #      and its node goes on on another spare host; it comes back as one, and does not run what it had
 #   5. all end with the data, spare hosts too, and alone
@@ -100,17 +101,27 @@ flows "the node is back"
 once "behind planned moves"
 
 # 3.
+kill -STOP "${pid_of[c]}"
+two_up() { all_up a b; }
+until_true 20 two_up || fail "the host that hangs is still seen"
+spare_graph ", on_error: skip"
+expect 0 hde apply --graph three.a three.yaml
+kill -CONT "${pid_of[c]}"
+follows() { [ "$(grep -c 'host.follows.*begins anew' c.err)" = "$1" ]; }
+until_true 30 follows 1 || { tail -n 5 c.err; fail "the spare host goes on with the graph that was"; }
+comes_up "the spare host hangs no more"
+moves c middle
+moves b middle
 expect 0 hde drain --graph three.c
 wait "${pid_of[c]}" || fail "a spare host that was drained ended with $?"
-two_up() { all_up a b; }
 until_true 20 two_up || fail "the drained host is still seen"
-spare_graph ", on_error: skip"
+spare_graph
 expect 0 hde apply --graph three.a three.yaml
 expect 0 hde savepoint take --graph three.a before
 expect 0 hde apply --graph three.a --move middle=a
 until_true 30 on a middle || { tail -n 5 ./*.err; fail "a move waits for a spare host that is not there"; }
 start c
-until_true 20 grep -q host.follows c.err || { tail -n 5 c.err; fail "the spare host says nothing of what it follows"; }
+until_true 20 follows 2 || { tail -n 5 c.err; fail "the spare host says nothing of what it follows"; }
 moves c source --move middle=b # a has no edges to c now
 flows "what followed has a node"
 once "behind moves without the spare host"
