@@ -28,7 +28,7 @@ until_true 20 grep -q sum.fault err || fail "the operator does not run"
 child=$(child_of "$engine")
 [ -n "$child" ] || fail "there is no child"
 kill -KILL "$engine"
-until_true 10 is_gone "$child" || fail "the child goes on without its parent"
+until_true 30 is_gone "$child" || fail "the child goes on without its parent"
 
 # both get what a terminal sends
 graph none 5000000000
@@ -41,7 +41,7 @@ until_true 20 test -s out.txt || fail "nothing is written"
 kill -INT "$engine" "$child"
 wait "$engine" || fail "it does not end well"
 has err " 0 errors"
-until_true 10 is_gone "$child" || fail "the child goes on"
+until_true 30 is_gone "$child" || fail "the child goes on"
 [ -z "$(find /tmp -maxdepth 1 -name 'hde-isolated-*' -newer graph.yaml)" ] ||
   fail "folders of sockets are left"
 

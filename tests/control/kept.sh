@@ -52,7 +52,7 @@ if [ -e "$full" ]; then
   rm full
   until_true 20 is_ready 200 || fail "not ready again: $(cat readyz)"
   has first.err "event=log.full"
-  until_true 5 grep -q "event=log.room" first.err || fail "the end of it is not told"
+  until_true 30 grep -q "event=log.room" first.err || fail "the end of it is not told"
   lines=$(wc -l <out.jsonl)
   goes_on() { [ "$(wc -l <out.jsonl)" -gt "$((lines + 20))" ]; }
   until_true 20 goes_on || fail "nothing comes out any more"

@@ -40,7 +40,7 @@ start near spill.yaml
 near=$started
 kept() { [ "$(hde status --graph apart.near --json | jq '[.edges[].messages] | max')" = 600 ]; }
 until_true 30 kept || { hde status --graph apart.near; fail "the sender waits for a host that is away"; }
-until_true 10 grep -q "event=link.spills" near.err || { cat near.err; hde status --graph apart.near; fail "it does not say that it spills"; }
+until_true 30 grep -q "event=link.spills" near.err || { cat near.err; hde status --graph apart.near; fail "it does not say that it spills"; }
 kill -KILL "$near" # what is in the journal outlives it
 wait "$near"
 start near spill.yaml

@@ -111,7 +111,7 @@ expect 0 hde drain --graph end.b
 ends b
 start c
 is_calm() { hde status --graph end.c --json >status && jq -e 'all(.hosts[]; .waits == null)' status; }
-until_true 10 is_calm || fail "c waits at an end that it has not come to"
+until_true 30 is_calm || fail "c waits at an end that it has not come to"
 start b
 ends b c
 equal "ended by hand"

@@ -31,7 +31,7 @@ send() { # FROM TO: what came, in the file came
   on_host "$2" python3 receive.py "10.77.0.$2" >came &
   local receiver=$!
   CHILDREN+=("$receiver")
-  until_true 10 grep -q ready came || fail "no receiver"
+  until_true 30 grep -q ready came || fail "no receiver"
   on_host "$1" python3 send.py "10.77.0.$2"
   wait "$receiver" || fail "the end did not come"
   sed -i 1d came

@@ -19,7 +19,7 @@ says b "apply of" && fail "something was changed already"
 three b ", on_error: skip"
 expect 0 hde apply --graph three.a three.yaml
 for host in a b c; do
-  until_true 10 says "$host" "apply of .*three.yaml: done" || { cat said; fail "$host does not say what was changed"; }
+  until_true 30 says "$host" "apply of .*three.yaml: done" || { cat said; fail "$host does not say what was changed"; }
 done
 says b "host c: done" || { cat said; fail "the coordinator does not say how it went elsewhere"; }
 expect 0 hde status --graph three.c --all

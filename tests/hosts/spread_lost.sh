@@ -48,7 +48,7 @@ export LINES=$TMP/lines STATE=$TMP/state PACED=true
 for host in a b c; do start "$host"; done
 until_true 30 more_than 20 || { tail -n 5 ./*.err; fail "no results"; }
 both() { on b velocity@b && on c velocity@c; }
-until_true 10 both || fail "the replicas do not lie on two hosts"
+until_true 30 both || fail "the replicas do not lie on two hosts"
 
 # 1.
 kill -KILL "${pid_of[b]}"

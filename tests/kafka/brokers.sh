@@ -60,10 +60,10 @@ port=$("$HDE_BUILD/tests/kafka-ask" "$KAFKA_BROKERS" leader raw) || fail "nobody
 leader=$(kafka_of_port "$port")
 echo "killed: broker $leader, after $(rows three) of $all rows"
 kafka_kill "$leader"
-until_true 15 is_not_ready || fail "ready while the leader is away"
+until_true 30 is_not_ready || fail "ready while the leader is away"
 echo "$(cat ready)"
 grep -q "topic '\(raw\|enriched\)'\|transaction" ready || fail "readyz does not say what is away"
-until_true 5 is_away || fail "no metric says that a node is away"
+until_true 30 is_away || fail "no metric says that a node is away"
 until_true 60 is_ready || fail "not ready with two of three: $(cat ready)"
 [ "$(away)" = 0 ] || fail "a node is away with two of three: $(cat ready)"
 want=$(($(rows three) + 1)) # unless all are there by now

@@ -44,7 +44,7 @@ CHILDREN+=($!)
 full() { [ "$(wc -l <got)" -ge $n ]; }
 until_true 60 full || fail "$(wc -l <got) of $n records"
 no_lag() { [ "$(counter kafka_lag)" = 0 ]; }
-until_true 10 no_lag || fail "a lag stays: $(hde status)"
+until_true 30 no_lag || fail "a lag stays: $(hde status)"
 expect 0 hde drain
 ended "$PID" 0
 for key in 0 1 2 3 4 5 6; do

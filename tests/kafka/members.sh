@@ -103,7 +103,7 @@ stands() { hde status --pid "${pid[one]}" --json | jq -r '.nodes[0].standing'; }
 is_held_up() { [ "$(stands)" = held_up ]; }
 is_well() { [ "$(stands)" = null ]; }
 kill -KILL $(children one)
-until_true 10 is_held_up || fails "one does not say that its partition's process has ended"
+until_true 30 is_held_up || fails "one does not say that its partition's process has ended"
 goes_on "a partition's process was killed"
 until_true 30 has_children one:1 || fails "the partition of a process that was killed is not run"
 

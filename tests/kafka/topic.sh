@@ -53,7 +53,7 @@ printf '' | put 2 hde-type=hde.RawChain hde-schema=0000000000000001
 engine out out.yaml
 refused() { [ "$(hde dlq ls letters --json | jq '.letters | length')" -ge 3 ]; }
 until_true 30 took 153 || fail "not all came after a restart: $(hde status)"
-until_true 10 refused || fail "no letter of the poison"
+until_true 30 refused || fail "no letter of the poison"
 expect 0 hde dlq ls
 has out kafka.poison
 has out HDE-K011
