@@ -268,8 +268,8 @@ runs_another(struct spare *self, const struct net_seen *guide)
         return true;
     }
     log_line(LEVEL_WARN, self->graph->name, NULL, "host.apart",
-             "'%s' and the others run another graph than this host, and its file says something "
-             "else: give it theirs and start it again",
+             "'%s' and the others run other files of the graph than this host, or with another "
+             "--set: if that was applied while it was away, give it their file and start it again",
              guide->name);
     return false;
 }
