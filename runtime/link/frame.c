@@ -17,6 +17,23 @@
 
 /* ---- What a kind has ---------------------------------------------------------------------- */
 
+/* The fields of hde.Frame in the order of their numbers but MESSAGES: how each is encoded, its place
+ * in struct frame, and the most that it may be. What has all of them is code without a loop. */
+#define EACH_FIELD(DO)                                                                             \
+    DO(VERSION, VARINT, version, FRAME_VERSION)                                                    \
+    DO(KIND, VARINT, kind, KINDS - 1)                                                              \
+    DO(EDGE, VARINT, edge, UINT32_MAX)                                                             \
+    DO(TICK, FIXED64, tick, UINT64_MAX)                                                            \
+    DO(INDEX, VARINT, index, UINT32_MAX)                                                           \
+    DO(NUMBER, FIXED64, number, UINT64_MAX)                                                        \
+    DO(SCHEMA, FIXED64, schema, UINT64_MAX)                                                        \
+    DO(WATERMARK, FIXED64, watermark_ns, UINT64_MAX)                                               \
+    DO(TIME, FIXED64, time_ns, UINT64_MAX)                                                         \
+    DO(CREDIT_MESSAGES, VARINT, credit_messages, UINT32_MAX)                                       \
+    DO(CREDIT_BYTES, VARINT, credit_bytes, (uint64_t)UINT32_MAX * 64)                              \
+    DO(PAYLOAD, BYTES, payload_size, FRAME_BYTES_MAX)                                              \
+    DO(COUNT, VARINT, count, FRAME_MESSAGES_MAX)
+
 enum number { /* of the fields of hde.Frame and hde.FrameMessage */
     VERSION = 1, KIND, EDGE, TICK, INDEX, NUMBER, SCHEMA, WATERMARK, TIME, CREDIT_MESSAGES,
     CREDIT_BYTES, PAYLOAD, COUNT, MESSAGES,
@@ -53,54 +70,14 @@ static const struct {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Where a field lives in struct frame: 4 or 8 bytes. */
-#define AT(member) offsetof(struct frame, member), sizeof((struct frame){0}.member)
-#define ANY32 UINT32_MAX
-#define ANY64 UINT64_MAX
-static const struct {
-    const char *name;
-    enum wire_type wire;
-    size_t at, size;
-    uint64_t most;
-} fields[FIELDS] = {
-    [VERSION] = {"version", VARINT, AT(version), FRAME_VERSION},
-    [KIND] = {"kind", VARINT, AT(kind), KINDS - 1},
-    [EDGE] = {"edge", VARINT, AT(edge), ANY32},
-    [TICK] = {"tick", FIXED64, AT(tick), ANY64},
-    [INDEX] = {"index", VARINT, AT(index), ANY32},
-    [NUMBER] = {"number", FIXED64, AT(number), ANY64},
-    [SCHEMA] = {"schema", FIXED64, AT(schema), ANY64},
-    [WATERMARK] = {"watermark_ns", FIXED64, AT(watermark_ns), ANY64},
-    [TIME] = {"time_ns", FIXED64, AT(time_ns), ANY64},
-    [CREDIT_MESSAGES] = {"credit_messages", VARINT, AT(credit_messages), ANY32},
-    [CREDIT_BYTES] = {"credit_bytes", VARINT, AT(credit_bytes), (uint64_t)ANY32 * 64},
-    [PAYLOAD] = {"payload", BYTES, AT(payload_size), FRAME_BYTES_MAX},
-    [COUNT] = {"count", VARINT, AT(count), FRAME_MESSAGES_MAX},
-    [MESSAGES] = {"messages", BYTES, 0, 0, FRAME_BYTES_MAX},
-};
-
-static uint64_t
-value_of(const struct frame *frame, unsigned field)
+static const char *
+field_name(unsigned field)
 {
-    uint64_t value = 0;
-    uint32_t half = 0;
+#define NAME(field, wire, member, most) [field] = #member,
+    static const char *const names[FIELDS] = {EACH_FIELD(NAME)[MESSAGES] = "messages"};
+#undef NAME
 
-    if (fields[field].size == sizeof value)
-        memcpy(&value, (const char *)frame + fields[field].at, sizeof value);
-    else
-        memcpy(&half, (const char *)frame + fields[field].at, sizeof half);
-    return value | half;
-}
-
-static void
-set_value(struct frame *frame, unsigned field, uint64_t value)
-{
-    uint32_t half = (uint32_t)value;
-
-    if (fields[field].size == sizeof value)
-        memcpy((char *)frame + fields[field].at, &value, sizeof value);
-    else
-        memcpy((char *)frame + fields[field].at, &half, sizeof half);
+    return field == PAYLOAD ? "payload" : names[field];
 }
 
 static uint32_t
@@ -193,9 +170,11 @@ frame_size(struct frame *frame)
     size_t size = 0;
 
     frame->count = frame->n;
-    for (unsigned i = VERSION; i < MESSAGES; i++)
-        if (wanted & F(i))
-            size += wire_item_size(fields[i].wire, value_of(frame, i));
+#define ADD(field, wire, member, most)                                                             \
+    if (wanted & F(field))                                                                         \
+        size += wire_item_size(wire, (uint64_t)frame->member);
+    EACH_FIELD(ADD)
+#undef ADD
     for (uint32_t i = 0; i < frame->n; i++) {
         struct frame_message *message = &frame->message[i];
 
@@ -211,14 +190,15 @@ frame_write(const struct frame *frame, uint8_t *out)
 {
     uint32_t wanted = fields_of(frame);
 
-    for (unsigned i = VERSION; i < MESSAGES; i++)
-        if (wanted & F(i)) {
-            out = wire_put_item(out, i, fields[i].wire, value_of(frame, i));
-            if (fields[i].wire == BYTES && frame->payload_size) {
-                memcpy(out, frame->payload, frame->payload_size);
-                out += frame->payload_size;
-            }
-        }
+#define PUT(field, wire, member, most)                                                             \
+    if (wanted & F(field)) {                                                                       \
+        out = wire_put_item(out, field, wire, (uint64_t)frame->member);                            \
+        if ((field) == PAYLOAD && frame->payload_size)                                             \
+            out = (uint8_t *)memcpy(out, frame->payload, frame->payload_size) +                    \
+                  frame->payload_size;                                                             \
+    }
+    EACH_FIELD(PUT)
+#undef PUT
     for (uint32_t i = 0; i < frame->n; i++)
         out = put_message(out, &frame->message[i]);
 }
@@ -256,20 +236,28 @@ get_message(const struct wire_item *item, struct frame_message *out)
     return seen == (F(PORT) | F(TYPE) | F(EVENT) | F(BODY));
 }
 
+/* Of a field that frames have. */
 static bool
 set_field(struct frame *frame, const struct wire_item *item)
 {
     uint64_t value = item->wire == BYTES ? item->size : item->value;
 
-    if (item->wire != fields[item->field].wire || value > fields[item->field].most ||
-        (item->field == VERSION && value != FRAME_VERSION))
-        return false;
-    if (item->field == MESSAGES)
-        return frame->n < FRAME_MESSAGES_MAX && get_message(item, append(frame));
-    if (item->field == PAYLOAD)
-        frame->payload = item->bytes;
-    set_value(frame, (unsigned)item->field, value);
-    return true;
+    switch (item->field) {
+#define SET(field, expected, member, most)                                                         \
+    case field:                                                                                    \
+        if (item->wire != (expected) || value > (most) ||                                          \
+            ((field) == VERSION && value != FRAME_VERSION))                                        \
+            return false;                                                                          \
+        frame->member = (__typeof__(frame->member))value;                                          \
+        if ((field) == PAYLOAD)                                                                    \
+            frame->payload = item->bytes;                                                          \
+        return true;
+        EACH_FIELD(SET)
+#undef SET
+    default:
+        return item->wire == BYTES && value <= FRAME_BYTES_MAX && frame->n < FRAME_MESSAGES_MAX &&
+               get_message(item, append(frame));
+    }
 }
 
 /* Forgets what the kind does not have, and finds what it lacks. */
@@ -280,13 +268,15 @@ check_fields(struct frame *frame, uint32_t seen, struct err *err)
 
     if (lacking)
         return err_set(err, "HDE-R007", "a frame cannot be read: kind '%s' without '%s'",
-                       frame_kind_name(frame->kind), fields[__builtin_ctz(lacking)].name);
+                       frame_kind_name(frame->kind), field_name((unsigned)__builtin_ctz(lacking)));
     if (!kinds[frame->kind].fields || (frame->n && !(wanted & F(COUNT))))
         return err_set(err, "HDE-R007", "a frame cannot be read: kind '%s' with messages",
                        frame_kind_name(frame->kind));
-    for (unsigned i = VERSION; i < MESSAGES; i++)
-        if (!(wanted & F(i)))
-            set_value(frame, i, 0);
+#define FORGET(field, wire, member, most)                                                          \
+    if (!(wanted & F(field)))                                                                      \
+        frame->member = 0;
+    EACH_FIELD(FORGET)
+#undef FORGET
     return frame->count == frame->n ||
            err_set(err, "HDE-R007", "a frame cannot be read: it says %u messages and has %u",
                    frame->count, frame->n);
@@ -309,7 +299,7 @@ frame_read(struct frame *frame, const uint8_t *bytes, size_t size, struct err *e
             continue;
         if (!set_field(frame, &item))
             return err_set(err, "HDE-R007", "a frame cannot be read: unknown or impossible '%s'",
-                           fields[item.field].name);
+                           field_name((unsigned)item.field));
         seen |= F(item.field);
     }
     return check_fields(frame, seen, err);

@@ -4,9 +4,11 @@
 #ifndef LINK_WIRE_H
 #define LINK_WIRE_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum wire_type { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
@@ -42,9 +44,9 @@ wire_put_item(uint8_t *at, unsigned field, enum wire_type wire, uint64_t value)
     *at++ = (uint8_t)(field << 3 | wire);
     if (wire != FIXED64)
         return wire_put_varint(at, value);
-    for (int i = 0; i < 8; i++)
-        *at++ = (uint8_t)(value >> 8 * i);
-    return at;
+    value = htole64(value);
+    memcpy(at, &value, sizeof value);
+    return at + sizeof value;
 }
 
 struct wire {
@@ -66,7 +68,7 @@ wire_get_varint(struct wire *in, unsigned most, uint64_t *value)
     return false;
 }
 
-/* One field: its number, and its value or what it holds. */
+/* One field: its number, and its value or what it holds (of FIXED32 only that). */
 struct wire_item {
     uint64_t field;
     enum wire_type wire;
@@ -101,9 +103,10 @@ wire_get_item(struct wire *in, struct wire_item *out)
     left = (size_t)(in->end - in->at);
     if (out->size > left)
         return false;
-    if (out->wire != BYTES)
-        for (size_t i = 0; i < out->size; i++)
-            out->value |= (uint64_t)in->at[i] << 8 * i;
+    if (out->wire == FIXED64) {
+        memcpy(&out->value, in->at, sizeof out->value);
+        out->value = le64toh(out->value);
+    }
     in->at += out->size;
     return true;
 }
