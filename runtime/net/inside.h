@@ -101,7 +101,8 @@ struct peer { /* another host */
     uint64_t life, bytes_max; /* theirs */
     uint64_t sent[LANES], received[LANES];
     int64_t heard_ns[LANES], beat_at_ns, greet_at_ns;
-    int64_t data_ns; /* the last one was sent on the lane of data */
+    int64_t data_ns;    /* the last one was sent on the lane of data */
+    int64_t renewed_ns; /* the connection of data is since then, where it is not the first */
     bool beats[LANES];
     unsigned refusals; /* in a row: they become rarer */
     unsigned hangups;  /* in a row, before there was a connection */
@@ -185,6 +186,7 @@ bool socket_greet(struct peer *peer, const uint8_t *greeting, size_t size);
 /* Sends what waits; false: it still does. */
 bool socket_unstick(struct peer *peer, enum lane lane);
 void socket_forget(struct peer *peer);  /* what waits */
+void socket_renew(struct peer *peer);   /* another connection for data; on the net's thread */
 void socket_let_out(struct peer *peer); /* what was sent on the control lane, when it is closed */
 /* Takes some messages and gives them to net_receive(). True: there may be more. */
 bool sockets_receive(struct net *net);

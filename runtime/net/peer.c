@@ -133,6 +133,17 @@ open_session(struct peer *peer)
              peer->endpoint);
 }
 
+/* The connection of the last session's data may hang. Not more than once a beat, whatever the other
+ * host does. */
+static void
+renew(struct peer *peer, int64_t now_ns)
+{
+    if (!peer->n_was || now_ns - peer->renewed_ns < peer->net->config.beat_ns)
+        return;
+    peer->renewed_ns = now_ns;
+    socket_renew(peer);
+}
+
 static void
 begin_session(struct peer *peer, const Hde__NetGreeting *greeting)
 {
@@ -140,6 +151,7 @@ begin_session(struct peer *peer, const Hde__NetGreeting *greeting)
 
     if (peer->mine)
         peer_lose(peer, "it began another session");
+    renew(peer, now_ns);
     peer->mine = peer->offer;
     peer->theirs = greeting->offer;
     peer->life = greeting->life;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * session_test - what may go wrong between two hosts, by accident or on purpose. */
 #include "rig.h"
+#include "tube.h"
 #include "way.h"
 
 #include "base/arena.h"
@@ -77,6 +78,30 @@ test_a_lost_message_ends_the_session(void **state)
     flow(21, 60);
     assert_true(rig_look(&rig, B).connects > 1);
     assert_true(rig_look(&rig, A).resent > 0);
+}
+
+/* Its bytes are taken and go nowhere, and control goes on as if nothing were: no end of it hears of
+ * that from the kernel. */
+static void
+test_data_that_hangs_alone_gets_another_connection(void **state)
+{
+    char address[96];
+    struct tube *tube;
+    size_t n;
+
+    snprintf(address, sizeof address, "ipc://%s/tube", rig.folder);
+    tube = tube_new(address, rig.own[B]);
+    rig.address_from[B] = address;
+    rig_up(&rig);
+    flow(1, 200);
+    n = tube_count(tube);
+    tube_hang_busiest(tube);
+    flow(201, 400);
+    assert_true(rig_look(&rig, B).connects > 1);
+    assert_true(tube_count(tube) > n);
+    rig_stop(&rig, A);
+    rig_stop(&rig, B);
+    tube_free(tube);
 }
 
 static void
@@ -553,6 +578,7 @@ main(void)
 #define HERE(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         HERE(test_a_lost_message_ends_the_session),
+        HERE(test_data_that_hangs_alone_gets_another_connection),
         HERE(test_what_is_lost_at_the_end_is_missed),
         HERE(test_edges_outlast_a_bad_way),
         HERE(test_a_replayed_message_changes_nothing),
