@@ -12,7 +12,9 @@
  * Then the shipped chains on one to four hosts (bench/spread.h): what distribution costs. */
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/linger.h"
 #include "bench/spread.h"
+#include "bench/work.h"
 #include "net/net.h"
 
 #include <arpa/inet.h>
@@ -34,7 +36,8 @@ enum side { BARE, LINK, CURVE, SIDES, TCP = SIDES, PACKED, ROUND_SIDES };
 enum { FIRST_PORT = 17500 };
 
 static const char *const names[] = {"a", "b"};
-static const ProtobufCMessageDescriptor *const types[] = {&hde__sample__descriptor, NULL};
+static const ProtobufCMessageDescriptor *const types[] = {&hde__sample__descriptor,
+                                                          &hde__bench_chain__descriptor, NULL};
 
 static void
 require(bool holds, const char *what)
@@ -92,7 +95,7 @@ struct hosts {
     struct waiter {           /* for something to take, or for room: as a worker of the engine */
         _Atomic bool has_news, is_parked;
         int event_fd, epoll_fd;
-        struct link *owed; /* to be fetched from before it sleeps */
+        struct link *link, *owed; /* it watches; to be fetched from before it sleeps */
     } waiter[2][2];
 };
 
@@ -116,13 +119,26 @@ make_waiter(struct waiter *self)
     epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->event_fd, &wanted);
 }
 
-/* A worker stays on its feet for what other workers have in hand, and never for another host; what
- * comes from there while it sleeps it fetches itself. */
+/* Behind a frame it lingers first. True: there is an event, and the watch may be held. */
+static bool
+sleep_until_event(struct waiter *self, struct epoll_event *event, struct link **held)
+{
+    *held = self->link && link_hold(self->link) ? self->link : NULL;
+    if (*held && linger(self->epoll_fd, event, 1, LINGER_NS) == 1)
+        return true;
+    if (*held)
+        link_release(*held);
+    *held = NULL;
+    return epoll_wait(self->epoll_fd, event, 1, -1) == 1;
+}
+
+/* As a worker of the engine: what comes from the other host while it sleeps it fetches itself. */
 static void
 wait_for_news(struct waiter *self)
 {
     while (!atomic_exchange(&self->has_news, false)) {
         struct epoll_event event;
+        struct link *held = NULL;
         eventfd_t count;
 
         if (self->owed) {
@@ -130,12 +146,14 @@ wait_for_news(struct waiter *self)
             continue;
         }
         atomic_store(&self->is_parked, true);
-        if (!atomic_load(&self->has_news) && epoll_wait(self->epoll_fd, &event, 1, -1) == 1) {
+        if (!atomic_load(&self->has_news) && sleep_until_event(self, &event, &held)) {
             atomic_store(&self->is_parked, false);
             if (event.data.ptr)
                 self->owed = link_fetch(event.data.ptr) ? event.data.ptr : NULL;
             else
                 eventfd_read(self->event_fd, &count);
+            if (held)
+                link_release(held);
         }
         atomic_store(&self->is_parked, false);
     }
@@ -208,6 +226,7 @@ make_hosts(bool has_keys, int port)
             require(net_add(self->net[i], &def, &err), err.text);
         }
         require(net_start(self->net[i], &err), err.text);
+        self->waiter[!i][i].link = self->link[!i][i];
         link_watch(self->link[!i][i], watch,
                    &(struct watching){&self->waiter[!i][i], self->link[!i][i]});
     }
@@ -264,6 +283,15 @@ message_of(size_t bytes)
     sample->values = hde_msg_alloc(msg, bytes);
     for (size_t i = 0; i < sample->n_values; i++)
         sample->values[i] = (double)i;
+    return msg;
+}
+
+static hde_msg *
+chain_message(void)
+{
+    hde_msg *msg = msg_new(msg_pool_current(), &hde__bench_chain__descriptor);
+
+    bench_fill(msg);
     return msg;
 }
 
@@ -411,7 +439,8 @@ receive_packed(void *socket)
 
     zmq_msg_init(&msg);
     require(zmq_msg_recv(&msg, socket, 0) >= 0, "a bare socket broke");
-    got = msg_unpack(msg_pool_current(), types[0], zmq_msg_data(&msg), zmq_msg_size(&msg));
+    got = msg_unpack(msg_pool_current(), &hde__bench_chain__descriptor, zmq_msg_data(&msg),
+                     zmq_msg_size(&msg));
     require(got, "a message cannot be read");
     hde_msg_drop(got);
     zmq_msg_close(&msg);
@@ -433,7 +462,7 @@ static void *
 echo_bare(void *arg)
 {
     const struct pair *self = arg;
-    hde_msg *msg = message_of(PING);
+    hde_msg *msg = chain_message();
 
     be_host(0);
 
@@ -447,7 +476,7 @@ static double
 round_bare(struct pair *self, bool packs, int n)
 {
     double *us = xcalloc((size_t)n, sizeof *us), result;
-    hde_msg *msg = message_of(PING);
+    hde_msg *msg = chain_message();
     pthread_t thread;
 
     be_host(1);
@@ -471,7 +500,7 @@ static void *
 echo_linked(void *arg)
 {
     const struct sending *self = arg;
-    hde_msg *msg = message_of(self->size);
+    hde_msg *msg = chain_message();
 
     be_host(1);
     for (int i = 0; i < self->n; i++)
@@ -483,9 +512,9 @@ echo_linked(void *arg)
 static double
 round_linked(struct hosts *hosts, uint64_t *tick, int n)
 {
-    struct sending sending = {hosts, 0, PING, n};
+    struct sending sending = {.hosts = hosts, .n = n};
     double *us = xcalloc((size_t)n, sizeof *us), result;
-    hde_msg *msg = message_of(PING);
+    hde_msg *msg = chain_message();
     pthread_t thread;
 
     be_host(0);
@@ -650,10 +679,25 @@ print_spread(struct bench *self, int rounds, bool json)
                                                    : "over the loopback device");
 }
 
+/* Of neighbours in time: the machine has its better and worse minutes, for all sides. */
+static double
+ratio(const struct bench *self, int side, int to, int n)
+{
+    double quotient[ROUNDS_MAX * SLICES];
+
+    for (int i = 0; i < n; i++)
+        quotient[i] = self->round_us[side][i] / self->round_us[to][i];
+    return median(quotient, n);
+}
+
 static void
 print(struct bench *self, int rounds, bool json)
 {
+    int n = rounds * SLICES;
     double us[ROUND_SIDES];
+    double to_bare = ratio(self, LINK, BARE, n), to_packed = ratio(self, LINK, PACKED, n);
+    double curve = ratio(self, CURVE, LINK, n), to_tcp = ratio(self, LINK, TCP, n);
+    double bare = ratio(self, BARE, TCP, n);
 
     printf(json ? "{\"rates\":["
                 : "one way            bare ZeroMQ          link                  CURVE\n");
@@ -671,17 +715,18 @@ print(struct bench *self, int rounds, bool json)
                    rate[LINK] * (double)sizes[k] / 1e6, rate[CURVE], rate[CURVE] / rate[BARE]);
     }
     for (int side = BARE; side < ROUND_SIDES; side++)
-        us[side] = median(self->round_us[side], rounds * SLICES);
+        us[side] = median(self->round_us[side], n);
     printf(json ? "],\"round_us\":{\"bare\":%.1f,\"bare_packed\":%.1f,\"link\":%.1f,\"curve\":%.1f,"
-                  "\"tcp\":%.1f}"
+                  "\"tcp\":%.1f,"
                 : "there and back, 40 kB, p50: bare %.1f us, bare with packing %.1f us, link %.1f us, "
                   "with CURVE %.1f us, raw TCP %.1f us\n",
            us[BARE], us[PACKED], us[LINK], us[CURVE], us[TCP]);
-    if (!json)
+    if (json)
+        printf("\"link_to_bare\":%.3f}", to_bare);
+    else
         printf("  link/bare %.2f, link/bare with packing %.2f, CURVE/link %.2f, link/TCP %.2f, "
                "bare/TCP %.2f\n",
-               us[LINK] / us[BARE], us[LINK] / us[PACKED], us[CURVE] / us[LINK], us[LINK] / us[TCP],
-               us[BARE] / us[TCP]);
+               to_bare, to_packed, curve, to_tcp, bare);
 }
 
 static const char usage[] =

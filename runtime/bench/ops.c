@@ -131,39 +131,12 @@ struct source {
     struct race against;
 };
 
-static void
-fill_side(hde_msg *msg, Hde__BenchSide *side, double base)
-{
-    double **columns[] = {&side->last,      &side->bid,    &side->ask,  &side->oi,
-                          &side->oi_change, &side->volume, &side->iv,   &side->delta,
-                          &side->gamma,     &side->theta,  &side->vega, &side->price};
-    size_t *counts[] = {&side->n_last,      &side->n_bid,    &side->n_ask,  &side->n_oi,
-                        &side->n_oi_change, &side->n_volume, &side->n_iv,   &side->n_delta,
-                        &side->n_gamma,     &side->n_theta,  &side->n_vega, &side->n_price};
-
-    for (size_t c = 0; c < 12; c++) {
-        *columns[c] = hde_msg_doubles(msg, BENCH_STRIKES);
-        *counts[c] = BENCH_STRIKES;
-        for (size_t k = 0; k < BENCH_STRIKES; k++)
-            (*columns[c])[k] = base + (double)c * (double)k;
-    }
-}
-
 static hde_msg *
 new_chain(hde_ctx *ctx)
 {
     hde_msg *msg = hde_msg_new(ctx, &hde__bench_chain__descriptor);
-    Hde__BenchChain *chain = (Hde__BenchChain *)msg->body;
 
-    chain->underlying = hde_msg_text(msg, "NIFTY");
-    chain->has_spot = 1;
-    chain->spot = 24212.8;
-    chain->strike = hde_msg_doubles(msg, BENCH_STRIKES);
-    chain->n_strike = BENCH_STRIKES;
-    for (size_t k = 0; k < BENCH_STRIKES; k++)
-        chain->strike[k] = 20000 + 50 * (double)k;
-    fill_side(msg, hde_msg_edit(msg, &chain->calls, &hde__bench_side__descriptor), 100);
-    fill_side(msg, hde_msg_edit(msg, &chain->puts, &hde__bench_side__descriptor), 200);
+    bench_fill(msg);
     return msg;
 }
 

@@ -134,6 +134,7 @@ read_worker(const struct stats *stats, size_t i, struct arena *arena)
     SET(out, turns, view.turns);
     SET(out, parks, view.parks);
     SET(out, spins, view.spins);
+    SET(out, lingers, view.lingers);
     SET(out, wakes, view.wakes);
     return out;
 }

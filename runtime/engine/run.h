@@ -355,9 +355,17 @@ struct watch {
     struct node *node;
     int fd;
     uint32_t tag, events;
-    bool (*serve)(void *arg); /* instead of the node's event(); NULL: that */
+    const struct server *server; /* instead of the node's event(); NULL: that */
     void *arg;
-    bool is_owed; /* it is called again behind this turn */
+    bool is_owed; /* it is served again behind this turn */
+};
+
+/* Whose descriptor it is. serve(): it is ready; true: once more at the end of the turn. hold(): the
+ * worker looks at it without sleeping, until release(); false: it is to sleep. */
+struct server {
+    bool (*serve)(void *arg);
+    bool (*hold)(void *arg);
+    void (*release)(void *arg);
 };
 
 struct worker {
@@ -387,7 +395,7 @@ struct worker {
     int64_t moved_ns;  /* last time that something moved */
     bool has_moved;    /* in this turn, on the sequencer's side */
     bool has_polled;   /* in this turn */
-    bool owes;         /* there is a watch whose serve() has to be called again */
+    bool owes;         /* there is a watch that has to be served again */
     bool is_unsettled; /* in this turn it began to wait for credit or room, or did not get
                         * to look at everything: look once more */
     int64_t budget;    /* messages that are left of this turn */
@@ -652,10 +660,10 @@ void worker_forget(struct worker *worker, const struct node *node); /* posts, wa
 void post_drop(struct post *post);
 bool worker_serve_posts(struct worker *worker);                   /* true: there were some */
 bool worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, uint32_t tag);
-/* On the worker's thread: serve(arg) is called there when fd is ready, whatever the node does, as
- * long as there is the node; where it says true, again at the end of the turn. True too where it is
- * called for another node of this worker already. */
-bool worker_serve(struct node *node, int fd, uint32_t events, bool (*serve)(void *arg), void *arg);
+/* On the worker's thread, where fd is served from now on as long as there is the node, whatever that
+ * does. True too where it is served for another node of this worker already. */
+bool worker_serve(struct node *node, int fd, uint32_t events, const struct server *server,
+                  void *arg);
 
 /* host_engine.c: what operators may ask of the engine */
 extern const struct host engine_host;

@@ -738,6 +738,7 @@ stats_worker(const struct stats *stats, size_t i, struct worker_view *out)
     out->turns = STAT_GET(worker->turns);
     out->parks = STAT_GET(worker->parks);
     out->spins = STAT_GET(worker->spins);
+    out->lingers = STAT_GET(worker->lingers);
     out->wakes = STAT_GET(worker->wakes);
     out->node = node && node <= in->n_nodes ? stats_node_at(in, node - 1)->name : NULL;
 }

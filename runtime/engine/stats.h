@@ -22,7 +22,7 @@
 
 enum {
     STATS_MAGIC = 0x53454448, /* "HDES" */
-    STATS_VERSION = 7,
+    STATS_VERSION = 8,
     STATS_COUNTERS = 40, /* named counters of one node */
     STATS_NAME = 128,
     STATS_EDGE_NAME = 264,
@@ -121,7 +121,7 @@ struct stats_edge {
 struct stats_worker {
     char name[STATS_NAME];
     _Alignas(64) _Atomic uint32_t node; /* instance that is being called + 1; 0: none */
-    _Atomic uint64_t turns, parks, spins, wakes;
+    _Atomic uint64_t turns, parks, spins, lingers, wakes;
     _Atomic uint32_t in_use;
 };
 
@@ -222,7 +222,7 @@ struct edge_view {
 
 struct worker_view {
     const char *name;
-    uint64_t turns, parks, spins, wakes;
+    uint64_t turns, parks, spins, lingers, wakes;
     const char *node; /* in which it is now, or NULL */
 };
 

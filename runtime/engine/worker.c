@@ -11,9 +11,12 @@
  *  (3) Nothing is polled by sleeping: a parked worker waits in epoll for its eventfd, its
  *      descriptors and its next deadline. [test_an_idle_graph_uses_no_processor]
  *  (4) A turn is bounded in messages and time, so everything of the worker gets its share.
+ *  (5) Where this host has answered a frame or two from another, the worker that waits for frames
+ *      lingers before it parks (base/linger.h), at most LINGER_NS. [tests/hosts/linger.sh]
  *
  *      TURN --nothing moved, something in flight--> SPIN (bounded) --> TURN
  *      TURN --nothing moved--> ANNOUNCED --turn, nothing moved--> PARKED --event, wake--> TURN */
+#include "base/linger.h"
 #include "engine/feed.h"
 #include "engine/last_words.h"
 #include "engine/run.h"
@@ -299,20 +302,20 @@ worker_watch(struct worker *worker, struct node *node, int fd, uint32_t events, 
 }
 
 bool
-worker_serve(struct node *node, int fd, uint32_t events, bool (*serve)(void *arg), void *arg)
+worker_serve(struct node *node, int fd, uint32_t events, const struct server *server, void *arg)
 {
     for (const struct watch *watch = node->worker->watches; watch; watch = watch->next)
-        if (watch->node && watch->fd == fd && watch->serve == serve)
+        if (watch->node && watch->fd == fd && watch->server == server)
             return true;
     return add_watch(
         node->worker,
-        &(struct watch){.node = node, .fd = fd, .events = events, .serve = serve, .arg = arg});
+        &(struct watch){.node = node, .fd = fd, .events = events, .server = server, .arg = arg});
 }
 
 static void
 call_serve(struct worker *worker, struct watch *watch)
 {
-    watch->is_owed = watch->serve(watch->arg);
+    watch->is_owed = watch->server->serve(watch->arg);
     worker->owes |= watch->is_owed;
 }
 
@@ -342,7 +345,7 @@ serve_event(struct worker *worker, const struct epoll_event *event)
     }
     if (!watch->node) /* a ZeroMQ socket (served every turn), or no longer watched */
         return watch == &worker->zmq_watch;
-    if (watch->serve) {
+    if (watch->server) {
         call_serve(worker, watch);
         return true;
     }
@@ -368,23 +371,53 @@ wait_events(const struct worker *worker, struct epoll_event *events, int64_t tim
     return n;
 }
 
+/* The watch that is held now; NULL: the worker is not to linger. (5) */
+static const struct watch *
+hold(const struct worker *worker)
+{
+    for (const struct watch *watch = worker->watches; watch; watch = watch->next)
+        if (watch->node && watch->server)
+            return watch->server->hold(watch->arg) ? watch : NULL;
+    return NULL;
+}
+
+static void
+release(const struct watch *held)
+{
+    if (held)
+        held->server->release(held->arg);
+}
+
+static int
+stay(struct worker *worker, struct epoll_event *events, int64_t timeout_ns)
+{
+    STAT_ADD(worker->stats->lingers, 1);
+    return linger(worker->epoll_fd, events, EVENTS, timeout_ns < 0 ? LINGER_NS : timeout_ns);
+}
+
 /* timeout_ns < 0: until something happens. */
 static bool
 serve_events(struct worker *worker, int64_t timeout_ns)
 {
+    const struct watch *held = timeout_ns && !worker->fiber ? hold(worker) : NULL;
     struct epoll_event events[EVENTS];
     bool moved = false;
-    int n;
+    int n = held ? stay(worker, events, timeout_ns) : 0;
 
     if (worker->fiber && timeout_ns)
         steps_sleep(worker, timeout_ns);
-    n = wait_events(worker, events, worker->fiber ? 0 : timeout_ns);
+    if (!n) {
+        release(held);
+        held = NULL;
+        n = wait_events(worker, events, worker->fiber ? 0 : timeout_ns);
+    }
     if (timeout_ns) {
         atomic_store_explicit(&worker->parked, 0, memory_order_relaxed);
         worker->mono_ns = clock_mono_ns();
     }
     for (int i = 0; i < n; i++)
         moved |= serve_event(worker, &events[i]);
+    release(held);
     return moved;
 }
 

@@ -216,12 +216,26 @@ fetch(void *link)
     return link_fetch(link);
 }
 
+static bool
+hold(void *link)
+{
+    return link_hold(link);
+}
+
+static void
+release(void *link)
+{
+    link_release(link);
+}
+
+static const struct server far_end = {fetch, hold, release};
+
 static const void *
 watch(void *of, int fd)
 {
     hde_ctx *ctx = of;
     struct node *node = node_of(ctx);
-    bool ok = worker_serve(node, fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, fetch,
+    bool ok = worker_serve(node, fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, &far_end,
                            ((struct end *)ctx->state)->link);
 
     return ok ? node->worker : NULL;

@@ -1248,6 +1248,18 @@ link_fetch(struct link *self)
     return self->far.fetch && self->far.fetch(self->far.arg);
 }
 
+bool
+link_hold(struct link *self)
+{
+    return self->far.hold && self->far.hold(self->far.arg);
+}
+
+void
+link_release(struct link *self)
+{
+    self->far.release(self->far.arg);
+}
+
 void
 link_ask(struct link *self)
 {

@@ -122,8 +122,10 @@ struct link_far {
     void (*taken)(void *arg, const struct record *record);
     void (*covered)(void *arg, uint64_t tick);
     void (*passed)(void *arg, uint32_t marker); /* it was taken away */
-    bool (*watch)(void *arg, link_watch_with *with, void *of); /* link_watch(), link_fetch() */
+    bool (*watch)(void *arg, link_watch_with *with, void *of); /* link_watch() and what follows */
     bool (*fetch)(void *arg);
+    bool (*hold)(void *arg);
+    void (*release)(void *arg);
     void *arg;
 };
 void link_lead_to(struct link *link, const struct link_far *far); /* before anybody uses it */
@@ -135,6 +137,11 @@ void link_lead_to(struct link *link, const struct link_far *far); /* before anyb
  * done what he was given. */
 bool link_watch(struct link *link, link_watch_with *with, void *of);
 bool link_fetch(struct link *link);
+/* Who watches and is about to sleep asks whether to linger first (base/linger.h). False: not, there
+ * is nothing to wait for, or it would be in vain. True: he holds the descriptor, so that nobody else
+ * is woken for what comes, until he has called link_fetch() for it or goes to sleep after all. */
+bool link_hold(struct link *link);
+void link_release(struct link *link);
 void link_ask(struct link *link);                           /* calls what link_ask_with() gave */
 void link_break(struct link *link, const struct err *why);  /* link_take() says so from now on */
 /* Ticks of another sender follow, which may be lower. All that was put was taken. */

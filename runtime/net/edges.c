@@ -64,6 +64,18 @@ fetch(void *arg)
 }
 
 static bool
+hold(void *arg)
+{
+    return help_hold(((struct far_edge *)arg)->net);
+}
+
+static void
+release(void *arg)
+{
+    help_release(((struct far_edge *)arg)->net);
+}
+
+static bool
 watch(void *arg, link_watch_with *with, void *of)
 {
     return help_watch(((struct far_edge *)arg)->net, with, of);
@@ -147,6 +159,8 @@ edge_attach(struct far_edge *edge)
                                                         .passed = passed,
                                                         .watch = watch,
                                                         .fetch = fetch,
+                                                        .hold = hold,
+                                                        .release = release,
                                                         .arg = edge});
         return;
     }
@@ -721,6 +735,7 @@ get_data(struct far_edge *edge, const struct frame *frame, struct err *err)
         edge->peer->look.duplicates++;
         return true;
     }
+    edge->net->n_came++;
     ok = unpack(edge, frame, vec, err) && put(edge, frame, vec, err);
     msgvec_drop_all(vec);
     return ok;

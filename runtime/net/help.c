@@ -20,13 +20,17 @@
  *      sleeps. What comes until then on that lane is for him anyway; control that came in the very
  *      same moment waits with it, for one turn of a worker, at most a beat.
  *      [test_who_waits_alone_looks_for_more_when_he_is_done,
- *      test_of_two_who_wait_none_leaves_anything_behind] */
+ *      test_of_two_who_wait_none_leaves_anything_behind]
+ *  (6) Who lingers (base/linger.h) looks at his epoll and does not wait in it, so the kernel would
+ *      wake the net's thread, which then stands in his way. So he holds in_fd: the net's thread does
+ *      not wait for it meanwhile. Others who watch would be woken in his place; where there are
+ *      some nobody lingers. [test_who_lingers_holds_what_he_watches] */
 #include "net/inside.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-enum { FEW = 4 };
+enum { FEW = 4, FEW_FRAMES = 2 };
 
 /* On the thread that puts, which may be in a hurry. */
 static bool
@@ -46,6 +50,7 @@ send_now(struct far_edge *edge)
 void
 help_send(struct far_edge *edge)
 {
+    atomic_fetch_add_explicit(&edge->net->n_put, 1, memory_order_relaxed);
     /* release: as in news(). Who finds it set knows that somebody is about to look */
     if (!atomic_exchange_explicit(&edge->has_news, true, memory_order_acq_rel) && !send_now(edge))
         net_wake(edge->net);
@@ -102,4 +107,46 @@ help_watch(struct net *net, link_watch_with *with, void *of)
     }
     pthread_mutex_unlock(&net->lock);
     return ok;
+}
+
+/* Whether there was an answer since somebody was about to sleep: to a frame or two. More are a
+ * stream, which fills the time that waking takes; where nobody answers there is no way back. */
+static bool
+has_answered(const struct net *net)
+{
+    return atomic_load_explicit(&net->n_put, memory_order_relaxed) !=
+           atomic_load_explicit(&net->n_put_before, memory_order_relaxed);
+}
+
+static bool
+is_due(struct net *net)
+{
+    bool is_due = net->n_came && net->n_came <= FEW_FRAMES;
+
+    atomic_store_explicit(&net->n_put_before,
+                          atomic_load_explicit(&net->n_put, memory_order_relaxed),
+                          memory_order_relaxed);
+    net->n_came = 0;
+    return is_due;
+}
+
+bool
+help_hold(struct net *net)
+{
+    bool is_held = false;
+
+    if (!has_answered(net) || pthread_mutex_trylock(&net->lock))
+        return false;
+    if (is_due(net) && net->has_thread && !net->has_others)
+        is_held = !epoll_ctl(net->in_poll_fd, EPOLL_CTL_DEL, net->in_fd, NULL);
+    pthread_mutex_unlock(&net->lock);
+    return is_held;
+}
+
+/* Where another began to watch meanwhile it is done. */
+void
+help_release(struct net *net)
+{
+    epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd,
+              &(struct epoll_event){.events = EPOLLIN | EPOLLEXCLUSIVE});
 }

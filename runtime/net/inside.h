@@ -144,6 +144,9 @@ struct net {
     bool is_helped;   /* another than the net's thread receives */
     bool is_due;      /* because of what was received: a turn has to follow */
     bool is_owed;     /* who helps has not looked whether more has come, and will */
+    uint64_t n_came;     /* frames of data, since help_hold() has thought of it */
+    _Atomic uint64_t n_put;        /* frames on edges to other hosts; any thread */
+    _Atomic uint64_t n_put_before; /* when it did so; written with the lock held */
     const void *watcher; /* of help_watch(), the last one */
     bool has_others;     /* there is more than one, or one who could not watch */
     void *aside;      /* zmq_msg_t that was received and not looked at; NULL: none */
@@ -254,6 +257,8 @@ void help_send(struct far_edge *edge); /* on the thread that has put something t
 /* On one that watches what help_watch() gives; true: once more, before it sleeps. */
 bool help_receive(struct net *net);
 bool help_watch(struct net *net, link_watch_with *with, void *of);
+bool help_hold(struct net *net); /* on that one: link_hold() */
+void help_release(struct net *net);
 
 /* ---- question.c --------------------------------------------------------------------------- */
 

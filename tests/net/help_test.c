@@ -2,8 +2,10 @@
  * help_test - the threads at the ends of edges send and receive themselves. */
 #include "rig.h"
 
+#include "base/linger.h"
 #include "net/inside.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -160,6 +162,60 @@ test_of_two_who_wait_none_leaves_anything_behind(void **state)
     close(other_fd);
 }
 
+/* As if b had answered that many. */
+static void
+answer(uint64_t frames)
+{
+    struct net *net = rig.net[B];
+
+    pthread_mutex_lock(&net->lock);
+    net->n_came = frames;
+    pthread_mutex_unlock(&net->lock);
+    net->n_put++;
+}
+
+static void
+must_hold(void)
+{
+    for (wait_begin();; wait_turn()) {
+        answer(1);
+        if (link_hold(rig.link[B])) /* not while the net's thread is at work */
+            return;
+    }
+}
+
+static void
+test_who_lingers_holds_what_he_watches(void **state)
+{
+    int epoll_fd = begin_waiting();
+    struct net *net = rig.net[B];
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+
+    must_hold();
+    assert_int_equal(epoll_ctl(net->in_poll_fd, EPOLL_CTL_DEL, net->in_fd, NULL), -1);
+    assert_int_equal(errno, ENOENT); /* the net's thread does not wait for it */
+    link_release(rig.link[B]);
+    assert_int_equal(epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd, &wanted), -1);
+    assert_int_equal(errno, EEXIST); /* it does */
+    for (int i = 0; i < 1000; i++) {
+        assert_false(link_hold(rig.link[B])); /* nothing was answered */
+        answer(i % 2 ? 0 : 3);
+        assert_false(link_hold(rig.link[B])); /* nothing came, or a stream */
+    }
+    must_hold();
+    other_fd = epoll_create1(EPOLL_CLOEXEC);
+    assert_true(link_watch(rig.link[B], watch, &other_fd));
+    link_release(rig.link[B]);
+    assert_int_equal(epoll_ctl(net->in_poll_fd, EPOLL_CTL_ADD, net->in_fd, &wanted), -1);
+    assert_int_equal(errno, EEXIST);
+    for (int i = 0; i < 1000; i++) {
+        answer(1);
+        assert_false(link_hold(rig.link[B]));
+    }
+    end_waiting(epoll_fd);
+    close(other_fd);
+}
+
 /* ---- All at once ----------------------------------------------------------------------------- */
 
 static _Atomic bool is_over;
@@ -177,6 +233,30 @@ fetch_on(void *arg)
     while (!is_over) {
         epoll_wait(epoll_fd, &event, 1, 1);
         link_fetch(rig.link[B]);
+    }
+    close(epoll_fd);
+    return NULL;
+}
+
+/* As fetch_on(), lingering whenever it may. */
+static void *
+linger_on(void *arg)
+{
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event;
+
+    assert_true(link_watch(rig.link[B], watch, &epoll_fd));
+    while (!is_over) {
+        answer(1);
+        if (!link_hold(rig.link[B])) {
+            epoll_wait(epoll_fd, &event, 1, 1);
+            link_fetch(rig.link[B]);
+            continue;
+        }
+        if (linger(epoll_fd, &event, 1, LINGER_NS))
+            while (link_fetch(rig.link[B]))
+                ;
+        link_release(rig.link[B]);
     }
     close(epoll_fd);
     return NULL;
@@ -238,17 +318,17 @@ lose_one(void)
 }
 
 static void
-test_help_from_all_sides_changes_nothing(void **state)
+flow_with(int helpers, void *(*help)(void *arg))
 {
-    enum { TICKS = 3000, HELPERS = 2 };
-    pthread_t thread[HELPERS];
+    enum { TICKS = 3000, HELPERS_MAX = 2 };
+    pthread_t thread[HELPERS_MAX];
     uint64_t put = 1;
 
     draw_begin();
     is_over = false;
     rig_up(&rig);
-    for (int i = 0; i < HELPERS; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, fetch_on, NULL), 0);
+    for (int i = 0; i < helpers; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, help, NULL), 0);
     for (uint64_t tick = 1; tick <= TICKS; tick++) {
         while (put <= TICKS && put < tick + 1 + draw(4) && rig_put(&rig, put))
             put++;
@@ -259,8 +339,21 @@ test_help_from_all_sides_changes_nothing(void **state)
             lose_one();
     }
     is_over = true;
-    for (int i = 0; i < HELPERS; i++)
+    for (int i = 0; i < helpers; i++)
         pthread_join(thread[i], NULL);
+}
+
+static void
+test_help_from_all_sides_changes_nothing(void **state)
+{
+    flow_with(2, fetch_on);
+}
+
+static void
+test_who_lingers_changes_nothing(void **state)
+{
+    flow_with(1, linger_on);
+    assert_true(rig_look(&rig, B).helped[1] > 0);
 }
 
 int
@@ -272,8 +365,10 @@ main(void)
         HERE(test_who_waits_for_an_edge_receives_himself),
         HERE(test_who_waits_alone_looks_for_more_when_he_is_done),
         HERE(test_of_two_who_wait_none_leaves_anything_behind),
+        HERE(test_who_lingers_holds_what_he_watches),
         HERE(test_callbacks_are_made_on_one_thread),
         HERE(test_help_from_all_sides_changes_nothing),
+        HERE(test_who_lingers_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
