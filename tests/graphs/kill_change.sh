@@ -69,11 +69,11 @@ asks_until_it_dies() {
 }
 declare -A died
 for ((i = 0; i < 4 * kills; i++)); do
-  case $((i % 4)) in
-  0) place=swap n=$((1 + RANDOM % 2)) ;;
-  1) place=apply n=$((1 + RANDOM % 4)) ;;
-  2) place=rotation n=$((1 + RANDOM % 8)) ;;
-  3) place=retirement n=$((1 + RANDOM % 8)) ;;
+  case $((i / kills)) in # swaps last: the log is kept from before a young one
+  0) place=rotation n=$((1 + RANDOM % 8)) ;;
+  1) place=retirement n=$((1 + RANDOM % 8)) ;;
+  2) place=swap n=$((1 + RANDOM % 2)) ;;
+  3) place=apply n=$((1 + RANDOM % 4)) ;;
   esac
   HDE_FAULT="$place:$n" hde run market.yaml >out 2>err &
   child=$!
