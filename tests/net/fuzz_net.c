@@ -5,6 +5,7 @@
  *
  * HDE_SEED repeats a run, HDE_FUZZ_SECONDS makes it longer (default 1). */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/inside.h"
 
@@ -262,7 +263,7 @@ int
 main(void)
 {
     const char *seed = getenv("HDE_SEED"), *seconds = getenv("HDE_FUZZ_SECONDS");
-    time_t until = time(NULL) + (seconds ? atol(seconds) : 1);
+    int64_t until_ns = clock_mono_ns() + (seconds ? atol(seconds) : 1) * NS_PER_S;
     uint64_t n = 0, frames = 0, malformed = 0;
 
     state = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL) * 1000003;
@@ -276,7 +277,7 @@ main(void)
         frames += took_tick != 0;
         malformed += peer->look.malformed;
         end();
-    } while (time(NULL) < until);
+    } while (clock_mono_ns() < until_ns);
     printf("%" PRIu64 " messages, %" PRIu64 " sessions of %" PRIu64 " greetings, %" PRIu64
            " broken rules\n",
            n, sessions, greeted, malformed);
