@@ -109,8 +109,7 @@ help_watch(struct net *net, link_watch_with *with, void *of)
     return ok;
 }
 
-/* Whether there was an answer since somebody was about to sleep: to a frame or two. More are a
- * stream, which fills the time that waking takes; where nobody answers there is no way back. */
+/* Since somebody was about to sleep. Where nobody answers there is no way back. */
 static bool
 has_answered(const struct net *net)
 {
@@ -118,16 +117,18 @@ has_answered(const struct net *net)
            atomic_load_explicit(&net->n_put_before, memory_order_relaxed);
 }
 
+/* It was a frame or two that were answered: more are a stream, which fills the time that waking
+ * takes. From now on the next ones count. */
 static bool
-is_due(struct net *net)
+were_few(struct net *net)
 {
-    bool is_due = net->n_came && net->n_came <= FEW_FRAMES;
+    bool was = net->n_came && net->n_came <= FEW_FRAMES;
 
     atomic_store_explicit(&net->n_put_before,
                           atomic_load_explicit(&net->n_put, memory_order_relaxed),
                           memory_order_relaxed);
     net->n_came = 0;
-    return is_due;
+    return was;
 }
 
 bool
@@ -137,7 +138,7 @@ help_hold(struct net *net)
 
     if (!has_answered(net) || pthread_mutex_trylock(&net->lock))
         return false;
-    if (is_due(net) && net->has_thread && !net->has_others)
+    if (were_few(net) && net->has_thread && !net->has_others)
         is_held = !epoll_ctl(net->in_poll_fd, EPOLL_CTL_DEL, net->in_fd, NULL);
     pthread_mutex_unlock(&net->lock);
     return is_held;

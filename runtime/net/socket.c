@@ -19,8 +19,8 @@
  *      session (peer.c); the next session has another.
  *      [test_data_that_hangs_alone_gets_another_connection]
  *
- * All sockets belong to the net's thread; net_start() makes them before it and net_stop() closes
- * them behind it. */
+ * All sockets belong to the net's thread; net_start() makes them before it, but those of
+ * socket_renew(), and net_stop() closes them behind it. */
 #include "net/inside.h"
 
 #include <errno.h>
